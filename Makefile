@@ -1,0 +1,82 @@
+# Everything a person does with this checkout: `make` lists it.
+#
+#   PYTHON=python3.12 make demo     another interpreter for .venv
+#   TORCH_INDEX=<url> make demo     torch and torchvision from another index, e.g. builds for CPUs
+#   make exp-cnn-mnist ARGS="seed=1 trainer.max_epochs=3"     further overrides
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+unexport PYTHONPATH PYTHONHOME
+
+export PYTHON
+export TORCH_INDEX
+ARGS ?=
+MULTIHEAD := .venv/bin/multihead
+
+# Tests see no setting of whoever runs them, but for where real data are.
+SETTINGS := $(filter-out MULTIHEAD_DATA_DIR,\
+	$(filter MULTIHEAD_% MLFLOW_% HYDRA_% OPTUNA_% PYTHONWARNINGS,$(.VARIABLES)))
+PYTEST := unset $(SETTINGS) NONE; .venv/bin/pytest
+COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-version 3.11 \
+	--universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
+	-c tools/lock-constraints.txt
+
+.PHONY: help setup setup-dev demo test test-slow test-all lint format lock bench ui doctor clean \
+	emhcm emhcc10 ecm
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub(/%/, "NAME", $$1); printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is needed to run, into .venv
+	@tools/setup.sh runtime
+
+setup-dev: ## Install what is needed to run and to develop, into .venv
+	@tools/setup.sh dev
+
+demo: setup ## Train three heads on the digits that come with scikit-learn
+	@$(MULTIHEAD) train experiment=multihead_cnn_digits $(ARGS)
+
+exp-%: setup ## Train experiments/experiment/NAME.yaml (write - for _)
+	@$(MULTIHEAD) train experiment=$(subst -,_,$*) $(ARGS)
+
+emhcm: exp-multihead-cnn-mnist ## Short for exp-multihead-cnn-mnist
+
+emhcc10: exp-multihead-cnn-cifar10 ## Short for exp-multihead-cnn-cifar10
+
+ecm: exp-cnn-mnist ## Short for exp-cnn-mnist
+
+ui: setup ## Open the record of all runs in the browser
+	@$(MULTIHEAD) ui $(ARGS)
+
+doctor: setup ## Tell what this machine and checkout can do
+	@$(MULTIHEAD) doctor $(ARGS)
+
+bench: setup ## Measure how fast training is here
+	@.venv/bin/python benchmarks/train_throughput.py $(ARGS)
+
+test: setup-dev ## Run the tests that take seconds
+	@export OMP_NUM_THREADS=1; $(PYTEST) -n auto -m "not slow" $(ARGS)
+
+test-slow: setup-dev ## Run the tests that take longer
+	@$(PYTEST) -m slow $(ARGS)
+
+test-all: test test-slow ## Run all tests
+
+lint: setup-dev ## Check style and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+format: setup-dev ## Put the code into the project's format
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+lock: setup-dev ## Pin the dependencies anew after a change (ARGS=--upgrade: all at their newest)
+	$(COMPILE) $(ARGS) pyproject.toml --extra build --extra postgres -o requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove .venv and caches (never runs/ or data/)
+	rm -rf .venv .venv-old .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find $(wildcard platform tests benchmarks tools) -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,68 @@
+"""Multi-head networks on images: trained, tracked, searched and compared.
+
+Public names are resolved on first use, so that `import multihead` loads neither torch nor mlflow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multihead.data.cifar import CIFAR10DataModule as CIFAR10DataModule
+    from multihead.data.datamodule import MultiheadDataModule as MultiheadDataModule
+    from multihead.data.digits import DigitsDataModule as DigitsDataModule
+    from multihead.data.labels import MultiheadDataset as MultiheadDataset
+    from multihead.data.mnist import MNISTDataModule as MNISTDataModule
+    from multihead.data.source import Source as Source
+    from multihead.errors import MultiheadError as MultiheadError
+    from multihead.heads import Head as Head
+    from multihead.heads import Heads as Heads
+    from multihead.models.network import MultiheadNetwork as MultiheadNetwork
+    from multihead.models.simple_cnn import SimpleCNN as SimpleCNN
+    from multihead.models.timm_network import TimmNetwork as TimmNetwork
+    from multihead.runs.api import run as run
+    from multihead.runs.execute import RunResult as RunResult
+    from multihead.runs.load import LoadedRun as LoadedRun
+    from multihead.runs.load import load_run as load_run
+    from multihead.tracking.query import runs_table as runs_table
+    from multihead.training.module import MNISTLitModule as MNISTLitModule
+    from multihead.training.module import MultiheadLitModule as MultiheadLitModule
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CIFAR10DataModule": "multihead.data.cifar",
+    "DigitsDataModule": "multihead.data.digits",
+    "Head": "multihead.heads",
+    "Heads": "multihead.heads",
+    "LoadedRun": "multihead.runs.load",
+    "MNISTDataModule": "multihead.data.mnist",
+    "MNISTLitModule": "multihead.training.module",
+    "MultiheadDataModule": "multihead.data.datamodule",
+    "MultiheadDataset": "multihead.data.labels",
+    "MultiheadError": "multihead.errors",
+    "MultiheadLitModule": "multihead.training.module",
+    "MultiheadNetwork": "multihead.models.network",
+    "RunResult": "multihead.runs.execute",
+    "SimpleCNN": "multihead.models.simple_cnn",
+    "Source": "multihead.data.source",
+    "TimmNetwork": "multihead.models.timm_network",
+    "load_run": "multihead.runs.load",
+    "run": "multihead.runs.api",
+    "runs_table": "multihead.tracking.query",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'multihead' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, resolved or not."""
+    return sorted(__all__)

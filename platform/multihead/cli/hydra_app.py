@@ -1,0 +1,59 @@
+"""Run a task as a Hydra application: overrides, --cfg, --multirun, --help, one-line errors."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from multihead import settings
+from multihead.errors import ConfigError, MultiheadError
+from multihead.runs.config import ROOT, USER_ERRORS, explain, register_folders, settle
+
+Task = Callable[[dict[str, Any]], float | None]
+
+
+def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
+    """Compose what was typed and call the task with it, once, or once per job of a multirun.
+
+    Args:
+        name: The command, shown by `--help`.
+        task: Takes the composed configuration; what it returns is what a sweeper sees.
+        arguments: Overrides and Hydra's own flags.
+
+    Raises:
+        MultiheadError: In one line, for what cannot be composed or run; in a multirun the first
+            of them, after the other jobs.
+    """
+    register_folders()
+
+    refused: list[MultiheadError] = []
+
+    def job(config: DictConfig) -> float | None:
+        try:
+            return task(settle(config, HydraConfig.get().runtime.choices.get("experiment")))
+        except MultiheadError as error:
+            refused.append(error)  # raised through Hydra, it would come with lines of Hydra's own
+            return None
+
+    job.__name__ = name
+    # Hydra would print several lines and exit with 1; with this it raises, and we print one.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    folder = str(settings.packaged("experiments"))
+    application = hydra.main(version_base="1.3", config_path=folder, config_name=ROOT)(job)
+    before, sys.argv = sys.argv, [f"multihead {name}", *arguments]
+    try:
+        application()
+    except USER_ERRORS as error:
+        raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
+    except SystemExit as stop:
+        if stop.code == 2:  # argparse has printed its usage and a line of its own
+            raise ConfigError("see `multihead train --help`.") from stop
+        raise
+    finally:
+        sys.argv = before
+    if refused:
+        raise refused[0]

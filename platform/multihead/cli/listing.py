@@ -1,0 +1,47 @@
+"""`multihead list`: experiments, studies and ablations with a line each."""
+
+from pathlib import Path
+
+import click
+
+from multihead import settings
+
+KINDS = {
+    "experiments": ("experiments", "experiment"),
+    "studies": ("studies", "search"),
+    "ablations": ("studies", "ablation"),
+}
+
+
+@click.command("list")
+def command() -> None:
+    """List experiments, studies and ablations; those of the current folder come first."""
+    for title, (kind, group) in KINDS.items():
+        found = described(kind, group)
+        if not found:
+            continue
+        click.echo(f"{title}:")
+        width = max(map(len, found))
+        for name, text in found.items():
+            click.echo(f"  {name:<{width}}  {text}")
+
+
+def described(kind: str, group: str) -> dict[str, str]:
+    """Return the description of each config of a group by name, the first hit winning.
+
+    The description is the file's first comment that is not Hydra's package directive.
+    """
+    found: dict[str, str] = {}
+    for folder in settings.config_folders(kind):
+        for path in sorted((folder / group).glob("*.yaml")):
+            if not path.name.startswith("_"):
+                found.setdefault(path.stem, _description(path))
+    return found
+
+
+def _description(path: Path) -> str:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text = line.removeprefix("#").strip()
+        if line.startswith("#") and text and not text.startswith("@package"):
+            return text
+    return ""

@@ -1,0 +1,99 @@
+"""The command `multihead`: one module per command, imported when the command runs."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+from click.shell_completion import BashComplete, add_completion_class
+
+from multihead import __version__
+from multihead.errors import MultiheadError
+
+COMMANDS = {
+    "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
+    "evaluate": "Test a checkpoint: evaluate ckpt_path=... experiment=...",
+    "runs": "List runs, or compare some by their ids.",
+    "list": "List experiments, studies and ablations with a line each.",
+    "ui": "Open the MLflow UI on the current store, on loopback.",
+    "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",
+}
+_MODULES = {name: f"multihead.cli.{name}" for name in COMMANDS} | {"list": "multihead.cli.listing"}
+
+
+class Commands(click.Group):
+    """Commands that are imported only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(_MODULES[cmd_name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show a line per command without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="multihead")
+def cli() -> None:
+    r"""Train networks with one backbone and several heads, and keep every figure of it.
+
+    \b
+    multihead train experiment=multihead_cnn_digits
+    multihead runs
+    multihead ui
+
+    Shell completion: eval "$(_MULTIHEAD_COMPLETE=bash_source multihead)", or zsh_source,
+    or fish_source piped into `source`.
+    """
+
+
+class WholeWordBash(BashComplete):
+    """Complete `key=value` as one word: bash would cut it at the equals sign."""
+
+    source_template = (
+        "export COMP_WORDBREAKS=${COMP_WORDBREAKS//=/}\n"
+        + BashComplete.source_template.replace(
+            "complete -o nosort", "complete -o nosort -o nospace"
+        )
+    )
+
+    @staticmethod
+    def _check_version() -> None:
+        """Skip the check: it starts bash, and any bash of this decade will do."""
+
+
+add_completion_class(WholeWordBash)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors a user can cause are one line and exit code 2."""
+    try:
+        code = cli.main(arguments, prog_name="multihead", standalone_mode=False)
+    except click.ClickException as error:
+        fail(error.format_message())
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except MultiheadError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str) -> None:
+    """Print one line on stderr and exit with 2."""
+    click.echo(f"multihead: {' '.join(message.split())}", err=True)
+    sys.exit(2)

@@ -1,0 +1,66 @@
+"""What a person sees of a run: the link at the start, the table of heads at the end."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from multihead.runs.build import Parts
+from multihead.runs.execute import Announcer, RunResult
+from multihead.tracking.run import TrackedRun
+from multihead.training.interrupts import RunInterrupted
+
+
+class Terminal(Announcer):
+    """Print where the run is recorded and what to know of it."""
+
+    def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
+        """Print the run's id, link, size and notes."""
+        if run is not None:
+            click.echo(f"run {run.run_id}  {run.url}")
+        shape = "x".join(map(str, parts.data.image_shape))
+        heads = ", ".join(f"{name} {count}" for name, count in parts.data.num_classes.items())
+        click.echo(
+            f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
+            f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
+            f"{parts.trainer.strategy.root_device}"
+        )
+        for note in notes:
+            click.echo(f"note: {note}")
+
+
+def show_result(result: RunResult) -> None:
+    """Print a row per head and what to do next."""
+    split = "test" if any(name.startswith("test/") for name in result.metrics) else None
+    table = Table(title=None)
+    table.add_column("head")
+    table.add_column("classes", justify="right")
+    columns = {"val": "best/val" if _has(result, "best/val") else "val", "test": split}
+    shown = {title: prefix for title, prefix in columns.items() if prefix and _has(result, prefix)}
+    for title in shown:
+        table.add_column(f"{title} accuracy", justify="right")
+        table.add_column(f"{title} loss", justify="right")
+    for head, classes in result.heads.items():
+        cells = [
+            f"{result.metrics[f'{prefix}/{head}_{kind}']:.4f}"
+            for prefix in shown.values()
+            for kind in ("acc", "loss")
+        ]
+        table.add_row(head, str(classes), *cells)
+    if shown:
+        Console(width=None if Console().is_terminal else 100).print(table)
+    if result.run_id is None:
+        click.echo("nothing was recorded")
+        return
+    click.echo(f"run      {result.run_id}\nlink     {result.url}")
+    if result.best_checkpoint is not None:
+        click.echo(f"weights  {result.best_checkpoint}")
+    click.echo("browse   multihead ui")
+
+
+def interrupted(stop: RunInterrupted) -> None:
+    """Say in one line that a signal ended the run."""
+    click.echo(f"multihead: {stop}; `multihead runs` shows it, resume=<run id> goes on", err=True)
+
+
+def _has(result: RunResult, prefix: str) -> bool:
+    return all(f"{prefix}/{head}_acc" in result.metrics for head in result.heads)

@@ -1,0 +1,39 @@
+"""`multihead train`: one run, or one per job of a multirun."""
+
+import sys
+from typing import Any
+
+import click
+
+from multihead.cli.overrides import Override
+
+
+@click.command(
+    "train",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("overrides", nargs=-1, type=Override())
+def command(overrides: tuple[str, ...]) -> None:
+    """Train, test and record a network."""
+    from multihead.cli.hydra_app import run_hydra
+    from multihead.cli.show import Terminal, interrupted, show_result
+    from multihead.runs.api import resumed_config, split_resume
+    from multihead.runs.execute import RunResult, execute
+    from multihead.training.interrupts import RunInterrupted
+
+    def finish(config: dict[str, Any], resume: str | None) -> float | None:
+        result: RunResult = execute(config, resume=resume, announcer=Terminal())
+        show_result(result)
+        return result.optimized_value
+
+    resumed, others = split_resume(overrides)
+    try:
+        if resumed is None:
+            run_hydra("train", lambda config: finish(config, None), others)
+        else:
+            run_id, config = resumed_config(resumed, others)
+            finish(config, run_id)
+    except RunInterrupted as stop:
+        interrupted(stop)
+        sys.exit(stop.exit_code)

@@ -1,0 +1,65 @@
+"""`multihead ui`: the MLflow UI on the current store, on loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import click
+
+from multihead.errors import ConfigError
+from multihead.tracking.store import DEFAULT_PORT, Store
+
+HOST = "127.0.0.1"
+_PORTS_TRIED = 100
+
+
+@click.command("ui")
+@click.option("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535))
+def command(port: int) -> None:
+    """Start the MLflow UI on the current store; Ctrl-C stops it."""
+    store = Store()
+    if store.is_server:
+        click.echo(f"the store is a server with its own UI: {store.uri}")
+        return
+    _ = store.client
+    free = free_port(port)
+    if free != port:
+        click.echo(f"port {port} is busy; using the next free one, {free}", err=True)
+    click.echo(f"MLflow UI on {store.shown_uri}\n  http://{HOST}:{free}\nCtrl-C stops it")
+    # The store's address may hold a password, so it travels in the environment.
+    environment = os.environ | {
+        "MLFLOW_BACKEND_STORE_URI": store.uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": (store.home / "artifacts").as_uri(),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(free)]
+    with subprocess.Popen([*server, "--workers", "1"], env=environment) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            code = 0
+    if code:
+        raise ConfigError(f"the MLflow UI ended with code {code}; its message stands above.")
+
+
+def free_port(first: int) -> int:
+    """Return the first port from `first` on that nobody listens to on loopback.
+
+    Raises:
+        ConfigError: If a hundred ports in a row are busy.
+    """
+    for port in range(first, min(first + _PORTS_TRIED, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise ConfigError(f"ports {first} to {first + _PORTS_TRIED - 1} are busy; choose --port.")

@@ -1,0 +1,1 @@
+"""Datasets as sources, their heads, splits and loaders."""

@@ -1,0 +1,207 @@
+"""The one DataModule: a source, its heads, seeded splits and the loader that fits the data."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from multihead import settings
+from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
+from multihead.data.loader import (
+    EpochSampler,
+    ResidentLoader,
+    WorkerLoader,
+    resident_loader,
+)
+from multihead.data.source import Source, SourceFunction, Split
+from multihead.data.splits import split_indices
+from multihead.errors import ConfigError
+from multihead.heads import Heads
+
+Loader = ResidentLoader | WorkerLoader
+
+
+class MultiheadDataModule(pl.LightningDataModule):
+    """Training, validation and test batches of one dataset for several heads.
+
+    The first two parts of the split are drawn, seeded, from the training file; the third comes
+    from the test file, which is not opened before it is asked for.
+
+    Args:
+        data_dir: Folder of datasets; `MULTIHEAD_DATA_DIR` or `./data` if none.
+        batch_size: Images per batch, 1 or more.
+        train_val_test_split: Number of images of each part; if none, nine tenths and one tenth
+            of the training file and the whole test file.
+        num_workers: Worker processes, used only for data beyond the memory budget.
+        pin_memory: Page-locked batches, used only for data beyond the memory budget.
+        persistent_workers: Keep workers between epochs.
+        multihead: Use every head; otherwise only the dataset's own label.
+        heads: By head name, a label map as in `LabelMaps`; the shipped ones if none.
+        memory_budget_mb: Largest split, in MB of 10**6 bytes of pixels, that is kept whole in
+            the training device's memory.
+        seed: Fixes the split and the order of each epoch.
+        source: The dataset, a function `(data_dir, split) -> Source`.
+
+    Batches are `(images float32 [B, C, H, W], {head: labels int64 [B]})`.
+
+    Raises:
+        ConfigError: For sizes that exceed the data, and maps that do not fit the labels.
+        DataError: For files that are missing, damaged or hostile.
+    """
+
+    default_heads: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        data_dir: str | Path | None = None,
+        batch_size: int = 64,
+        train_val_test_split: Sequence[int] | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        persistent_workers: bool = False,
+        multihead: bool = False,
+        heads: HeadsConfig | None = None,
+        memory_budget_mb: float = 4000,
+        seed: int = 0,
+        source: SourceFunction | None = None,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or num_workers < 0:
+            raise ConfigError(
+                f"data.batch_size is {batch_size} and data.num_workers {num_workers}; "
+                f"a batch holds 1 image or more, workers are 0 or more."
+            )
+        if train_val_test_split is not None and len(train_val_test_split) != 3:
+            raise ConfigError(
+                f"data.train_val_test_split is {list(train_val_test_split)}; give three sizes: "
+                f"training, validation, test."
+            )
+        self.data_dir = settings.data_dir() if data_dir is None else Path(data_dir).expanduser()
+        self.batch_size = batch_size
+        self.train_val_test_split = train_val_test_split
+        self.num_workers, self.pin_memory = num_workers, pin_memory
+        self.persistent_workers = persistent_workers
+        self.multihead, self.heads_config = multihead, heads
+        self.memory_budget_mb, self.seed = memory_budget_mb, seed
+        self.source = source
+
+    def read(self, split: Split) -> Source:
+        """Read one file of the dataset, with the dataset's own head; named variants override it.
+
+        Raises:
+            ConfigError: If there is no source.
+            DataError: If the file is missing, damaged or hostile.
+        """
+        if self.source is None:
+            raise ConfigError(
+                "data.source is missing; name a function (data_dir, split) -> Source."
+            )
+        return self.source(self.data_dir, split)
+
+    @cached_property
+    def train_source(self) -> Source:
+        """The training file, with the configured heads."""
+        return self._mapped(self.read("train"))
+
+    @cached_property
+    def test_source(self) -> Source:
+        """The test file, with the configured heads."""
+        return self._mapped(self.read("test"))
+
+    @property
+    def heads(self) -> Heads:
+        """The heads, read from the training file."""
+        return self.train_source.heads
+
+    @property
+    def num_classes(self) -> dict[str, int]:
+        """Number of classes by head name."""
+        return self.heads.num_classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        return self.train_source.image_shape
+
+    @cached_property
+    def train_indices(self) -> NDArray[np.int64]:
+        """Which images of the training file train."""
+        return self._train_val[0]
+
+    @cached_property
+    def val_indices(self) -> NDArray[np.int64]:
+        """Which images of the training file validate."""
+        return self._train_val[1]
+
+    @cached_property
+    def test_indices(self) -> NDArray[np.int64]:
+        """Which images of the test file test."""
+        count = len(self.test_source)
+        size = count if self.train_val_test_split is None else self.train_val_test_split[2]
+        what = f"the test file of {self.test_source.name}"
+        return split_indices(count, [size], self.seed, what)[0]
+
+    @cached_property
+    def _train_val(self) -> list[NDArray[np.int64]]:
+        count = len(self.train_source)
+        if self.train_val_test_split is None:
+            sizes = [count - count // 10, count // 10]
+        else:
+            sizes = list(self.train_val_test_split[:2])
+        if sizes[0] == 0:
+            raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
+        return split_indices(
+            count, sizes, self.seed, f"the training file of {self.train_source.name}"
+        )
+
+    def train_dataloader(self) -> Loader:
+        """Return batches in a new order each epoch, fixed by (seed, epoch)."""
+        return self._loader(self.train_source, self.train_indices, self.seed)
+
+    def val_dataloader(self) -> Loader | list[Loader]:
+        """Return the validation batches in a fixed order; no loader where there are none."""
+        if not len(self.val_indices):
+            return []
+        return self._loader(self.train_source, self.val_indices, None)
+
+    def test_dataloader(self) -> Loader | list[Loader]:
+        """Return the test batches in a fixed order; no loader where there are none."""
+        if not len(self.test_indices):
+            return []
+        return self._loader(self.test_source, self.test_indices, None)
+
+    def _loader(self, source: Source, index: NDArray[np.int64], seed: int | None) -> Loader:
+        # Nothing is learned from an evaluation batch, so it may be as large as is fast.
+        batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
+        pixels = len(index) * int(np.prod(source.image_shape))
+        if pixels <= self.memory_budget_mb * 1e6:
+            return resident_loader(
+                source, index, batch_size=batch_size, seed=seed, device=self._device()
+            )
+        return WorkerLoader(
+            source,
+            index,
+            EpochSampler(len(index), batch_size, seed),
+            num_workers=self.num_workers,
+            pin_memory=self.pin_memory,
+            persistent_workers=self.persistent_workers,
+        )
+
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+
+    def _mapped(self, source: Source) -> Source:
+        if len(source.heads) > 1:
+            return source
+        (base,) = source.heads.values()
+        if not self.multihead:
+            return source
+        config = self.heads_config
+        if config is None and self.default_heads is not None:
+            config = shipped_heads(self.default_heads)
+        return source if config is None else LabelMaps(base, config).apply(source)

@@ -1,0 +1,138 @@
+"""Fetch published data files whole or not at all.
+
+Nothing appears in the data folder before every file has arrived with the right MD5 sum, an
+existing file is never replaced, and without a network the answer comes within seconds.
+"""
+
+import os
+import socket
+import tarfile
+import tempfile
+import threading
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlsplit
+
+from multihead.errors import DataError
+
+_ANSWER_SECONDS = 4.0  # for a mirror to answer at all, its name's lookup included
+_STALL_SECONDS = 20.0  # for the next bytes of a download that has begun
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A published file.
+
+    Attributes:
+        name: The file's name after the download.
+        urls: Its mirrors, best first.
+        md5: 32 hexadecimal digits.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    md5: str
+
+
+def fetch(
+    remotes: Sequence[Remote],
+    folder: Path,
+    unpack: Callable[[Path, Path], None],
+    advice: str,
+) -> None:
+    """Download, check and unpack published files into a folder.
+
+    Args:
+        remotes: What to download.
+        folder: Where the unpacked files go; it and its parents are made only on success.
+        unpack: Called with each downloaded file and the folder to unpack it into.
+        advice: What is missing and what to do about it by hand; begins the message of the error.
+
+    Raises:
+        DataError: If no mirror answers, a download breaks off or has another MD5 sum, or the
+            folder cannot be written. Nothing is left behind.
+    """
+    try:
+        sources = [_answering(remote.urls) for remote in remotes]
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=_existing(folder)) as scratch:
+            unpacked = Path(scratch, "unpacked")
+            unpacked.mkdir()
+            for remote, urls in zip(remotes, sources, strict=True):
+                unpack(_download(remote, urls, scratch), unpacked)
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in sorted(unpacked.iterdir()):
+                if not (folder / path.name).exists():
+                    os.replace(path, folder / path.name)  # whole at once: the same file system
+    except (OSError, HTTPException, RuntimeError, tarfile.TarError, EOFError, zlib.error) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DataError(f"{advice} The download failed: {reason}") from None
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    return next(path for path in [folder.absolute(), *folder.absolute().parents] if path.is_dir())
+
+
+def _answering(urls: Sequence[str]) -> list[str]:
+    """Ask all mirrors at once and return those that have the file, best first.
+
+    In threads, because no timeout of ours bounds the lookup of a host's name.
+
+    Raises:
+        ConnectionError: If none has answered in time; with each one's reason.
+    """
+    reasons = dict.fromkeys(urls, f"no answer in {_ANSWER_SECONDS:g} seconds")
+
+    def ask(url: str) -> None:
+        request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "multihead"})
+        try:
+            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):
+                reasons[url] = ""
+        except URLError as error:
+            reasons[url] = str(error.reason)
+        except (OSError, HTTPException) as error:
+            reasons[url] = str(error) or type(error).__name__
+
+    threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in urls]
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    found = dict(reasons)
+    if all(found.values()):
+        hosts = {urlsplit(url).netloc or url: reason for url, reason in found.items()}
+        raise ConnectionError("; ".join(f"{host}: {reason}" for host, reason in hosts.items()))
+    return [url for url, reason in found.items() if not reason]
+
+
+def _download(remote: Remote, urls: Sequence[str], folder: str) -> Path:
+    from torchvision.datasets.utils import download_url  # takes seconds to import
+
+    with _stall_timeout():
+        for url in urls:
+            try:
+                download_url(url, folder, filename=remote.name, md5=remote.md5)
+            except (OSError, HTTPException, RuntimeError) as error:
+                failure = f"{url}: {error}"
+            else:
+                return Path(folder, remote.name)
+    raise ConnectionError(failure)
+
+
+@contextmanager
+def _stall_timeout() -> Iterator[None]:
+    """Bound each wait for bytes: torchvision's own download would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_STALL_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

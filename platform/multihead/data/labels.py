@@ -1,0 +1,185 @@
+"""Heads made from a dataset's own label by label maps, and what such heads can show.
+
+A map gives every label of the dataset a class of the new head, such as the stroke thickness
+of a digit. A mapped head is a function of the label, so its accuracy follows the label's: it
+says nothing new about the image.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from multihead import settings
+from multihead.data.source import Source
+from multihead.errors import ConfigError, DataError
+from multihead.heads import Head, Heads
+
+HeadsConfig = Mapping[str, Mapping[str, Any] | None]
+_SPEC_KEYS = {"map", "num_classes", "classes"}
+
+
+def shipped_heads(name: str) -> HeadsConfig:
+    """Return the heads of `experiments/data/heads/<name>.yaml` as shipped with the package."""
+    text = (settings.packaged("experiments") / "data" / "heads" / f"{name}.yaml").read_text()
+    heads: HeadsConfig = yaml.safe_load(text)
+    return heads
+
+
+class LabelMaps:
+    """Turn labels of one head into labels of several.
+
+    Args:
+        base: The dataset's own head.
+        config: By head name, `{}` (or none) for the label itself, or `{map: ...}` with an
+            optional `num_classes` (default: the largest class plus one) and optional `classes`
+            (names). A map is `{label: class}`, or a list with one class per label.
+
+    Raises:
+        ConfigError: If a map misses a label, names one that does not exist, or gives a class
+            outside the head's classes.
+    """
+
+    def __init__(self, base: Head, config: HeadsConfig) -> None:
+        tables, heads = {}, []
+        for name, spec in config.items():
+            head, table = _mapped_head(base, str(name), spec or {})
+            heads.append(head)
+            tables[head.name] = table
+        self.heads = Heads(heads)
+        self._tables = tables
+
+    def __call__(self, labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Map labels [N] to labels [N] by head name."""
+        return {name: table[labels] for name, table in self._tables.items()}
+
+    def apply(self, source: Source) -> Source:
+        """Return the source with these heads in place of its one own head."""
+        (labels,) = source.labels.values()
+        return replace(source, labels=self(labels), heads=self.heads)
+
+
+class MultiheadDataset(Dataset[tuple[Any, dict[str, int]]]):
+    """Wrap any `(image, label)` dataset so that it yields `(image, {head: label})`.
+
+    Args:
+        base_dataset: A map-style dataset of pairs of an image and an integer label.
+        heads: As in `LabelMaps`; digit, thickness and smoothness of handwritten digits if none.
+        num_classes: Classes of the dataset's own label; 10 if none.
+
+    Raises:
+        ConfigError: For maps that do not cover the label's classes.
+        DataError: When a sample's label is outside the classes.
+    """
+
+    def __init__(
+        self,
+        base_dataset: Any,
+        heads: HeadsConfig | None = None,
+        num_classes: int = 10,
+    ) -> None:
+        config = shipped_heads("handwritten_digit") if heads is None else heads
+        self.base_dataset = base_dataset
+        self._maps = LabelMaps(Head("label", num_classes), config)
+        self.heads = self._maps.heads
+        self._labels = [
+            {
+                name: int(values[label])
+                for name, values in self._maps(np.arange(num_classes)).items()
+            }
+            for label in range(num_classes)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.base_dataset)
+
+    def __getitem__(self, index: int) -> tuple[Any, dict[str, int]]:
+        """Return one image as the base dataset gives it, with its label for every head."""
+        image, label = self.base_dataset[index]
+        number = int(label.item() if isinstance(label, Tensor) else label)
+        if not 0 <= number < len(self._labels):
+            raise DataError(
+                f"sample {index} has label {number}, outside the classes 0 to "
+                f"{len(self._labels) - 1}; pass num_classes to MultiheadDataset."
+            )
+        return image, dict(self._labels[number])
+
+    def __iter__(self) -> Iterator[tuple[Any, dict[str, int]]]:
+        return (self[index] for index in range(len(self)))
+
+
+def functional_heads(labels: Mapping[str, NDArray[np.int64]]) -> dict[str, str]:
+    """Return `{B: A}` for each head B whose label is determined by the label of head A.
+
+    Args:
+        labels: int64 [N] by head name; determined means H(B|A) = 0 on these labels.
+    """
+    found: dict[str, str] = {}
+    for b, of_b in labels.items():
+        for a, of_a in labels.items():
+            # A head that is itself a function of B would only say the same again.
+            if a != b and found.get(a) != b and _is_function(of_b, of_a):
+                found[b] = a
+                break
+    return found
+
+
+def _is_function(b: NDArray[np.int64], a: NDArray[np.int64]) -> bool:
+    pairs = np.unique(np.stack([a, b], axis=1), axis=0)
+    return len(pairs) == len(np.unique(a)) and len(np.unique(b)) > 1
+
+
+def _mapped_head(base: Head, name: str, spec: Mapping[str, Any]) -> tuple[Head, NDArray[np.int64]]:
+    unknown = sorted(set(spec) - _SPEC_KEYS)
+    if unknown:
+        raise ConfigError(
+            f"data.heads.{name} has the key {unknown[0]!r}; allowed are {sorted(_SPEC_KEYS)}."
+        )
+    if spec.get("map") is None:
+        table = np.arange(base.num_classes, dtype=np.int64)
+    else:
+        table = _table(base, name, spec["map"])
+    count = spec.get("num_classes")
+    count = int(table.max()) + 1 if count is None else int(count)
+    outside = table[(table < 0) | (table >= count)]
+    if len(outside):
+        raise ConfigError(
+            f"data.heads.{name}.map gives class {int(outside[0])}, outside the classes 0 to "
+            f"{count - 1}; change the map or set data.heads.{name}.num_classes."
+        )
+    names = spec.get("classes")
+    if names is None:
+        names = base.classes if spec.get("map") is None and count == base.num_classes else ()
+    return Head(name, count, tuple(map(str, names))), table
+
+
+def _table(base: Head, name: str, mapping: Mapping[Any, Any] | Sequence[Any]) -> NDArray[np.int64]:
+    pairs = mapping.items() if isinstance(mapping, Mapping) else enumerate(mapping)
+    table: dict[int, int] = {}
+    for label, value in pairs:
+        if isinstance(value, bool) or not isinstance(value, int) or not _is_integer(label):
+            raise ConfigError(
+                f"data.heads.{name}.map has {label!r}: {value!r}; labels and classes are integers."
+            )
+        if not 0 <= int(label) < base.num_classes:
+            raise ConfigError(
+                f"data.heads.{name}.map names label {label}, but the dataset has the labels 0 to "
+                f"{base.num_classes - 1}; remove it."
+            )
+        table[int(label)] = value
+    missing = [label for label in range(base.num_classes) if label not in table]
+    if missing:
+        raise ConfigError(
+            f"data.heads.{name}.map does not cover label {missing[0]}; give each of the labels "
+            f"0 to {base.num_classes - 1} a class."
+        )
+    return np.array([table[label] for label in range(base.num_classes)], dtype=np.int64)
+
+
+def _is_integer(label: Any) -> bool:
+    return isinstance(label, int) or (isinstance(label, str) and label.isdecimal())

@@ -1,0 +1,197 @@
+"""Batches from images that stay in one place: no per-sample Python, no copies of the dataset.
+
+Small images are kept once as uint8 on the training device, indexed by batch and normalised on
+the fly. Data beyond a memory budget go through a DataLoader whose workers read whole batches.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from multihead.data.source import Source
+
+Batch = tuple[Tensor, dict[str, Tensor]]
+
+
+class EpochSampler(Sampler[list[int]]):
+    """Batches of sample numbers whose order depends on (seed, epoch) alone.
+
+    So an epoch can be drawn again after a restart, and from any batch on. Lightning calls
+    `set_epoch` before each epoch.
+
+    Args:
+        count: Number of samples.
+        batch_size: Samples per batch; the last batch holds what is left.
+        seed: Fixes the order of every epoch; without one, samples come in their own order.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int | None) -> None:
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.epoch = 0
+        self.first_batch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws."""
+        self.epoch = epoch
+
+    def order(self) -> Tensor:
+        """Return the sample numbers [N] of the chosen epoch in order."""
+        if self.seed is None:
+            return torch.arange(self.count)
+        rng = np.random.default_rng([self.seed, self.epoch])
+        return torch.from_numpy(rng.permutation(self.count))
+
+    def batches(self) -> tuple[Tensor, ...]:
+        """Return the sample numbers of each batch from `first_batch` on, which is then 0 again."""
+        first, self.first_batch = self.first_batch, 0
+        return torch.split(self.order(), self.batch_size)[first:]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter([batch.tolist() for batch in self.batches()])
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+
+class Normalise:
+    """Turn uint8 images [B, C, H, W] into float32 with the source's mean and deviation."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        channels = (1, -1, 1, 1)
+        deviation = torch.tensor(std, device=device, dtype=torch.float32).view(channels)
+        self.scale = 1 / (255 * deviation)
+        self.shift = -torch.tensor(mean, device=device).view(channels) / deviation
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (images / 255 - mean) / std."""
+        return torch.addcmul(self.shift, images.float(), self.scale)
+
+
+class Resumable:
+    """Remember how far an epoch got, by Lightning's protocol for stateful loaders."""
+
+    batch_sampler: EpochSampler
+    _next_batch = 0
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            self._next_batch += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the number of the next batch of this epoch."""
+        return {"next_batch": self._next_batch % max(1, len(self))}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Start the next iteration at the recorded batch."""
+        self.batch_sampler.first_batch = int(state["next_batch"])
+
+
+class ResidentLoader(Resumable):
+    """Iterate over tensors that live on the training device.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        labels: int64 [N] by head name.
+        batch_sampler: Chooses the samples of each batch.
+        normalise: Applied to each batch of images.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Mapping[str, Tensor],
+        batch_sampler: EpochSampler,
+        normalise: Normalise,
+    ) -> None:
+        self.images, self.labels, self.normalise = images, dict(labels), normalise
+        self.batch_sampler = batch_sampler
+        self._next_batch = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._next_batch = self.batch_sampler.first_batch
+        return self._counted(self._batch(chosen) for chosen in self.batch_sampler.batches())
+
+    def _batch(self, chosen: Tensor) -> Batch:
+        index = chosen.to(self.images.device)
+        labels = {name: values[index] for name, values in self.labels.items()}
+        return self.normalise(self.images[index]), labels
+
+
+class _Batches(Dataset[Any]):
+    """Read whole batches of a source, for DataLoader workers."""
+
+    def __init__(self, source: Source, index: NDArray[np.int64], normalise: Normalise) -> None:
+        self.source, self.index, self.normalise = source, index, normalise
+
+    def __getitem__(self, chosen: list[int]) -> Batch:
+        index = self.index[chosen]
+        images = torch.from_numpy(np.ascontiguousarray(self.source.images[index]))
+        labels = {n: torch.from_numpy(v[index]) for n, v in self.source.labels.items()}
+        return self.normalise(images), labels
+
+
+class WorkerLoader(Resumable):
+    """Iterate over a source whose workers read and normalise whole batches.
+
+    Args:
+        source: Images and labels, which may be larger than memory.
+        index: int64 [n], the part of the source to iterate over.
+        batch_sampler: Chooses the samples of each batch.
+        num_workers: Worker processes; 0 reads in the training process.
+        pin_memory: Copy batches into page-locked memory.
+        persistent_workers: Keep workers between epochs.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        index: NDArray[np.int64],
+        batch_sampler: EpochSampler,
+        *,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        persistent_workers: bool = False,
+    ) -> None:
+        self.batch_sampler = batch_sampler
+        normalise = Normalise(source.mean, source.std, torch.device("cpu"))
+        self._loader: DataLoader[Batch] = DataLoader(
+            _Batches(source, index, normalise),
+            sampler=batch_sampler,
+            batch_size=None,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            persistent_workers=persistent_workers and num_workers > 0,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._next_batch = self.batch_sampler.first_batch
+        return self._counted(iter(self._loader))
+
+
+def resident_loader(
+    source: Source,
+    index: NDArray[np.int64],
+    *,
+    batch_size: int,
+    seed: int | None,
+    device: torch.device,
+) -> ResidentLoader:
+    """Copy the indexed part of a source to the device, once, and iterate over it there."""
+    whole = len(index) == len(source)
+    images = np.ascontiguousarray(source.images if whole else source.images[index])
+    labels = {n: v if whole else v[index] for n, v in source.labels.items()}
+    return ResidentLoader(
+        torch.from_numpy(images).to(device),
+        {name: torch.from_numpy(values).to(device) for name, values in labels.items()},
+        EpochSampler(len(index), batch_size, seed),
+        Normalise(source.mean, source.std, device),
+    )

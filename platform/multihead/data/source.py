@@ -1,0 +1,94 @@
+"""What a dataset is to the platform, whatever file it came from.
+
+A dataset is one function `(data_dir, split) -> Source`; everything else (heads by label maps,
+splits, loaders, normalisation) is common to all.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.errors import DataError
+from multihead.heads import Heads
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One split of a dataset.
+
+    Attributes:
+        name: The dataset's name, as runs record it.
+        images: uint8 [N, C, H, W], an array or a memory map.
+        labels: int64 [N] by head name, in the order of the heads.
+        heads: What the labels are.
+        mean: Per channel, of pixels scaled to 0..1.
+        std: Per channel, of pixels scaled to 0..1.
+
+    Raises:
+        DataError: If shapes, types, counts or label ranges do not fit together.
+    """
+
+    name: str
+    images: NDArray[np.uint8]
+    labels: Mapping[str, NDArray[np.int64]]
+    heads: Heads
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise DataError(
+                f"{self.name}: images are {self.images.dtype} {list(self.images.shape)}; "
+                f"they must be uint8 [N, C, H, W]."
+            )
+        channels = self.images.shape[1]
+        if len(self.mean) != channels or len(self.std) != channels:
+            raise DataError(
+                f"{self.name}: {channels} channels, but {len(self.mean)} means and "
+                f"{len(self.std)} standard deviations."
+            )
+        if list(self.labels) != list(self.heads):
+            raise DataError(
+                f"{self.name}: labels are for {list(self.labels)}, heads are {list(self.heads)}."
+            )
+        for name, values in self.labels.items():
+            self._check_labels(name, values)
+
+    def _check_labels(self, name: str, values: NDArray[np.int64]) -> None:
+        count, classes = len(self.images), self.heads[name].num_classes
+        if values.shape != (count,):
+            raise DataError(f"{self.name}: {count} images but {len(values)} labels of {name!r}.")
+        outside = (values < 0) | (values >= classes)
+        if outside.any():
+            first = int(outside.argmax())
+            raise DataError(
+                f"{self.name}: label {int(values[first])} of head {name!r} (image {first}) is "
+                f"outside its classes 0 to {classes - 1}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    def digest(self) -> str:
+        """Return 32 hexadecimal digits of the SHA-256 over images, labels and head names."""
+        sha = hashlib.sha256(repr((self.images.shape, self.heads.num_classes)).encode())
+        sha.update(np.ascontiguousarray(self.images).data)
+        for values in self.labels.values():
+            sha.update(np.ascontiguousarray(values).data)
+        return sha.hexdigest()[:32]
+
+
+SourceFunction = Callable[[Path, Split], Source]

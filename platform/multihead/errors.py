@@ -1,0 +1,30 @@
+"""Errors a user can cause.
+
+Each message is one line that says what is wrong, which value, what is allowed and how to
+mend it. The command line prints that line and exits with 2; a library caller catches
+`MultiheadError`. Anything else that is raised is a defect of ours and keeps its traceback.
+"""
+
+
+class MultiheadError(Exception):
+    """Base of every error that the user's input, files or environment can cause."""
+
+
+class ConfigError(MultiheadError):
+    """A configuration that cannot run: unknown key, wrong value, parts that do not fit."""
+
+
+class DataError(MultiheadError):
+    """Data that are missing, damaged, hostile or do not fit the configuration."""
+
+
+class CheckpointError(MultiheadError):
+    """A checkpoint that is missing, damaged, hostile or of another architecture."""
+
+
+class StoreError(MultiheadError):
+    """The tracking store, or a folder the platform writes to, refuses or does not answer."""
+
+
+class DivergenceError(MultiheadError):
+    """A loss stopped being finite, so that further training would record nonsense."""

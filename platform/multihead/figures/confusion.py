@@ -1,0 +1,53 @@
+"""Confusion matrices as pictures and tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+_MOST_NUMBERS = 20
+
+
+def confusion_table(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
+    """Return counts [K, K] as a table: rows are labels, columns are predictions."""
+    index = pd.Index(list(classes), name="label")
+    return pd.DataFrame(counts, index=index, columns=list(classes))
+
+
+def confusion_figure(
+    counts: NDArray[np.int64], classes: Sequence[str], title: str, path: Path
+) -> None:
+    """Draw counts [K, K], coloured by the share of each label, and save them as a picture.
+
+    Args:
+        counts: Rows are labels, columns are predictions.
+        classes: A name per class.
+        title: Shown above.
+        path: Where to write; the suffix chooses the format.
+    """
+    size = len(classes)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(3.2 + 0.42 * size, 12)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="predicted", ylabel="label", title=title)
+    axes.set_xticks(range(size), list(classes), rotation=45 if len("".join(classes)) > 30 else 0)
+    axes.set_yticks(range(size), list(classes))
+    if size <= _MOST_NUMBERS:
+        for row, column in np.argwhere(counts > 0):
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axes.text(
+                column,
+                row,
+                f"{counts[row, column]:,}",
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=8,
+            )
+    figure.colorbar(image, ax=axes, label="share of the label", shrink=0.8)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,1 @@
+"""Networks: backbones with one head per prediction."""

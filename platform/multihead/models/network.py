@@ -1,0 +1,118 @@
+"""The one shape of network: a backbone, then one module per head.
+
+A backbone maps images [B, C, H, W] to features [B, F]; a head maps features to logits
+[B, K]. A new network is a subclass that builds its backbone and hands it over.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from multihead.errors import ConfigError
+from multihead.heads import Heads
+
+
+class MultiheadNetwork(nn.Module):
+    """A shared backbone with one head per prediction.
+
+    Args:
+        backbone: Maps images [B, C, H, W] to features [B, num_features].
+        num_features: F, the width of the features.
+        heads_config: Number of classes by head name.
+        input_channels: C of the images.
+        input_size: H and W of the images, or one number for squares.
+        head_hidden: Width of one hidden layer in each head; none by default.
+        dropout: Probability, 0 to 1, of dropping a hidden unit of a head.
+
+    Shape:
+        images [B, C, H, W] to a dict of logits [B, K] by head name, in the order of the heads.
+
+    Raises:
+        ConfigError: If the heads are invalid, or the backbone does not take such images.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_features: int,
+        heads_config: Mapping[str, int],
+        *,
+        input_channels: int,
+        input_size: int | tuple[int, int],
+        head_hidden: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.heads_config = Heads.from_num_classes(heads_config).num_classes
+        self.input_channels = input_channels
+        self.input_size = as_size(input_size)
+        self.backbone = backbone
+        # The suffix keeps head names such as "type" apart from the attributes of a ModuleDict.
+        self.heads = nn.ModuleDict(
+            {
+                f"{name}_head": _head(num_features, count, head_hidden, dropout)
+                for name, count in self.heads_config.items()
+            }
+        )
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the logits [B, K] of every head for images [B, C, H, W]."""
+        features = self.backbone(images)
+        return {name: self.heads[f"{name}_head"](features) for name in self.heads_config}
+
+    def check_images(self, channels: int, size: tuple[int, int]) -> None:
+        """Refuse images this network was not built for, before any training.
+
+        Raises:
+            ConfigError: Naming both shapes.
+        """
+        expected = (self.input_channels, *self.input_size)
+        if expected != (channels, *size):
+            raise ConfigError(
+                f"the network takes images of {_shape(expected)}, but the data have "
+                f"{_shape((channels, *size))}; remove model.net.input_channels and "
+                f"model.net.input_size to have them derived from the data."
+            )
+
+
+def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width); one number stands for a square."""
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1:
+        raise ConfigError(f"input_size is {size}; height and width must be at least 1.")
+    return int(height), int(width)
+
+
+def check_backbone(backbone: nn.Module, channels: int, size: tuple[int, int]) -> int:
+    """Run one blank image through a backbone and return the width of its features.
+
+    Raises:
+        ConfigError: If the backbone cannot take images of this shape.
+    """
+    was_training = backbone.training
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            features = cast(Tensor, backbone(torch.zeros(1, channels, *size)))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"the network does not take images of {_shape((channels, *size))}: {reason}"
+        ) from error
+    finally:
+        backbone.train(was_training)
+    return features.shape[1]
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) + " (channels x height x width)"
+
+
+def _head(features: int, classes: int, hidden: int | None, dropout: float) -> nn.Module:
+    if hidden is None:
+        return nn.Linear(features, classes)
+    return nn.Sequential(
+        nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
+    )

@@ -1,0 +1,127 @@
+"""Any backbone of timm, fitted to small images."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multihead.errors import ConfigError
+from multihead.models.network import MultiheadNetwork, as_size, check_backbone
+
+
+class TimmNetwork(MultiheadNetwork):
+    """A timm backbone with one linear layer (or a hidden layer) per head.
+
+    Images smaller than the backbone's total stride are padded with zeros on all sides to the
+    next size it takes. A backbone with a fixed image size (the ViT family) is built for the
+    padded size of the data.
+
+    Args:
+        name: A model of `timm.list_models()`, such as resnet18, convnext_atto,
+            efficientnet_b0, vit_tiny_patch16_224.
+        input_channels: Channels of the images.
+        heads_config: Number of classes by head name; one head of 10 classes, `digit`, if none.
+        input_size: Height and width of the images in pixels, or one number for squares.
+        pretrained: Start from timm's published weights (needs a network the first time).
+        dropout: Probability, 0 to 1, of dropping a feature before the heads.
+        head_hidden: Width of a hidden layer in each head; none by default.
+        options: Further arguments of timm's constructor, such as `{patch_size: 4}`.
+
+    Shape:
+        images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
+
+    Raises:
+        ConfigError: For a name timm does not know, options it does not take, or images the
+            backbone cannot take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        input_channels: int = 1,
+        heads_config: Mapping[str, int] | None = None,
+        input_size: int | tuple[int, int] = 28,
+        pretrained: bool = False,
+        dropout: float = 0.0,
+        head_hidden: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        _check_name(name)
+        size = as_size(input_size)
+        settings = {
+            "in_chans": input_channels,
+            "num_classes": 0,
+            "pretrained": pretrained,
+            "drop_rate": dropout,
+            **(options or {}),
+        }
+        stride = _total_stride(name, settings)
+        padded = (_next_multiple(size[0], stride), _next_multiple(size[1], stride))
+        if _fixed_size(name):
+            settings["img_size"] = padded
+        backbone = nn.Sequential(PadTo(padded), _create(name, settings))
+        super().__init__(
+            backbone,
+            check_backbone(backbone, input_channels, size),
+            {"digit": 10} if heads_config is None else heads_config,
+            input_channels=input_channels,
+            input_size=size,
+            head_hidden=head_hidden,
+            dropout=dropout,
+        )
+
+
+class PadTo(nn.Module):
+    """Pad images with zeros on all sides: [B, C, h, w] to [B, C, H, W].
+
+    Args:
+        size: H and W, in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Leave images of the right size as they are."""
+        down, across = self.size[0] - images.shape[-2], self.size[1] - images.shape[-1]
+        if down == across == 0:
+            return images
+        top, left = down // 2, across // 2
+        return functional.pad(images, (left, across - left, top, down - top))
+
+
+def _check_name(name: str) -> None:
+    # A name with a scheme ("hf-hub:...") would make timm fetch from a hub.
+    if name.split(".")[0] in timm.list_models():
+        return
+    near = timm.list_models(f"*{name}*")[:3] if name.replace("_", "").isalnum() else []
+    hint = f"near it: {', '.join(near)}" if near else "timm.list_models() lists them"
+    raise ConfigError(f"model.net.name is {name!r}, which timm does not know; {hint}.")
+
+
+def _create(name: str, settings: Mapping[str, Any]) -> nn.Module:
+    try:
+        return timm.create_model(name, **settings)
+    except (TypeError, ValueError, RuntimeError, AssertionError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"timm cannot build {name!r} with {dict(settings)}: {reason}") from error
+
+
+def _total_stride(name: str, settings: Mapping[str, Any]) -> int:
+    with torch.device("meta"):  # shapes only: no memory, and no draw from the generators
+        probe = _create(name, {**settings, "pretrained": False})
+    info = cast(list[dict[str, int]], probe.feature_info)
+    return info[-1]["reduction"]
+
+
+def _fixed_size(name: str) -> bool:
+    config = timm.get_pretrained_cfg(name.split(".")[0])
+    return bool(config is not None and config.fixed_input_size)
+
+
+def _next_multiple(length: int, stride: int) -> int:
+    return max(stride, -(-length // stride) * stride)

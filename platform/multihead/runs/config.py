@@ -1,0 +1,147 @@
+"""Compose a run's configuration with Hydra, and say in one line what is wrong with it.
+
+Folders searched, first hit wins: `experiments/` of the current folder, then the package's own.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException, MissingConfigException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from multihead import settings
+from multihead.errors import ConfigError, MultiheadError
+
+ROOT = "train"
+USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+
+
+class ExperimentFolders(SearchPathPlugin):
+    """Put `experiments/` of the current folder before the package's own."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Prepend the folders other than the packaged one, which Hydra is started with."""
+        for folder in reversed(settings.config_folders("experiments")[:-1]):
+            search_path.prepend(provider="multihead", path=f"file://{folder}")
+
+
+def register_folders() -> None:
+    """Make Hydra search the experiment folders."""
+    Plugins.instance().register(ExperimentFolders)
+
+
+def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
+    """Compose a run from what a user typed.
+
+    Args:
+        overrides: Such as `["experiment=multihead_cnn_mnist", "seed=1"]`.
+        folder: A run's folder whose `config.yaml` takes the place of the experiments.
+
+    Returns:
+        The resolved configuration in plain Python types.
+
+    Raises:
+        ConfigError: In one line, with the nearest valid key or choice.
+    """
+    register_folders()
+    directory = str((folder or settings.packaged("experiments")).absolute())
+    name = "config" if folder else ROOT
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=directory, version_base="1.3"):
+            config = compose(name, overrides=list(overrides), return_hydra_config=True)
+            return settle(config, config.hydra.runtime.choices.get("experiment"))
+    except USER_ERRORS as error:
+        raise explain(error, overrides, folder) from error
+
+
+def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
+    """Resolve a composed configuration into plain types and name its MLflow experiment.
+
+    Args:
+        config: What Hydra composed.
+        experiment: The chosen experiment config, or None.
+    """
+    with_hydra = OmegaConf.to_container(config, resolve=False)
+    plain = cast(dict[str, Any], with_hydra)
+    plain.pop("hydra", None)
+    settled = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(plain), resolve=True))
+    logger = settled.get("logger")
+    if isinstance(logger, dict) and logger.get("experiment_name") is None:
+        logger["experiment_name"] = (experiment or ROOT).rsplit("/", 1)[-1]
+    return settled
+
+
+def explain(
+    error: Exception, overrides: Sequence[str], folder: Path | None = None
+) -> MultiheadError:
+    """Turn an error of Hydra, OmegaConf or YAML into one line for the user."""
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        options = sorted(o for o in error.options if not o.startswith("_"))
+        return ConfigError(
+            f"there is no {group} {choice!r}{nearest(choice, options)}; "
+            f"choose one of: {', '.join(options)}."
+        )
+    text = _first_sentences(error)
+    if "Could not override" in text:
+        return _unknown_override(text, overrides, folder)
+    return ConfigError(text)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return ", did you mean 'x'?" for the nearest of the words, or nothing."""
+    found = difflib.get_close_matches(word, [str(w) for w in words], n=1, cutoff=0.6)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def _first_sentences(error: Exception) -> str:
+    texts = [str(error)]
+    if error.__cause__ is not None:
+        texts.append(str(error.__cause__))
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
+    return " ".join(dict.fromkeys(kept))
+
+
+def _unknown_override(text: str, overrides: Sequence[str], folder: Path | None) -> MultiheadError:
+    key = text.split("Could not override '", 1)[1].split("'", 1)[0].split("@")[0]
+    if "not in struct" not in text and "No match in the defaults list" not in text:
+        return ConfigError(text)
+    others = [o for o in overrides if _key(o) != key]
+    if len(others) == len(overrides):
+        return ConfigError(text)
+    path, word, siblings = _first_unknown(key, compose_run(others, folder))
+    where = f"in {path}" if path else "at the top"
+    return ConfigError(
+        f"there is no key {word!r} {where}{nearest(word, siblings)}; allowed: "
+        f"{', '.join(siblings)}. To add a key, write +{key}=..."
+    )
+
+
+def _key(override: str) -> str:
+    parsed = OverridesParser.create().parse_override(override)
+    return parsed.key_or_group
+
+
+def _first_unknown(key: str, config: dict[str, Any]) -> tuple[str, str, list[str]]:
+    """Return where a dotted key leaves a configuration: the path, the word, the keys there."""
+    node: Any = config
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(node, dict) or part not in node or depth == len(parts) - 1:
+            known = [str(k) for k in node] if isinstance(node, dict) else []
+            shown = [k for k in known if not k.startswith("_")]
+            return ".".join(parts[:depth]), part, shown
+        node = node[part]
+    raise AssertionError("a key has at least one part")

@@ -1,0 +1,305 @@
+"""A run is a function: `execute(config) -> RunResult`.
+
+Studies call it with other weights and learning rates, ablations with other heads and seeds,
+the command line with what was typed.
+"""
+
+import json
+import logging
+import shlex
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from multihead import __version__
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.labels import functional_heads
+from multihead.figures.confusion import confusion_figure, confusion_table
+from multihead.runs.build import Parts, build
+from multihead.tracking import facts
+from multihead.tracking.run import CONFIG_FILE, ERROR_TAG, TrackedRun, flat
+from multihead.tracking.store import Store
+from multihead.training.checkpoints import BEST, LAST
+from multihead.training.hardware import resolve_accelerator
+from multihead.training.interrupts import RunInterrupted
+from multihead.training.metrics import shortest
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        metrics: Last value of every metric of training and test, and `best/<metric>` at the
+            epoch of best.ckpt.
+        run_id: Our id, the name of the folder; None if nothing was recorded.
+        mlflow_id: MLflow's id of the run, or None.
+        folder: The run's folder, or None.
+        url: The run's page, or None.
+        best_checkpoint: best.ckpt, or None.
+        optimized_value: `optimized_metric` at the epoch of best.ckpt, or None.
+        heads: Number of classes by head name.
+        notes: Lines a reader of the result should know.
+    """
+
+    metrics: dict[str, float]
+    run_id: str | None = None
+    mlflow_id: str | None = None
+    folder: Path | None = None
+    url: str | None = None
+    best_checkpoint: Path | None = None
+    optimized_value: float | None = None
+    heads: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Announcer:
+    """Told what a person would want to know while a run goes on; says nothing by itself."""
+
+    def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
+        """Hear that the run is recorded (or not) and about to train."""
+
+
+def execute(
+    config: Mapping[str, Any], *, resume: str | None = None, announcer: Announcer | None = None
+) -> RunResult:
+    """Train, test and record one run.
+
+    Args:
+        config: A composed configuration in plain types.
+        resume: Our id of a run to go on with, in the same record, or None.
+        announcer: Told of the start.
+
+    Raises:
+        MultiheadError: For what a user can mend; nothing is recorded unless training began.
+        RunInterrupted: After SIGTERM or Ctrl-C, with the run marked KILLED.
+    """
+    store = Store(config["logger"]["tracking_uri"], Path(config["paths"]["home"]).expanduser())
+    with _quiet_libraries():
+        parts = build(config)
+        notes = _notes(parts)
+        announcer = announcer or Announcer()
+        with parts.interrupts.installed():
+            if config["trainer"].get("fast_dev_run"):
+                announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
+                return _train_and_test(config, parts, None, notes)
+            _ = store.client
+            if resume is None:
+                experiment = config["logger"]["experiment_name"]
+                run = TrackedRun.create(store, experiment, config, config["name"])
+            else:
+                run = TrackedRun.reopen(store, resume)
+            with _status(run):
+                _record_start(run, config, parts, notes)
+                parts.logger.run = run
+                if parts.checkpoint is not None:
+                    parts.checkpoint.dirpath = run.folder / "checkpoints"
+                announcer.started(run, parts, notes)
+                try:
+                    return _train_and_test(config, parts, run, notes)
+                finally:
+                    _store_checkpoints(run)
+
+
+@contextmanager
+def _status(run: TrackedRun) -> Iterator[None]:
+    """Give the run the status it deserves, whatever ends it."""
+    try:
+        yield
+    except (RunInterrupted, KeyboardInterrupt) as stop:
+        run.set_tags({ERROR_TAG: str(stop) or "interrupted"})
+        run.finish("KILLED")
+        raise
+    except BaseException as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        run.set_tags({ERROR_TAG: reason})
+        run.finish("FAILED")
+        raise
+    run.finish("FINISHED")
+
+
+def _train_and_test(
+    config: Mapping[str, Any], parts: Parts, run: TrackedRun | None, notes: list[str]
+) -> RunResult:
+    trainer, module, data = parts.trainer, parts.module, parts.data
+    try:
+        if config["train"]:
+            trainer.fit(module, data, ckpt_path=parts.start_from)
+        metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}
+        best_metrics = dict(parts.checkpoint.best_metrics) if parts.checkpoint else {}
+        best = {f"best/{n}": v for n, v in best_metrics.items() if "/" in n}
+        if best and run is not None:
+            run.log_metrics(best, trainer.global_step)
+        if config["test"]:
+            metrics |= _test(config, parts, run)
+    except SystemExit as stop:  # Lightning's answer to a signal it saw before we did
+        if parts.interrupts.received is not None:
+            raise RunInterrupted(parts.interrupts.received) from stop
+        raise
+    optimized = config["optimized_metric"]
+    best_file = None if run is None else run.folder / "checkpoints" / BEST
+    return RunResult(
+        metrics={k: v for k, v in (metrics | best).items() if k not in ("step", "epoch")},
+        run_id=run.run_id if run else None,
+        mlflow_id=run.mlflow_id if run else None,
+        folder=run.folder if run else None,
+        url=run.url if run else None,
+        best_checkpoint=best_file if best_file and best_file.exists() else None,
+        optimized_value=(best_metrics or metrics).get(optimized or ""),
+        heads=data.num_classes if module.heads is None else module.heads.num_classes,
+        notes=tuple(notes),
+    )
+
+
+def _test(config: Mapping[str, Any], parts: Parts, run: TrackedRun | None) -> dict[str, float]:
+    """Read the test split once, with best.ckpt where there is one."""
+    best = None if parts.checkpoint is None else parts.checkpoint.folder / BEST
+    if not config["train"]:
+        chosen = parts.start_from
+    elif run is not None and best is not None and best.exists():
+        chosen = str(best)
+    else:
+        chosen = None
+    (metrics,) = parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
+    found = {name: shortest(value) for name, value in metrics.items()}
+    if run is not None:
+        _store_test(run, parts, found)
+    return found
+
+
+def _store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> None:
+    heads = parts.module.heads
+    assert heads is not None
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        table = pd.DataFrame(
+            {
+                "head": list(heads),
+                "classes": [head.num_classes for head in heads.values()],
+                "images": len(parts.data.test_indices),
+                "accuracy": [metrics[f"test/{name}_acc"] for name in heads],
+                "loss": [metrics[f"test/{name}_loss"] for name in heads],
+            }
+        )
+        table.to_csv(folder / "test.csv", index=False)
+        run.log_file(folder / "test.csv", "test")
+        for name, counts in parts.module.confusion.matrices().items():
+            head = heads[name]
+            classes = head.classes or tuple(map(str, range(head.num_classes)))
+            matrix = counts.numpy()
+            confusion_table(matrix, classes).to_csv(folder / f"confusion_{name}.csv")
+            title = f"{name}: accuracy {metrics[f'test/{name}_acc']:.4f} on the test split"
+            confusion_figure(matrix, classes, title, folder / f"confusion_{name}.png")
+            for suffix in ("csv", "png"):
+                run.log_file(folder / f"confusion_{name}.{suffix}", "test")
+
+
+def _record_start(
+    run: TrackedRun, config: Mapping[str, Any], parts: Parts, notes: list[str]
+) -> None:
+    """Record everything that is known before training."""
+    trainer = parts.trainer
+    versions, hardware, git = facts.versions(), facts.hardware(), facts.git_state()
+    device = resolve_accelerator(str(config["trainer"].get("accelerator", "auto")))
+    tags = {
+        "multihead.version": __version__,
+        "multihead.tags": ",".join(map(str, config["tags"])),
+        **{f"tag.{tag}": "true" for tag in config["tags"]},
+        **{f"git.{key}": value for key, value in git.items()},
+        **{f"version.{key}": value for key, value in versions.items()},
+        **{f"hardware.{key}": value for key, value in hardware.items()},
+        "hardware.device": device,
+        "precision": str(trainer.precision),
+        "parameters": str(parts.parameters),
+        "multihead.notes": "; ".join(notes),
+        "mlflow.source.name": "multihead",
+        "mlflow.source.type": "LOCAL",
+    }
+    if "commit" in git:
+        tags["mlflow.source.git.commit"] = git["commit"]
+    run.set_tags({key: value for key, value in tags.items() if value})
+    run.log_params(flat(config) | {"num_parameters": str(parts.parameters)})
+    _record_data(run, config, parts.data)
+    record = {
+        "command": shlex.join(sys.argv),
+        "versions": versions,
+        "hardware": hardware,
+        "git": git,
+        "precision": str(trainer.precision),
+        "installed": facts.installed(),
+    }
+    (run.folder / "environment.json").write_text(json.dumps(record, indent=2))
+    run.log_file(run.folder / "environment.json")
+    run.log_file(run.folder / CONFIG_FILE)
+
+
+def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadDataModule) -> None:
+    used = {"train": (data.train_source, len(data.train_indices))}
+    if config["test"]:
+        used["test"] = (data.test_source, len(data.test_indices))
+    for context, (source, count) in used.items():
+        digest = source.digest()
+        profile = {
+            "images": count,
+            "images_in_file": len(source),
+            "image_shape": source.image_shape,
+            "heads": data.num_classes,
+            "split_seed": data.seed,
+        }
+        run.log_dataset(
+            name=source.name,
+            digest=digest,
+            context=context,
+            source=str(data.data_dir),
+            profile=profile,
+        )
+        run.set_tags({f"data.{context}_digest": digest, "data.name": source.name})
+
+
+def _store_checkpoints(run: TrackedRun) -> None:
+    for name in (BEST, LAST):
+        path = run.folder / "checkpoints" / name
+        if path.exists():
+            run.log_file(path, "checkpoints")
+
+
+def _notes(parts: Parts) -> list[str]:
+    index = parts.data.train_indices
+    labels = {name: values[index] for name, values in parts.data.train_source.labels.items()}
+    by_base: dict[str, list[str]] = {}
+    for head, base in functional_heads(labels).items():
+        by_base.setdefault(base, []).append(head)
+    return [
+        f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "
+        f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
+        for base, heads in by_base.items()
+    ]
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep Lightning's banners and hints out of the user's terminal."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for pattern in (
+            ".*smaller than the logging interval.*",
+            ".*does not have many workers.*",
+            ".*isinstance.treespec, LeafSpec.*",
+            ".*GPU available but not used.*",
+        ):
+            warnings.filterwarnings("ignore", pattern)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

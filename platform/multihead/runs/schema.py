@@ -1,0 +1,200 @@
+"""Check a composed configuration against what will be built from it, before anything runs.
+
+Keys come from the signatures of the targets, so a class's arguments are stated once, in Python.
+"""
+
+import importlib
+import inspect
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+from multihead.errors import ConfigError
+from multihead.runs.config import nearest
+from multihead.seeding import MAX_SEED
+
+_HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PathsConfig(_Strict):
+    """Where runs and data are."""
+
+    home: str
+    data_dir: str
+
+
+class LoggerConfig(_Strict):
+    """Where runs are recorded."""
+
+    experiment_name: str
+    tracking_uri: str | None
+
+
+class RunConfig(_Strict):
+    """The top level of a run's configuration; groups with targets are checked by signature."""
+
+    train: bool
+    test: bool
+    ckpt_path: str | None
+    seed: int = Field(ge=0, le=MAX_SEED)
+    name: str | None
+    tags: list[str | int | float | bool]
+    optimized_metric: str | None
+    paths: PathsConfig
+    logger: LoggerConfig
+    data: dict[str, Any]
+    model: dict[str, Any]
+    trainer: dict[str, Any]
+    callbacks: dict[str, Any] | None
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Check keys and simple values of a whole configuration.
+
+    Raises:
+        ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
+    """
+    try:
+        RunConfig.model_validate(dict(config))
+    except ValidationError as error:
+        raise _explain(error) from error
+    trainer = dict(config["trainer"])
+    if trainer.get("precision") == "auto":  # ours, not Lightning's
+        del trainer["precision"]
+    for group, node in (("data", config["data"]), ("model", config["model"]), ("trainer", trainer)):
+        check_node(node, group)
+    check_node(config["model"].get("net"), "model.net")
+    for name, node in (config["callbacks"] or {}).items():
+        if node is not None:
+            check_node(node, f"callbacks.{name}")
+    if not (config["train"] or config["test"]):
+        raise ConfigError("train and test are both false, so there is nothing to do; set one.")
+
+
+def check_node(node: Any, path: str) -> None:
+    """Check one node with a `_target_`, and those inside it, against their signatures.
+
+    Args:
+        node: A mapping of the configuration.
+        path: Its dotted key, for messages.
+
+    Raises:
+        ConfigError: For a target that does not exist, an unknown key or a value of a wrong type.
+    """
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise ConfigError(f"{path} has no _target_; it must name the class that is built from it.")
+    target = locate(node["_target_"], f"{path}._target_")
+    parameters = _parameters(target)
+    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    names = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    hints = _hints(target)
+    for key, value in node.items():
+        if key in _HYDRA_KEYS:
+            continue
+        if key not in names:
+            if open_ended:
+                continue
+            raise ConfigError(
+                f"there is no key {key!r} in {path}{nearest(key, names)}; "
+                f"{node['_target_']} takes: {', '.join(names)}."
+            )
+        if isinstance(value, dict) and "_target_" in value:
+            check_node(value, f"{path}.{key}")
+        elif isinstance(value, dict):
+            _check_inside(value, f"{path}.{key}")
+        elif key in hints:
+            _check_value(value, hints[key], f"{path}.{key}")
+
+
+def locate(name: object, path: str) -> Any:
+    """Import what a `_target_` names.
+
+    Raises:
+        ConfigError: If there is no such module or name in it.
+    """
+    module_name, _, attribute = str(name).rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{path} is {name!r}, which cannot be imported: {error}.") from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        raise ConfigError(
+            f"{path} is {name!r}, but {module_name} has no {attribute!r}"
+            f"{nearest(attribute, dir(module))}."
+        ) from error
+
+
+def _check_inside(mapping: dict[str, Any], path: str) -> None:
+    for key, value in mapping.items():
+        if isinstance(value, dict) and "_target_" in value:
+            check_node(value, f"{path}.{key}")
+
+
+def _parameters(target: Any) -> dict[str, inspect.Parameter]:
+    parameters = dict(inspect.signature(target).parameters)
+    parameters.pop("self", None)
+    return {n: p for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_POSITIONAL}
+
+
+def _hints(target: Any) -> dict[str, Any]:
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(inspect.unwrap(function))
+    except (NameError, TypeError):  # hints that name what is imported for type checkers only
+        return {}
+
+
+def _check_value(value: Any, hint: Any, path: str) -> None:
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, PydanticUserError, TypeError, NameError):
+        return  # a hint that is not about data, such as a callable protocol
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        reasons = dict.fromkeys(_lower(e["msg"]) for e in error.errors())
+        raise ConfigError(f"{path} is {value!r}: {'; or '.join(reasons)}.") from error
+    if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
+        raise ConfigError(f"{path} is the text {value!r}; write a number, such as 1.0e-4.")
+
+
+def _admits(kind: type, hint: Any) -> bool:
+    options = typing.get_args(hint) or (hint,)
+    return any(option is kind or option is Any or option is object for option in options)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        groups: dict[str, type[_Strict]] = {"paths": PathsConfig, "logger": LoggerConfig}
+        owner = groups.get(str(first["loc"][0]), RunConfig)
+        names = list(owner.model_fields)
+        last = str(first["loc"][-1])
+        return ConfigError(
+            f"there is no key {key!r}{nearest(last, names)}; allowed: {', '.join(names)}."
+        )
+    if first["type"] == "missing":
+        return ConfigError(f"the key {key!r} is missing; the shipped train.yaml shows it.")
+    return ConfigError(f"{key} is {first['input']!r}: {_lower(first['msg'])}.")
+
+
+def _lower(message: str) -> str:
+    return message[0].lower() + message[1:]

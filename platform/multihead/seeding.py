@@ -1,0 +1,39 @@
+"""Seeds for everything random, and the state of the generators for exact resumption."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+MAX_SEED = 2**32 - 1
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch (every device).
+
+    Args:
+        seed: 0 to `MAX_SEED`, NumPy's range.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def random_state() -> dict[str, Any]:
+    """Return the states of torch's generators, in types that weights-only loading accepts.
+
+    Python's and NumPy's generators are not used after set-up: shuffling draws from
+    (seed, epoch) alone, and layers draw from torch.
+    """
+    state: dict[str, Any] = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Set torch's generators to a state from `random_state`, as far as the devices exist."""
+    torch.set_rng_state(state["cpu"].cpu())
+    if torch.cuda.is_available() and len(state.get("cuda", ())) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

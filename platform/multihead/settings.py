@@ -1,0 +1,39 @@
+"""Where things are: the home of runs, the data, the configs and the tracking store.
+
+Everything here is read from the environment at the time of asking, never at import.
+"""
+
+import os
+from pathlib import Path
+
+HOME_VARIABLE = "MULTIHEAD_HOME"
+DATA_VARIABLE = "MULTIHEAD_DATA_DIR"
+
+
+def home() -> Path:
+    """Return the folder of runs, local store and artifacts: `MULTIHEAD_HOME`, else `./runs`."""
+    return Path(os.environ.get(HOME_VARIABLE) or "runs").expanduser().absolute()
+
+
+def data_dir() -> Path:
+    """Return the folder of datasets: `MULTIHEAD_DATA_DIR`, else `./data`."""
+    return Path(os.environ.get(DATA_VARIABLE) or "data").expanduser().absolute()
+
+
+def packaged(kind: str) -> Path:
+    """Return the shipped folder `experiments` or `studies`.
+
+    A wheel carries them inside the package; in a checkout they lie beside `platform/`.
+    """
+    inside = Path(__file__).parent / kind
+    return inside if inside.is_dir() else Path(__file__).parents[2] / kind
+
+
+def config_folders(kind: str) -> list[Path]:
+    """Return the folders searched for `kind`, first hit wins: the current folder's own, ours.
+
+    Args:
+        kind: `experiments` or `studies`.
+    """
+    own, shipped = Path.cwd() / kind, packaged(kind)
+    return [own, shipped] if own.is_dir() and own.resolve() != shipped.resolve() else [shipped]

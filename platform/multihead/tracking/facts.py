@@ -1,0 +1,92 @@
+"""What a run's record says of the code, the machine and the libraries it ran with."""
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+
+PACKAGES = (
+    "multihead",
+    "torch",
+    "torchvision",
+    "lightning",
+    "mlflow",
+    "hydra-core",
+    "timm",
+    "numpy",
+)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and the main packages."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def installed() -> list[str]:
+    """Return `name==version` of every installed package, sorted."""
+    return sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower)
+
+
+def hardware() -> dict[str, str]:
+    """Return host, processor, cores, memory and GPUs."""
+    import torch
+
+    facts = {
+        "host": platform.node(),
+        "cpu": _cpu_name(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "platform": platform.platform(),
+    }
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        facts["gpu"] = ", ".join(names)
+    return facts
+
+
+def git_state() -> dict[str, str]:
+    """Return commit, branch and whether the tree is dirty: of the package's checkout, else here.
+
+    Empty where neither is a git repository or git is not installed.
+    """
+    if shutil.which("git") is None:
+        return {}
+    for folder in (Path(__file__).parent, Path.cwd()):
+        commit = _git(folder, "rev-parse", "HEAD")
+        if commit is not None and not _is_ignored(folder):
+            status = _git(folder, "status", "--porcelain", "--untracked-files=no")
+            return {
+                "commit": commit,
+                "branch": _git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "",
+                "dirty": str(bool(status)).lower(),
+            }
+    return {}
+
+
+def _is_ignored(folder: Path) -> bool:
+    # A package installed into a virtual environment inside some repository is not its code.
+    return _git(folder, "check-ignore", str(folder)) is not None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,144 @@
+"""Which MLflow store holds the runs: a local SQLite database, a database or a server."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from multihead import settings
+from multihead.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_PORT = 5000
+_SERVERS = ("http", "https")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+
+class Store:
+    """An MLflow tracking store.
+
+    Args:
+        uri: As MLflow takes it; `MLFLOW_TRACKING_URI`, else SQLite in the home, if none.
+        home: Where local artifacts go; `MULTIHEAD_HOME` if none.
+
+    Raises:
+        ConfigError: For a kind of URI that no store has.
+    """
+
+    def __init__(self, uri: str | None = None, home: Path | None = None) -> None:
+        self.home = (home or settings.home()).absolute()
+        given = uri or os.environ.get("MLFLOW_TRACKING_URI")
+        self.uri = given or f"sqlite:///{self.home / 'mlflow.db'}"
+        self.scheme = urlsplit(self.uri).scheme.split("+")[0]
+        if self.scheme not in (*_SERVERS, *_DATABASES):
+            raise ConfigError(
+                f"the tracking URI {self.shown_uri!r} is of an unknown kind; allowed are "
+                f"sqlite:///FILE, postgresql+psycopg://..., mysql://..., mssql://..., http(s)://..."
+            )
+
+    @property
+    def is_server(self) -> bool:
+        """Whether an MLflow server stands between us and the database."""
+        return self.scheme in _SERVERS
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI without a password."""
+        return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", self.uri)
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The MLflow client; making it creates a local database that is not there yet.
+
+        Raises:
+            StoreError: If the store cannot be opened.
+        """
+        # No usage reports from a research run, and no minutes of silent retries.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        self.make_home()
+        with FileLock(self.home / ".store.lock"), self.errors():
+            from mlflow import MlflowClient
+
+            client = MlflowClient(tracking_uri=self.uri)
+            client.search_experiments(max_results=1)
+        return client
+
+    def make_home(self) -> None:
+        """Create the home, and see that it can be written to.
+
+        Raises:
+            StoreError: If it cannot.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            probe = self.home / f".writable.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"{self.home} cannot be written to ({error.strerror}); choose another folder with "
+                f"{settings.HOME_VARIABLE} or paths.home."
+            ) from error
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn MLflow's and the database's errors into a StoreError of one line."""
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, RequestException, SQLAlchemyError, ImportError) as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise StoreError(
+            f"the tracking store {self.shown_uri} does not answer: {reason}"
+        ) from error
+
+    def experiment_id(self, name: str) -> str:
+        """Return the id of an experiment, making it if it is not there.
+
+        Raises:
+            StoreError: If the store refuses, or the experiment was deleted.
+        """
+        with self.errors():
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                with FileLock(self.home / ".store.lock"):
+                    found = self.client.get_experiment_by_name(name)
+                    if found is None:
+                        return self.client.create_experiment(name, self._artifacts(name))
+        if found.lifecycle_stage == "deleted":
+            raise StoreError(
+                f"the experiment {name!r} is deleted in {self.shown_uri}; restore it, or choose "
+                f"another with logger.experiment_name."
+            )
+        return found.experiment_id
+
+    def _artifacts(self, name: str) -> str | None:
+        # On a database MLflow would choose ./mlruns of whatever folder the command runs in.
+        if self.is_server:
+            return None
+        folder = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+        return (self.home / "artifacts" / folder).as_uri()
+
+    def run_url(self, experiment_id: str, run_id: str) -> str:
+        """Return the address of a run's page, in the UI that `multihead ui` starts if local."""
+        base = self.uri.rstrip("/") if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
+        return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"

@@ -1,0 +1,180 @@
+"""Checkpoints that are whole or absent: `best.ckpt` and `last.ckpt` of a run."""
+
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+
+from multihead.errors import CheckpointError, ConfigError
+from multihead.training.metrics import shortest
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file so that a reader finds the old one or the whole new one, also after a crash.
+
+    Args:
+        path: The file to make or replace.
+        write: Called with a temporary path beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint without running anything it holds.
+
+    Args:
+        path: A local file; addresses are refused.
+
+    Raises:
+        CheckpointError: If it is missing, damaged, or holds anything but tensors, numbers,
+            text, lists and dicts.
+    """
+    if "://" in str(path):
+        raise CheckpointError(f"{path} is an address; download the checkpoint and give its path.")
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no checkpoint {path}; give the path of a .ckpt file.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = _refused(str(error))
+        raise CheckpointError(f"{path} is refused: {reason}.") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        size = Path(path).stat().st_size
+        raise CheckpointError(
+            f"{path} ({size:,} bytes) is damaged and cannot be read; use another checkpoint."
+        ) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(f"{path} has no state_dict; give a checkpoint of a training.")
+    return checkpoint
+
+
+def _refused(message: str) -> str:
+    named = re.search(r"GLOBAL (\S+)", message)
+    if named is not None:
+        return f"loading it would run {named[1]}"
+    return "it is not a checkpoint of tensors, numbers and text alone, or it is damaged"
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Write whole files only, and read without running anything."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write to a temporary file, flush it to the disk, then rename."""
+        del storage_options
+        write_atomically(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a local checkpoint, weights only, whatever the caller asks for."""
+        del map_location, weights_only
+        return read_checkpoint(path)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete a checkpoint, if it is there."""
+        Path(path).unlink(missing_ok=True)
+
+
+class RunCheckpoint(Checkpoint):
+    """Keep `last.ckpt` of every epoch and `best.ckpt` of the best one.
+
+    Lightning's ModelCheckpoint writes its last.ckpt only when the best one improves, so a
+    resume would go back to the best epoch.
+
+    Args:
+        monitor: The metric that decides which epoch is best.
+        mode: Whether the metric is best at its `max` or `min`.
+        dirpath: Folder of the files; the run's folder if none.
+
+    Attributes:
+        best_metrics: Every metric at the epoch of `best.ckpt`.
+        best_epoch: That epoch, counted from 0, or None before the first.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val/acc_best",
+        mode: Literal["min", "max"] = "max",
+        dirpath: str | Path | None = None,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ConfigError(f"callbacks.model_checkpoint.mode is {mode!r}; choose min or max.")
+        self.monitor, self.mode = monitor, mode
+        self.dirpath = None if dirpath is None else Path(dirpath)
+        self.best_score: float | None = None
+        self.best_epoch: int | None = None
+        self.best_metrics: dict[str, float] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the checkpoints."""
+        return Path("checkpoints") if self.dirpath is None else self.dirpath
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write last.ckpt, and best.ckpt if this epoch is the best so far."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        improved = self._update(trainer)
+        self.save_last(trainer)
+        if improved:
+            # The same bytes under a second name: last.ckpt is replaced, never written into.
+            write_atomically(self.folder / BEST, lambda t: _link(self.folder / LAST, t))
+
+    def save_last(self, trainer: pl.Trainer) -> None:
+        """Write last.ckpt now; a fast_dev_run leaves no files."""
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.save_checkpoint(self.folder / LAST)
+
+    def _update(self, trainer: pl.Trainer) -> bool:
+        metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}
+        score = metrics.get(self.monitor)
+        if score is None:
+            return False
+        if self.best_score is not None:
+            better = score > self.best_score if self.mode == "max" else score < self.best_score
+            if not better:
+                return False
+        self.best_score, self.best_epoch = score, trainer.current_epoch
+        self.best_metrics = metrics
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the next attempt must know of the best epoch."""
+        return {
+            "best_score": self.best_score,
+            "best_epoch": self.best_epoch,
+            "best_metrics": self.best_metrics,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best epoch of an earlier attempt."""
+        self.best_score = state_dict["best_score"]
+        self.best_epoch = state_dict["best_epoch"]
+        self.best_metrics = dict(state_dict["best_metrics"])
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        target.write_bytes(source.read_bytes())

@@ -1,0 +1,56 @@
+"""Which precision, memory format and optimizer kernels suit the device, and why."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+
+class Choice(NamedTuple):
+    """A setting and the reason for it, as `doctor` shows and runs record it."""
+
+    value: str
+    reason: str
+
+
+def resolve_accelerator(accelerator: str) -> str:
+    """Return cpu, cuda or mps for Lightning's accelerator name."""
+    if accelerator in ("auto", "gpu"):
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    return accelerator
+
+
+def choose_precision(device: str) -> Choice:
+    """Choose bfloat16 mixed precision where the device has units for it, else float32.
+
+    Args:
+        device: cpu, cuda or mps.
+    """
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Choice("bf16-mixed", "the GPU computes in bfloat16")
+        return Choice("32-true", "the GPU has no bfloat16 units")
+    if device == "cpu":
+        found = torch.cpu.get_capabilities()
+        units = [name for name in ("amx_bf16", "avx512_bf16") if found.get(name)]
+        if units:
+            return Choice("bf16-mixed", f"the CPU has bfloat16 units ({', '.join(units)})")
+        return Choice("32-true", "the CPU has no bfloat16 units, so bfloat16 would be slower")
+    return Choice("32-true", f"mixed precision is not chosen by itself on {device}")
+
+
+def choose_memory_format(net: nn.Module, precision: str, device: str) -> Choice:
+    """Choose channels_last for convolutions in a 16-bit precision, else contiguous.
+
+    Args:
+        net: The network.
+        precision: Lightning's name, such as bf16-mixed.
+        device: cpu, cuda or mps.
+    """
+    if not any(isinstance(module, nn.Conv2d) for module in net.modules()):
+        return Choice("contiguous", "the network has no convolutions")
+    if device in ("cpu", "cuda") and "16" in precision:
+        return Choice("channels_last", "16-bit convolutions are faster with channels last")
+    return Choice("contiguous", f"channels last brings nothing at {precision} on {device}")

@@ -1,0 +1,120 @@
+"""SIGTERM and Ctrl-C end a training between two batches, with a checkpoint to go on from.
+
+Lightning would turn Ctrl-C into exit code 1 and SIGTERM into 0, in the middle of anything.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from multihead.training.checkpoints import RunCheckpoint
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class RunInterrupted(BaseException):
+    """A signal asked the run to end.
+
+    Attributes:
+        exit_code: 128 plus the signal's number: 143 for SIGTERM, 130 for Ctrl-C.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signum).name}")
+        self.signum = signum
+        self.exit_code = 128 + signum
+
+
+class Interrupts:
+    """Remember a signal until the training can stop; a second one stops it at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.training = False
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        """Take note, or raise where nothing is half-done.
+
+        Raises:
+            RunInterrupted: Outside a training, or at the second signal.
+        """
+        again, self.received = self.received is not None, signum
+        if again or not self.training:
+            raise RunInterrupted(signum)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle the signals here, and as before afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread receives signals
+            return
+        before = {signum: signal.signal(signum, self.handle) for signum in SIGNALS}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
+class StopOnSignal(Callback):
+    """Stop the training after the batch in which a signal came, with last.ckpt written.
+
+    Within validation, and at the last batch of an epoch, the epoch is ended first: its
+    checkpoint then needs no half validation.
+
+    Args:
+        interrupts: Where signals are noted.
+    """
+
+    def __init__(self, interrupts: Interrupts) -> None:
+        self.interrupts = interrupts
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From now on signals wait for the end of a batch."""
+        self.interrupts.training = True
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Write the checkpoint and stop.
+
+        Raises:
+            RunInterrupted: If a signal came.
+        """
+        if self.interrupts.received is None or trainer.is_last_batch:
+            return
+        pl_module.check_finite()  # type: ignore[operator]
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, RunCheckpoint):
+                callback.save_last(trainer)
+        raise RunInterrupted(self.interrupts.received)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop between two epochs, when the last one has its checkpoint.
+
+        Raises:
+            RunInterrupted: If a signal came.
+        """
+        if self.interrupts.received is not None:
+            raise RunInterrupted(self.interrupts.received)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From now on signals end the run at once.
+
+        Raises:
+            RunInterrupted: If a signal came during the last epoch.
+        """
+        self.interrupts.training = False
+        if self.interrupts.received is not None:
+            raise RunInterrupted(self.interrupts.received)

@@ -1,0 +1,374 @@
+"""The one LightningModule: any multi-head network, a criterion and a weight per head."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import CheckpointError, ConfigError, DivergenceError
+from multihead.heads import Heads
+from multihead.models.network import MultiheadNetwork
+from multihead.seeding import random_state, restore_random_state
+from multihead.training.balancing import StaticWeights, complete_weights
+from multihead.training.hardware import choose_memory_format
+from multihead.training.metrics import ConfusionCounts, FiniteWatch, HeadSums
+from multihead.training.schedules import build_scheduler
+
+Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
+RECORD = "multihead"
+_FINITE_CHECK_STEPS = 50
+
+
+class MultiheadLitModule(pl.LightningModule):
+    """Train a multi-head network and log every head's loss and accuracy once an epoch.
+
+    Args:
+        net: The network, or something that builds it: `net(input_channels=, input_size=,
+            heads_config=)` is then called with what the datamodule says.
+        optimizer: Called with the parameters: a class such as `torch.optim.Adam` or a partial.
+        scheduler: Called with the optimizer: a class or a partial, or None. Arguments that a
+            bare class lacks get the defaults of `multihead.training.schedules`.
+        criteria: Loss by head name, `criterion(logits [B, K], labels [B]) -> []`;
+            cross-entropy for a head without one.
+        loss_weights: Weight by head name in the summed loss; 1 for a head without one.
+        auto_configure_from_dataset: Take the heads from the datamodule and check the network
+            against them; otherwise they are the network's own.
+        compile: Compile the network with torch.compile.
+        scheduler_monitor: Metric that a ReduceLROnPlateau watches.
+        scheduler_interval: `epoch` or `step`, how often the scheduler moves.
+        eval_weights: Fixed weights by head name for `{split}/acc_weighted`; not logged if none.
+        memory_format: `auto`, `contiguous` or `channels_last`.
+        fused: `auto`, true or false: one kernel for the whole optimizer step.
+
+    Raises:
+        ConfigError: If heads, weights, criteria, network and data do not fit together.
+        DivergenceError: During training, when a head's loss is no longer finite.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module | Callable[..., nn.Module],
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler | ReduceLROnPlateau] | None = None,
+        criteria: Mapping[str, nn.Module] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        auto_configure_from_dataset: bool = True,
+        compile: bool = False,
+        scheduler_monitor: str = "val/loss",
+        scheduler_interval: str = "epoch",
+        eval_weights: Mapping[str, float] | None = None,
+        memory_format: str = "auto",
+        fused: bool | str = "auto",
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.given_criteria, self.loss_weights = dict(criteria or {}), dict(loss_weights or {})
+        self.auto_configure_from_dataset = auto_configure_from_dataset
+        self.compile_net = compile
+        self.scheduler_monitor, self.scheduler_interval = scheduler_monitor, scheduler_interval
+        self.eval_weights, self.memory_format, self.fused = eval_weights, memory_format, fused
+        self.heads: Heads | None = None
+        self.normalisation: tuple[list[float], list[float]] = ([0.0], [1.0])
+        self.best_acc = 0.0
+        self._resumed: dict[str, Any] | None = None
+        self._check_choices()
+        if isinstance(net, MultiheadNetwork):
+            self._use_heads(Heads.from_num_classes(net.heads_config))
+
+    # -- configuration ---------------------------------------------------------------------
+
+    def configure_from(self, data: MultiheadDataModule) -> None:
+        """Take heads from the data, build the network if it is not built, and check the fit.
+
+        Raises:
+            ConfigError: If the network's heads or images are not those of the data.
+        """
+        channels, height, width = data.image_shape
+        if not isinstance(self.net, nn.Module):
+            self.net = self.net(
+                input_channels=channels, input_size=(height, width), heads_config=data.num_classes
+            )
+        if not isinstance(self.net, MultiheadNetwork):
+            raise ConfigError(
+                f"model.net is a {type(self.net).__name__}; it must be a MultiheadNetwork."
+            )
+        self.net.check_images(channels, (height, width))
+        self.normalisation = (list(data.train_source.mean), list(data.train_source.std))
+        if self.auto_configure_from_dataset:
+            if self.net.heads_config != data.num_classes:
+                raise ConfigError(
+                    f"the network has the heads {self.net.heads_config}, but the data have "
+                    f"{data.num_classes}; remove model.net.heads_config to have it derived."
+                )
+            heads = data.heads
+        else:
+            heads = self._own_heads(self.net, data)
+        if heads != self.heads:
+            self._use_heads(heads)
+
+    @staticmethod
+    def _own_heads(net: MultiheadNetwork, data: MultiheadDataModule) -> Heads:
+        for name, count in net.heads_config.items():
+            if data.num_classes.get(name) != count:
+                raise ConfigError(
+                    f"the network has the head {name!r} with {count} classes, but the data have "
+                    f"{data.num_classes}; change model.net.heads_config or data.heads."
+                )
+        return Heads(data.heads[name] for name in net.heads_config)
+
+    def _use_heads(self, heads: Heads) -> None:
+        for name in self.given_criteria:
+            if name not in heads:
+                raise ConfigError(
+                    f"criteria names head {name!r}, but the network has {list(heads)}. "
+                    f"Remove it, or add the head under data.heads."
+                )
+        self.heads = heads
+        self.criteria = nn.ModuleDict(
+            {f"{n}_head": self.given_criteria.get(n) or nn.CrossEntropyLoss() for n in heads}
+        )
+        self.balancer = StaticWeights(heads, self.loss_weights)
+        if self.eval_weights is not None:
+            complete_weights(heads, self.eval_weights, "eval_weights")
+        self.sums = nn.ModuleDict({f"{s}_sums": HeadSums(heads) for s in ("train", "val", "test")})
+        self.watch = FiniteWatch(heads)
+        self.confusion = ConfusionCounts(heads)
+
+    def _check_choices(self) -> None:
+        choices: dict[str, tuple[object, tuple[object, ...]]] = {
+            "memory_format": (self.memory_format, ("auto", "contiguous", "channels_last")),
+            "fused": (self.fused, ("auto", True, False)),
+            "scheduler_interval": (self.scheduler_interval, ("epoch", "step")),
+        }
+        for name, (value, allowed) in choices.items():
+            if value not in allowed:
+                raise ConfigError(f"model.{name} is {value!r}; choose one of {list(allowed)}.")
+
+    def setup(self, stage: str) -> None:
+        """Configure from the trainer's datamodule and prepare the network for the device."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, MultiheadDataModule):
+            self.configure_from(data)
+        if self.heads is None:
+            raise ConfigError(
+                "the heads are not known: pass a MultiheadDataModule to the trainer, or give the "
+                "module a MultiheadNetwork with heads_config."
+            )
+        net = cast(nn.Module, self.net)
+        if self.used_memory_format() == "channels_last":
+            net.to(memory_format=torch.channels_last)
+        if self.compile_net and stage == "fit":
+            net.compile()
+
+    def used_memory_format(self) -> str:
+        """Return the memory format in use on the trainer's device."""
+        if self.memory_format != "auto":
+            return self.memory_format
+        device = self.trainer.strategy.root_device.type
+        return choose_memory_format(cast(nn.Module, self.net), self.trainer.precision, device).value
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer, fused where that works, and the scheduler."""
+        options: dict[str, Any] = {}
+        if self._takes_fused():
+            options["fused"] = True
+        optimizer = self.optimizer(self.parameters(), **options)
+        if self.scheduler is None:
+            return optimizer
+        epochs = self.trainer.max_epochs or 1
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": build_scheduler(self.scheduler, optimizer, epochs),
+                "interval": self.scheduler_interval,
+                "monitor": self.scheduler_monitor,
+            },
+        }
+
+    def _takes_fused(self) -> bool:
+        if self.fused != "auto":
+            return bool(self.fused)
+        chosen = getattr(self.optimizer, "keywords", {})
+        takes = "fused" in inspect.signature(self.optimizer).parameters
+        set_by_hand = "fused" in chosen or "foreach" in chosen
+        return takes and not set_by_hand and self.device.type in ("cpu", "cuda")
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step per-step schedulers; `on_train_epoch_end` steps those that move once an epoch.
+
+        Lightning would step them after the epoch's checkpoint is written, and not at all for
+        ReduceLROnPlateau after a resume, so a resumed run would differ.
+        """
+        if self.scheduler_interval == "step":
+            super().lr_scheduler_step(scheduler, metric)
+
+    # -- steps -----------------------------------------------------------------------------
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the logits [B, K] of every head for images [B, C, H, W]."""
+        return cast(dict[str, Tensor], self.net(images))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the weighted sum of the heads' losses."""
+        losses, logits, labels = self.losses(batch)
+        self._sums("train").add(losses, logits, labels)
+        self.watch.add(losses, self.global_step)
+        if batch_idx % _FINITE_CHECK_STEPS == 0:
+            self.check_finite()
+        return cast(Tensor, self.balancer(losses))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the sums."""
+        losses, logits, labels = self.losses(batch)
+        self._sums("val").add(losses, logits, labels)
+        self.watch.add(losses, self.global_step)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the sums and confusion counts."""
+        losses, logits, labels = self.losses(batch)
+        self._sums("test").add(losses, logits, labels)
+        self.confusion.add(logits, labels)
+
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> dict[str, Tensor]:
+        """Return the predicted class [B] of every head."""
+        images = batch if isinstance(batch, Tensor) else batch[0]
+        return {name: logits.argmax(1) for name, logits in self(images).items()}
+
+    def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Return losses [T], logits [B, K] and labels [B] by head name for one batch."""
+        images, given = batch
+        labels = {next(iter(self._heads)): given} if isinstance(given, Tensor) else given
+        # Losses in float32: a bfloat16 log-sum-exp has two digits.
+        logits = {name: values.float() for name, values in self(images).items()}
+        losses = [self.criteria[f"{n}_head"](logits[n], labels[n]) for n in self._heads]
+        return torch.stack(losses), logits, labels
+
+    @property
+    def _heads(self) -> Heads:
+        return cast(Heads, self.heads)
+
+    def _sums(self, split: str) -> HeadSums:
+        return cast(HeadSums, self.sums[f"{split}_sums"])
+
+    # -- epochs ----------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        """Start the sums from zero, or from where a checkpoint within this epoch left them."""
+        self._sums("train").reset()
+
+    def on_train_start(self) -> None:
+        """Go on from the sums and the random state of an interrupted training."""
+        if self._resumed is not None:
+            self._sums("train").restore(self._resumed["train_sums"])
+            restore_random_state(self._resumed["random_state"])
+            self._resumed = None
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation metrics and the best mean accuracy so far."""
+        self.check_finite()
+        metrics = self._read("val")
+        if self.trainer.sanity_checking:
+            return
+        self.best_acc = max(self.best_acc, metrics["val/acc"])
+        self._log({**metrics, "val/acc_best": self.best_acc})
+
+    def on_train_epoch_end(self) -> None:
+        """Log the training metrics and move the schedulers that move once an epoch."""
+        self.check_finite()
+        metrics = self._read("train")
+        metrics["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._log(metrics)
+        if self.scheduler_interval == "epoch":
+            for config in self.trainer.lr_scheduler_configs:
+                self._step_epoch_scheduler(config.scheduler)
+
+    def _step_epoch_scheduler(self, scheduler: Any) -> None:
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
+        elif self.scheduler_monitor in self.trainer.callback_metrics:
+            scheduler.step(self.trainer.callback_metrics[self.scheduler_monitor])
+
+    def on_test_epoch_start(self) -> None:
+        """Start the confusion counts from zero."""
+        self.confusion.reset()
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test metrics."""
+        self._log(self._read("test"))
+
+    def check_finite(self) -> None:
+        """Stop the training if a loss was not finite.
+
+        Raises:
+            DivergenceError: Naming step and head.
+        """
+        found = self.watch.report()
+        if found is not None:
+            raise DivergenceError(
+                f"the loss of head {found[1]!r} is not finite at step {found[0]} (epoch "
+                f"{self.current_epoch}); lower model.optimizer.lr or set trainer.gradient_clip_val."
+            )
+
+    def _read(self, split: str) -> dict[str, float]:
+        losses, accuracies = self._sums(split).read()
+        metrics = {
+            f"{split}/{n}_acc": float(a) for n, a in zip(self._heads, accuracies, strict=True)
+        }
+        metrics |= {f"{split}/{n}_loss": float(v) for n, v in zip(self._heads, losses, strict=True)}
+        metrics[f"{split}/loss"] = float(losses @ self.balancer.weights.cpu())
+        metrics[f"{split}/acc"] = float(accuracies.mean())
+        if self.eval_weights is not None:
+            weights = torch.tensor(complete_weights(self._heads, self.eval_weights, "eval_weights"))
+            metrics[f"{split}/acc_weighted"] = float(accuracies @ weights / weights.sum())
+        return metrics
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        # "step" and "epoch" put the training and validation points of an epoch at the same place.
+        at = {"step": float(self.global_step), "epoch": float(self.current_epoch)}
+        self.log_dict({**metrics, **at})
+
+    # -- checkpoints -----------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what exact resumption needs, in types that weights-only loading accepts."""
+        channels_and_size = None
+        if isinstance(self.net, MultiheadNetwork):
+            channels_and_size = [self.net.input_channels, *self.net.input_size]
+        checkpoint[RECORD] = {
+            "heads": self._heads.to_record(),
+            "image_shape": channels_and_size,
+            "mean": self.normalisation[0],
+            "std": self.normalisation[1],
+            "best_acc": self.best_acc,
+            "train_sums": self._sums("train").state(),
+            "random_state": random_state(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check the heads, and take over the state of an interrupted training.
+
+        Raises:
+            CheckpointError: If the checkpoint has other heads.
+        """
+        record = checkpoint.get(RECORD)
+        if record is None:
+            raise CheckpointError("the checkpoint was not written by multihead; it has no heads.")
+        heads = Heads.from_record(record["heads"]).num_classes
+        if self.heads is not None and heads != self.heads.num_classes:
+            raise CheckpointError(
+                f"the checkpoint has the heads {heads}, but the network has "
+                f"{self.heads.num_classes}; choose the experiment it was trained with."
+            )
+        self.best_acc = float(record["best_acc"])
+        self._resumed = record
+
+
+MNISTLitModule = MultiheadLitModule

@@ -1,0 +1,95 @@
+"""Progress in the terminal: a line per epoch with every head, and the time left."""
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_REFRESH_SECONDS = 0.1
+
+
+class TrainingProgress(Callback):
+    """Show epochs, images per second, time left and per-head accuracies; quiet when piped."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._shown = 0.0
+        self._images = 0
+        self._epoch_began = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar, counted in batches of all epochs, if this is a terminal."""
+        if not self.console.is_terminal or not trainer.is_global_zero:
+            return
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]:>8,.0f} images/s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        epochs = trainer.max_epochs or 0
+        total = trainer.num_training_batches * epochs if epochs > 0 else None
+        self._task = self._bar.add_task("epoch", total=total, rate=0.0)
+        self._bar.start()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start to count images."""
+        self._images, self._epoch_began = 0, time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Move the bar, a few times a second at most."""
+        if self._bar is None:
+            return
+        self._images += len(batch[0])
+        now = time.monotonic()
+        if now - self._shown < _REFRESH_SECONDS:
+            return
+        self._shown = now
+        done = trainer.current_epoch * trainer.num_training_batches + batch_idx + 1
+        self._bar.update(
+            self._task,
+            completed=done,
+            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+            rate=self._images / (now - self._epoch_began),
+        )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the epoch's metrics."""
+        if self._bar is None:
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        heads = [n[4:-4] for n in metrics if n.startswith("val/") and n.endswith("_acc")]
+        parts = [f"{head} {metrics[f'val/{head}_acc']:.4f}" for head in heads]
+        parts += [f"train loss {metrics['train/loss']:.4f}"] if "train/loss" in metrics else []
+        parts += [f"lr {metrics['lr']:.2g}"] if "lr" in metrics else []
+        self._bar.console.print(f"epoch {trainer.current_epoch + 1:>3}  " + "  ".join(parts))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar, so that the error stands on a line of its own."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

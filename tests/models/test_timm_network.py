@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from multihead import TimmNetwork
+from multihead.errors import ConfigError
+
+HEADS = {"digit": 10, "thickness": 5}
+BACKBONES = [
+    "resnet18",
+    "convnext_atto",
+    "efficientnet_b0",
+    "vit_tiny_patch16_224",
+    "mobilenetv3_small_050",
+    "swin_tiny_patch4_window7_224",
+]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32)])
+def test_a_backbone_takes_small_images(name: str, channels: int, size: int) -> None:
+    net = TimmNetwork(name, channels, HEADS, size).eval()
+    with torch.no_grad():
+        logits = net(torch.zeros(2, channels, size, size))
+    assert {n: v.shape for n, v in logits.items()} == {n: (2, k) for n, k in HEADS.items()}
+
+
+def test_images_are_padded_on_all_sides_to_what_the_backbone_takes() -> None:
+    pad = TimmNetwork("resnet18", 1, HEADS, 28).backbone[0]
+    padded = pad(torch.ones(1, 1, 28, 28))
+    assert padded.shape == (1, 1, 32, 32)
+    assert padded[0, 0, 2:30, 2:30].sum() == padded.sum() == 28 * 28
+
+
+def test_a_vit_is_built_for_the_size_of_the_images() -> None:
+    net = TimmNetwork("vit_tiny_patch16_224", 1, HEADS, 28, options={"patch_size": 4})
+    assert net.backbone[0].size == (28, 28)
+    assert net.backbone[1].patch_embed.num_patches == 49
+
+
+def test_building_draws_no_more_random_numbers_than_the_network_itself() -> None:
+    """The probe for the stride must not change the initial weights."""
+    torch.manual_seed(1)
+    first = TimmNetwork("resnet18", 1, HEADS, 32)
+    torch.manual_seed(1)
+    import timm
+
+    plain = timm.create_model("resnet18", in_chans=1, num_classes=0)
+    torch.testing.assert_close(first.backbone[1].conv1.weight, plain.conv1.weight)
+
+
+@pytest.mark.parametrize("name", ["resnt18", "hf-hub:someone/model", ""])
+def test_a_name_timm_does_not_know_is_refused(name: str) -> None:
+    """A name with a scheme would make timm fetch from a hub."""
+    with pytest.raises(ConfigError, match="timm does not know"):
+        TimmNetwork(name)
+
+
+def test_options_a_backbone_does_not_take_are_refused_in_one_line() -> None:
+    with pytest.raises(ConfigError, match="cannot build 'resnet18'"):
+        TimmNetwork("resnet18", options={"nonsense": 1})

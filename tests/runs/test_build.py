@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import DIGITS, Run
+
+from multihead import run
+from multihead.errors import CheckpointError, MultiheadError
+from multihead.runs.build import build, logged_metrics
+from multihead.runs.config import compose_run
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+model.loss_weights.size=1", r"names head 'size'"),
+        ("+model.criteria.size={_target_: torch.nn.CrossEntropyLoss}", r"criteria names head"),
+        ("model.loss_weights.digit=-1", r"loss_weights\.digit is -1"),
+        ("model.loss_weights.digit=nan", r"loss_weights\.digit is nan"),
+        ("data.train_val_test_split=[1400,100,10]", r"asks for 1,400 \+ 100 samples"),
+        ("data.train_val_test_split=[100,100,400]", r"asks for 400 samples of the test file"),
+        ("data.train_val_test_split=[100,100,0]", r"has no test images"),
+        ("data.heads.thickness.map={0: 9}", r"class 9, outside the classes 0 to 4"),
+        ("+data.heads.size.map=[0,1]", r"data\.heads\.size\.map does not cover label 2"),
+        ("+model.net.input_size=28", r"takes images of 1 x 28 x 28"),
+        ("+model.net.input_channels=3", r"takes images of 3 x 8 x 8"),
+        ("+model.net.heads_config={digit: 10}", r"but the network has \['digit'\]"),
+        ("+model.criteria.digit.reduction=none", r"criteria do not fit the data"),
+        ("model.criteria.digit._target_=torch.nn.MSELoss", r"criteria do not fit the data"),
+        ("callbacks.early_stopping.monitor=val/digit_ac", r"did you mean 'val/digit_acc'"),
+        ("callbacks.model_checkpoint.monitor=val/los", r"did you mean 'val/loss'"),
+        ("callbacks.model_checkpoint.mode=best", r"mode is 'best'"),
+        ("model.scheduler_monitor=loss", r"model\.scheduler_monitor is 'loss'"),
+        ("optimized_metric=val/f1", r"optimized_metric is 'val/f1'"),
+        ("+trainer.limit_val_batches=0", r"will not log"),
+        ("trainer.accelerator=gpu", r"trainer cannot be built"),
+        ("trainer.precision=17", r"trainer\.precision is 17"),
+        ("model.net.dropout=2", r"model\.net cannot be built: dropout probability"),
+        ("seed=-1", r"seed is -1"),
+        ("train=false", r"name a checkpoint"),
+        ("logger.tracking_uri=ftp://host/db", r"of an unknown kind; allowed are sqlite"),
+        ("logger.tracking_uri=./mlruns", r"of an unknown kind"),
+        ("logger.tracking_uri=http://127.0.0.1:9", r"does not answer"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_a_run_is_recorded(
+    home: Path, override: str, message: str
+) -> None:
+    if "accelerator=gpu" in override and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(MultiheadError, match=message) as caught:
+        run([*DIGITS, override])
+    assert "\n" not in str(caught.value)
+    assert {p.name for p in home.iterdir()} <= {"mlflow.db", ".store.lock"}
+
+
+def test_a_home_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(MultiheadError, match=r"cannot be written to.*MULTIHEAD_HOME"):
+        run([*DIGITS, f"paths.home={tmp_path}/file/runs"])
+
+
+def test_a_checkpoint_of_another_architecture_names_the_first_difference(train: Run) -> None:
+    made = train("model.net.fc_hidden=32")
+    config = compose_run([*DIGITS, f"ckpt_path={made.best_checkpoint}"])
+    with pytest.raises(CheckpointError, match=r"of another architecture: net\.backbone\..*weight"):
+        build(config)
+
+
+def test_a_damaged_checkpoint_is_refused(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.ckpt").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match=r"bad\.ckpt"):
+        build(compose_run([*DIGITS, f"ckpt_path={tmp_path}/bad.ckpt"]))
+
+
+def test_the_metrics_a_run_promises_are_those_it_logs(train: Run) -> None:
+    """So a monitor that passes the check will be found in training."""
+    config = compose_run([*DIGITS])
+    parts = build(config)
+    promised = set(logged_metrics(config, parts.data, parts.module)) - {"step", "epoch"}
+    logged = {name for name in train("test=false").metrics if not name.startswith("best/")}
+    assert logged == promised
+
+
+def test_weights_order_and_split_follow_from_the_seed(home: Path) -> None:
+    first, again, other = (build(compose_run([*DIGITS, f"seed={s}"])) for s in (1, 1, 2))
+    weight = [p.module.net.backbone[0].weight for p in (first, again, other)]
+    assert torch.equal(weight[0], weight[1])
+    assert not torch.equal(weight[0], weight[2])
+    assert first.data.train_indices.tolist() == again.data.train_indices.tolist()
+
+
+def test_shared_weights_do_not_depend_on_the_heads(home: Path) -> None:
+    """Arms of one seed start from the same trunk."""
+    both = build(compose_run([*DIGITS]))
+    alone = build(
+        compose_run(
+            [*DIGITS, "data.multihead=false", "model.loss_weights=null", "model.criteria=null"]
+        )
+    )
+    for a, b in zip(
+        both.module.net.backbone.parameters(), alone.module.net.backbone.parameters(), strict=True
+    ):
+        assert torch.equal(a, b)

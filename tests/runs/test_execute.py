@@ -1,0 +1,236 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from tests.conftest import DIGITS, Run, multihead
+
+from multihead import run
+from multihead.errors import DivergenceError
+from multihead.tracking.run import find_run
+from multihead.tracking.store import Store
+from multihead.training.checkpoints import read_checkpoint
+from multihead.training.module import MultiheadLitModule
+
+
+def _history(store: Store, run_id: str) -> dict[str, list[tuple[int, float]]]:
+    found = find_run(store, run_id)
+    return {
+        key: [(p.step, p.value) for p in store.client.get_metric_history(found.info.run_id, key)]
+        for key in found.data.metrics
+    }
+
+
+def test_a_run_holds_everything_needed_to_understand_it(train: Run, store: Store) -> None:
+    result = train('tags=["multi_task","thickness_0.5"]', "name=first")
+    found = find_run(store, result.run_id)
+    tags, params = found.data.tags, found.data.params
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "first"
+    assert store.client.get_experiment(found.info.experiment_id).name == "multihead_cnn_digits"
+    assert params["model.optimizer.lr"] == "0.002"
+    assert params["seed"] == "12345"
+    assert tags["multihead.tags"] == "multi_task,thickness_0.5"
+    assert tags["tag.multi_task"] == "true"
+    assert tags["multihead.run"] == result.run_id
+    assert re.fullmatch("[0-9a-f]{32}", tags["data.train_digest"])
+    for key in ("precision", "hardware.cpu", "version.torch", "version.python", "parameters"):
+        assert tags[key]
+    contexts = {i.tags[0].value: i.dataset.digest for i in found.inputs.dataset_inputs}
+    assert contexts == {"train": tags["data.train_digest"], "test": tags["data.test_digest"]}
+
+
+def test_a_runs_artifacts_are_whole(train: Run, store: Store) -> None:
+    result = train()
+    here = store.client.download_artifacts(result.mlflow_id, "")
+    files = {str(p.relative_to(here)) for p in Path(here).rglob("*") if p.is_file()}
+    pictures = {f"test/confusion_{h}.png" for h in ("digit", "thickness", "smoothness")}
+    tables = {name.replace("png", "csv") for name in pictures}
+    checkpoints = {"checkpoints/best.ckpt", "checkpoints/last.ckpt"}
+    assert files == {"config.yaml", "environment.json", "test/test.csv"} | checkpoints | (
+        pictures | tables
+    )
+    table = pd.read_csv(Path(here) / "test" / "test.csv")
+    assert table["head"].tolist() == ["digit", "thickness", "smoothness"]
+    assert table["accuracy"].tolist() == [result.metrics[f"test/{h}_acc"] for h in table["head"]]
+    confusion = pd.read_csv(Path(here) / "test" / "confusion_digit.csv", index_col=0).to_numpy()
+    assert confusion.sum() == 64
+    assert np.trace(confusion) / 64 == pytest.approx(result.metrics["test/digit_acc"])
+    assert yaml.safe_load((Path(here) / "config.yaml").read_text())["seed"] == 12345
+    assert json.loads((Path(here) / "environment.json").read_text())["versions"]["torch"]
+
+
+def test_artifacts_lie_under_the_home_whatever_the_current_folder(
+    train: Run, store: Store, home: Path
+) -> None:
+    """MLflow's own default is ./mlruns of wherever the command ran."""
+    result = train()
+    uri = find_run(store, result.run_id).info.artifact_uri
+    assert uri.startswith((home / "artifacts" / "multihead_cnn_digits").as_uri())
+    assert not Path("mlruns").exists()
+
+
+def test_curves_have_one_point_per_epoch_at_the_right_step(train: Run, store: Store) -> None:
+    result = train("trainer.max_epochs=3", "data.batch_size=32")
+    history = _history(store, result.run_id)
+    for name in ("train/digit_loss", "val/thickness_acc", "val/acc_best", "lr"):
+        assert [step for step, _ in history[name]] == [4, 8, 12]
+    epochs = sorted(set(history["epoch"]))
+    assert epochs[:3] == [(4, 0.0), (8, 1.0), (12, 2.0)]
+
+
+def test_best_metrics_are_those_of_the_epoch_of_the_best_checkpoint(
+    train: Run, store: Store
+) -> None:
+    result = train("trainer.max_epochs=4", "model.optimizer.lr=0.02")
+    history = _history(store, result.run_id)
+    scores = [value for _, value in history["val/acc"]]
+    best = scores.index(max(scores))
+    for name in ("val/acc", "val/digit_loss", "val/smoothness_acc", "train/loss"):
+        assert result.metrics[f"best/{name}"] == history[name][best][1]
+    assert result.optimized_value == result.metrics["best/val/digit_acc"]
+    again = run([*DIGITS, "train=false", f"ckpt_path={result.best_checkpoint}"])
+    assert again.metrics["test/digit_loss"] == result.metrics["test/digit_loss"]
+
+
+def test_the_test_split_is_not_read_unless_asked(train: Run, store: Store) -> None:
+    result = train("test=false")
+    assert not [name for name in result.metrics if name.startswith("test/")]
+    assert "data.test_digest" not in find_run(store, result.run_id).data.tags
+
+
+def test_the_same_seed_gives_the_same_curves_to_the_bit(train: Run, store: Store) -> None:
+    first, second = train("trainer.max_epochs=2"), train("trainer.max_epochs=2")
+    assert _history(store, first.run_id) == _history(store, second.run_id)
+    other = train("trainer.max_epochs=2", "seed=1")
+    assert _history(store, first.run_id) != _history(store, other.run_id)
+
+
+def test_a_fast_dev_run_records_nothing(train: Run, home: Path) -> None:
+    result = train("+trainer.fast_dev_run=true")
+    assert result.run_id is None
+    assert {p.name for p in home.iterdir()} == {"mlflow.db"}
+
+
+def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_the_last_checkpoint(
+    train: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = MultiheadLitModule.losses
+
+    def broken(self: MultiheadLitModule, batch: Any) -> Any:
+        losses, logits, labels = plain(self, batch)
+        late = torch.tensor([1.0, torch.nan, 1.0]) if self.global_step >= 6 else 1.0
+        return losses * late, logits, labels
+
+    monkeypatch.setattr(MultiheadLitModule, "losses", broken)
+    with pytest.raises(DivergenceError, match="head 'thickness' is not finite at step 6"):
+        train("trainer.max_epochs=3")
+    (found,) = store.client.search_runs(["1"])
+    assert found.info.status == "FAILED"
+    assert "head 'thickness' is not finite at step 6" in found.data.tags["multihead.error"]
+    kept = store.home / found.data.tags["multihead.run"] / "checkpoints" / "last.ckpt"
+    assert read_checkpoint(kept)["global_step"] == 4
+
+
+def test_notes_name_heads_that_are_functions_of_another(train: Run) -> None:
+    (note,) = train().notes
+    assert note.startswith("thickness and smoothness are functions of digit")
+
+
+# The process stops itself at a given step, so that the step is always the same.
+_STOP_AT = """
+import os, signal, sys
+from multihead.training import interrupts
+step, number, *overrides = sys.argv[1:]
+plain = interrupts.StopOnSignal.on_train_batch_end
+def stop(self, trainer, *rest):
+    if trainer.global_step == int(step):
+        os.kill(os.getpid(), int(number))
+    plain(self, trainer, *rest)
+interrupts.StopOnSignal.on_train_batch_end = stop
+from multihead.cli.main import main
+main(["train", *overrides])
+"""
+
+
+def _stopped(step: int, number: int, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _STOP_AT, str(step), str(number), *overrides],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "code"),
+    [(6, signal.SIGTERM, 143), (8, signal.SIGINT, 130)],
+    ids=["SIGTERM within an epoch", "Ctrl-C at the end of an epoch"],
+)
+def test_an_interrupted_run_is_killed_and_goes_on_to_the_uninterrupted_result(
+    home: Path, store: Store, step: int, number: int, code: int
+) -> None:
+    """With dropout, a plateau scheduler and a best epoch to remember, equal to the bit."""
+    overrides = [
+        *DIGITS,
+        "trainer.max_epochs=4",
+        "trainer.accelerator=cpu",
+        "model.scheduler.patience=0",
+    ]
+    stopped = _stopped(step, number, *overrides)
+    assert stopped.returncode == code, stopped.stderr
+    assert len(stopped.stderr.splitlines()) == 1
+    run_id = re.search(r"^run (\S+)", stopped.stdout, re.MULTILINE)[1]
+    found = find_run(store, run_id)
+    assert found.info.status == "KILLED"
+    resumed = multihead(["train", f"resume={run_id}"], folder=home, OMP_NUM_THREADS="1")
+    assert resumed.returncode == 0, resumed.stderr
+    whole = _stopped(10**9, number, *overrides)
+    whole_id = re.search(r"^run (\S+)", whole.stdout, re.MULTILINE)[1]
+    assert _history(store, run_id) == _history(store, whole_id)
+    found = find_run(store, run_id)
+    assert found.info.status == "FINISHED"
+    assert "multihead.error" not in found.data.tags
+
+
+def test_a_finished_run_can_be_given_more_epochs(train: Run, store: Store) -> None:
+    first = train("trainer.max_epochs=2")
+    run([f"resume={first.run_id[:-2]}", "trainer.max_epochs=3"])
+    longer = train("trainer.max_epochs=3")
+    ours, theirs = _history(store, first.run_id), _history(store, longer.run_id)
+    assert ours["val/digit_loss"] == theirs["val/digit_loss"]
+    assert len(ours["train/loss"]) == 3
+
+
+def test_a_checkpoint_can_start_another_run(train: Run) -> None:
+    first = train("trainer.max_epochs=1")
+    second = train("trainer.max_epochs=2", f"ckpt_path={first.folder}/checkpoints/last.ckpt")
+    whole = train("trainer.max_epochs=2")
+    assert second.metrics["val/digit_loss"] == whole.metrics["val/digit_loss"]
+    assert second.run_id != first.run_id
+
+
+def test_an_unexpected_error_fails_the_run_with_its_reason(
+    train: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(MultiheadLitModule, "on_train_epoch_end", broken)
+    with pytest.raises(ZeroDivisionError):
+        train()
+    (found,) = store.client.search_runs(
+        [e.experiment_id for e in store.client.search_experiments()]
+    )
+    assert found.info.status == "FAILED"
+    assert found.data.tags["multihead.error"] == "ZeroDivisionError: of all things"

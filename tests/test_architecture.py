@@ -1,0 +1,82 @@
+"""The layers of the package, and that its front door opens at once."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import multihead
+
+SOURCE = Path(multihead.__file__).parent
+# From the top down; packages of one layer do not import each other.
+LAYERS: list[set[str]] = [
+    {"cli"},
+    {"runs"},
+    {"training", "tracking"},
+    {"data", "models"},
+    {"figures", "heads", "seeding", "settings"},
+    {"errors"},
+]
+MAY_IMPORT = {"mlflow": {"tracking"}, "hydra": {"runs", "cli"}}
+
+
+def _imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def _modules() -> list[Path]:
+    return [p for p in SOURCE.rglob("*.py") if p.parent != SOURCE or p.stem not in _FRONT]
+
+
+_FRONT = ("__init__", "__main__")
+
+
+def _layer_of(part: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_go_downwards_only(path: Path) -> None:
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    for name in _imports(path):
+        parts = name.split(".")
+        if parts[0] != "multihead" or parts[1] in (own, "__version__"):
+            continue
+        assert _layer_of(parts[1]) > _layer_of(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_only_the_package_made_for_it_imports_a_library(path: Path) -> None:
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    for name in _imports(path):
+        owners = MAY_IMPORT.get(name.split(".")[0])
+        assert owners is None or own in owners, f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("statement", ["import multihead", "import multihead.cli.main"])
+def test_the_front_door_loads_no_heavy_library(statement: str) -> None:
+    """`multihead --help` must answer at once."""
+    heavy = "{'torch', 'mlflow', 'lightning', 'hydra', 'pandas', 'numpy'}"
+    code = f"{statement}; import sys; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_resolves() -> None:
+    for name in multihead.__all__:
+        assert getattr(multihead, name) is not None
+    assert set(dir(multihead)) == set(multihead.__all__)
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'SimpleCN'"):
+        _ = multihead.SimpleCN

@@ -1,0 +1,35 @@
+import math
+
+import pytest
+import torch
+
+from multihead import Heads
+from multihead.errors import ConfigError
+from multihead.training.balancing import StaticWeights
+
+
+def test_a_single_head_keeps_its_loss() -> None:
+    """Otherwise a single-task arm is not plain training and the comparison is unfair."""
+    total = StaticWeights(Heads.from_num_classes({"digit": 10}))(torch.tensor([1.7]))
+    torch.testing.assert_close(total, torch.tensor(1.7))
+
+
+def test_a_head_without_a_weight_has_weight_one(heads: Heads) -> None:
+    total = StaticWeights(heads, {"colour": 0.5})(torch.tensor([2.0, 4.0]))
+    torch.testing.assert_close(total, torch.tensor(4.0))
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_a_weight_that_is_negative_or_not_finite_is_refused(heads: Heads, weight: float) -> None:
+    with pytest.raises(ConfigError, match=r"loss_weights\.shape is .*; weights are finite"):
+        StaticWeights(heads, {"shape": weight})
+
+
+def test_a_weight_of_an_unknown_head_is_refused(heads: Heads) -> None:
+    with pytest.raises(ConfigError, match=r"names head 'size', but the network has \['shape'"):
+        StaticWeights(heads, {"size": 1.0})
+
+
+def test_weights_that_are_all_zero_are_refused(heads: Heads) -> None:
+    with pytest.raises(ConfigError, match="all 0"):
+        StaticWeights(heads, {"shape": 0.0, "colour": 0.0})

@@ -1,0 +1,18 @@
+import torch
+from torch import nn
+
+from multihead.training.hardware import choose_memory_format, choose_precision
+
+
+def test_bfloat16_is_chosen_on_a_cpu_exactly_where_it_has_units(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert choose_precision("cpu").value == "bf16-mixed"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    assert choose_precision("cpu").value == "32-true"
+
+
+def test_channels_last_is_for_convolutions_in_16_bits() -> None:
+    conv, linear = nn.Conv2d(1, 1, 3), nn.Linear(1, 1)
+    assert choose_memory_format(conv, "bf16-mixed", "cpu").value == "channels_last"
+    assert choose_memory_format(conv, "32-true", "cpu").value == "contiguous"
+    assert choose_memory_format(linear, "bf16-mixed", "cuda").value == "contiguous"
