@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -28,8 +29,8 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
         MultiheadError: In one line, for what cannot be composed or run; in a multirun the first
             of them, after the other jobs.
     """
+    _check_options(arguments)
     register_folders()
-
     refused: list[MultiheadError] = []
 
     def job(config: DictConfig) -> float | None:
@@ -49,11 +50,20 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
         application()
     except USER_ERRORS as error:
         raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
-    except SystemExit as stop:
-        if stop.code == 2:  # argparse has printed its usage and a line of its own
-            raise ConfigError("see `multihead train --help`.") from stop
-        raise
     finally:
         sys.argv = before
     if refused:
         raise refused[0]
+
+
+def _check_options(arguments: Sequence[str]) -> None:
+    """Refuse an option that Hydra does not have: argparse would print its usage and exit."""
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see `multihead train --help`.")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    _, unknown = parser.parse_known_args(list(arguments))
+    if unknown:
+        refuse(f"there is no option {unknown[0]}")

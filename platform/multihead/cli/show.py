@@ -1,5 +1,9 @@
 """What a person sees of a run: the link at the start, the table of heads at the end."""
 
+import shutil
+import sys
+from pathlib import Path
+
 import click
 from rich.console import Console
 from rich.table import Table
@@ -54,12 +58,21 @@ def show_result(result: RunResult) -> None:
     click.echo(f"run      {result.run_id}\nlink     {result.url}")
     if result.best_checkpoint is not None:
         click.echo(f"weights  {result.best_checkpoint}")
-    click.echo("browse   multihead ui")
+    click.echo(f"browse   {_this_command()} ui")
 
 
 def interrupted(stop: RunInterrupted) -> None:
     """Say in one line that a signal ended the run."""
     click.echo(f"multihead: {stop}; `multihead runs` shows it, resume=<run id> goes on", err=True)
+
+
+def _this_command() -> str:
+    """Return how to call this command again: by its name where the shell would find it."""
+    called = Path(sys.argv[0])
+    if shutil.which("multihead") is not None or called.name != "multihead":
+        return "multihead"
+    here = Path.cwd()
+    return str(called.relative_to(here) if called.is_relative_to(here) else called)
 
 
 def _has(result: RunResult, prefix: str) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from multihead import settings
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
 from multihead.data.loader import (
+    Batch,
     EpochSampler,
     ResidentLoader,
     WorkerLoader,
@@ -174,6 +175,15 @@ class MultiheadDataModule(pl.LightningDataModule):
         if not len(self.test_indices):
             return []
         return self._loader(self.test_source, self.test_indices, None)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Leave batches alone that are there already, as those of a resident loader are."""
+        if batch[0].device == device:
+            return batch
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved
 
     def _loader(self, source: Source, index: NDArray[np.int64], seed: int | None) -> Loader:
         # Nothing is learned from an evaluation batch, so it may be as large as is fast.

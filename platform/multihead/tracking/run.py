@@ -59,7 +59,13 @@ class TrackedRun:
 
     @classmethod
     def create(
-        cls, store: Store, experiment: str, config: Mapping[str, Any], name: str | None
+        cls,
+        store: Store,
+        experiment: str,
+        config: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        kind: str = "run",
     ) -> "TrackedRun":
         """Make the folder, write the configuration into it, and make the MLflow run.
 
@@ -73,7 +79,7 @@ class TrackedRun:
             made = store.client.create_run(
                 experiment_id,
                 run_name=name or f"{experiment}-{run_id[-6:]}",
-                tags={RUN_TAG: run_id, "multihead.kind": "run"},
+                tags={RUN_TAG: run_id, "multihead.kind": kind},
             )
         try:
             folder.mkdir()

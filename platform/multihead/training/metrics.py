@@ -122,27 +122,44 @@ class ConfusionCounts(nn.Module):
 
 
 class FiniteWatch(nn.Module):
-    """Remember the first step at which a head's loss was not finite, without asking the device.
+    """Keep the losses of the last steps, to name the first that was not finite.
+
+    One copy a step on the device; it is asked once in `LENGTH` steps, never in between.
 
     Args:
         heads: Fixes T and the order of the losses.
     """
 
+    LENGTH = 50
+
     def __init__(self, heads: Heads) -> None:
         super().__init__()
         self.names = tuple(heads)
-        self.register_buffer("first", torch.full((len(heads),), -1), persistent=False)
+        self.steps: list[int] = []
+        self.register_buffer("recent", torch.zeros(self.LENGTH, len(heads)), persistent=False)
 
-    first: Tensor
+    recent: Tensor
 
     @torch.no_grad()
     def add(self, losses: Tensor, step: int) -> None:
-        """Look at the losses [T] of one step."""
-        bad = ~losses.isfinite() & (self.first < 0)
-        self.first.masked_fill_(bad, step)
+        """Note the losses [T] of one step; `report` must be asked before there is no room.
+
+        Raises:
+            IndexError: If `LENGTH` steps were noted since the last report.
+        """
+        self.recent[len(self.steps)] = losses.detach()
+        self.steps.append(step)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `report` must be asked before the next step."""
+        return len(self.steps) == self.LENGTH
 
     def report(self) -> tuple[int, str] | None:
-        """Return step and head of the first loss that was not finite, or None."""
-        first = self.first.tolist()
-        found = [(step, name) for step, name in zip(first, self.names, strict=True) if step >= 0]
-        return min(found, key=lambda pair: pair[0]) if found else None
+        """Return step and head of the first loss that was not finite, or None, and forget all."""
+        steps, self.steps = self.steps, []
+        bad = (~self.recent[: len(steps)].isfinite()).nonzero()
+        if not len(bad):
+            return None
+        row, column = bad[0].tolist()
+        return steps[row], self.names[column]

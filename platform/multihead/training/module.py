@@ -23,7 +23,6 @@ from multihead.training.schedules import build_scheduler
 
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
 RECORD = "multihead"
-_FINITE_CHECK_STEPS = 50
 
 
 class MultiheadLitModule(pl.LightningModule):
@@ -220,16 +219,14 @@ class MultiheadLitModule(pl.LightningModule):
         """Return the weighted sum of the heads' losses."""
         losses, logits, labels = self.losses(batch)
         self._sums("train").add(losses, logits, labels)
-        self.watch.add(losses, self.global_step)
-        if batch_idx % _FINITE_CHECK_STEPS == 0:
-            self.check_finite()
+        self._note(losses)
         return cast(Tensor, self.balancer(losses))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the sums."""
         losses, logits, labels = self.losses(batch)
         self._sums("val").add(losses, logits, labels)
-        self.watch.add(losses, self.global_step)
+        self._note(losses)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the sums and confusion counts."""
@@ -303,6 +300,11 @@ class MultiheadLitModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the test metrics."""
         self._log(self._read("test"))
+
+    def _note(self, losses: Tensor) -> None:
+        if self.watch.is_full:
+            self.check_finite()
+        self.watch.add(losses, self.global_step)
 
     def check_finite(self) -> None:
         """Stop the training if a loss was not finite.
