@@ -222,6 +222,7 @@ def _record_start(
         "precision": str(trainer.precision),
         "parameters": str(parts.parameters),
         "multihead.notes": "; ".join(notes),
+        "mlflow.user": facts.user(),
         "mlflow.source.name": "multihead",
         "mlflow.source.type": "LOCAL",
     }

@@ -1,5 +1,6 @@
 """What a run's record says of the code, the machine and the libraries it ran with."""
 
+import getpass
 import os
 import platform
 import shutil
@@ -50,6 +51,14 @@ def hardware() -> dict[str, str]:
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         facts["gpu"] = ", ".join(names)
     return facts
+
+
+def user() -> str:
+    """Return who runs this: a name, or a number where the number has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container with a user id of its own
+        return str(os.getuid())
 
 
 def git_state() -> dict[str, str]:

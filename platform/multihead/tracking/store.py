@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 5000
 _SERVERS = ("http", "https")
+# Without it the UI shows an experiment among chat traces and prompts.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
@@ -123,7 +125,9 @@ class Store:
                 with FileLock(self.home / ".store.lock"):
                     found = self.client.get_experiment_by_name(name)
                     if found is None:
-                        return self.client.create_experiment(name, self._artifacts(name))
+                        return self.client.create_experiment(
+                            name, self._artifacts(name), tags=dict(_KIND)
+                        )
         if found.lifecycle_stage == "deleted":
             raise StoreError(
                 f"the experiment {name!r} is deleted in {self.shown_uri}; restore it, or choose "
