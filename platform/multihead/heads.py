@@ -44,6 +44,8 @@ class Head:
                 f"head {self.name!r} has {self.num_classes} classes but {len(self.classes)} class "
                 f"names; give one name per class or none."
             )
+        if len(set(self.classes)) != len(self.classes):
+            raise ConfigError(f"head {self.name!r} has class names twice: {list(self.classes)}.")
 
 
 class Heads(Mapping[str, Head]):

@@ -37,6 +37,16 @@ from multihead.runs.config import compose_run
         ("trainer.precision=17", r"trainer\.precision is 17"),
         ("model.net.dropout=2", r"model\.net cannot be built: dropout probability"),
         ("seed=-1", r"seed is -1"),
+        ("model.optimizer.lr=-1", r"model\.optimizer cannot be built: Invalid learning rate"),
+        ("model.scheduler.factor=1.5", r"model\.scheduler cannot be built: Factor should be"),
+        ("model.scheduler_interval=step", r"set it to epoch"),
+        ("trainer.max_epochs=0", r"max_epochs is 0"),
+        ("data.batch_size=true", r"data\.batch_size is true"),
+        ("data.heads.thickness.num_classes=5.7", r"num_classes is 5\.7"),
+        ("+data.heads.size=4", r"data\.heads\.size is 4"),
+        ("+data.heads.size={map: 5}", r"data\.heads\.size\.map is 5"),
+        ("model.net.head_hidden=0", r"head_hidden is 0"),
+        ("model.criteria.digit._target_=torch.nn", r"is not a class or function"),
         ("train=false", r"name a checkpoint"),
         ("logger.tracking_uri=ftp://host/db", r"of an unknown kind; allowed are sqlite"),
         ("logger.tracking_uri=./mlruns", r"of an unknown kind"),
@@ -102,3 +112,21 @@ def test_shared_weights_do_not_depend_on_the_heads(home: Path) -> None:
         both.module.net.backbone.parameters(), alone.module.net.backbone.parameters(), strict=True
     ):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        ("+trainer.max_steps=2",),
+        ("trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3"),
+        (
+            "+trainer.limit_val_batches=0",
+            "callbacks=none",
+            "model.scheduler=null",
+            "optimized_metric=null",
+        ),
+    ],
+    ids=str,
+)
+def test_epochs_without_validation_train(train: Run, override: tuple[str, ...]) -> None:
+    assert "train/digit_loss" in train(*override).metrics

@@ -82,6 +82,7 @@ def test_experiments_of_the_current_folder_come_first(
         ("sed=3", r"no key 'sed' at the top \(did you mean 'seed'"),
         ("nonsense", r"missing EQUAL"),
         ("+seed=1", r"Could not append"),
+        ("callbacks=null", r"must be a string"),
         ("seed=${nothing}", r"nothing"),
     ],
 )

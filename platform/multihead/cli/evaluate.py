@@ -1,6 +1,5 @@
 """`multihead evaluate`: test a checkpoint, and record that the test split was read."""
 
-import sys
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from multihead.cli.overrides import Override
 def command(overrides: tuple[str, ...]) -> None:
     """Test a checkpoint."""
     from multihead.cli.hydra_app import run_hydra
-    from multihead.cli.show import Terminal, interrupted, show_result
+    from multihead.cli.show import Terminal, end_interrupted, show_result
     from multihead.runs.execute import execute
     from multihead.training.interrupts import RunInterrupted
 
@@ -27,5 +26,4 @@ def command(overrides: tuple[str, ...]) -> None:
     try:
         run_hydra("evaluate", finish, overrides)
     except RunInterrupted as stop:
-        interrupted(stop)
-        sys.exit(stop.exit_code)
+        end_interrupted(stop)

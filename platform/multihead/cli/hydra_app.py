@@ -32,8 +32,11 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     _check_options(arguments)
     register_folders()
     refused: list[MultiheadError] = []
+    composed = False
 
     def job(config: DictConfig) -> float | None:
+        nonlocal composed
+        composed = True
         try:
             return task(settle(config, HydraConfig.get().runtime.choices.get("experiment")))
         except MultiheadError as error:
@@ -48,7 +51,9 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     before, sys.argv = sys.argv, [f"multihead {name}", *arguments]
     try:
         application()
-    except USER_ERRORS as error:
+    except (*USER_ERRORS, ValueError) as error:
+        if composed and not isinstance(error, USER_ERRORS):
+            raise
         raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
     finally:
         sys.argv = before

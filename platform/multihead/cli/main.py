@@ -1,5 +1,6 @@
 """The command `multihead`: one module per command, imported when the command runs."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -77,6 +78,7 @@ add_completion_class(WholeWordBash)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors a user can cause are one line and exit code 2."""
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     try:
         code = cli.main(arguments, prog_name="multihead", standalone_mode=False)
     except click.ClickException as error:

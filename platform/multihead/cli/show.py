@@ -1,8 +1,10 @@
 """What a person sees of a run: the link at the start, the table of heads at the end."""
 
 import shutil
+import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.table import Table
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult
 from multihead.tracking.run import TrackedRun
-from multihead.training.interrupts import RunInterrupted
+from multihead.training.interrupts import SIGNALS, RunInterrupted
 
 
 class Terminal(Announcer):
@@ -61,9 +63,12 @@ def show_result(result: RunResult) -> None:
     click.echo(f"browse   {_this_command()} ui")
 
 
-def interrupted(stop: RunInterrupted) -> None:
-    """Say in one line that a signal ended the run."""
+def end_interrupted(stop: RunInterrupted) -> NoReturn:
+    """Say in one line that a signal ended the run, and exit with the signal's code."""
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)  # a further one would only break the exit
     click.echo(f"multihead: {stop}; `multihead runs` shows it, resume=<run id> goes on", err=True)
+    sys.exit(stop.exit_code)
 
 
 def _this_command() -> str:

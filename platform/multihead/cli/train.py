@@ -1,6 +1,5 @@
 """`multihead train`: one run, or one per job of a multirun."""
 
-import sys
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from multihead.cli.overrides import Override
 def command(overrides: tuple[str, ...]) -> None:
     """Train, test and record a network."""
     from multihead.cli.hydra_app import run_hydra
-    from multihead.cli.show import Terminal, interrupted, show_result
+    from multihead.cli.show import Terminal, end_interrupted, show_result
     from multihead.runs.api import resumed_config, split_resume
     from multihead.runs.execute import RunResult, execute
     from multihead.training.interrupts import RunInterrupted
@@ -35,5 +34,4 @@ def command(overrides: tuple[str, ...]) -> None:
             run_id, config = resumed_config(resumed, others)
             finish(config, run_id)
     except RunInterrupted as stop:
-        interrupted(stop)
-        sys.exit(stop.exit_code)
+        end_interrupted(stop)

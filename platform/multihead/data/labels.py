@@ -135,6 +135,11 @@ def _is_function(b: NDArray[np.int64], a: NDArray[np.int64]) -> bool:
 
 
 def _mapped_head(base: Head, name: str, spec: Mapping[str, Any]) -> tuple[Head, NDArray[np.int64]]:
+    if not isinstance(spec, Mapping):
+        raise ConfigError(
+            f"data.heads.{name} is {spec!r}; give {{}} for the dataset's own label, or "
+            f"{{map: ...}}."
+        )
     unknown = sorted(set(spec) - _SPEC_KEYS)
     if unknown:
         raise ConfigError(
@@ -145,7 +150,10 @@ def _mapped_head(base: Head, name: str, spec: Mapping[str, Any]) -> tuple[Head, 
     else:
         table = _table(base, name, spec["map"])
     count = spec.get("num_classes")
-    count = int(table.max()) + 1 if count is None else int(count)
+    if count is None:
+        count = int(table.max()) + 1
+    elif isinstance(count, bool) or not isinstance(count, int):
+        raise ConfigError(f"data.heads.{name}.num_classes is {count!r}; give a whole number.")
     outside = table[(table < 0) | (table >= count)]
     if len(outside):
         raise ConfigError(
@@ -159,6 +167,11 @@ def _mapped_head(base: Head, name: str, spec: Mapping[str, Any]) -> tuple[Head, 
 
 
 def _table(base: Head, name: str, mapping: Mapping[Any, Any] | Sequence[Any]) -> NDArray[np.int64]:
+    if isinstance(mapping, str) or not isinstance(mapping, Mapping | Sequence):
+        raise ConfigError(
+            f"data.heads.{name}.map is {mapping!r}; give {{label: class}}, or a list with one "
+            f"class per label."
+        )
     pairs = mapping.items() if isinstance(mapping, Mapping) else enumerate(mapping)
     table: dict[int, int] = {}
     for label, value in pairs:

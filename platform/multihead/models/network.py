@@ -113,6 +113,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _head(features: int, classes: int, hidden: int | None, dropout: float) -> nn.Module:
     if hidden is None:
         return nn.Linear(features, classes)
+    if hidden < 1:
+        raise ConfigError(f"head_hidden is {hidden}; it must be 1 or more, or null for none.")
     return nn.Sequential(
         nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork
 
 POOLED = 7
@@ -40,6 +41,13 @@ class SimpleCNN(MultiheadNetwork):
         input_size: int | tuple[int, int] = 28,
         head_hidden: int | None = None,
     ) -> None:
+        for name, width in (
+            ("fc_hidden", fc_hidden),
+            ("conv1_channels", conv1_channels),
+            ("conv2_channels", conv2_channels),
+        ):
+            if width < 1:
+                raise ConfigError(f"{name} is {width}; it must be 1 or more.")
         backbone = nn.Sequential(
             *_block(input_channels, conv1_channels),
             *_block(conv1_channels, conv2_channels),

@@ -14,6 +14,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, ConfigError, MultiheadError
@@ -27,6 +28,7 @@ from multihead.training.hardware import choose_precision, resolve_accelerator
 from multihead.training.interrupts import Interrupts, StopOnSignal
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
+from multihead.training.schedules import build_scheduler
 
 _BUILD_ERRORS = (MisconfigurationException, ValueError, TypeError, RuntimeError, OSError)
 
@@ -59,11 +61,12 @@ class Parts:
         return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
 
 
-def build(config: Mapping[str, Any]) -> Parts:
+def build(config: Mapping[str, Any], interrupts: Interrupts | None = None) -> Parts:
     """Make every object of a run and check that they fit.
 
     Args:
         config: A composed configuration in plain types.
+        interrupts: Where signals are noted, if they are.
 
     Raises:
         MultiheadError: In one line, for whatever cannot run.
@@ -77,8 +80,10 @@ def build(config: Mapping[str, Any]) -> Parts:
     if config["ckpt_path"] is not None:
         check_checkpoint(config["ckpt_path"], module)
     callbacks = build_callbacks(config, data, module)
-    interrupts, logger = Interrupts(), RunLogger()
+    interrupts, logger = interrupts or Interrupts(), RunLogger()
     trainer = build_trainer(config, [*callbacks, StopOnSignal(interrupts)], logger)
+    if config["train"]:
+        check_optimizer(module, trainer)
     kept = [c for c in callbacks if isinstance(c, RunCheckpoint)]
     return Parts(
         data=data,
@@ -230,6 +235,32 @@ def build_trainer(
     return trainer
 
 
+def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
+    """Make optimizer and scheduler once for nothing, so that a wrong value ends before the run.
+
+    Raises:
+        ConfigError: If one of them refuses its arguments, or the epochs make no training.
+    """
+    if trainer.max_epochs == 0:
+        raise ConfigError("trainer.max_epochs is 0; give 1 or more, or train=false to evaluate.")
+    spare = [torch.nn.Parameter(torch.zeros(1))]
+    try:
+        optimizer = module.optimizer(spare)
+    except _BUILD_ERRORS as error:
+        raise ConfigError(f"model.optimizer cannot be built: {_line(error)}") from error
+    if module.scheduler is None:
+        return
+    try:
+        scheduler = build_scheduler(module.scheduler, optimizer, trainer.max_epochs or 1)
+    except _BUILD_ERRORS as error:
+        raise ConfigError(f"model.scheduler cannot be built: {_line(error)}") from error
+    if isinstance(scheduler, ReduceLROnPlateau) and module.scheduler_interval != "epoch":
+        raise ConfigError(
+            "model.scheduler_interval is 'step', but ReduceLROnPlateau watches a metric that is "
+            "logged once an epoch; set it to epoch."
+        )
+
+
 def check_checkpoint(path: str, module: MultiheadLitModule) -> None:
     """Check that a checkpoint is readable and of this network.
 
@@ -263,7 +294,9 @@ def _check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module.losses((images, labels))
+            losses, _, _ = module.losses((images, labels))
+        if losses.ndim != 1:
+            raise ValueError("a criterion must return one number for a batch")
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"network or criteria do not fit the data: {_line(error)}") from error
     finally:

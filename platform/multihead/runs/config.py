@@ -61,7 +61,7 @@ def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[st
         with initialize_config_dir(config_dir=directory, version_base="1.3"):
             config = compose(name, overrides=list(overrides), return_hydra_config=True)
             return settle(config, config.hydra.runtime.choices.get("experiment"))
-    except USER_ERRORS as error:
+    except (*USER_ERRORS, ValueError) as error:  # Hydra raises bare ones for odd group choices
         raise explain(error, overrides, folder) from error
 
 

@@ -29,7 +29,7 @@ from multihead.tracking.run import CONFIG_FILE, ERROR_TAG, TrackedRun, flat
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST, LAST
 from multihead.training.hardware import resolve_accelerator
-from multihead.training.interrupts import RunInterrupted
+from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
 
 
@@ -83,45 +83,52 @@ def execute(
         RunInterrupted: After SIGTERM or Ctrl-C, with the run marked KILLED.
     """
     store = Store(config["logger"]["tracking_uri"], Path(config["paths"]["home"]).expanduser())
-    with _quiet_libraries():
-        parts = build(config)
+    interrupts = Interrupts()
+    with _quiet_libraries(), interrupts.installed():
+        parts = build(config, interrupts)
         notes = _notes(parts)
         announcer = announcer or Announcer()
-        with parts.interrupts.installed():
-            if config["trainer"].get("fast_dev_run"):
-                announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
-                return _train_and_test(config, parts, None, notes)
-            _ = store.client
-            if resume is None:
-                experiment = config["logger"]["experiment_name"]
-                kind = "run" if config["train"] else "evaluation"
-                run = TrackedRun.create(store, experiment, config, name=config["name"], kind=kind)
-            else:
-                run = TrackedRun.reopen(store, resume)
-            with _status(run):
-                _record_start(run, config, parts, notes)
-                parts.logger.run = run
-                if parts.checkpoint is not None:
-                    parts.checkpoint.dirpath = run.folder / "checkpoints"
-                announcer.started(run, parts, notes)
-                try:
-                    return _train_and_test(config, parts, run, notes)
-                finally:
-                    _store_checkpoints(run)
+        if config["trainer"].get("fast_dev_run"):
+            announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
+            return _train_and_test(config, parts, None, notes)
+        _ = store.client
+        interrupts.held = True  # until there is somebody to give the run its status
+        run = _open(store, config, resume)
+        with _status(run, interrupts):
+            interrupts.release()
+            _record_start(run, config, parts, notes)
+            parts.logger.run = run
+            if parts.checkpoint is not None:
+                parts.checkpoint.dirpath = run.folder / "checkpoints"
+            announcer.started(run, parts, notes)
+            try:
+                return _train_and_test(config, parts, run, notes)
+            finally:
+                _store_checkpoints(run)
+
+
+def _open(store: Store, config: Mapping[str, Any], resume: str | None) -> TrackedRun:
+    if resume is not None:
+        return TrackedRun.reopen(store, resume)
+    experiment = config["logger"]["experiment_name"]
+    kind = "run" if config["train"] else "evaluation"
+    return TrackedRun.create(store, experiment, config, name=config["name"], kind=kind)
 
 
 @contextmanager
-def _status(run: TrackedRun) -> Iterator[None]:
-    """Give the run the status it deserves, whatever ends it."""
+def _status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
+    """Give the run the status it deserves, whatever ends it; signals wait for that."""
     try:
         yield
+        interrupts.held = True
     except (RunInterrupted, KeyboardInterrupt) as stop:
+        interrupts.held = True
         run.set_tags({ERROR_TAG: str(stop) or "interrupted"})
         run.finish("KILLED")
         raise
     except BaseException as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        run.set_tags({ERROR_TAG: reason})
+        interrupts.held = True
+        run.set_tags({ERROR_TAG: " ".join(f"{type(error).__name__}: {error}".split())})
         run.finish("FAILED")
         raise
     run.finish("FINISHED")
@@ -315,6 +322,7 @@ def _quiet_libraries() -> Iterator[None]:
             ".*does not have many workers.*",
             ".*isinstance.treespec, LeafSpec.*",
             ".*GPU available but not used.*",
+            ".*Early stopping conditioned on metric.*",
         ):
             warnings.filterwarnings("ignore", pattern)
         try:

@@ -125,12 +125,15 @@ def locate(name: object, path: str) -> Any:
     except (ImportError, ValueError) as error:
         raise ConfigError(f"{path} is {name!r}, which cannot be imported: {error}.") from error
     try:
-        return getattr(module, attribute)
+        target = getattr(module, attribute)
     except AttributeError as error:
         raise ConfigError(
             f"{path} is {name!r}, but {module_name} has no {attribute!r}"
             f"{nearest(attribute, dir(module))}."
         ) from error
+    if not callable(target):
+        raise ConfigError(f"{path} is {name!r}, which is not a class or function.")
+    return target
 
 
 def _check_inside(mapping: dict[str, Any], path: str) -> None:
@@ -140,7 +143,10 @@ def _check_inside(mapping: dict[str, Any], path: str) -> None:
 
 
 def _parameters(target: Any) -> dict[str, inspect.Parameter]:
-    parameters = dict(inspect.signature(target).parameters)
+    try:
+        parameters = dict(inspect.signature(target).parameters)
+    except ValueError:  # a builtin tells no signature, so anything may fit
+        return {"options": inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)}
     parameters.pop("self", None)
     return {n: p for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_POSITIONAL}
 
@@ -163,6 +169,8 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
     except ValidationError as error:
         reasons = dict.fromkeys(_lower(e["msg"]) for e in error.errors())
         raise ConfigError(f"{path} is {value!r}: {'; or '.join(reasons)}.") from error
+    if isinstance(value, bool) and not _admits(bool, hint):
+        raise ConfigError(f"{path} is {str(value).lower()}; it is not a yes-or-no question.")
     if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
         raise ConfigError(f"{path} is the text {value!r}; write a number, such as 1.0e-4.")
 

@@ -68,7 +68,7 @@ class Store:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
         logging.getLogger("alembic").setLevel(logging.WARNING)
         self.make_home()
         with FileLock(self.home / ".store.lock"), self.errors():
@@ -104,7 +104,7 @@ class Store:
 
         try:
             yield
-        except (MlflowException, RequestException, SQLAlchemyError, ImportError) as error:
+        except (MlflowException, RequestException, SQLAlchemyError, ImportError, OSError) as error:
             self._refuse(error)
 
     def _refuse(self, error: Exception) -> NoReturn:

@@ -32,21 +32,38 @@ class RunInterrupted(BaseException):
 
 
 class Interrupts:
-    """Remember a signal until the training can stop; a second one stops it at once."""
+    """Remember a signal until it can be obeyed.
+
+    Attributes:
+        received: The signal that came last, or None.
+        training: Wait for the end of a batch; a second signal does not wait.
+        held: Wait whatever comes, because the record is being written.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.training = False
+        self.held = False
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         """Take note, or raise where nothing is half-done.
 
         Raises:
-            RunInterrupted: Outside a training, or at the second signal.
+            RunInterrupted: Outside a training, or at the second signal; never while held.
         """
         again, self.received = self.received is not None, signum
-        if again or not self.training:
+        if not self.held and (again or not self.training):
             raise RunInterrupted(signum)
+
+    def release(self) -> None:
+        """Obey signals again.
+
+        Raises:
+            RunInterrupted: If one came while held.
+        """
+        self.held = False
+        if self.received is not None:
+            raise RunInterrupted(self.received)
 
     @contextmanager
     def installed(self) -> Iterator[None]:

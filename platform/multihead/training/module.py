@@ -77,6 +77,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.heads: Heads | None = None
         self.normalisation: tuple[list[float], list[float]] = ([0.0], [1.0])
         self.best_acc = 0.0
+        self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         self._check_choices()
         if isinstance(net, MultiheadNetwork):
@@ -189,6 +190,9 @@ class MultiheadLitModule(pl.LightningModule):
                 "scheduler": build_scheduler(self.scheduler, optimizer, epochs),
                 "interval": self.scheduler_interval,
                 "monitor": self.scheduler_monitor,
+                # Ours to step, see `lr_scheduler_step`; Lightning would want the metric already
+                # in an epoch without validation.
+                "reduce_on_plateau": False,
             },
         }
 
@@ -274,6 +278,7 @@ class MultiheadLitModule(pl.LightningModule):
         metrics = self._read("val")
         if self.trainer.sanity_checking:
             return
+        self._validated = True
         self.best_acc = max(self.best_acc, metrics["val/acc"])
         self._log({**metrics, "val/acc_best": self.best_acc})
 
@@ -286,11 +291,12 @@ class MultiheadLitModule(pl.LightningModule):
         if self.scheduler_interval == "epoch":
             for config in self.trainer.lr_scheduler_configs:
                 self._step_epoch_scheduler(config.scheduler)
+        self._validated = False
 
     def _step_epoch_scheduler(self, scheduler: Any) -> None:
         if not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
-        elif self.scheduler_monitor in self.trainer.callback_metrics:
+        elif self._validated or not self.scheduler_monitor.startswith("val/"):
             scheduler.step(self.trainer.callback_metrics[self.scheduler_monitor])
 
     def on_test_epoch_start(self) -> None:
