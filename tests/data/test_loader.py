@@ -32,7 +32,7 @@ def _digits(loader: ResidentLoader | WorkerLoader) -> list[list[int]]:
 
 def test_an_epoch_holds_every_sample_once(source: Source) -> None:
     batches = _digits(_resident(source))
-    assert [len(b) for b in batches] == [3, 3, 3, 1]
+    assert [len(b) for b in batches] == [3, 3, 4]
     assert sorted(chain(*batches)) == list(range(10))
 
 
@@ -83,3 +83,13 @@ def test_after_a_whole_epoch_the_next_starts_at_its_first_batch(source: Source) 
     loader = _resident(source)
     _digits(loader)
     assert loader.state_dict() == {"next_batch": 0}
+
+
+def test_a_single_image_left_over_joins_the_batch_before_it() -> None:
+    """Batch norm cannot train on one image."""
+    sampler = EpochSampler(9, 4, seed=1)
+    assert [len(batch) for batch in sampler] == [4, 5]
+    assert len(sampler) == 2
+    assert [len(batch) for batch in EpochSampler(9, 4, seed=None)] == [4, 4, 1]
+    assert [len(batch) for batch in EpochSampler(3, 1, seed=1)] == [1, 1, 1]
+    assert [len(batch) for batch in EpochSampler(1, 4, seed=1)] == [1]

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from multihead import run
 from multihead.errors import CheckpointError, MultiheadError
 from multihead.runs.build import build, logged_metrics
 from multihead.runs.config import compose_run
+from multihead.training.checkpoints import read_checkpoint
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,9 @@ from multihead.runs.config import compose_run
         ("model.scheduler.factor=1.5", r"model\.scheduler cannot be built: Factor should be"),
         ("model.scheduler_interval=step", r"set it to epoch"),
         ("trainer.max_epochs=0", r"max_epochs is 0"),
+        ("tags=['lr=0.1']", r"tags has 'lr=0\.1'"),
+        ("logger.tracking_uri='postgresql+psycopg://u:p@127.0.0.1:1/x'", r"u:\*\*\*@.*not answer"),
+        ("logger.tracking_uri='http://[x'", r"is wrong: Invalid IPv6"),
         ("data.batch_size=true", r"data\.batch_size is true"),
         ("data.heads.thickness.num_classes=5.7", r"num_classes is 5\.7"),
         ("+data.heads.size=4", r"data\.heads\.size is 4"),
@@ -81,6 +87,40 @@ def test_a_damaged_checkpoint_is_refused(home: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.ckpt").write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match=r"bad\.ckpt"):
         build(compose_run([*DIGITS, f"ckpt_path={tmp_path}/bad.ckpt"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("multihead"), "does not say its heads"),
+        (lambda c: c.update(multihead=5), "does not say its heads"),
+        (lambda c: c.update(state_dict=5), "has no state_dict"),
+        (lambda c: c.pop("loops"), "loops is missing"),
+        (lambda c: c.update(callbacks=5), "no training to go on with"),
+        (lambda c: c.pop("pytorch-lightning_version"), "no training to go on with"),
+        (lambda c: c.update(optimizer_states=[{}]), "state of another optimizer"),
+    ],
+)
+def test_a_checkpoint_without_a_training_is_refused(
+    train: Run, tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    checkpoint = read_checkpoint(str(train().best_checkpoint))
+    change(checkpoint)
+    torch.save(checkpoint, tmp_path / "odd.ckpt")
+    with pytest.raises(CheckpointError, match=message):
+        build(compose_run([*DIGITS, f"ckpt_path={tmp_path}/odd.ckpt"]))
+
+
+def test_the_checkpoint_of_another_optimizer_is_refused(train: Run) -> None:
+    made = train()
+    sgd = ["model.optimizer._target_=torch.optim.SGD", "+model.optimizer.momentum=0.9"]
+    with pytest.raises(CheckpointError, match="another optimizer than SGD"):
+        build(compose_run([*DIGITS, f"ckpt_path={made.best_checkpoint}", *sgd]))
+
+
+@pytest.mark.parametrize("name", ["plateau", "step", "cosine", "none"])
+def test_a_scheduler_is_a_choice(train: Run, name: str) -> None:
+    assert train(f"model/scheduler={name}", "test=false").metrics["lr"] == 0.002
 
 
 def test_the_metrics_a_run_promises_are_those_it_logs(train: Run) -> None:

@@ -10,7 +10,17 @@ from multihead.runs.config import compose_run
 from multihead.runs.schema import check_config
 
 EXPERIMENTS = sorted(described("experiments", "experiment"))
-GROUPS = ["callbacks", "data", "debug", "experiment", "logger", "model", "model/net", "trainer"]
+GROUPS = [
+    "callbacks",
+    "data",
+    "debug",
+    "experiment",
+    "logger",
+    "model",
+    "model/net",
+    "model/scheduler",
+    "trainer",
+]
 
 
 def _presets(group: str) -> list[str]:

@@ -15,7 +15,7 @@ import yaml
 from tests.conftest import DIGITS, Run, multihead
 
 from multihead import run
-from multihead.errors import DivergenceError
+from multihead.errors import ConfigError, DivergenceError
 from multihead.tracking.run import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
@@ -210,6 +210,49 @@ def test_a_finished_run_can_be_given_more_epochs(train: Run, store: Store) -> No
     ours, theirs = _history(store, first.run_id), _history(store, longer.run_id)
     assert ours["val/digit_loss"] == theirs["val/digit_loss"]
     assert len(ours["train/loss"]) == 3
+
+
+def test_what_changed_with_a_resume_is_on_record_and_stays(train: Run, store: Store) -> None:
+    first = train()
+    run([f"resume={first.run_id}", "trainer.max_epochs=2"])
+    assert find_run(store, first.run_id).data.tags["resumed.trainer.max_epochs"] == "2"
+    assert run([f"resume={first.run_id}", "trainer.max_epochs=3"]).run_id == first.run_id
+    config = yaml.safe_load((first.folder / "config.yaml").read_text())
+    assert (config["trainer"]["max_epochs"], config["ckpt_path"]) == (3, None)
+
+
+@pytest.mark.parametrize("override", ["seed=2", "logger.experiment_name=other", "--cfg"])
+def test_a_resume_cannot_change_what_makes_the_run(train: Run, override: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot change within a run|takes overrides only"):
+        run([f"resume={train().run_id}", override])
+
+
+def test_a_run_resumes_from_another_folder_with_its_own_store(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record names a relative home, and a store that is not the default."""
+    monkeypatch.delenv("MULTIHEAD_HOME")
+    uri = f"logger.tracking_uri=sqlite:///{home}/mlflow.db"
+    first = run([*DIGITS, "trainer.max_epochs=1", uri])
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    monkeypatch.setenv("MULTIHEAD_HOME", str(tmp_path / "runs"))
+    again = run([f"resume={first.run_id}", "trainer.max_epochs=2"])
+    assert again.mlflow_id == first.mlflow_id
+    assert list((tmp_path / "sub").iterdir()) == []
+
+
+def test_a_run_that_does_not_improve_on_its_start_tests_the_starts_best(train: Run) -> None:
+    """Otherwise best metrics and test would be of different weights."""
+    worst = [
+        "callbacks.model_checkpoint.monitor=val/digit_loss",
+        "callbacks.model_checkpoint.mode=max",
+    ]
+    start = train("trainer.max_epochs=2", *worst)
+    last = f"ckpt_path={start.folder}/checkpoints/last.ckpt"
+    later = train("trainer.max_epochs=3", last, *worst)
+    assert later.metrics["best/val/digit_loss"] == start.metrics["best/val/digit_loss"]
+    assert later.metrics["test/digit_loss"] == start.metrics["test/digit_loss"]
 
 
 def test_a_checkpoint_can_start_another_run(train: Run) -> None:

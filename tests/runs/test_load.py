@@ -77,3 +77,23 @@ def test_a_hostile_checkpoint_of_a_run_is_refused(train: Run, home: Path) -> Non
     torch.save({"state_dict": Path}, result.best_checkpoint)
     with pytest.raises(CheckpointError, match="refused"):
         load_run(result.run_id)
+
+
+def test_a_target_hidden_in_a_runs_network_is_not_called(train: Run, home: Path) -> None:
+    result = train()
+    path = result.folder / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    inner = {"_target_": "pathlib.Path", "_args_": [f"{home}/mark"]}
+    config["model"]["net"]["dropout"] = {"_target_": "pathlib.Path.touch", "_args_": [inner]}
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(ConfigError, match=r"model\.net cannot be built"):
+        load_run(result.run_id)
+    assert not (home / "mark").exists()
+
+
+@pytest.mark.parametrize("text", ["a: [", "model: 3", "- 1", ""])
+def test_a_damaged_config_of_a_run_is_named(train: Run, text: str) -> None:
+    result = train()
+    (result.folder / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.yaml of run .* is damaged"):
+        load_run(result.run_id)

@@ -50,8 +50,8 @@ def _places() -> Iterator[Line]:
     for folder in settings.config_folders("experiments"):
         yield True, "experiments", str(folder)
     yield _data(settings.data_dir())
-    store = Store()
     try:
+        store = Store()
         count = len(store.client.search_experiments())
         yield True, "runs", str(store.home)
         yield True, "store", f"{store.shown_uri} answers, {count} experiments"

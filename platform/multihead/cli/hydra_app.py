@@ -51,7 +51,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     before, sys.argv = sys.argv, [f"multihead {name}", *arguments]
     try:
         application()
-    except (*USER_ERRORS, ValueError) as error:
+    except (*USER_ERRORS, ValueError, OSError) as error:
         if composed and not isinstance(error, USER_ERRORS):
             raise
         raise explain(error, [a for a in arguments if not a.startswith("-")]) from error

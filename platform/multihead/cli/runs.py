@@ -46,7 +46,12 @@ def command(
         return
     if form == "parquet" and out is None and sys.stdout.isatty():
         raise ConfigError("parquet is binary; name a file with --out, or pipe it.")
-    _write(table, form, out)
+    try:
+        _write(table, form, out)
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out} cannot be written to ({error.strerror or error})."
+        ) from error
 
 
 def _write(table: "pd.DataFrame", form: str, out: Path | None) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,22 +17,28 @@ from multihead.tracking.run import TrackedRun
 from multihead.training.interrupts import SIGNALS, RunInterrupted
 
 
+def say(text: str) -> None:
+    """Print a line; that nobody reads it any more (`| head`) must not end a run."""
+    with suppress(BrokenPipeError):
+        click.echo(text)
+
+
 class Terminal(Announcer):
     """Print where the run is recorded and what to know of it."""
 
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
         """Print the run's id, link, size and notes."""
         if run is not None:
-            click.echo(f"run {run.run_id}  {run.url}")
+            say(f"run {run.run_id}  {run.url}")
         shape = "x".join(map(str, parts.data.image_shape))
         heads = ", ".join(f"{name} {count}" for name, count in parts.data.num_classes.items())
-        click.echo(
+        say(
             f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
             f"{parts.trainer.strategy.root_device}"
         )
         for note in notes:
-            click.echo(f"note: {note}")
+            say(f"note: {note}")
 
 
 def show_result(result: RunResult) -> None:

@@ -42,8 +42,9 @@ def command(port: int) -> None:
         try:
             code = process.wait()
         except KeyboardInterrupt:
-            process.terminate()
             code = 0
+        finally:
+            process.terminate()
     if code:
         raise ConfigError(f"the MLflow UI ended with code {code}; its message stands above.")
 

@@ -138,6 +138,8 @@ def _check_labels(path: Path, labels: object, count: int) -> NDArray[np.int64]:
     """Return the labels as an array, from a list or an array of integers."""
     if isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "iu":
         labels = labels.tolist()
+    if isinstance(labels, list):
+        labels = [int(label) if isinstance(label, np.integer) else label for label in labels]
     if not isinstance(labels, list) or not {int}.issuperset(map(type, labels)):
         raise DataError(f"{path}: `labels` must be a list of integers.")
     if len(labels) != count:

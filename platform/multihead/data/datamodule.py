@@ -1,6 +1,7 @@
 """The one DataModule: a source, its heads, seeded splits and the loader that fits the data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -206,10 +207,16 @@ class MultiheadDataModule(pl.LightningDataModule):
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def _mapped(self, source: Source) -> Source:
-        if len(source.heads) > 1:
-            return source
-        (base,) = source.heads.values()
+        base = next(iter(source.heads.values()))
         if not self.multihead:
+            labels = {base.name: source.labels[base.name]}
+            return replace(source, labels=labels, heads=Heads([base]))
+        if len(source.heads) > 1:
+            if self.heads_config is not None:
+                raise ConfigError(
+                    f"data.heads maps one label, but {source.name} has the heads "
+                    f"{list(source.heads)}; remove data.heads."
+                )
             return source
         config = self.heads_config
         if config is None and self.default_heads is not None:

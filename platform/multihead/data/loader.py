@@ -26,7 +26,8 @@ class EpochSampler(Sampler[list[int]]):
 
     Args:
         count: Number of samples.
-        batch_size: Samples per batch; the last batch holds what is left.
+        batch_size: Samples per batch; the last batch holds what is left. A single one left over
+            joins the batch before it when shuffled: batch norm cannot train on one image.
         seed: Fixes the order of every epoch; without one, samples come in their own order.
     """
 
@@ -49,13 +50,19 @@ class EpochSampler(Sampler[list[int]]):
     def batches(self) -> tuple[Tensor, ...]:
         """Return the sample numbers of each batch from `first_batch` on, which is then 0 again."""
         first, self.first_batch = self.first_batch, 0
-        return torch.split(self.order(), self.batch_size)[first:]
+        order, whole = self.order(), len(self) * self.batch_size
+        batches = torch.split(order[:whole], self.batch_size)
+        if whole < self.count:
+            batches = (*batches[:-1], order[whole - self.batch_size :])
+        return batches[first:]
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter([batch.tolist() for batch in self.batches()])
 
     def __len__(self) -> int:
-        return -(-self.count // self.batch_size)
+        count = -(-self.count // self.batch_size)
+        joins = self.seed is not None and self.batch_size > 1 and count > 1
+        return count - (joins and self.count % self.batch_size == 1)
 
 
 class Normalise:

@@ -39,24 +39,43 @@ def split_resume(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
     return (found[0] if found else None), [o for o in overrides if not o.startswith("resume=")]
 
 
+_FIXED = ("seed", "logger.experiment_name", "name")
+
+
 def resumed_config(wanted: str, overrides: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Return our id and the recorded configuration of a run, set to go on from its last.ckpt.
 
     Raises:
-        ConfigError: If there is no such run.
+        ConfigError: If there is no such run in `MULTIHEAD_HOME` (or `paths.home`), or an override
+            changes what must stay.
         CheckpointError: If the run has no checkpoint on this machine.
     """
-    uri = next(
-        (o.partition("=")[2] for o in overrides if o.startswith("logger.tracking_uri=")), None
-    )
-    home = next((o.partition("=")[2] for o in overrides if o.startswith("paths.home=")), None)
-    store = Store(uri, Path(home) if home else settings.home())
-    run_id = find_run(store, wanted).data.tags[RUN_TAG]
-    folder = store.home / run_id
-    if not (folder / CONFIG_FILE).is_file():
-        raise ConfigError(f"run {run_id} has no folder in {store.home}; resume it where it ran.")
+    for override in overrides:
+        if override.startswith("-"):
+            raise ConfigError(f"resume takes overrides only, not {override}.")
+        if override.lstrip("+~").partition("=")[0] in _FIXED:
+            raise ConfigError(f"{override} cannot change within a run; start a new one.")
+    homes = [o.partition("=")[2].strip("'\"") for o in overrides if o.startswith("paths.home=")]
+    home = Path(homes[-1]).absolute() if homes else settings.home()
+    run_id = _run_in(home, wanted)
+    folder = home / run_id
     checkpoint = folder / "checkpoints" / LAST
     if not checkpoint.is_file():
         raise CheckpointError(f"run {run_id} stopped before its first checkpoint; train it anew.")
     config = compose_run(list(overrides), folder)
+    config["paths"]["home"] = str(home)
     return run_id, {**config, "ckpt_path": str(checkpoint)}
+
+
+def _run_in(home: Path, wanted: str) -> str:
+    """Return the id of the run with this id, MLflow's id, or a unique prefix of either."""
+    found = [p.parent.name for p in home.glob(f"*/{CONFIG_FILE}") if p.parent.name == wanted]
+    if not found and wanted:
+        starts = [p.parent.name for p in home.glob(f"*/{CONFIG_FILE}")]
+        found = [name for name in starts if name.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    tags = find_run(Store(home=home), wanted).data.tags
+    if not (home / tags.get(RUN_TAG, "-") / CONFIG_FILE).is_file():
+        raise ConfigError(f"run {wanted} has no folder in {home}; resume it where it ran.")
+    return str(tags[RUN_TAG])

@@ -23,7 +23,13 @@ from multihead.runs.config import nearest
 from multihead.runs.schema import check_config, locate
 from multihead.seeding import seed_everything
 from multihead.tracking.logger import RunLogger
-from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint, read_checkpoint
+from multihead.training.checkpoints import (
+    AtomicCheckpointIO,
+    RunCheckpoint,
+    check_record,
+    check_training_state,
+    read_checkpoint,
+)
 from multihead.training.hardware import choose_precision, resolve_accelerator
 from multihead.training.interrupts import Interrupts, StopOnSignal
 from multihead.training.metrics import metric_names
@@ -78,7 +84,7 @@ def build(config: Mapping[str, Any], interrupts: Interrupts | None = None) -> Pa
     seed_everything(config["seed"])
     module = build_module(config, data)
     if config["ckpt_path"] is not None:
-        check_checkpoint(config["ckpt_path"], module)
+        check_checkpoint(config["ckpt_path"], module, to_train=config["train"])
     callbacks = build_callbacks(config, data, module)
     interrupts, logger = interrupts or Interrupts(), RunLogger()
     trainer = build_trainer(config, [*callbacks, StopOnSignal(interrupts)], logger)
@@ -139,6 +145,7 @@ def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> Multih
     if model.get("auto_configure_from_dataset", True):
         derived["heads_config"] = data.num_classes
     net = make_network(model.pop("net"), derived)
+    model["scheduler"] = model.get("scheduler") or None
     module = _make({**model, "_partial_": True}, "model", net=net)
     if not isinstance(module, MultiheadLitModule):
         raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
@@ -157,10 +164,13 @@ def make_network(node: Mapping[str, Any], derived: Mapping[str, Any]) -> Multihe
     target = locate(node.get("_target_"), "model.net._target_")
     if not (isinstance(target, type) and issubclass(target, MultiheadNetwork)):
         raise ConfigError(f"model.net._target_ is {node['_target_']}, not a MultiheadNetwork.")
+    # Not Hydra's instantiate: that would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
-    network = _make({**derived, **given}, "model.net")
-    assert isinstance(network, MultiheadNetwork)
-    return network
+    given.pop("_target_")
+    try:
+        return target(**{**derived, **given})
+    except _BUILD_ERRORS as error:
+        raise ConfigError(f"model.net cannot be built: {_line(error)}") from error
 
 
 def build_callbacks(
@@ -261,13 +271,19 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         )
 
 
-def check_checkpoint(path: str, module: MultiheadLitModule) -> None:
+def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> None:
     """Check that a checkpoint is readable and of this network.
+
+    Args:
+        path: The checkpoint.
+        module: Has the network.
+        to_train: Whether a training will go on from it.
 
     Raises:
         CheckpointError: Naming the first difference.
     """
-    weights = read_checkpoint(path)["state_dict"]
+    checkpoint = read_checkpoint(path)
+    weights = checkpoint["state_dict"]
     expected = module.state_dict()
     for name, tensor in expected.items():
         there = weights.get(name)
@@ -283,6 +299,28 @@ def check_checkpoint(path: str, module: MultiheadLitModule) -> None:
             f"{path} is of another architecture: it has {extra[0]}, which this network lacks; "
             f"choose the experiment it was trained with."
         )
+    check_record(checkpoint, path)
+    if to_train:
+        check_training_state(checkpoint, path)
+        _check_optimizer_state(checkpoint, module, path)
+
+
+def _check_optimizer_state(
+    checkpoint: Mapping[str, Any], module: MultiheadLitModule, path: str
+) -> None:
+    """Load the optimizer's state into one made for nothing, and take a step with it."""
+    parameters = [torch.nn.Parameter(torch.zeros_like(p)) for p in module.parameters()]
+    optimizer = module.optimizer(parameters)
+    try:
+        optimizer.load_state_dict(checkpoint["optimizer_states"][0])
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+    except (KeyError, IndexError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} holds the state of another optimizer than {type(optimizer).__name__}; "
+            f"choose the one it was trained with."
+        ) from error
 
 
 def _check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:

@@ -122,6 +122,12 @@ def _unknown_override(text: str, overrides: Sequence[str], folder: Path | None) 
     if len(others) == len(overrides):
         return ConfigError(text)
     path, word, siblings = _first_unknown(key, compose_run(others, folder))
+    if word in siblings and word.isdecimal():
+        return ConfigError(
+            f"{word} is a number in {path}, not a name; write {path}={{{word}: ...}}."
+        )
+    if word in siblings:
+        return ConfigError(text)
     where = f"in {path}" if path else "at the top"
     return ConfigError(
         f"there is no key {word!r} {where}{nearest(word, siblings)}; allowed: "

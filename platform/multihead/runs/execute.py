@@ -100,6 +100,7 @@ def execute(
             parts.logger.run = run
             if parts.checkpoint is not None:
                 parts.checkpoint.dirpath = run.folder / "checkpoints"
+                parts.checkpoint.start_from = Path(parts.start_from) if parts.start_from else None
             announcer.started(run, parts, notes)
             try:
                 return _train_and_test(config, parts, run, notes)
@@ -109,7 +110,7 @@ def execute(
 
 def _open(store: Store, config: Mapping[str, Any], resume: str | None) -> TrackedRun:
     if resume is not None:
-        return TrackedRun.reopen(store, resume)
+        return TrackedRun.reopen(store, resume, config)
     experiment = config["logger"]["experiment_name"]
     kind = "run" if config["train"] else "evaluation"
     return TrackedRun.create(store, experiment, config, name=config["name"], kind=kind)

@@ -16,8 +16,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.runs.build import make_network
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, find_run
 from multihead.tracking.store import Store
-from multihead.training.checkpoints import BEST, LAST, read_checkpoint
-from multihead.training.module import RECORD
+from multihead.training.checkpoints import BEST, LAST, check_record, read_checkpoint
 
 Images = NDArray[Any] | Tensor
 
@@ -100,7 +99,11 @@ def load_run(run: str, store: Store | None = None) -> LoadedRun:
     config_file = _file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
     if config_file is None:
         raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")
-    config = yaml.safe_load(config_file.read_text())
+    try:
+        config = yaml.safe_load(config_file.read_text())
+        _ = config["model"]["net"]["_target_"]
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{CONFIG_FILE} of run {run} is damaged: it names no network.") from error
     for name in (BEST, LAST):
         path = _file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
@@ -115,9 +118,7 @@ def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
         CheckpointError: If it is damaged, hostile or of another architecture.
     """
     checkpoint = read_checkpoint(path)
-    record = checkpoint.get(RECORD)
-    if record is None or record["image_shape"] is None:
-        raise CheckpointError(f"{path} was not written by multihead; it has no heads.")
+    record = check_record(checkpoint, path)
     channels, height, width = record["image_shape"]
     heads = Heads.from_record(record["heads"])
     network = make_network(

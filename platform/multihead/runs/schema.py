@@ -5,6 +5,7 @@ Keys come from the signatures of the targets, so a class's arguments are stated 
 
 import importlib
 import inspect
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from multihead.errors import ConfigError
 from multihead.runs.config import nearest
 from multihead.seeding import MAX_SEED
 
+_TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -65,6 +67,11 @@ def check_config(config: Mapping[str, Any]) -> None:
         RunConfig.model_validate(dict(config))
     except ValidationError as error:
         raise _explain(error) from error
+    for tag in config["tags"]:
+        if not _TAG.fullmatch(str(tag)):
+            raise ConfigError(
+                f"tags has {tag!r}; a tag is 1 to 200 letters, digits, spaces and any of _ - . : /"
+            )
     trainer = dict(config["trainer"])
     if trainer.get("precision") == "auto":  # ours, not Lightning's
         del trainer["precision"]

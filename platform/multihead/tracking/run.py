@@ -6,6 +6,7 @@ made before the store is asked for anything.
 
 import json
 import secrets
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -72,30 +73,36 @@ class TrackedRun:
         Raises:
             StoreError: If the folder or the store refuses; nothing is left then.
         """
-        experiment_id = store.experiment_id(experiment)
         run_id = new_run_id()
         folder = store.home / run_id
-        with store.errors():
-            made = store.client.create_run(
-                experiment_id,
-                run_name=name or f"{experiment}-{run_id[-6:]}",
-                tags={RUN_TAG: run_id, "multihead.kind": kind},
-            )
         try:
             folder.mkdir()
-            (folder / CONFIG_FILE).write_text(yaml.safe_dump(dict(config), sort_keys=False))
+            _write_config(folder, config)
+            experiment_id = store.experiment_id(experiment)
+            with store.errors():
+                made = store.client.create_run(
+                    experiment_id,
+                    run_name=name or f"{experiment}-{run_id[-6:]}",
+                    tags={RUN_TAG: run_id, "multihead.kind": kind},
+                )
         except OSError as error:
-            store.client.delete_run(made.info.run_id)
+            shutil.rmtree(folder, ignore_errors=True)
             raise StoreError(f"{folder} cannot be written to ({error.strerror}).") from error
+        except StoreError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return cls(store, run_id, experiment_id, made.info.run_id)
 
     @classmethod
-    def reopen(cls, store: Store, run_id: str) -> "TrackedRun":
-        """Set an earlier run back to RUNNING.
+    def reopen(cls, store: Store, run_id: str, config: Mapping[str, Any]) -> "TrackedRun":
+        """Set an earlier run back to RUNNING, with the configuration it goes on with.
+
+        MLflow keeps the first value of a parameter, so what changed becomes a tag.
 
         Args:
             store: Where the record is.
             run_id: Our id of the run, from `find_run`.
+            config: As composed now.
         """
         run = find_run(store, run_id)
         tracked = cls(store, run.data.tags[RUN_TAG], run.info.experiment_id, run.info.run_id)
@@ -103,6 +110,13 @@ class TrackedRun:
             store.client.update_run(tracked.mlflow_id, status="RUNNING")
             if ERROR_TAG in run.data.tags:
                 store.client.delete_tag(tracked.mlflow_id, ERROR_TAG)
+        before = yaml.safe_load((tracked.folder / CONFIG_FILE).read_text())
+        after = {**config, "ckpt_path": before.get("ckpt_path"), "paths": before.get("paths")}
+        old, new = flat(before), flat(after)
+        changed = {f"resumed.{k}": v for k, v in new.items() if old.get(k) != v}
+        if changed:
+            tracked.set_tags(changed)
+            _write_config(tracked.folder, after)
         return tracked
 
     @property
@@ -163,6 +177,10 @@ class TrackedRun:
         """Set the final status."""
         with self.store.errors():
             self.store.client.set_terminated(self.mlflow_id, status)
+
+
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    (folder / CONFIG_FILE).write_text(yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def find_run(store: Store, wanted: str) -> Any:

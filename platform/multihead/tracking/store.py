@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -22,6 +23,8 @@ DEFAULT_PORT = 5000
 _SERVERS = ("http", "https")
 # Without it the UI shows an experiment among chat traces and prompts.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_KNOCK_SECONDS = 10
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
@@ -40,7 +43,12 @@ class Store:
         self.home = (home or settings.home()).absolute()
         given = uri or os.environ.get("MLFLOW_TRACKING_URI")
         self.uri = given or f"sqlite:///{self.home / 'mlflow.db'}"
-        self.scheme = urlsplit(self.uri).scheme.split("+")[0]
+        try:
+            self._parts = urlsplit(self.uri)
+            self._port = self._parts.port
+        except ValueError as error:
+            raise ConfigError(f"the tracking URI {self.shown_uri!r} is wrong: {error}.") from error
+        self.scheme = self._parts.scheme.split("+")[0]
         if self.scheme not in (*_SERVERS, *_DATABASES):
             raise ConfigError(
                 f"the tracking URI {self.shown_uri!r} is of an unknown kind; allowed are "
@@ -71,12 +79,30 @@ class Store:
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
         logging.getLogger("alembic").setLevel(logging.WARNING)
         self.make_home()
+        self._check_listens()
         with FileLock(self.home / ".store.lock"), self.errors():
             from mlflow import MlflowClient
 
             client = MlflowClient(tracking_uri=self.uri)
             client.search_experiments(max_results=1)
         return client
+
+    def _check_listens(self) -> None:
+        """Knock at the server's door: MLflow itself would knock for minutes.
+
+        Raises:
+            StoreError: If nobody listens there.
+        """
+        host, port = self._parts.hostname, self._port or _PORTS.get(self.scheme)
+        if self.scheme == "sqlite" or host is None or port is None:
+            return
+        try:
+            socket.create_connection((host, port), timeout=_KNOCK_SECONDS).close()
+        except OSError as error:
+            raise StoreError(
+                f"the tracking store {self.shown_uri} does not answer: {error}; start it, or "
+                f"unset MLFLOW_TRACKING_URI for a local one."
+            ) from error
 
     def make_home(self) -> None:
         """Create the home, and see that it can be written to.
@@ -125,15 +151,25 @@ class Store:
                 with FileLock(self.home / ".store.lock"):
                     found = self.client.get_experiment_by_name(name)
                     if found is None:
-                        return self.client.create_experiment(
-                            name, self._artifacts(name), tags=dict(_KIND)
-                        )
+                        return self._create_experiment(name)
         if found.lifecycle_stage == "deleted":
             raise StoreError(
                 f"the experiment {name!r} is deleted in {self.shown_uri}; restore it, or choose "
                 f"another with logger.experiment_name."
             )
         return found.experiment_id
+
+    def _create_experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.create_experiment(name, self._artifacts(name), tags=dict(_KIND))
+        except MlflowException:
+            # On a server another machine may have been first; our lock is only in our home.
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return found.experiment_id
 
     def _artifacts(self, name: str) -> str | None:
         # On a database MLflow would choose ./mlruns of whatever folder the command runs in.

@@ -17,6 +17,30 @@ from multihead.errors import CheckpointError, ConfigError
 from multihead.training.metrics import shortest
 
 BEST, LAST = "best.ckpt", "last.ckpt"
+RECORD = "multihead"
+RECORD_KEYS = {"heads", "image_shape", "mean", "std", "best_acc", "train_sums", "random_state"}
+# What Lightning needs to go on with a training.
+_TRAINING_KEYS = {
+    "pytorch-lightning_version",
+    "epoch",
+    "global_step",
+    "loops",
+    "optimizer_states",
+    "lr_schedulers",
+    "callbacks",
+}
+
+
+def check_training_state(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Check that a checkpoint holds a training to go on with, not only weights.
+
+    Raises:
+        CheckpointError: Naming what is missing.
+    """
+    missing = sorted(_TRAINING_KEYS - set(checkpoint))
+    if missing or not isinstance(checkpoint["callbacks"], dict) or not checkpoint["loops"]:
+        what = missing[0] if missing else "loops and callbacks"
+        raise CheckpointError(f"{path} holds no training to go on with: {what} is missing.")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -61,9 +85,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} ({size:,} bytes) is damaged and cannot be read; use another checkpoint."
         ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise CheckpointError(f"{path} has no state_dict; give a checkpoint of a training.")
     return checkpoint
+
+
+def check_record(checkpoint: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """Return what our module wrote into a checkpoint.
+
+    Raises:
+        CheckpointError: If it was written by something else.
+    """
+    record = checkpoint.get(RECORD)
+    if not isinstance(record, dict) or not set(record) >= RECORD_KEYS:
+        raise CheckpointError(f"{path} was not written by multihead: it does not say its heads.")
+    return record
 
 
 def _refused(message: str) -> str:
@@ -121,6 +157,8 @@ class RunCheckpoint(Checkpoint):
             raise ConfigError(f"callbacks.model_checkpoint.mode is {mode!r}; choose min or max.")
         self.monitor, self.mode = monitor, mode
         self.dirpath = None if dirpath is None else Path(dirpath)
+        self.start_from: Path | None = None
+        self._loaded_epoch: int | None = None
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
@@ -145,6 +183,15 @@ class RunCheckpoint(Checkpoint):
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.save_checkpoint(self.folder / LAST)
 
+    def _earlier_best(self, state: dict[str, Any]) -> Path | None:
+        start = self.start_from
+        if start is None or state["best_epoch"] is None:
+            return None
+        if state["best_epoch"] == self._loaded_epoch:
+            return start
+        beside = start.with_name(BEST)
+        return beside if start.name == LAST and beside.is_file() else None
+
     def _update(self, trainer: pl.Trainer) -> bool:
         metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}
         score = metrics.get(self.monitor)
@@ -166,8 +213,23 @@ class RunCheckpoint(Checkpoint):
             "best_metrics": self.best_metrics,
         }
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note which epoch the checkpoint is of."""
+        self._loaded_epoch = checkpoint["epoch"]
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the best epoch of an earlier attempt."""
+        """Take over the best epoch of an earlier training, together with its best.ckpt.
+
+        Without that file the best epoch is forgotten: its figures must not stand beside other
+        weights.
+        """
+        if not (self.folder / BEST).exists():
+            best = self._earlier_best(state_dict)
+            if best is None:
+                return
+            write_atomically(self.folder / BEST, lambda t: _link(best, t))
         self.best_score = state_dict["best_score"]
         self.best_epoch = state_dict["best_epoch"]
         self.best_metrics = dict(state_dict["best_metrics"])

@@ -17,12 +17,12 @@ from multihead.heads import Heads
 from multihead.models.network import MultiheadNetwork
 from multihead.seeding import random_state, restore_random_state
 from multihead.training.balancing import StaticWeights, complete_weights
+from multihead.training.checkpoints import RECORD, check_record
 from multihead.training.hardware import choose_memory_format
 from multihead.training.metrics import ConfusionCounts, FiniteWatch, HeadSums
 from multihead.training.schedules import build_scheduler
 
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
-RECORD = "multihead"
 
 
 class MultiheadLitModule(pl.LightningModule):
@@ -202,7 +202,10 @@ class MultiheadLitModule(pl.LightningModule):
         chosen = getattr(self.optimizer, "keywords", {})
         takes = "fused" in inspect.signature(self.optimizer).parameters
         set_by_hand = "fused" in chosen or "foreach" in chosen
-        return takes and not set_by_hand and self.device.type in ("cpu", "cuda")
+        # A fused step unscales gradients by itself, too late to clip them.
+        clips = self.trainer.precision == "16-mixed" and self.trainer.gradient_clip_val is not None
+        fits = self.device.type in ("cpu", "cuda") and not clips
+        return takes and not set_by_hand and fits
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step per-step schedulers; `on_train_epoch_end` steps those that move once an epoch.
@@ -366,9 +369,7 @@ class MultiheadLitModule(pl.LightningModule):
         Raises:
             CheckpointError: If the checkpoint has other heads.
         """
-        record = checkpoint.get(RECORD)
-        if record is None:
-            raise CheckpointError("the checkpoint was not written by multihead; it has no heads.")
+        record = check_record(checkpoint, "the checkpoint")
         heads = Heads.from_record(record["heads"]).num_classes
         if self.heads is not None and heads != self.heads.num_classes:
             raise CheckpointError(

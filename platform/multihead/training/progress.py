@@ -41,7 +41,8 @@ class TrainingProgress(Callback):
         self._bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start to count images."""
+        """Print the epoch before, whose metrics are complete now, and start to count images."""
+        self._print_epoch(trainer)
         self._images, self._epoch_began = 0, time.monotonic()
 
     def on_train_batch_end(
@@ -68,19 +69,18 @@ class TrainingProgress(Callback):
             rate=self._images / (now - self._epoch_began),
         )
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the epoch's metrics."""
-        if self._bar is None:
+    def _print_epoch(self, trainer: pl.Trainer) -> None:
+        if self._bar is None or "train/loss" not in trainer.callback_metrics:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         heads = [n[4:-4] for n in metrics if n.startswith("val/") and n.endswith("_acc")]
         parts = [f"{head} {metrics[f'val/{head}_acc']:.4f}" for head in heads]
-        parts += [f"train loss {metrics['train/loss']:.4f}"] if "train/loss" in metrics else []
-        parts += [f"lr {metrics['lr']:.2g}"] if "lr" in metrics else []
-        self._bar.console.print(f"epoch {trainer.current_epoch + 1:>3}  " + "  ".join(parts))
+        parts += [f"train loss {metrics['train/loss']:.4f}", f"lr {metrics['lr']:.2g}"]
+        self._bar.console.print(f"epoch {metrics['epoch'] + 1:3.0f}  " + "  ".join(parts))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar."""
+        """Print the last epoch and close the bar."""
+        self._print_epoch(trainer)
         self._close()
 
     def on_exception(
