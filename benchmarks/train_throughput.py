@@ -66,13 +66,28 @@ class Clock(pl.Callback):
             type(self).seconds = time.perf_counter() - self.began
 
 
+class TimedProgress(progress.TrainingProgress):
+    """The shipped progress, which also takes the time: a callback more would cost its own."""
+
+    seconds: ClassVar[float]
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        super().on_train_epoch_start(trainer, pl_module)
+        _wait(trainer.strategy.root_device)
+        self.began = time.perf_counter()
+
+    def on_validation_start(self, trainer, pl_module):
+        _wait(trainer.strategy.root_device)
+        type(self).seconds = time.perf_counter() - self.began
+
+
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def multihead(data_dir: Path, device: str, seed: int, home: Path) -> tuple[float, float]:
-    """(a) As shipped; the clock is a callback, which costs what a callback costs."""
+    """(a) As shipped; from the start of the epoch to that of its validation."""
     overrides = [
         "experiment=multihead_cnn_mnist",
         f"data.data_dir={data_dir}",
@@ -81,11 +96,11 @@ def multihead(data_dir: Path, device: str, seed: int, home: Path) -> tuple[float
         "trainer.max_epochs=1",
         "test=false",
         f"seed={seed}",
-        "+callbacks.clock._target_=train_throughput.Clock",
+        "callbacks.progress._target_=train_throughput.TimedProgress",
     ]
     result = execute(compose_run(overrides))
     # Run as a script, this file is `__main__`, and Hydra has imported it a second time.
-    return sys.modules["train_throughput"].Clock.seconds, result.metrics["val/digit_acc"]
+    return sys.modules["train_throughput"].TimedProgress.seconds, result.metrics["val/digit_acc"]
 
 
 def hand_written(data_dir: Path, device: str, seed: int, home: Path) -> tuple[float, float]:

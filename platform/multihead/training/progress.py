@@ -8,7 +8,9 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-_REFRESH_SECONDS = 0.1
+# Drawing takes the interpreter from the training for milliseconds, so it is done seldom, and not
+# by Rich's own thread, which would do it ten times a second.
+_REFRESH_SECONDS = 0.5
 
 
 class TrainingProgress(Callback):
@@ -34,6 +36,7 @@ class TrainingProgress(Callback):
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            auto_refresh=False,
         )
         epochs = trainer.max_epochs or 0
         total = trainer.num_training_batches * epochs if epochs > 0 else None
@@ -53,7 +56,7 @@ class TrainingProgress(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Move the bar, a few times a second at most."""
+        """Move the bar, twice a second at most."""
         if self._bar is None:
             return
         self._images += len(batch[0])
@@ -67,6 +70,7 @@ class TrainingProgress(Callback):
             completed=done,
             description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
             rate=self._images / (now - self._epoch_began),
+            refresh=True,
         )
 
     def _print_epoch(self, trainer: pl.Trainer) -> None:
