@@ -80,7 +80,7 @@ def test_a_new_dataset_is_one_function(tmp_path: Path) -> None:
     def squares(data_dir: Path, split: str) -> Source:
         labels = {"side": np.arange(6) % 3}
         images = np.zeros((6, 2, 4, 5), np.uint8)
-        heads = Heads.from_num_classes({"side": 3})
+        heads = Heads.from_outputs({"side": 3})
         return Source("squares", images, labels, heads, (0.0, 0.0), (1.0, 1.0))
 
     data = MultiheadDataModule(tmp_path, source=squares, train_val_test_split=(4, 2, 6))
@@ -90,14 +90,14 @@ def test_a_new_dataset_is_one_function(tmp_path: Path) -> None:
 
 
 def test_labels_outside_the_classes_name_the_image() -> None:
-    heads = Heads.from_num_classes({"side": 3})
+    heads = Heads.from_outputs({"side": 3})
     images = np.zeros((3, 1, 2, 2), np.uint8)
     with pytest.raises(DataError, match=r"label 3 of head 'side' \(image 1\) is outside"):
         Source("bad", images, {"side": np.array([0, 3, 1])}, heads, (0.0,), (1.0,))
 
 
 def test_the_digest_changes_with_one_pixel_or_one_label() -> None:
-    heads = Heads.from_num_classes({"side": 3})
+    heads = Heads.from_outputs({"side": 3})
 
     def digest(pixel: int, label: int) -> str:
         images = np.full((2, 1, 2, 2), pixel, np.uint8)

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def source() -> Source:
     images = np.arange(10 * 4, dtype=np.uint8).reshape(10, 1, 2, 2)
-    heads = Heads.from_num_classes({"digit": 10})
+    heads = Heads.from_outputs({"digit": 10})
     return Source("tiny", images, {"digit": np.arange(10)}, heads, (0.5,), (0.25,))
 
 

@@ -52,7 +52,7 @@ def test_a_run_loads_from_the_store_alone(train: Run, home: Path) -> None:
     """Another machine has no folder of the run."""
     result = train()
     shutil.rmtree(result.folder)
-    assert load_run(result.run_id).heads.num_classes == result.heads
+    assert load_run(result.run_id).heads.outputs == result.heads
 
 
 def test_an_unknown_run_is_named(store: Store) -> None:

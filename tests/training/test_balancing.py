@@ -10,7 +10,7 @@ from multihead.training.balancing import StaticWeights
 
 def test_a_single_head_keeps_its_loss() -> None:
     """Otherwise a single-task arm is not plain training and the comparison is unfair."""
-    total = StaticWeights(Heads.from_num_classes({"digit": 10}))(torch.tensor([1.7]))
+    total = StaticWeights(Heads.from_outputs({"digit": 10}))(torch.tensor([1.7]))
     torch.testing.assert_close(total, torch.tensor(1.7))
 
 

@@ -109,7 +109,7 @@ def test_the_metrics_are_those_of_a_plain_evaluation() -> None:
 def test_a_wrapped_torch_dataset_trains_through_a_plain_dataloader() -> None:
     images, labels = torch.rand(60, 1, 8, 8), torch.arange(60) % 10
     data = MultiheadDataset(TensorDataset(images, labels))
-    net = SimpleCNN(heads_config=data.heads.num_classes, input_size=8)
+    net = SimpleCNN(heads_config=data.heads.outputs, input_size=8)
     module = MultiheadLitModule(net, torch.optim.Adam)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers

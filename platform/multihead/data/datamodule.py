@@ -122,8 +122,8 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @property
     def num_classes(self) -> dict[str, int]:
-        """Number of classes by head name."""
-        return self.heads.num_classes
+        """Width of the network's output by head name: its classes or levels, 1 for a regression."""
+        return self.heads.outputs
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -140,10 +140,10 @@ class _Batches(Dataset[Any]):
         self.source, self.index, self.normalise = source, index, normalise
 
     def __getitem__(self, chosen: list[int]) -> Batch:
-        index = self.index[chosen]
-        images = torch.from_numpy(np.ascontiguousarray(self.source.images[index]))
-        labels = {n: torch.from_numpy(v[index]) for n, v in self.source.labels.items()}
-        return self.normalise(images), labels
+        images, labels = self.source.take(self.index[chosen])
+        return self.normalise(torch.from_numpy(images)), {
+            name: torch.from_numpy(values) for name, values in labels.items()
+        }
 
 
 class WorkerLoader(Resumable):
@@ -193,9 +193,7 @@ def resident_loader(
     device: torch.device,
 ) -> ResidentLoader:
     """Copy the indexed part of a source to the device, once, and iterate over it there."""
-    whole = len(index) == len(source)
-    images = np.ascontiguousarray(source.images if whole else source.images[index])
-    labels = {n: v if whole else v[index] for n, v in source.labels.items()}
+    images, labels = source.take(index)
     return ResidentLoader(
         torch.from_numpy(images).to(device),
         {name: torch.from_numpy(values).to(device) for name, values in labels.items()},

@@ -76,6 +76,25 @@ class Source:
     def __len__(self) -> int:
         return len(self.images)
 
+    def take(
+        self, index: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]:
+        """Read some samples: the one way in which loaders reach images and labels.
+
+        Args:
+            index: Sample numbers [n], in any order.
+
+        Returns:
+            Images uint8 [n, C, H, W], contiguous, and labels int64 [n] by head name.
+
+        Raises:
+            DataError: If the samples are damaged, for sources that check them as they are read.
+        """
+        whole = len(index) == len(self) and bool((index == np.arange(len(self))).all())
+        images = self.images if whole else self.images[index]
+        labels = {name: values if whole else values[index] for name, values in self.labels.items()}
+        return np.ascontiguousarray(images), labels
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width."""
@@ -84,7 +103,7 @@ class Source:
 
     def digest(self) -> str:
         """Return 32 hexadecimal digits of the SHA-256 over images, labels and head names."""
-        sha = hashlib.sha256(repr((self.images.shape, self.heads.num_classes)).encode())
+        sha = hashlib.sha256(repr((self.images.shape, self.heads.levels)).encode())
         sha.update(np.ascontiguousarray(self.images).data)
         for values in self.labels.values():
             sha.update(np.ascontiguousarray(values).data)

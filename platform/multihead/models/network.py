@@ -45,7 +45,7 @@ class MultiheadNetwork(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.heads_config = Heads.from_num_classes(heads_config).num_classes
+        self.heads_config = Heads.from_outputs(heads_config).outputs
         self.input_channels = input_channels
         self.input_size = as_size(input_size)
         self.backbone = backbone

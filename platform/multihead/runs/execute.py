@@ -164,7 +164,7 @@ def _train_and_test(
         url=run.url if run else None,
         best_checkpoint=best_file if best_file and best_file.exists() else None,
         optimized_value=(best_metrics or metrics).get(optimized or ""),
-        heads=data.num_classes if module.heads is None else module.heads.num_classes,
+        heads=data.num_classes if module.heads is None else module.heads.outputs,
         notes=tuple(notes),
     )
 

@@ -126,7 +126,7 @@ def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
         {
             "input_channels": channels,
             "input_size": (height, width),
-            "heads_config": heads.num_classes,
+            "heads_config": heads.outputs,
         },
     )
     weights = {

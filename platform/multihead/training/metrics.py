@@ -98,7 +98,7 @@ class ConfusionCounts(nn.Module):
 
     def __init__(self, heads: Heads) -> None:
         super().__init__()
-        self.sizes = heads.num_classes
+        self.sizes = heads.levels
         for name, size in self.sizes.items():
             self.register_buffer(f"{name}_counts", torch.zeros(size, size, dtype=torch.long), False)
 

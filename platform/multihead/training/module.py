@@ -81,7 +81,7 @@ class MultiheadLitModule(pl.LightningModule):
         self._resumed: dict[str, Any] | None = None
         self._check_choices()
         if isinstance(net, MultiheadNetwork):
-            self._use_heads(Heads.from_num_classes(net.heads_config))
+            self._use_heads(Heads.from_outputs(net.heads_config))
 
     # -- configuration ---------------------------------------------------------------------
 
@@ -370,11 +370,11 @@ class MultiheadLitModule(pl.LightningModule):
             CheckpointError: If the checkpoint has other heads.
         """
         record = check_record(checkpoint, "the checkpoint")
-        heads = Heads.from_record(record["heads"]).num_classes
-        if self.heads is not None and heads != self.heads.num_classes:
+        heads = Heads.from_record(record["heads"]).outputs
+        if self.heads is not None and heads != self.heads.outputs:
             raise CheckpointError(
                 f"the checkpoint has the heads {heads}, but the network has "
-                f"{self.heads.num_classes}; choose the experiment it was trained with."
+                f"{self.heads.outputs}; choose the experiment it was trained with."
             )
         self.best_acc = float(record["best_acc"])
         self._resumed = record
