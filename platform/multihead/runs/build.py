@@ -32,6 +32,7 @@ from multihead.training.checkpoints import (
 )
 from multihead.training.hardware import choose_precision, resolve_accelerator
 from multihead.training.interrupts import Interrupts, StopOnSignal
+from multihead.training.lean import skip_idle_hooks, stop_looking_for_gpus
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
 from multihead.training.schedules import build_scheduler
@@ -223,9 +224,11 @@ def build_trainer(
         ConfigError: If the trainer refuses its settings.
     """
     settings = dict(config["trainer"])
+    device = resolve_accelerator(str(settings.get("accelerator", "auto")))
     if settings.get("precision") in (None, "auto"):
-        device = resolve_accelerator(str(settings.get("accelerator", "auto")))
         settings["precision"] = choose_precision(device).value
+    stop_looking_for_gpus(device)
+    skip_idle_hooks(callbacks)
     settings |= {
         "enable_progress_bar": settings.get("enable_progress_bar", False),
         "enable_model_summary": settings.get("enable_model_summary", False),
