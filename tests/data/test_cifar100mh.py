@@ -46,9 +46,10 @@ def test_interleaved_pixels_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_without_metadata_heads_and_classes_come_from_the_data(tmp_path: Path) -> None:
+    data = CIFAR100MHDataModule(write(tmp_path, None), 4)
     with pytest.warns(UserWarning, match="classes are those of the data: param_0 9, param_1 19"):
-        data = CIFAR100MHDataModule(write(tmp_path, None), 4)
-        assert data.num_classes == {"param_0": 9, "param_1": 19}
+        _ = data.heads
+    assert data.num_classes == {"param_0": 9, "param_1": 19}
     assert data.image_shape == (3, 32, 32)
 
 
@@ -83,7 +84,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, change: dict, reason: str)
 
 
 def test_missing_batches_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither cifar100mh_dataset_info.json nor train_batch"):
+    with pytest.raises(DataError, match=r"neither cifar100mh_dataset_info\.json nor train_batch"):
         CIFAR100MHDataset(tmp_path)
     with pytest.raises(DataError, match="is no folder"):
         CIFAR100MHDataset(tmp_path / "none")
