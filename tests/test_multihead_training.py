@@ -8,7 +8,19 @@ import pytest
 import torch
 from tests.conftest import Run
 
-from multihead import Head, Heads, Parameter, Source, load_run, run
+from multihead import (
+    Head,
+    Heads,
+    MultiheadLitModule,
+    Parameter,
+    SimpleCNN,
+    SoftTargetCrossEntropy,
+    Source,
+    VIMHDataModule,
+    VIMHWriter,
+    load_run,
+    run,
+)
 from multihead.errors import MultiheadError
 from multihead.heads import Kind
 from multihead.runs.build import build, logged_metrics
@@ -159,11 +171,10 @@ def test_a_mixed_run_goes_on_to_the_same_curves_to_the_bit(mixed: Run, store: St
 
 
 @pytest.mark.slow
-def test_training_brings_every_kind_below_a_quarter_of_the_spread(mixed: Run) -> None:
-    result = mixed("trainer.max_epochs=12", "model.optimizer.lr=0.01", "test=false")
+def test_training_brings_the_errors_of_parameters_far_below_their_spread(mixed: Run) -> None:
+    result = mixed("trainer.max_epochs=15", "test=false")
     assert result.metrics["best/val/place_r2"] > 0.9
-    assert result.metrics["best/val/light_r2"] > 0.7
-    assert result.metrics["best/val/way_acc"] > 0.9
+    assert result.metrics["best/val/light_r2"] > 0.9
 
 
 CRITERIA = ["expected_l1", "expected_l2", "expected_huber", "distance_weighted", "soft_targets"]
@@ -228,3 +239,59 @@ def test_a_checkpoint_of_other_units_is_refused(mixed: Run, tmp_path: Path) -> N
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with pytest.raises(MultiheadError, match=r"another head 'place': its parameter is"):
         build(compose_run([*BARS, source(), f"ckpt_path={tmp_path}/other.ckpt"]))
+
+
+@pytest.fixture
+def vimh_folder(tmp_path: Path) -> Path:
+    """A VIMH folder of the bars' pictures with place, light and a fixed parameter."""
+    folder = tmp_path / "vimh-8x8x1_bars"
+    train, test = bars(Path(), "train"), bars(Path(), "test")
+    heads = Heads(train.heads[name] for name in ("place", "light"))
+    with VIMHWriter(folder, heads, (1, 8, 8), fixed={"decay": 0.5}) as writer:
+        for split, each in (("train", train), ("test", test)):
+            writer.write(split, each.images, {name: each.labels[name] for name in heads})
+    return folder
+
+
+def _vimh(folder: Path, *overrides: str) -> list[str]:
+    data = ["data._target_=multihead.VIMHDataModule", f"data.data_dir={folder}"]
+    others = [o for o in BARS if not o.startswith("data._target_")]
+    return [*others, *data, "trainer.max_epochs=1", *overrides]
+
+
+def test_a_vimh_folder_configures_heads_criteria_and_metrics(home: Path, vimh_folder: Path) -> None:
+    result = run(_vimh(vimh_folder))
+    assert result.units == {"place": "mm", "light": "lux"}
+    heads = load_run(result.run_id).heads
+    assert heads["light"].parameter.scale == "log"
+    for name in ("place", "light"):
+        for metric in PARAMETER_METRICS:
+            assert f"test/{name}_{metric}" in result.metrics
+    assert 0 <= result.optimized_value <= 1
+
+
+@pytest.mark.parametrize("kind", ["classification", "ordinal", "regression"])
+def test_a_vimh_head_can_be_of_any_kind(home: Path, vimh_folder: Path, kind: Kind) -> None:
+    result = run(_vimh(vimh_folder, f"+data.head_kinds={{light: {kind}}}", "test=false"))
+    heads = load_run(result.run_id).heads
+    assert heads["light"].kind == kind
+    assert result.heads["light"] == (1 if kind == "regression" else 256)
+    assert "val/light_mae" in result.metrics
+    assert ("val/acc" in result.metrics) == (kind == "classification")
+
+
+def test_vimh_weights_go_by_the_name_of_the_parameter(home: Path, vimh_folder: Path) -> None:
+    weights = "model.loss_weights={place: 1.0, light: 0.25}"
+    metrics = run(_vimh(vimh_folder, weights, "test=false")).metrics
+    total = metrics["val/place_loss"] + 0.25 * metrics["val/light_loss"]
+    assert metrics["val/loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_a_vimh_network_built_by_hand_has_the_heads_of_its_data(vimh_folder: Path) -> None:
+    """The criteria wait for the data to say what the levels stand for."""
+    data = VIMHDataModule(vimh_folder, batch_size=32)
+    net = SimpleCNN(input_channels=data.image_shape[0], heads_config=data.num_classes, input_size=8)
+    module = MultiheadLitModule(net, torch.optim.Adam, criteria={"place": SoftTargetCrossEntropy})
+    module.configure_from(data)
+    assert isinstance(module.criteria["place_head"], SoftTargetCrossEntropy)
+    assert module.heads == data.heads

@@ -21,7 +21,7 @@ class RegressionLoss(nn.Module):
     """Distance between a single output and the label.
 
     The output z stands for a share u of the range: u = sigmoid(z) for a bounded head, else
-    u = z + 1/2, so that a new network starts in the middle. The value is
+    u = 1/2 + z/4, so that a new network starts in the middle. The value is
     minimum + u (maximum - minimum), or minimum (maximum / minimum)^u where the scale is log.
     The loss is D(e), the mean over the batch of |e| (`l1`), e^2 (`l2`) or Huber's function
     (`huber`: e^2 / 2 up to |e| = delta, then delta * (|e| - delta / 2)).
