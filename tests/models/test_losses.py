@@ -144,7 +144,7 @@ def test_levels_and_values_are_the_same_labels_of_a_regression() -> None:
 @pytest.mark.parametrize(("distance", "expected"), [("l1", 10.0), ("l2", 100.0), ("huber", 9.5)])
 def test_a_regression_is_off_by_so_many_units(distance: str, expected: float) -> None:
     loss = RegressionLoss(_regression(), distance, delta=1.0, measure="unit")
-    assert loss(torch.tensor([[0.25]]), torch.tensor([60.0])).item() == pytest.approx(expected)
+    assert loss(torch.tensor([[1.0]]), torch.tensor([60.0])).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

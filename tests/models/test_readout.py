@@ -54,9 +54,9 @@ def test_each_kind_predicts_in_its_own_way() -> None:
     share = float(torch.sigmoid(torch.tensor(0.1)))
     assert Readout(heads[1]).values(two_peaks).tolist() == pytest.approx([8 * share])
     assert Readout(heads[1]).codes(two_peaks).tolist() == [2]
-    z = torch.tensor([[0.25], [2.0]])
+    z = torch.tensor([[1.0], [6.0]])
     free = Readout(Head("x", 5, (), "regression", parameter))
-    assert free.values(z).tolist() == [6.0, 20.0]
+    assert free.values(z).tolist() == [6.0, 16.0]
     assert free.codes(z).tolist() == [3, 4]
     held = Readout(Head("x", 5, (), "regression", parameter, bounded=True))
     assert held.values(torch.tensor([[0.0], [1e3]])).tolist() == [4.0, 8.0]

@@ -40,7 +40,7 @@ def test_parameters_are_judged_as_scikit_learn_judges_them() -> None:
     got = split_metrics("val", MIXED, sums.read(), [1.0] * 4, None)
     z = outputs["size"][:, 0].double().numpy()
     predicted = {
-        "size": 1e6 + z + 0.5,
+        "size": 1e6 + z / 4 + 0.5,
         "level": FAR.decode(outputs["level"].argmax(1).numpy()),
         "note": outputs["note"].double().softmax(1).numpy() @ MIXED["note"].decode(np.arange(256)),
     }
@@ -70,7 +70,7 @@ def test_the_score_is_the_mean_of_accuracies_and_of_one_minus_rmse_over_sigma() 
 
 def test_labels_that_are_all_equal_score_one_if_met_and_zero_if_not() -> None:
     head = Heads([MIXED["size"]])
-    for z, score in ((0.5, 1.0), (0.4, 0.0)):
+    for z, score in ((2.0, 1.0), (1.9, 0.0)):
         sums = HeadSums(head)
         sums.add(torch.ones(1), {"size": torch.full((9, 1), z)}, {"size": torch.full((9,), 255)})
         got = split_metrics("val", head, sums.read(), [1.0], None)

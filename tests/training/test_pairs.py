@@ -13,7 +13,7 @@ def test_pairs_count_what_was_predicted_for_what() -> None:
     )
     outputs = {
         "shape": torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0]]),
-        "size": torch.tensor([[-0.5], [0.0], [0.0]]),
+        "size": torch.tensor([[-2.0], [0.0], [0.0]]),
     }
     labels = {"shape": torch.tensor([0, 1, 1]), "size": torch.tensor([1.9, 4.0, 4.0])}
     pairs = PredictedPairs(heads)

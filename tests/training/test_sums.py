@@ -34,7 +34,7 @@ def test_errors_are_in_the_parameters_unit() -> None:
     sums = HeadSums(SIZE)
     sums.add(
         torch.tensor([1.0]),
-        {"size": torch.tensor([[0.0], [0.0], [0.5]])},  # 4, 4, 8
+        {"size": torch.tensor([[0.0], [0.0], [2.0]])},  # 4, 4, 8
         {"size": torch.tensor([2, 1, 4])},  # 4, 2, 8; a level is 2 wide
     )
     got = dict(zip(COLUMNS, sums.read()[0].tolist(), strict=True))
