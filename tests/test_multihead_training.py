@@ -173,8 +173,8 @@ def test_a_mixed_run_goes_on_to_the_same_curves_to_the_bit(mixed: Run, store: St
 @pytest.mark.slow
 def test_training_brings_the_errors_of_parameters_far_below_their_spread(mixed: Run) -> None:
     result = mixed("trainer.max_epochs=15", "test=false")
-    assert result.metrics["best/val/place_r2"] > 0.9
-    assert result.metrics["best/val/light_r2"] > 0.9
+    assert result.metrics["best/val/place_r2"] > 0.8
+    assert result.metrics["best/val/light_r2"] > 0.8
 
 
 CRITERIA = ["expected_l1", "expected_l2", "expected_huber", "distance_weighted", "soft_targets"]
