@@ -7,10 +7,11 @@
 - **onset**: the rise in decibels over the frame before, 0 where it falls; before the first frame
   all is silent. It shows the attack.
 
-Frames are Hann windows of WINDOW samples around the middles of W equal parts of the sound. Bands
-are triangles on the mel scale m = 2595 log10(1 + f / 700), each from the centre of the one below
-to the centre of the one above, but never narrower than the window can resolve. Neighbours overlap
-by half, so that a partial between two centres shows its place as the ratio of the two.
+Frames are Hann windows of WINDOW samples around the middles of W equal parts of the time from the
+onset to where the last window ends with the sound. Bands are triangles on the mel scale
+m = 2595 log10(1 + f / 700), each from the centre of the one below to the centre of the one above,
+but never narrower than the window can resolve. Neighbours overlap by half, so that a partial
+between two centres shows its place as the ratio of the two.
 """
 
 import math
@@ -28,7 +29,9 @@ WINDOW = 1024
 LOWEST, HIGHEST = 50.0, SAMPLE_RATE / 2
 # What lies this far below the loudest is silence.
 DYNAMIC_RANGE = 90.0
-STEEPEST_SLOPE, HIGHEST_RISE = 6.0, 45.0
+# Strings die away far faster than beating partials swell.
+FALLING, SWELLING = -8.0, 2.0  # decibels per frame
+HIGHEST_RISE = 45.0
 _SLOPE = (-0.2, -0.1, 0.0, 0.1, 0.2)
 
 Scaling = Literal["dataset", "picture"]
@@ -67,8 +70,9 @@ class Spectrogram:
     def levels(self, sounds: Floats) -> Floats:
         """Return decibels [n, H, W] of sounds [n, SAMPLES], not below the quietest float."""
         half = WINDOW // 2
-        padded = np.pad(sounds, ((0, 0), (half, half)))
-        middles = ((np.arange(self.width) + 0.5) * (SAMPLES / self.width)).astype(np.int64)
+        padded = np.pad(sounds, ((0, 0), (half, 0)))
+        share = (np.arange(self.width) + 0.5) / self.width
+        middles = (share * (SAMPLES - half)).astype(np.int64)
         frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=1)[:, middles]
         spectrum = np.fft.rfft(frames * self._window)
         power = (spectrum.real**2 + spectrum.imag**2) @ self.bands
@@ -94,7 +98,7 @@ class Spectrogram:
         planes = [static, _slope(static), _rise(static, quietest)][: self.channels]
         ranges: list[tuple[Floats | float, Floats | float]]
         if scaling == "dataset":
-            ranges = [(quietest, loudest), (-STEEPEST_SLOPE, STEEPEST_SLOPE), (0.0, HIGHEST_RISE)]
+            ranges = [(quietest, loudest), (FALLING, SWELLING), (0.0, HIGHEST_RISE)]
         else:
             axes = (1, 2)
             ranges = [(p.min(axes, keepdims=True), p.max(axes, keepdims=True)) for p in planes]
@@ -108,7 +112,7 @@ def _slope(static: Floats) -> Floats:
     """Return the least-squares slope [n, H, W] over five frames; ends are repeated."""
     padded = np.pad(static, ((0, 0), (0, 0), (2, 2)), mode="edge")
     width = static.shape[2]
-    return np.asarray(sum(w * padded[:, :, i : i + width] for i, w in enumerate(_SLOPE)))
+    return np.asarray(sum(w * padded[..., i : i + width] for i, w in enumerate(_SLOPE)))
 
 
 def _rise(static: Floats, silence: float) -> Floats:

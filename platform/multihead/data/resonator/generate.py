@@ -1,0 +1,114 @@
+"""Synthesise the notes of a plan, picture them, and write them as a VIMH dataset."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from multihead.data.resonator import spectrogram, synthesis
+from multihead.data.resonator.plan import QUANTITIES, Plan
+from multihead.data.resonator.synthesis import Notes, count_partials, synthesise
+from multihead.data.vimh import VIMHWriter
+
+Progress = Callable[[int], None]
+# Sounds and windows of a batch are to stay in the processor's cache.
+_FRAMES_PER_BATCH = 2048
+_PROBES = 65
+
+
+def generate(
+    plan: Plan,
+    path: Path,
+    *,
+    forms: Sequence[str] = ("binary",),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    batch_size: int | None = None,
+) -> None:
+    """Make a dataset; the folder appears whole or not at all.
+
+    Args:
+        plan: What to make.
+        path: The dataset's folder.
+        forms: `binary`, `pickle`, or both.
+        overwrite: Take the place of a dataset that is there.
+        progress: Called with the number of samples that were added.
+        batch_size: Samples computed at once; the bytes do not depend on it.
+
+    Raises:
+        DataError: If the folder exists, or cannot be written.
+    """
+    _, width, _ = plan.image
+    batch_size = batch_size or max(1, _FRAMES_PER_BATCH // width)
+    height, width, channels = plan.image
+    # Sums of matrix products in another order, by more threads, could end in other bytes.
+    with threadpool_limits(limits=1, user_api="blas"):
+        loudest = find_loudest(plan)
+        writer = VIMHWriter(
+            path,
+            plan.heads,
+            (channels, height, width),
+            dataset_name=plan.folder_name,
+            forms=forms,
+            fixed=plan.fixed,
+            descriptions={name: quantity.description for name, quantity in QUANTITIES.items()},
+            metadata={"synthesis": describe(plan, loudest)},
+            overwrite=overwrite,
+        )
+        with writer:
+            for split in plan.counts:
+                for notes in _batches(plan.draw(split), batch_size):
+                    levels = plan.spectrogram.levels(synthesise(notes, _partials(plan)))
+                    images, ends = plan.spectrogram.pictures(levels, loudest, plan.scaling)
+                    codes = {n: h.encode(getattr(notes, n)) for n, h in plan.heads.items()}
+                    writer.write(split, images, codes, spec_range=ends)
+                    if progress is not None:
+                        progress(len(notes))
+
+
+def find_loudest(plan: Plan) -> float:
+    """Return the level, in whole decibels, that the loudest notes of the ranges do not exceed.
+
+    It depends on the ranges alone, so datasets of any size and seed have one scale.
+    """
+    low, high = plan.note
+    upper = {name: np.full(2 * _PROBES, top) for name, (_, top) in plan.ranges.items()}
+    probes = Notes(
+        **upper
+        | {
+            "note_number": np.tile(np.linspace(low, high, _PROBES), 2),
+            "inharmonicity": np.full(2 * _PROBES, plan.inharmonicity[0]),
+        },
+        struck=np.repeat([False, True], _PROBES),
+    )
+    return float(math.ceil(plan.spectrogram.levels(synthesise(probes, _partials(plan))).max()))
+
+
+def describe(plan: Plan, loudest: float) -> dict[str, Any]:
+    """Return what a reader of the dataset may want to know of its making, in plain types."""
+    return {
+        "generator": "multihead data generate resonator",
+        "sample_rate": synthesis.SAMPLE_RATE,
+        "duration": synthesis.DURATION,
+        "seed": plan.seed,
+        "excitation": plan.excitation,
+        "scaling": plan.scaling,
+        "channels": list(spectrogram.CHANNELS[: plan.image[2]]),
+        "window": spectrogram.WINDOW,
+        "frequency_range": [spectrogram.LOWEST, spectrogram.HIGHEST],
+        "level_range": [loudest - spectrogram.DYNAMIC_RANGE, loudest],
+    }
+
+
+def _partials(plan: Plan) -> int:
+    return count_partials(plan.note[0], plan.inharmonicity[0])
+
+
+def _batches(notes: Notes, size: int) -> Iterator[Notes]:
+    for start in range(0, len(notes), size):
+        part = slice(start, start + size)
+        yield Notes(**{f.name: getattr(notes, f.name)[part] for f in fields(notes)})
