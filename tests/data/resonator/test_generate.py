@@ -7,7 +7,8 @@ import pytest
 
 from multihead.data.resonator.generate import find_loudest, generate
 from multihead.data.resonator.plan import Plan
-from multihead.data.vimh import VIMHDataset, read_info, validate
+from multihead.data.vimh import read_info, validate
+from multihead.data.vimh.dataset import VIMHDataset
 from multihead.errors import DataError
 
 SMALL = Plan(size=48, image=(16, 12, 3))
