@@ -9,7 +9,7 @@ from multihead.data.resonator.generate import find_loudest, generate
 from multihead.data.resonator.plan import Plan
 from multihead.data.vimh import read_info, validate
 from multihead.data.vimh.dataset import VIMHDataset
-from multihead.errors import DataError
+from multihead.errors import ConfigError
 
 SMALL = Plan(size=48, image=(16, 12, 3))
 
@@ -59,8 +59,8 @@ def test_labels_are_the_nearest_levels_of_what_was_played(made: Path) -> None:
 def test_louder_notes_have_brighter_pictures(tmp_path: Path) -> None:
     plan = Plan(size=40, image=(32, 32, 1), note=(60, 60), excitation="struck", test_size=1)
     generate(plan, tmp_path / "loudness")
-    images, labels = VIMHDataset(tmp_path / "loudness").source.take(np.arange(39))
-    order = labels["note_velocity"].argsort()
+    images, _ = VIMHDataset(tmp_path / "loudness").source.take(np.arange(39))
+    order = plan.draw("train").note_velocity.argsort()
     means = images[order].mean(axis=(1, 2, 3))
     assert (np.diff(means) >= 0).all()
     assert means[-1] > 1.5 * means[0]
@@ -75,12 +75,16 @@ def test_scale_does_not_depend_on_size_or_seed_and_nothing_exceeds_it() -> None:
 
 def test_metadata_tell_how_it_was_made(made: Path) -> None:
     info = read_info(made)
-    assert info.dataset_name == SMALL.folder_name
+    assert info.name == SMALL.folder_name
+    assert info.fixed == SMALL.fixed
+    assert set(info.descriptions) == set(SMALL.heads)
+    assert info.extra["synthesis"]["seed"] == 0
+    assert info.header_bytes == 14
 
 
 def test_a_dataset_that_is_there_stays(made: Path) -> None:
     before = content(made)
-    with pytest.raises(DataError, match="exists"):
+    with pytest.raises(ConfigError, match="exists"):
         generate(SMALL, made)
     assert content(made) == before
 

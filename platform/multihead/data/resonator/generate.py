@@ -13,6 +13,7 @@ from multihead.data.resonator import spectrogram, synthesis
 from multihead.data.resonator.plan import QUANTITIES, Plan
 from multihead.data.resonator.synthesis import Notes, count_partials, synthesise
 from multihead.data.vimh import VIMHWriter
+from multihead.data.vimh.source import Form
 
 Progress = Callable[[int], None]
 # Sounds and windows of a batch are to stay in the processor's cache.
@@ -24,7 +25,7 @@ def generate(
     plan: Plan,
     path: Path,
     *,
-    forms: Sequence[str] = ("binary",),
+    forms: Sequence[Form] = ("binary",),
     overwrite: bool = False,
     progress: Progress | None = None,
     batch_size: int | None = None,
@@ -40,7 +41,8 @@ def generate(
         batch_size: Samples computed at once; the bytes do not depend on it.
 
     Raises:
-        DataError: If the folder exists, or cannot be written.
+        ConfigError: If the folder is there, unless it may be overwritten.
+        DataError: If it cannot be written.
     """
     _, width, _ = plan.image
     batch_size = batch_size or max(1, _FRAMES_PER_BATCH // width)
