@@ -11,13 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from multihead.data.resonator import spectrogram, synthesis
 from multihead.data.resonator.plan import QUANTITIES, Plan
-from multihead.data.resonator.synthesis import Notes, count_partials, synthesise
+from multihead.data.resonator.synthesis import Floats, Notes, count_partials, synthesise
 from multihead.data.vimh import VIMHWriter
 from multihead.data.vimh.source import Form
 
 Progress = Callable[[int], None]
 # Sounds and windows of a batch are to stay in the processor's cache.
-_FRAMES_PER_BATCH = 2048
+# A sound takes as much as eight windows.
+_FRAMES_PER_BATCH, _FEWEST_FRAMES = 2048, 8
 _PROBES = 65
 
 
@@ -44,28 +45,15 @@ def generate(
         ConfigError: If the folder is there, unless it may be overwritten.
         DataError: If it cannot be written.
     """
-    _, width, _ = plan.image
-    batch_size = batch_size or max(1, _FRAMES_PER_BATCH // width)
-    height, width, channels = plan.image
     # Sums of matrix products in another order, by more threads, could end in other bytes.
     with threadpool_limits(limits=1, user_api="blas"):
         loudest = find_loudest(plan)
-        writer = VIMHWriter(
-            path,
-            plan.heads,
-            (channels, height, width),
-            dataset_name=plan.folder_name,
-            forms=forms,
-            fixed=plan.fixed,
-            descriptions={name: quantity.description for name, quantity in QUANTITIES.items()},
-            metadata={"synthesis": describe(plan, loudest)},
-            overwrite=overwrite,
-        )
-        with writer:
+        with _writer(plan, path, loudest, forms, overwrite) as writer:
             for split in plan.counts:
-                for notes in _batches(plan.draw(split), batch_size):
-                    levels = plan.spectrogram.levels(synthesise(notes, _partials(plan)))
-                    images, ends = plan.spectrogram.pictures(levels, loudest, plan.scaling)
+                for notes in _batches(plan.draw(split), batch_size or _batch_size(plan)):
+                    images, ends = plan.spectrogram.pictures(
+                        _levels(plan, notes), loudest, plan.scaling
+                    )
                     codes = {n: h.encode(getattr(notes, n)) for n, h in plan.heads.items()}
                     writer.write(split, images, codes, spec_range=ends)
                     if progress is not None:
@@ -77,17 +65,12 @@ def find_loudest(plan: Plan) -> float:
 
     It depends on the ranges alone, so datasets of any size and seed have one scale.
     """
-    low, high = plan.note
-    upper = {name: np.full(2 * _PROBES, top) for name, (_, top) in plan.ranges.items()}
-    probes = Notes(
-        **upper
-        | {
-            "note_number": np.tile(np.linspace(low, high, _PROBES), 2),
-            "inharmonicity": np.full(2 * _PROBES, plan.inharmonicity[0]),
-        },
-        struck=np.repeat([False, True], _PROBES),
-    )
-    return float(math.ceil(plan.spectrogram.levels(synthesise(probes, _partials(plan))).max()))
+    top = {name: np.full(2 * _PROBES, high) for name, (_, high) in plan.ranges.items()}
+    top["note_number"] = np.tile(np.linspace(*plan.note, _PROBES), 2)
+    top["inharmonicity"] = np.full(2 * _PROBES, plan.inharmonicity[0])
+    probes = Notes(**top, struck=np.repeat([False, True], _PROBES))
+    parts = _batches(probes, _batch_size(plan))
+    return float(math.ceil(max(_levels(plan, part).max() for part in parts)))
 
 
 def describe(plan: Plan, loudest: float) -> dict[str, Any]:
@@ -106,8 +89,31 @@ def describe(plan: Plan, loudest: float) -> dict[str, Any]:
     }
 
 
-def _partials(plan: Plan) -> int:
-    return count_partials(plan.note[0], plan.inharmonicity[0])
+def _writer(
+    plan: Plan, path: Path, loudest: float, forms: Sequence[Form], overwrite: bool
+) -> VIMHWriter:
+    height, width, channels = plan.image
+    return VIMHWriter(
+        path,
+        plan.heads,
+        (channels, height, width),
+        dataset_name=plan.folder_name,
+        forms=forms,
+        fixed=plan.fixed,
+        descriptions={name: quantity.description for name, quantity in QUANTITIES.items()},
+        metadata={"synthesis": describe(plan, loudest)},
+        overwrite=overwrite,
+    )
+
+
+def _levels(plan: Plan, notes: Notes) -> Floats:
+    # As many partials for every note, so that its bytes do not depend on those beside it.
+    partials = count_partials(plan.note[0], plan.inharmonicity[0])
+    return plan.spectrogram.levels(synthesise(notes, partials))
+
+
+def _batch_size(plan: Plan) -> int:
+    return max(1, _FRAMES_PER_BATCH // max(plan.image[1], _FEWEST_FRAMES))
 
 
 def _batches(notes: Notes, size: int) -> Iterator[Notes]:
