@@ -8,8 +8,13 @@ import click
 
 from multihead.data.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
 from multihead.data.resonator.spectrogram import Scaling
+from multihead.data.vimh.source import Form
 
-FORMS = {"binary": ("binary",), "pickle": ("pickle",), "both": ("binary", "pickle")}
+FORMS: dict[str, tuple[Form, ...]] = {
+    "binary": ("binary",),
+    "pickle": ("pickle",),
+    "both": ("binary", "pickle"),
+}
 
 
 @click.group("generate")

@@ -12,13 +12,14 @@ import numpy as np
 
 from multihead.data.resonator.spectrogram import CHANNELS, Scaling, Spectrogram
 from multihead.data.resonator.synthesis import DURATION, SAMPLE_RATE, Floats, Notes
+from multihead.data.source import Split
 from multihead.errors import ConfigError
 from multihead.heads import Head, Heads, Parameter, Spacing
 
 Excitation = Literal["both", "plucked", "struck"]
 Range = tuple[float, float]
 _HIGHEST_IMAGE, _WIDEST_IMAGE = 512, 2048
-_SPLITS = ("train", "test")
+_SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Plan:
             raise ConfigError("every range is a single value, so there is nothing to learn.")
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Split, int]:
         """Samples by split."""
         test = max(1, self.size // 8) if self.test_size is None else self.test_size
         return {"train": self.size - test, "test": test}
@@ -157,7 +158,7 @@ class Plan:
         """What makes the pictures."""
         return Spectrogram(*self.image)
 
-    def draw(self, split: str) -> Notes:
+    def draw(self, split: Split) -> Notes:
         """Draw the notes of a split: a row of random numbers for each."""
         generator = np.random.default_rng([self.seed, _SPLITS.index(split)])
         rows = generator.random((self.counts[split], len(QUANTITIES) + 1))

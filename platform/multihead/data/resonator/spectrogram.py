@@ -54,18 +54,18 @@ class Spectrogram:
     @cached_property
     def bands(self) -> Floats:
         """Weights [WINDOW / 2 + 1, H] of the spectrum's bins in each band."""
-        ends = [2595 * math.log10(1 + f / 700) for f in (LOWEST, HIGHEST)]
-        centres = 700 * (10 ** (np.linspace(*ends, self.height + 2) / 2595) - 1)
+        low, high = (2595 * math.log10(1 + f / 700) for f in (LOWEST, HIGHEST))
+        centres = 700 * (10 ** (np.linspace(low, high, self.height + 2) / 2595) - 1)
         narrowest = 2 * SAMPLE_RATE / WINDOW  # half of the main lobe of a Hann window
         below = np.maximum(centres[1:-1] - centres[:-2], narrowest)
         above = np.maximum(centres[2:] - centres[1:-1], narrowest)
         away = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None] - centres[1:-1]
-        return np.maximum(0, 1 - np.where(away < 0, -away / below, away / above))
+        return np.asarray(np.maximum(0, 1 - np.where(away < 0, -away / below, away / above)))
 
     @cached_property
     def _window(self) -> Floats:
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
-        return hann / hann.sum()
+        return np.asarray(hann / hann.sum())
 
     def levels(self, sounds: Floats) -> Floats:
         """Return decibels [n, H, W] of sounds [n, SAMPLES], not below the quietest float."""
