@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -46,8 +46,9 @@ def predicted_figure(head: Head, pairs: NDArray[np.int64], title: str, path: Pat
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot()
     shown = np.ma.masked_equal(counts.T, 0)
-    top = max(2.0, float(counts.max(initial=0)))
-    mesh = axes.pcolormesh(edges, edges, shown, cmap="viridis_r", norm=LogNorm(1, top))
+    most = max(1.0, float(counts.max(initial=0)))
+    norm = LogNorm(1, most) if most > 20 else Normalize(0, most)
+    mesh = axes.pcolormesh(edges, edges, shown, cmap="viridis_r", norm=norm)
     ends = [edges[0], edges[-1]]
     axes.plot(ends, ends, color="0.4", linewidth=0.8, label="predicted = true")
     unit = f" [{head.unit}]" if head.unit else ""
