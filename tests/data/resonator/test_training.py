@@ -25,9 +25,7 @@ def test_training_makes_absent_data_and_reports_parameters_in_their_units(
 ) -> None:
     monkeypatch.setenv("MULTIHEAD_DATA_DIR", str(home / "data"))
     small = f"+data.generate.plan={SMALL}"
-    result = run(
-        ["experiment=vimh_cnn", small, "trainer.max_epochs=1", "trainer.accelerator=cpu"]
-    )
+    result = run(["experiment=vimh_cnn", small, "trainer.max_epochs=1", "trainer.accelerator=cpu"])
     assert {"test/note_number_mae", "test/note_velocity_acc_within", "test/score"} <= set(
         result.metrics
     )
