@@ -20,6 +20,7 @@ def test_the_folder_of_the_experiment_is_that_of_the_default_plan(
     assert data["data_dir"] == data["generate"]["folder"] == str(tmp_path / Plan().folder_name)
 
 
+@pytest.mark.slow
 def test_training_makes_absent_data_and_reports_parameters_in_their_units(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
