@@ -20,7 +20,7 @@ from multihead.errors import ConfigError
 Progress = Callable[[int], None]
 # Sounds and windows of a batch are to stay in the processor's cache.
 # A sound takes as much as eight windows.
-_FRAMES_PER_BATCH, _FEWEST_FRAMES = 2048, 8
+_FRAMES_PER_BATCH, _FEWEST_FRAMES = 512, 8
 _PROBES = 65
 
 
