@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "Test a checkpoint: evaluate ckpt_path=... experiment=...",
     "runs": "List runs, or compare some by their ids.",
     "list": "List experiments, studies and ablations with a line each.",
+    "data": "Look at datasets, check, convert and make them.",
     "ui": "Open the MLflow UI on the current store, on loopback.",
     "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",
 }

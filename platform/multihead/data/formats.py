@@ -1,0 +1,137 @@
+"""Find out of which format a folder is, and read its splits.
+
+A format is told by the names of its files alone; nothing is opened before one is chosen.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from multihead.data.cifar import cifar10
+from multihead.data.labels import LabelMaps, shipped_heads
+from multihead.data.mnist import mnist
+from multihead.data.source import Source, Split
+from multihead.errors import DataError
+
+SPLITS: tuple[Split, ...] = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A layout of files.
+
+    Attributes:
+        name: As `data list` shows it.
+        signs: The files of each split, any of which will do, as patterns.
+        read: Reads a split of a folder with such files.
+        place: Where in a folder of datasets it has to lie; anywhere if empty.
+    """
+
+    name: str
+    signs: Mapping[Split, tuple[str, ...]]
+    read: Callable[[Path, Split], Source]
+    place: str = ""
+
+    def splits(self, folder: Path) -> tuple[Split, ...]:
+        """Return the splits that the folder has files of."""
+        return tuple(s for s in SPLITS if any((folder / f).is_file() for f in self.signs[s]))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder whose format is known."""
+
+    path: Path
+    format: Format
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits there are files of."""
+        return self.format.splits(self.path)
+
+    def read(self, split: Split) -> Source:
+        """Read a split.
+
+        Raises:
+            DataError: If there is no such split, or it is damaged or hostile.
+        """
+        if split not in self.splits:
+            raise DataError(f"{self.path} has no split {split!r}; it has {list(self.splits)}.")
+        return self.format.read(self.path, split)
+
+
+def _mnist(folder: Path, split: Split) -> Source:
+    return _with_heads(mnist(folder.parents[1], split, download=False), "handwritten_digit")
+
+
+def _cifar10(folder: Path, split: Split) -> Source:
+    return _with_heads(cifar10(folder.parent, split, download=False), "cifar10_object")
+
+
+def _with_heads(source: Source, name: str) -> Source:
+    (head,) = source.heads.values()
+    return LabelMaps(head, shipped_heads(name)).apply(source)
+
+
+_IDX = "images-idx3-ubyte"
+FORMATS = (
+    Format(
+        "MNIST",
+        {
+            "train": (f"train-{_IDX}", f"train-{_IDX}.gz"),
+            "test": (f"t10k-{_IDX}", f"t10k-{_IDX}.gz"),
+        },
+        _mnist,
+        place="MNIST/raw",
+    ),
+    Format(
+        "CIFAR-10",
+        {"train": ("data_batch_1",), "test": ("test_batch",)},
+        _cifar10,
+        place="cifar-10-batches-py",
+    ),
+)
+
+
+def open_dataset(path: Path) -> Dataset:
+    """Find the dataset that a path means: its folder, or the folder it lies in alone.
+
+    Raises:
+        DataError: If there is no such folder, or it holds no known format, or several datasets.
+    """
+    if not path.is_dir():
+        raise DataError(f"{path} is no folder; `multihead data list` shows which datasets exist.")
+    found = list(_datasets_at(path.absolute()))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(str(dataset.path) for dataset in found)
+        raise DataError(f"{path} holds several datasets; name one of {names}.")
+    tried = "; ".join(
+        f"{form.name} ({' or '.join(form.signs['train'] + form.signs['test'])}"
+        f"{f' in {form.place}' if form.place else ''})"
+        for form in FORMATS
+    )
+    raise DataError(f"{path} is of no known format. Tried: {tried}.")
+
+
+def find_datasets(folder: Path) -> list[Dataset]:
+    """Return the datasets in a folder of datasets, by path."""
+    if not folder.is_dir():
+        return []
+    found = {dataset.path: dataset for dataset in _datasets_at(folder)}
+    for child in folder.iterdir():
+        if child.is_dir():
+            found |= {dataset.path: dataset for dataset in _datasets_at(child)}
+    return [found[path] for path in sorted(found)]
+
+
+def _datasets_at(path: Path) -> Iterator[Dataset]:
+    for form in FORMATS:
+        parts = PurePath(form.place).parts
+        # The path may be the folder of datasets, the dataset's own folder, or one between.
+        for given in range(len(parts) + 1):
+            folder = path.joinpath(*parts[given:])
+            if path.parts[len(path.parts) - given :] == parts[:given] and form.splits(folder):
+                yield Dataset(folder, form)
+                break
