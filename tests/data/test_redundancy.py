@@ -38,7 +38,7 @@ def test_levels_that_run_against_each_other_are_functions_of_each_other() -> Non
     a = RNG.integers(0, 256, 2000)
     found = redundancy({"up": a, "down": 255 - a}, levels("up", "down"))
     assert set(found.functions) == {("up", "down"), ("down", "up")}
-    assert found.nmi.loc["up", "down"] > 0.95
+    assert found.nmi.loc["up", "down"] > 0.9
 
 
 @pytest.mark.parametrize("count", [20, 100, 1000, 20_000])

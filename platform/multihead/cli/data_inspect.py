@@ -36,7 +36,7 @@ def command(
     channels without content, and heads that say the same.
     """
     from multihead.cli.tables import save
-    from multihead.data.formats import open_dataset
+    from multihead.data.datasets import open_dataset
     from multihead.data.inspect import inspect_sources
     from multihead.errors import ConfigError
     from multihead.report.dataset import save_dataset_picture, write_dataset_page

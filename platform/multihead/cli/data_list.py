@@ -8,7 +8,7 @@ import click
 from multihead import settings
 
 if TYPE_CHECKING:
-    from multihead.data.formats import Dataset
+    from multihead.data.datasets import Dataset
 
 
 @click.command("list")
@@ -18,7 +18,7 @@ def command(folder: Path | None) -> None:
     import pandas as pd
 
     from multihead.cli.tables import show_table
-    from multihead.data.formats import find_datasets
+    from multihead.data.datasets import find_datasets
     from multihead.errors import DataError
 
     place = settings.data_dir() if folder is None else folder

@@ -11,6 +11,8 @@ from multihead.data.cifar import cifar10
 from multihead.data.labels import LabelMaps, shipped_heads
 from multihead.data.mnist import mnist
 from multihead.data.source import Source, Split
+from multihead.data.vimh.info import INFO_FILE
+from multihead.data.vimh.source import vimh_source
 from multihead.errors import DataError
 
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -25,15 +27,19 @@ class Format:
         signs: The files of each split, any of which will do, as patterns.
         read: Reads a split of a folder with such files.
         place: Where in a folder of datasets it has to lie; anywhere if empty.
+        marker: A file that it must have as well, if any.
     """
 
     name: str
     signs: Mapping[Split, tuple[str, ...]]
     read: Callable[[Path, Split], Source]
     place: str = ""
+    marker: str = ""
 
     def splits(self, folder: Path) -> tuple[Split, ...]:
-        """Return the splits that the folder has files of."""
+        """Return the splits that the folder has files of; none where the marker is missing."""
+        if self.marker and not (folder / self.marker).is_file():
+            return ()
         return tuple(s for s in SPLITS if any((folder / f).is_file() for f in self.signs[s]))
 
 
@@ -76,6 +82,12 @@ def _with_heads(source: Source, name: str) -> Source:
 _IDX = "images-idx3-ubyte"
 FORMATS = (
     Format(
+        "VIMH",
+        {"train": ("train", "train_batch"), "test": ("test", "test_batch")},
+        vimh_source,
+        marker=INFO_FILE,
+    ),
+    Format(
         "MNIST",
         {
             "train": (f"train-{_IDX}", f"train-{_IDX}.gz"),
@@ -108,11 +120,16 @@ def open_dataset(path: Path) -> Dataset:
         names = ", ".join(str(dataset.path) for dataset in found)
         raise DataError(f"{path} holds several datasets; name one of {names}.")
     tried = "; ".join(
-        f"{form.name} ({' or '.join(form.signs['train'] + form.signs['test'])}"
+        f"{form.name} ({form.marker or form.signs['train'][0]}"
         f"{f' in {form.place}' if form.place else ''})"
         for form in FORMATS
     )
     raise DataError(f"{path} is of no known format. Tried: {tried}.")
+
+
+def is_dataset(path: Path) -> bool:
+    """Tell whether a path means a dataset of a known format, or several."""
+    return any(_datasets_at(path.absolute()))
 
 
 def find_datasets(folder: Path) -> list[Dataset]:
