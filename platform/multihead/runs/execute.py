@@ -32,6 +32,8 @@ from multihead.training.hardware import resolve_accelerator
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
 
+_NOTED_SAMPLES = 10_000  # that show which heads are functions of others
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -283,8 +285,7 @@ def _store_checkpoints(run: TrackedRun) -> None:
 
 
 def _notes(parts: Parts) -> list[str]:
-    index = parts.data.train_indices
-    labels = {name: values[index] for name, values in parts.data.train_source.labels.items()}
+    labels = parts.data.train_source.take_labels(parts.data.train_indices[:_NOTED_SAMPLES])
     by_base: dict[str, list[str]] = {}
     for head, base in functional_heads(labels).items():
         by_base.setdefault(base, []).append(head)
