@@ -10,8 +10,10 @@ from multihead.errors import ConfigError
 
 if TYPE_CHECKING:
     from multihead.data.parameter_table import ColumnRules
+    from multihead.data.vimh.info import PixelOrder
+    from multihead.data.vimh.source import Form
 
-FORMS = {
+FORMS: "dict[str, tuple[Form, ...]]" = {
     "vimh": ("binary",),
     "vimh-pickle": ("pickle",),
     "vimh-both": ("binary", "pickle"),
@@ -24,6 +26,11 @@ _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 @click.argument("target", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--to", "to", type=click.Choice(list(FORMS)), default="vimh", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace a dataset that is at DST.")
+@click.option(
+    "--pixel-order",
+    type=click.Choice(["HWC", "CHW"]),
+    help="Of pickles whose metadata do not say.",
+)
 @click.option(
     "--csv",
     "table",
@@ -44,6 +51,7 @@ def command(
     target: Path,
     to: str,
     overwrite: bool,
+    pixel_order: "PixelOrder | None",
     table: Path | None,
     classes: tuple[str, ...],
     ranges: tuple[str, ...],
@@ -68,8 +76,10 @@ def command(
     rules = _rules(classes, ranges, log, units)
     if table is None and (is_dataset(source) or not list(source.glob("*.csv"))):
         if rules.classes or rules.parameters or size is not None:
-            raise ConfigError(f"{source} is no image folder with a CSV file; leave out its options.")
-        content = dataset_content(open_dataset(source))
+            raise ConfigError(
+                f"{source} is no image folder with a CSV file; leave out its options."
+            )
+        content = dataset_content(open_dataset(source), pixel_order)
     else:
         folder = open_image_folder(
             source,

@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from multihead.data.inspect import Inspection
     from multihead.data.source import Source
+    from multihead.data.vimh.info import PixelOrder
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 PICTURES = (".png", ".svg", ".pdf")
@@ -26,9 +27,20 @@ PICTURES = (".png", ".svg", ".pdf")
     type=click.FloatRange(0, 1),
     help="Name pairs of heads from this normalised mutual information on.",
 )
+@click.option(
+    "--pixel-order",
+    type=click.Choice(["HWC", "CHW"]),
+    help="Of pickles whose metadata do not say.",
+)
 @click.option("--samples", default=24, show_default=True, type=click.IntRange(0, 1000))
 def command(
-    path: Path, html: Path | None, png: Path | None, split: str, threshold: float, samples: int
+    path: Path,
+    html: Path | None,
+    png: Path | None,
+    split: str,
+    threshold: float,
+    pixel_order: "PixelOrder | None",
+    samples: int,
 ) -> None:
     """Show what the dataset in the folder PATH holds, and what to look at before training.
 
@@ -47,7 +59,7 @@ def command(
     wanted = [s for s in dataset.splits if split in (s, "all")]
     if not wanted:
         raise ConfigError(f"{path} has no split {split!r}; it has {list(dataset.splits)}.")
-    sources: dict[str, Source] = {name: dataset.read(name) for name in wanted}
+    sources: dict[str, Source] = {name: dataset.read(name, pixel_order) for name in wanted}
     inspection = inspect_sources(sources, threshold=threshold, samples=samples)
     if html is not None:
         save(html, partial(write_dataset_page, inspection))

@@ -34,7 +34,7 @@ def command(folder: Path | None) -> None:
 def _row(dataset: "Dataset", place: Path) -> dict[str, str]:
     from multihead.errors import MultiheadError
 
-    row = {"path": str(dataset.path.relative_to(place)), "format": dataset.format.name}
+    row = {"path": str(dataset.path.relative_to(place)), "format": dataset.layout.name}
     try:
         sources = {split: dataset.read(split) for split in dataset.splits}
     except MultiheadError as error:

@@ -24,7 +24,8 @@ def command(path: Path) -> None:
             click.echo(problem)
     if count > _MOST:
         click.echo(f"... and {count - _MOST:,} more")
-    click.echo(f"{path}: {f'{count:,} problems' if count else 'sound'}", err=bool(count))
+    found = "sound" if not count else "1 problem" if count == 1 else f"{count:,} problems"
+    click.echo(f"{path}: {found}", err=bool(count))
     sys.exit(1 if count else 0)
 
 

@@ -15,7 +15,7 @@ from multihead.data.inspect import chunks
 from multihead.data.pictures import Shape
 from multihead.data.source import Source, Split
 from multihead.data.vimh import VIMHSource, VIMHWriter, read_info
-from multihead.data.vimh.info import VIMHInfo
+from multihead.data.vimh.info import PixelOrder, VIMHInfo
 from multihead.data.vimh.source import Form, open_file
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
@@ -49,13 +49,17 @@ class Content:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def dataset_content(dataset: Dataset) -> Content:
-    """Return what a dataset of any known format holds, with all metadata if it is VIMH.
+def dataset_content(dataset: Dataset, pixel_order: PixelOrder | None = None) -> Content:
+    """Return what a dataset of any known format holds, with all its metadata.
+
+    Args:
+        dataset: Where it is.
+        pixel_order: Of pickles whose metadata do not say.
 
     Raises:
         DataError: If it is damaged or hostile.
     """
-    sources = {split: dataset.read(split) for split in dataset.splits}
+    sources = {split: dataset.read(split, pixel_order) for split in dataset.splits}
     first = next(iter(sources.values()))
 
     def batches(split: Split) -> Iterator[Batch]:
@@ -63,7 +67,7 @@ def dataset_content(dataset: Dataset) -> Content:
 
     if not isinstance(first, VIMHSource):
         return Content(first.name, first.heads, first.image_shape, tuple(sources), batches)
-    info = read_info(dataset.path)
+    info = first.labels.file.info
     return Content(
         info.name,
         info.heads,

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from multihead.data.cifar import cifar10
+from multihead.data.cifar100mh import cifar100mh
 from multihead.data.labels import LabelMaps, shipped_heads
 from multihead.data.mnist import mnist
+from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
-from multihead.data.vimh.info import INFO_FILE
+from multihead.data.vimh.info import INFO_FILE, PixelOrder
 from multihead.data.vimh.source import vimh_source
 from multihead.errors import DataError
 
@@ -19,20 +21,20 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
-class Format:
+class Layout:
     """A layout of files.
 
     Attributes:
         name: As `data list` shows it.
-        signs: The files of each split, any of which will do, as patterns.
-        read: Reads a split of a folder with such files.
+        signs: The files of each split, any of which will do.
+        read: Reads a split of a folder with such files, `(folder, split, pixel order)`.
         place: Where in a folder of datasets it has to lie; anywhere if empty.
         marker: A file that it must have as well, if any.
     """
 
     name: str
     signs: Mapping[Split, tuple[str, ...]]
-    read: Callable[[Path, Split], Source]
+    read: Callable[[Path, Split, PixelOrder | None], Source]
     place: str = ""
     marker: str = ""
 
@@ -48,29 +50,31 @@ class Dataset:
     """A folder whose format is known."""
 
     path: Path
-    format: Format
+    layout: Layout
 
     @property
     def splits(self) -> tuple[Split, ...]:
         """The splits there are files of."""
-        return self.format.splits(self.path)
+        return self.layout.splits(self.path)
 
-    def read(self, split: Split) -> Source:
-        """Read a split.
+    def read(self, split: Split, pixel_order: PixelOrder | None = None) -> Source:
+        """Read a split; the pixel order is for pickles whose metadata do not say.
 
         Raises:
             DataError: If there is no such split, or it is damaged or hostile.
         """
         if split not in self.splits:
             raise DataError(f"{self.path} has no split {split!r}; it has {list(self.splits)}.")
-        return self.format.read(self.path, split)
+        return self.layout.read(self.path, split, pixel_order)
 
 
-def _mnist(folder: Path, split: Split) -> Source:
+def _mnist(folder: Path, split: Split, order: PixelOrder | None) -> Source:
+    del order  # one channel has none
     return _with_heads(mnist(folder.parents[1], split, download=False), "handwritten_digit")
 
 
-def _cifar10(folder: Path, split: Split) -> Source:
+def _cifar10(folder: Path, split: Split, order: PixelOrder | None) -> Source:
+    del order  # as published
     return _with_heads(cifar10(folder.parent, split, download=False), "cifar10_object")
 
 
@@ -80,14 +84,14 @@ def _with_heads(source: Source, name: str) -> Source:
 
 
 _IDX = "images-idx3-ubyte"
-FORMATS = (
-    Format(
+LAYOUTS = (
+    Layout(
         "VIMH",
         {"train": ("train", "train_batch"), "test": ("test", "test_batch")},
         vimh_source,
         marker=INFO_FILE,
     ),
-    Format(
+    Layout(
         "MNIST",
         {
             "train": (f"train-{_IDX}", f"train-{_IDX}.gz"),
@@ -96,11 +100,17 @@ FORMATS = (
         _mnist,
         place="MNIST/raw",
     ),
-    Format(
+    Layout(
         "CIFAR-10",
         {"train": ("data_batch_1",), "test": ("test_batch",)},
         _cifar10,
         place="cifar-10-batches-py",
+    ),
+    # Last, because its metadata may be missing, and others have files of these names.
+    Layout(
+        "CIFAR-100-MH",
+        {"train": ("train_batch",), "test": ("test_batch",)},
+        cifar100mh,
     ),
 )
 
@@ -112,7 +122,10 @@ def open_dataset(path: Path) -> Dataset:
         DataError: If there is no such folder, or it holds no known format, or several datasets.
     """
     if not path.is_dir():
-        raise DataError(f"{path} is no folder; `multihead data list` shows which datasets exist.")
+        raise DataError(
+            f"{one_line(str(path))} is no folder; `multihead data list` shows "
+            f"which datasets there are."
+        )
     found = list(_datasets_at(path.absolute()))
     if len(found) == 1:
         return found[0]
@@ -122,7 +135,7 @@ def open_dataset(path: Path) -> Dataset:
     tried = "; ".join(
         f"{form.name} ({form.marker or form.signs['train'][0]}"
         f"{f' in {form.place}' if form.place else ''})"
-        for form in FORMATS
+        for form in LAYOUTS
     )
     raise DataError(f"{path} is of no known format. Tried: {tried}.")
 
@@ -144,11 +157,14 @@ def find_datasets(folder: Path) -> list[Dataset]:
 
 
 def _datasets_at(path: Path) -> Iterator[Dataset]:
-    for form in FORMATS:
+    claimed: set[Path] = set()
+    for form in LAYOUTS:
         parts = PurePath(form.place).parts
         # The path may be the folder of datasets, the dataset's own folder, or one between.
         for given in range(len(parts) + 1):
             folder = path.joinpath(*parts[given:])
-            if path.parts[len(path.parts) - given :] == parts[:given] and form.splits(folder):
+            here = path.parts[len(path.parts) - given :] == parts[:given]
+            if here and folder not in claimed and form.splits(folder):
+                claimed.add(folder)
                 yield Dataset(folder, form)
                 break

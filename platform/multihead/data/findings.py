@@ -12,6 +12,7 @@ from multihead.heads import Head
 # Levels of a parameter are judged in bins: one level alone has too few samples.
 BINS = 16
 _IMBALANCED = 10.0
+_EXPECTED = 10  # samples of a label, were all alike; on fewer an empty one is no wonder
 
 
 def label_text(head: Head, code: float) -> str:
@@ -135,9 +136,9 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
     table = balance_table(inspection)
     for row in table.to_dict("records"):
         head, facts = inspection.heads[row["head"]], inspection.splits[row["split"]]
-        if not facts.count or row["imbalance"] < _IMBALANCED:
-            continue
         names, counts = label_bins(head, facts.label_counts(head))
+        if row["imbalance"] < _IMBALANCED or facts.count < _EXPECTED * len(names):
+            continue
         if np.isinf(row["imbalance"]):
             empty = np.flatnonzero(counts == 0)
             what = "labels" if len(names) == head.num_classes else "bins of levels"

@@ -64,7 +64,8 @@ class ImageFolder:
         count = len(self.table.files)
         test = round(count * self.test_fraction)
         train_rows, test_rows = split_indices(count, [count - test, test], self.seed, "the table")
-        return {"train": train_rows} | ({"test": test_rows} if test else {})
+        splits: dict[Split, NDArray[np.int64]] = {"train": train_rows}
+        return splits | {"test": test_rows} if test else splits
 
     def batches(
         self, split: Split

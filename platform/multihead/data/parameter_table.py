@@ -169,7 +169,9 @@ def _parameter(
     outside = (values < low) | (values > high)
     if outside.any():
         row = int(outside.argmax())
-        raise DataError(f"{where} has {values[row]:g} in row {row + 1:,}, outside {low:g}:{high:g}.")
+        raise DataError(
+            f"{where} has {values[row]:g} in row {row + 1:,}, outside {low:g}:{high:g}."
+        )
     try:
         scale = "log" if column in rules.log else "linear"
         parameter = Parameter(low, high, scale, rules.units.get(column, ""))

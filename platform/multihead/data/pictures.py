@@ -17,7 +17,15 @@ _LARGEST_SIDE = 65_535
 _LARGEST_PIXELS = 1 << 26
 _REFUSED = {"EPS"}  # decoding one starts Ghostscript, which runs the program in it
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-_AS = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
+_AS = {
+    "1": "L",
+    "P": "RGB",
+    "PA": "RGBA",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+    "LAB": "RGB",
+    "HSV": "RGB",
+}
 _SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 # What decoders raise on bytes that are not what they claim.
 _DAMAGED = (
@@ -119,7 +127,9 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{_name(path)} is no picture that can be read ({one_line(str(error))[:150]}).")
+    return DataError(
+        f"{_name(path)} is no picture that can be read ({one_line(str(error))[:150]})."
+    )
 
 
 def _name(path: Path) -> str:
