@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from multihead.data.pickle_file import one_line
 from multihead.data.vimh.mapping import LEVELS, head_name
 from multihead.errors import ConfigError, DataError
-from multihead.heads import Head, Heads, Parameter
+from multihead.heads import Head, Heads, Parameter, Spacing
 
 _WIDEST = 32
 _WHOLE = re.compile(r"[+-]?\d{1,15}", re.ASCII)
@@ -170,10 +170,10 @@ def _parameter(
     if outside.any():
         row = int(outside.argmax())
         raise DataError(
-            f"{where} has {values[row]:g} in row {row + 1:,}, outside {low:g}:{high:g}."
+            f"{where} has {values[row]:g} in row {row + 1:,}, outside {low:g} to {high:g}."
         )
     try:
-        scale = "log" if column in rules.log else "linear"
+        scale: Spacing = "log" if column in rules.log else "linear"
         parameter = Parameter(low, high, scale, rules.units.get(column, ""))
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
