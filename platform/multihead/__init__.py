@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from multihead.errors import MultiheadError as MultiheadError
     from multihead.heads import Head as Head
     from multihead.heads import Heads as Heads
+    from multihead.heads import Parameter as Parameter
+    from multihead.models.losses import (
+        DistanceWeightedCrossEntropy as DistanceWeightedCrossEntropy,
+    )
+    from multihead.models.losses import ExpectedValueLoss as ExpectedValueLoss
+    from multihead.models.losses import LevelCrossEntropy as LevelCrossEntropy
+    from multihead.models.losses import RegressionLoss as RegressionLoss
+    from multihead.models.losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy
     from multihead.models.network import MultiheadNetwork as MultiheadNetwork
     from multihead.models.simple_cnn import SimpleCNN as SimpleCNN
     from multihead.models.timm_network import TimmNetwork as TimmNetwork
@@ -40,9 +48,12 @@ _HOMES = {
     "CIFAR100MHDataset": "multihead.data.cifar100mh",
     "CIFAR10DataModule": "multihead.data.cifar",
     "DigitsDataModule": "multihead.data.digits",
+    "DistanceWeightedCrossEntropy": "multihead.models.losses",
+    "ExpectedValueLoss": "multihead.models.losses",
     "GenericDataModule": "multihead.data.formats",
     "Head": "multihead.heads",
     "Heads": "multihead.heads",
+    "LevelCrossEntropy": "multihead.models.losses",
     "LoadedRun": "multihead.runs.load",
     "MNISTDataModule": "multihead.data.mnist",
     "MNISTLitModule": "multihead.training.module",
@@ -51,8 +62,11 @@ _HOMES = {
     "MultiheadError": "multihead.errors",
     "MultiheadLitModule": "multihead.training.module",
     "MultiheadNetwork": "multihead.models.network",
+    "Parameter": "multihead.heads",
+    "RegressionLoss": "multihead.models.losses",
     "RunResult": "multihead.runs.execute",
     "SimpleCNN": "multihead.models.simple_cnn",
+    "SoftTargetCrossEntropy": "multihead.models.losses",
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
     "VIMHDataModule": "multihead.data.vimh.datamodule",

@@ -1,6 +1,6 @@
 """The DataModule of folders that describe themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from multihead.data.datamodule import MultiheadDataModule
@@ -29,6 +29,7 @@ class VIMHDataModule(MultiheadDataModule):
         normalize: Of pixels.
         memory_budget_mb: What is kept whole in memory, in MB.
         seed: Fixes the split and the order of each epoch.
+        generate: Called with the folder before it is first read; may make it.
 
     Raises:
         ConfigError: For sizes, kinds and names that do not fit the data.
@@ -50,6 +51,7 @@ class VIMHDataModule(MultiheadDataModule):
         normalize: Normalization = "default",
         memory_budget_mb: float = 4000,
         seed: int = 0,
+        generate: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__(
             data_dir,
@@ -65,8 +67,10 @@ class VIMHDataModule(MultiheadDataModule):
             memory_budget_mb=memory_budget_mb,
             seed=seed,
         )
-        self.pixel_order = pixel_order
+        self.pixel_order, self.generate = pixel_order, generate
 
     def read(self, split: Split) -> Source:
         """Open one split of the folder."""
+        if self.generate is not None:
+            self.generate(self.data_dir)
         return vimh_source(self.data_dir, split, self.pixel_order)
