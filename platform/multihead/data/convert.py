@@ -33,7 +33,8 @@ class Content:
         image_shape: Channels, height and width.
         splits: Those there are; may be empty.
         batches: Yields images uint8 [n, C, H, W], labels [n] by head name and spec_range
-            float32 [n, 2] (for all samples, or None) of a split, equal each time it is called.
+            float32 [n, 2] (for all samples, or None) of a split, equal each time it is called,
+            and at least once.
         fixed: Values of parameters that do not vary, by name.
         descriptions: Free text by name.
         metadata: What else the metadata hold, kept as it is.
@@ -145,10 +146,6 @@ def _write(writer: VIMHWriter, content: Content, split: Split) -> int:
     for images, codes, spec_range in content.batches(split):
         writer.write(split, images, codes, spec_range)
         count += len(images)
-    if not count:
-        none = np.empty(0, np.int64)
-        images = np.empty((0, *content.image_shape), np.uint8)
-        writer.write(split, images, dict.fromkeys(content.heads, none))
     return count
 
 
@@ -200,7 +197,8 @@ def _equal(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None) -> bool
 
 
 def _source_batches(source: Source) -> Iterator[Batch]:
-    for index in chunks(source):
+    # An empty split is a batch of no samples, so that it is written too.
+    for index in chunks(source) if len(source) else [np.empty(0, np.int64)]:
         images, codes = source.take(index)
         ranges = source.spec_range(index) if isinstance(source, VIMHSource) else None
         yield images, codes, ranges

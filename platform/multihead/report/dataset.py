@@ -1,6 +1,7 @@
 """The page on a dataset, and the same as one picture."""
 
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 from markupsafe import Markup
@@ -28,6 +29,7 @@ from multihead.figures.embed import inline_svg, page_style, png_uri
 from multihead.report.page import render, trusted
 
 _CAPTION_HEADS = 8
+_CAPTION_WIDTH = 24
 _PICTURE_HEADS = 40
 
 
@@ -69,7 +71,7 @@ def write_dataset_page(inspection: Inspection, path: Path) -> None:
 def save_dataset_picture(inspection: Inspection, path: Path) -> None:
     """Draw samples, label counts and redundancy into one picture; the suffix is its format."""
     captions = [
-        "\n".join(f"{name} {text}" for name, text in caption[:_CAPTION_HEADS])
+        "\n".join(fill(f"{name} {text}", _CAPTION_WIDTH) for name, text in caption[:_CAPTION_HEADS])
         for caption in _captions(inspection)
     ]
     bars = label_bars(inspection)[:_PICTURE_HEADS]
@@ -92,8 +94,9 @@ def label_bars(inspection: Inspection) -> list[LabelBars]:
             split: label_bins(head, facts.label_counts(head))
             for split, facts in inspection.splits.items()
         }
-        names = next(iter(binned.values()))[0]
-        bars.append(LabelBars(head.name, names, {s: counts for s, (_, counts) in binned.items()}))
+        names = [n.removesuffix(head.unit).strip() for n in next(iter(binned.values()))[0]]
+        title = f"{head.name} [{head.unit}]" if head.unit else head.name
+        bars.append(LabelBars(title, names, {s: counts for s, (_, counts) in binned.items()}))
     return bars
 
 
