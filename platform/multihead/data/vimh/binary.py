@@ -171,7 +171,7 @@ class BinaryFile:
         """Tell the size of the header by the samples, where the metadata do not."""
         if not self.size:
             return HEADERS[0]
-        for test in (self._whole, self._whole_with_ids, self._begins):
+        for test in (self._whole, self._whole_with_ids, self._mostly, self._begins):
             fitting = [header for header in HEADERS if test(header)]
             if len(fitting) == 1:
                 return fitting[0]
@@ -192,12 +192,19 @@ class BinaryFile:
         records = self.raw.view(dtype)
         return np.concatenate([records[:_LOOK], records[-_LOOK:]])
 
-    def _whole(self, header: int) -> bool:
+    def _share(self, header: int) -> float:
+        """Return the share of samples at the ends whose header is right."""
         ends = self._ends(header)
-        return ends is not None and bool(
-            (ends["dimensions"] == self.info.dimensions).all()
-            and (ends["count"] == self._count(header)).all()
-        )
+        if ends is None:
+            return 0.0
+        right = (ends["dimensions"] == self.info.dimensions).all(1)
+        return float((right & (ends["count"] == self._count(header))).mean())
+
+    def _whole(self, header: int) -> bool:
+        return self._share(header) == 1
+
+    def _mostly(self, header: int) -> bool:
+        return self._share(header) > 0.5
 
     def _whole_with_ids(self, header: int) -> bool:
         ends = self._ends(header) if self._whole(header) else None

@@ -55,7 +55,7 @@ class VIMHWriter:
         self,
         path: str | Path,
         heads: Heads,
-        image_shape: tuple[int, int, int],
+        image_shape: Sequence[int],
         *,
         dataset_name: str | None = None,
         forms: Sequence[Form] = ("binary",),
@@ -65,7 +65,7 @@ class VIMHWriter:
         overwrite: bool = False,
     ) -> None:
         self.path, self.heads = Path(path).expanduser(), heads
-        self.image_shape, self.forms = image_shape, tuple(dict.fromkeys(forms))
+        self.image_shape, self.forms = _checked_shape(image_shape), tuple(dict.fromkeys(forms))
         self.dataset_name = dataset_name or self.path.absolute().name
         self.fixed, self.descriptions = dict(fixed or {}), dict(descriptions or {})
         self.metadata, self.overwrite = dict(metadata or {}), overwrite
@@ -114,11 +114,7 @@ class VIMHWriter:
         """
         if split not in _SPLITS:
             raise ConfigError(f"there is no split {split!r}; write train or test.")
-        if (
-            images.dtype != np.uint8
-            or images.shape[1:] != tuple(self.image_shape)
-            or images.ndim != 4
-        ):
+        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape or images.ndim != 4:
             raise ConfigError(
                 f"images are {images.dtype} {list(images.shape)}; they must be uint8 "
                 f"[n, {', '.join(map(str, self.image_shape))}]."
@@ -244,11 +240,6 @@ class VIMHWriter:
     def _check(self) -> None:
         if len(self.heads) > 255:
             raise ConfigError(f"there are {len(self.heads)} heads; VIMH stores at most 255.")
-        sizes = self.image_shape
-        if len(sizes) != 3 or not all(1 <= size <= LARGEST for size in sizes):
-            raise ConfigError(
-                f"image_shape is {sizes}; give channels, height and width, 1 to {LARGEST:,} each."
-            )
         if not self.forms or not set(self.forms) <= set(FORMS):
             raise ConfigError(f"forms are {list(self.forms)}; give one or both of {list(FORMS)}.")
         for key, given, allowed in (
@@ -267,3 +258,12 @@ class VIMHWriter:
             json.dumps(texts, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the metadata cannot be written as JSON: {error}.") from None
+
+
+def _checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    sizes = tuple(shape)
+    if len(sizes) != 3 or not all(1 <= size <= LARGEST for size in sizes):
+        raise ConfigError(
+            f"image_shape is {sizes}; give channels, height and width, 1 to {LARGEST:,} each."
+        )
+    return sizes[0], sizes[1], sizes[2]
