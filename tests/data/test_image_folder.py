@@ -40,7 +40,7 @@ def test_every_picture_is_in_one_split_with_its_own_labels(
         for images, codes in found.batches(split):
             assert len(images) <= 3
             assert (images == images[:, :1, :1, :1]).all()
-            assert codes["x"].tolist() == [round(255 * i / 9) for i in images[:, 0, 0, 0]]
+            assert codes["x"].tolist() == [round(255 * i / 9) for i in images[:, 0, 0, 0].tolist()]
             seen += images[:, 0, 0, 0].tolist()
     assert sorted(seen) == list(range(10))
     assert [len(rows) for rows in found.splits.values()] == [8, 2]
