@@ -36,11 +36,11 @@ _PICTURE_HEADS = 40
 def dataset_page(inspection: Inspection) -> str:
     """Return the page on a dataset as HTML."""
     samples, nmi = inspection.samples, inspection.redundancy.nmi
-    channels, height, width = inspection.image_shape
+    depth, height, width = inspection.image_shape
     return render(
         "dataset",
         title=inspection.name,
-        shape=f"{height} × {width} × {channels}",
+        shape=f"{height} × {width} × {depth}",
         splits={split: facts.count for split, facts in inspection.splits.items()},
         findings=findings(inspection),
         heads=heads_table(inspection),
@@ -53,6 +53,7 @@ def dataset_page(inspection: Inspection) -> str:
             )
         ),
         sample_split=samples.split,
+        picture_note=_picture_note(depth),
         labels=[_labels_svg(bars) for bars in label_bars(inspection)],
         redundancy=_redundancy_svg(nmi) if len(nmi) > 1 else None,
         pairs=_pairs(inspection),
@@ -110,6 +111,14 @@ def _captions(inspection: Inspection) -> list[list[tuple[str, str]]]:
         ]
         for i in range(len(samples.index))
     ]
+
+
+def _picture_note(channels: int) -> str:
+    if channels == 1:
+        return ""
+    if channels == 3:
+        return " Channels 0, 1 and 2 are shown as red, green and blue."
+    return f" The {channels} channels are shown side by side."
 
 
 def _labels_svg(bars: LabelBars) -> Markup:
