@@ -11,6 +11,7 @@ from multihead.data.source import Source
 from multihead.errors import ConfigError
 
 Normalization = Literal["default", "stats"] | Mapping[str, Sequence[float]]
+_PIXELS = 1 << 18  # counted at a time: counting takes eight bytes of memory for each
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -28,7 +29,9 @@ def channel_statistics(source: Source, index: NDArray[np.int64]) -> Statistics:
     counts = np.zeros((source.image_shape[0], 256), np.int64)
     for images, _ in source.blocks(index):
         for channel, row in enumerate(counts):
-            row += np.bincount(images[:, channel].ravel(), minlength=256)
+            pixels = images[:, channel].ravel()
+            for start in range(0, len(pixels), _PIXELS):
+                row += np.bincount(pixels[start : start + _PIXELS], minlength=256)
     levels = np.arange(256) / 255
     means = [float((row * levels).sum()) / count for row in counts]
     variances = [

@@ -234,7 +234,7 @@ def test_the_first_sample_needs_a_pair_for_each_parameter(
     tmp_path: Path, pairs: list[tuple[int, int]]
 ) -> None:
     folder = binary(tmp_path / "d", [sample(*pairs)], {"note": NOTE, "decay": DECAY})
-    with pytest.raises(DataError, match="N = |sample 0|neither"):
+    with pytest.raises(DataError, match=r"sample 0|neither"):
         everything(folder)
 
 

@@ -131,6 +131,12 @@ def test_what_vimh_cannot_hold_is_refused(
     assert [*tmp_path.iterdir()] == []
 
 
+def write_calls(path: Path, *calls: dict[str, Any]) -> None:
+    with VIMHWriter(path, HEADS, SHAPE) as writer:
+        for call in calls:
+            writer.write(**call)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -156,16 +162,14 @@ def test_what_does_not_fit_is_refused_and_nothing_remains(
         "images": np.zeros((1, *SHAPE), np.uint8),
         "codes": {"drum": [0], "tonhöhe": [0], "x": [0]},
     }
-    with pytest.raises(ConfigError, match=reason), VIMHWriter(tmp_path / "d", HEADS, SHAPE) as w:
-        w.write(**good)
-        w.write(**(good | change))
+    with pytest.raises(ConfigError, match=reason):
+        write_calls(tmp_path / "d", good, good | change)
     assert [*tmp_path.iterdir()] == []
 
 
 def test_nothing_written_is_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nothing was written"):  # noqa: SIM117
-        with VIMHWriter(tmp_path / "d", HEADS, SHAPE):
-            pass
+    with pytest.raises(ConfigError, match="nothing was written"):
+        write_calls(tmp_path / "d")
     assert [*tmp_path.iterdir()] == []
 
 
