@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from matplotlib.figure import Figure
 
 from multihead import MultiheadError, MultiheadLitModule, SimpleCNN, VIMHDataModule
 from multihead.data.findings import findings, heads_table
@@ -20,7 +21,6 @@ from multihead.data.inspect import Inspection, inspect_sources
 from multihead.data.resonator.generate import generate
 from multihead.data.resonator.plan import Plan
 from multihead.figures.confusion import confusion_figure, confusion_matrix
-from multihead.figures.predicted import predicted_figure
 from multihead.report.dataset import save_dataset_picture, write_dataset_page
 
 
@@ -92,7 +92,12 @@ def plot_predictions(module: MultiheadLitModule, metrics: dict[str, float], out:
             confusion_figure(matrix, classes, title, out / f"confusion_{name}.png")
         else:
             title = f"{name}: mean error {metrics[f'test/{name}_mae']:.3g} {head.unit}"
-            predicted_figure(head, pairs, title, out / f"predicted_{name}.png")
+            figure = Figure(figsize=(5, 5), layout="constrained")
+            axes = figure.add_subplot(title=title, xlabel="true", ylabel="predicted")
+            true, predicted = head.decode(pairs[:, 0]), head.decode(pairs[:, 1])
+            axes.axline((true[0], true[0]), slope=1, color="0.6", linewidth=1)
+            axes.scatter(true, predicted, s=8 * pairs[:, 2], alpha=0.5)
+            figure.savefig(out / f"predicted_{name}.png", dpi=120)
 
 
 def parse() -> argparse.Namespace:

@@ -73,6 +73,8 @@ def command(
     from multihead.data.image_folder import open_image_folder
 
     refuse_same_place(source, target)
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists already; remove it, or pass --overwrite.")
     rules = _rules(classes, ranges, log, units)
     if table is None and (is_dataset(source) or not list(source.glob("*.csv"))):
         if rules.classes or rules.parameters or size is not None:

@@ -85,10 +85,10 @@ def expected_offset(scale: Scale, outputs: Tensor) -> Tensor:
 def regressed_share(outputs: Tensor, *, bounded: bool) -> Tensor:
     """Return the share of the range [B] that outputs [B, 1] stand for.
 
-    It is sigmoid(z) if bounded, else z + 1/2: a new network, whose outputs are near 0, starts in
-    the middle of the range.
+    It is sigmoid(z) if bounded, else its tangent 1/2 + z/4: a new network, whose outputs are near
+    0, starts in the middle of the range, and outputs of ordinary size span it.
     """
-    return outputs[:, 0].sigmoid() if bounded else outputs[:, 0] + 0.5
+    return outputs[:, 0].sigmoid() if bounded else 0.5 + outputs[:, 0] / 4
 
 
 def widest(tensor: Tensor) -> Tensor:

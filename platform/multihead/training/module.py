@@ -96,8 +96,9 @@ class MultiheadLitModule(pl.LightningModule):
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         self._check_choices()
-        if isinstance(net, MultiheadNetwork):
-            self._use_heads(Heads.from_outputs(net.heads_config))
+        made = [parameter_criterion, *self.given_criteria.values()]
+        if all(c is None or isinstance(c, nn.Module) for c in made):
+            self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
 
     # -- configuration ---------------------------------------------------------------------
 
@@ -140,6 +141,10 @@ class MultiheadLitModule(pl.LightningModule):
                 )
         return Heads(data.heads[name] for name in net.heads_config)
 
+    def _use_heads_of_network(self) -> None:
+        if isinstance(self.net, MultiheadNetwork):
+            self._use_heads(Heads.from_outputs(self.net.heads_config))
+
     def _use_heads(self, heads: Heads) -> None:
         for name in self.given_criteria:
             if name not in heads:
@@ -179,6 +184,8 @@ class MultiheadLitModule(pl.LightningModule):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
             self.configure_from(data)
+        if self.heads is None:
+            self._use_heads_of_network()
         if self.heads is None:
             raise ConfigError(
                 "the heads are not known: pass a MultiheadDataModule to the trainer, or give the "

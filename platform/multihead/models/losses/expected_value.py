@@ -39,8 +39,8 @@ class ExpectedValueLoss(nn.Module):
             parameter's tolerance if none.
         cross_entropy: Weight of the second term, 0 or more.
         measure: `unit`: e is in the parameter's unit, and so is D (squared for `l2` and `huber`);
-            `range`: e is divided by maximum - minimum, so that heads of different units weigh
-            alike.
+            `range`: e is in percent of maximum - minimum, so that heads of different units
+            weigh alike.
 
     Shape:
         logits [B, K] and levels int64 [B] to the mean over the batch [].
@@ -63,9 +63,9 @@ class ExpectedValueLoss(nn.Module):
         check_choice(name, "measure", measure, MEASURES)
         check_number(name, "cross_entropy", cross_entropy, least=0, open_=False)
         self.scale = Scale(parameter)
-        span = parameter.maximum - parameter.minimum if measure == "range" else 1.0
-        self.per_unit = 1 / span
-        self.delta = parameter.tolerance / span if delta is None else delta
+        percent = (parameter.maximum - parameter.minimum) / 100
+        self.per_unit = 1 / percent if measure == "range" else 1.0
+        self.delta = parameter.tolerance * self.per_unit if delta is None else delta
         check_number(name, "delta", self.delta, least=0, open_=True)
         self.distance, self.cross_entropy = distance, cross_entropy
 

@@ -21,7 +21,7 @@ class RegressionLoss(nn.Module):
     """Distance between a single output and the label.
 
     The output z stands for a share u of the range: u = sigmoid(z) for a bounded head, else
-    u = z + 1/2, so that a new network starts in the middle. The value is
+    u = 1/2 + z/4, so that a new network starts in the middle. The value is
     minimum + u (maximum - minimum), or minimum (maximum / minimum)^u where the scale is log.
     The loss is D(e), the mean over the batch of |e| (`l1`), e^2 (`l2`) or Huber's function
     (`huber`: e^2 / 2 up to |e| = delta, then delta * (|e| - delta / 2)).
@@ -29,11 +29,11 @@ class RegressionLoss(nn.Module):
     Args:
         head: A regression.
         distance: `l1`, `l2` or `huber`.
-        delta: Where Huber's function becomes linear, above 0, in what `measure` says; a tenth of
-            the range if none.
-        measure: `range`: e is the difference of the shares u, without unit, so that one network
-            can predict Hz and semitones with equal weights, and a log scale counts ratios;
-            `unit`: e is the difference of the values, in the parameter's unit.
+        delta: Where Huber's function becomes linear, above 0, in what `measure` says; a
+            hundredth of the range if none.
+        measure: `range`: e is the difference of the shares u in percent of the range, so that one
+            network can predict Hz and semitones with equal weights, and a log scale counts
+            ratios; `unit`: e is the difference of the values, in the parameter's unit.
 
     Shape:
         outputs [B, 1] and labels [B] to the mean over the batch []. Integer labels are levels;
@@ -60,8 +60,8 @@ class RegressionLoss(nn.Module):
         check_choice(name, "distance", distance, DISTANCES)
         check_choice(name, "measure", measure, MEASURES)
         self.scale, self.bounded = Scale(parameter), head.bounded
-        tenth = 0.1 * (parameter.maximum - parameter.minimum if measure == "unit" else 1.0)
-        self.delta = tenth if delta is None else delta
+        percent = (parameter.maximum - parameter.minimum) / 100 if measure == "unit" else 1.0
+        self.delta = percent if delta is None else delta
         check_number(name, "delta", self.delta, least=0, open_=True)
         self.distance, self.measure = distance, measure
 
@@ -69,7 +69,7 @@ class RegressionLoss(nn.Module):
         """Return the mean loss of the batch."""
         predicted = regressed_share(outputs, bounded=self.bounded)
         if self.measure == "range":
-            true = self.scale.shares_of_labels(labels)
+            predicted, true = 100 * predicted, 100 * self.scale.shares_of_labels(labels)
         else:
             predicted, true = self.scale.from_share(predicted), self.scale.of_labels(labels)
         return mean_distance(predicted, true.to(predicted.dtype), self.distance, self.delta)
