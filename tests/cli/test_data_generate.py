@@ -63,5 +63,9 @@ def test_a_dataset_is_replaced_only_if_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = (*SMALL, "--out", str(tmp_path / "mine"))
-    assert [ended(*here), ended(*here), ended(*here, "--overwrite")] == [0, 2, 0]
-    assert "exists already; remove it, or pass --overwrite" in capsys.readouterr().err
+    assert ended(*here) == 0
+    capsys.readouterr()
+    assert ended(*here) == 2
+    message = f"{tmp_path / 'mine'} exists already; remove it, or pass --overwrite."
+    assert capsys.readouterr().err == f"multihead: {message}\n"
+    assert ended(*here, "--overwrite") == 0

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from multihead.data.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
 from multihead.data.resonator.spectrogram import Scaling
 from multihead.data.vimh.source import Form
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 FORMS: dict[str, tuple[Form, ...]] = {
     "binary": ("binary",),
@@ -80,9 +83,12 @@ def resonator(image: str, out: Path | None, form: str, overwrite: bool, **chosen
     """
     from multihead import settings
     from multihead.data.resonator.generate import generate
+    from multihead.errors import ConfigError
 
     plan = Plan(image=parse_image(image), **chosen)
     folder = settings.data_dir() / plan.folder_name if out is None else out
+    if folder.exists() and not overwrite:
+        raise ConfigError(f"{folder} exists already; remove it, or pass --overwrite.")
     with _progress() as progress:
         task = progress.add_task("notes", total=plan.size)
         generate(
@@ -96,7 +102,7 @@ def resonator(image: str, out: Path | None, form: str, overwrite: bool, **chosen
     click.echo(f"{folder}\n{counts}; heads: {', '.join(plan.heads)}")
 
 
-def _progress() -> Any:
+def _progress() -> "Progress":
     from rich.console import Console
     from rich.progress import (
         BarColumn,

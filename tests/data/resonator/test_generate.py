@@ -96,3 +96,10 @@ def test_an_interrupted_generation_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         generate(SMALL, tmp_path / "half", progress=interrupt)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_named_for_another_size_is_refused(tmp_path: Path) -> None:
+    """Readers compare name and metadata."""
+    with pytest.raises(ConfigError, match="named for images of 32x32, not of 16x12x3"):
+        generate(SMALL, tmp_path / "vimh-32x32_mine")
+    assert not list(tmp_path.iterdir())

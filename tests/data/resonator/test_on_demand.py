@@ -48,6 +48,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path: Path) ->
         GenerateOnce(folder, SMALL)(folder)
 
 
+@pytest.mark.slow
 def test_several_processes_at_once_make_one_dataset(tmp_path: Path) -> None:
     folder = tmp_path / "notes"
     command = [sys.executable, "-c", SCRIPT, str(folder)]

@@ -13,12 +13,14 @@ from multihead.data.resonator import spectrogram, synthesis
 from multihead.data.resonator.plan import QUANTITIES, Plan
 from multihead.data.resonator.synthesis import Floats, Notes, count_partials, synthesise
 from multihead.data.vimh import VIMHWriter
+from multihead.data.vimh.dimensions import Dimensions, folder_dimensions
 from multihead.data.vimh.source import Form
+from multihead.errors import ConfigError
 
 Progress = Callable[[int], None]
 # Sounds and windows of a batch are to stay in the processor's cache.
 # A sound takes as much as eight windows.
-_FRAMES_PER_BATCH, _FEWEST_FRAMES = 2048, 8
+_FRAMES_PER_BATCH, _FEWEST_FRAMES = 512, 8
 _PROBES = 65
 
 
@@ -42,9 +44,16 @@ def generate(
         batch_size: Samples computed at once; the bytes do not depend on it.
 
     Raises:
-        ConfigError: If the folder is there, unless it may be overwritten.
+        ConfigError: If the folder is there, unless it may be overwritten, or is named for images
+            of another size.
         DataError: If it cannot be written.
     """
+    named = folder_dimensions(path)
+    if named is not None and not named.agrees(Dimensions(*plan.image)):
+        raise ConfigError(
+            f"{path} is named for images of {named}, not of {Dimensions(*plan.image)}, so nobody "
+            f"could read it; choose another name or size."
+        )
     # Sums of matrix products in another order, by more threads, could end in other bytes.
     with threadpool_limits(limits=1, user_api="blas"):
         loudest = find_loudest(plan)
