@@ -18,6 +18,7 @@ from multihead.data.vimh.datamodule import VIMHDataModule
 from multihead.data.vimh.dataset import SourceDataset
 from multihead.data.vimh.dimensions import Dimensions
 from multihead.data.vimh.info import (
+    OWN_KEYS,
     PixelOrder,
     VIMHInfo,
     check_names,
@@ -96,6 +97,7 @@ def read_cifar100mh_info(path: str | Path) -> VIMHInfo:
         heads=made,
         pixel_order=read_pixel_order(record, where),
         counts=read_counts(record, where),
+        extra={key: value for key, value in record.items() if key not in OWN_KEYS},
         notices=(*notices, *more),
         metadata=INFO_FILE,
     )

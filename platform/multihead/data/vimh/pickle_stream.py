@@ -115,7 +115,7 @@ def _label_rows(pairs: NDArray[np.uint8]) -> bytes:
     opcodes[:, :2] = np.frombuffer(b"](", np.uint8)
     opcodes[:, 2:-1:2] = ord("K")
     opcodes[:, 3] = count
-    opcodes[:, 5:-1:2] = pairs.reshape(len(pairs), -1)
+    opcodes[:, 5:-1:2] = pairs.reshape(len(pairs), 2 * count)
     opcodes[:, -1] = ord("e")
     return opcodes.tobytes()
 
