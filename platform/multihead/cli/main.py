@@ -24,19 +24,24 @@ _MODULES = {name: f"multihead.cli.{name}" for name in COMMANDS} | {"list": "mult
 _LAZY = {name: (_MODULES[name], text) for name, text in COMMANDS.items()}
 
 
-@click.group(cls=LazyGroup, lazy=_LAZY, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP = """Train networks with one backbone and several heads, and keep every figure of it.
+
+\b
+multihead train experiment=multihead_cnn_digits
+multihead runs
+multihead ui
+
+Shell completion: eval "$(_MULTIHEAD_COMPLETE=bash_source multihead)", or zsh_source, or
+fish_source piped into `source`.
+"""
+
+
+@click.group(
+    cls=LazyGroup, lazy=_LAZY, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="multihead")
 def cli() -> None:
-    r"""Train networks with one backbone and several heads, and keep every figure of it.
-
-    \b
-    multihead train experiment=multihead_cnn_digits
-    multihead runs
-    multihead ui
-
-    Shell completion: eval "$(_MULTIHEAD_COMPLETE=bash_source multihead)", or zsh_source,
-    or fish_source piped into `source`.
-    """
+    """Hold the commands; each is imported when it is called."""
 
 
 class WholeWordBash(BashComplete):
@@ -62,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     try:
         code = cli.main(arguments, prog_name="multihead", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         fail(error.format_message())
     except click.exceptions.Abort:

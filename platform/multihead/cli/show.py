@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult
@@ -43,10 +43,14 @@ class Terminal(Announcer):
 
 def show_result(result: RunResult) -> None:
     """Print a row per head and what to do next."""
+    prefixes = {"val": ("best/val", "val"), "test": ("test",)}
+    found = {split: [p for p in known if _has(result, p)] for split, known in prefixes.items()}
+    shown = {split: there[0] for split, there in found.items() if there}
     classes = [head for head in result.heads if head not in result.units]
-    _show_heads(result, classes, {"accuracy": "acc", "loss": "loss"})
-    errors = {"MAE": "mae", "RMSE": "rmse", "R²": "r2", "within": "acc_within"}
-    _show_heads(result, list(result.units), errors)
+    if shown and classes:
+        _show_classes(result, classes, shown)
+    if shown and result.units:
+        _show_parameters(result, list(result.units), shown)
     if result.run_id is None:
         click.echo("nothing was recorded")
         return
@@ -73,31 +77,37 @@ def _this_command() -> str:
     return str(called.relative_to(here) if called.is_relative_to(here) else called)
 
 
-def _show_heads(result: RunResult, heads: list[str], metrics: dict[str, str]) -> None:
-    """Print a table of some heads, with the metrics of the splits there are."""
-    prefixes = {"val": ("best/val", "val"), "test": ("test",)}
-    shown = {
-        split: found[0]
-        for split, choices in prefixes.items()
-        if (found := [p for p in choices if _has(result, p)])
-    }
-    if not shown or not heads:
-        return
-    table = Table(title=None)
-    table.add_column("head")
-    parameters = heads[0] in result.units
-    table.add_column("unit" if parameters else "classes", justify="left" if parameters else "right")
+def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
+    """Print accuracy and loss of the heads with classes, a row per head."""
+    table = Table("head", Column("classes", justify="right"))
     for split in shown:
-        for title in metrics:
-            table.add_column(f"{split} {title}", justify="right")
+        table.add_column(f"{split} accuracy", justify="right")
+        table.add_column(f"{split} loss", justify="right")
     for head in heads:
         cells = [
-            f"{result.metrics[f'{prefix}/{head}_{metric}']:{'.4g' if parameters else '.4f'}}"
+            f"{result.metrics[f'{prefix}/{head}_{metric}']:.4f}"
             for prefix in shown.values()
-            for metric in metrics.values()
+            for metric in ("acc", "loss")
         ]
-        table.add_row(head, result.units.get(head, str(result.heads[head])), *cells)
-    Console(width=None if Console().is_terminal else 100).print(table)
+        table.add_row(head, str(result.heads[head]), *cells)
+    _print(table)
+
+
+def _show_parameters(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
+    """Print the errors of the parameters in their units, a row per head and split."""
+    metrics = {"MAE": "mae", "RMSE": "rmse", "R²": "r2", "within tolerance": "acc_within"}
+    table = Table("head", "unit", "split")
+    for title in metrics:
+        table.add_column(title, justify="right")
+    for head in heads:
+        for split, prefix in shown.items():
+            cells = [f"{result.metrics[f'{prefix}/{head}_{m}']:.4g}" for m in metrics.values()]
+            table.add_row(head, result.units[head], split, *cells)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    Console(width=None if Console().is_terminal else 120).print(table)
 
 
 def _has(result: RunResult, prefix: str) -> bool:
