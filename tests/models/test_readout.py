@@ -46,6 +46,15 @@ def test_the_table_of_levels_stays_exact_in_a_network_of_half_precision() -> Non
     assert torch.equal(readout.to(torch.bfloat16).scale.offsets, before)
 
 
+def test_a_prediction_is_the_same_within_a_training_of_16_bits() -> None:
+    """Losses and tests run under autocast, metrics outside it."""
+    readout = Readout(Head("note", 256, kind="ordinal", parameter=PARAMETERS[0]))
+    outputs = torch.randn(64, 256, generator=torch.manual_seed(0))
+    outside = readout.values(outputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(readout.values(outputs), outside)
+
+
 def test_each_kind_predicts_in_its_own_way() -> None:
     parameter = Parameter(0.0, 8.0, levels=5)
     two_peaks = torch.tensor([[0.0, -1e3, -1e3, -1e3, 0.1]])

@@ -33,3 +33,10 @@ def test_a_weight_of_an_unknown_head_is_refused(heads: Heads) -> None:
 def test_weights_that_are_all_zero_are_refused(heads: Heads) -> None:
     with pytest.raises(ConfigError, match="all 0"):
         StaticWeights(heads, {"shape": 0.0, "colour": 0.0})
+
+
+def test_weights_are_not_rounded_within_a_training_of_16_bits(heads: Heads) -> None:
+    balancer = StaticWeights(heads, {"shape": 0.8, "colour": 0.3})
+    losses = torch.tensor([1.7, 2.3])
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(balancer(losses), torch.tensor(0.8 * 1.7 + 0.3 * 2.3))
