@@ -26,7 +26,7 @@ try:
     np.fromfile(sys.argv[1] + "/train", np.uint8)
 except MemoryError:
     print("the file does not fit into memory")
-net = SimpleCNN(1, data.num_classes, data.image_shape[1:], 1, 1, 8)
+net = SimpleCNN(1, 1, 1, 8, heads_config=data.num_classes, input_size=data.image_shape[1:])
 module = MultiheadLitModule(net, lambda parameters: torch.optim.SGD(parameters, lr=0.01))
 trainer = pl.Trainer(
     accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False,
