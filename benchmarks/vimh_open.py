@@ -7,9 +7,9 @@
 (c) unpickling   the same samples as a pickle, by pickle.load
 
 Each way opens the training split of 32x32x3 with two parameters and then reads a full shuffled
-epoch in batches of 256, images and labels as arrays. Each runs in a process of its own, so that
-the growth of its memory (of pages that are no file's) is its own. The file is in the page cache
-for all. Medians over the rounds; what is written first is noise of seed 0.
+epoch in batches of 256, images and labels as arrays, in a process of its own. Memory is how much
+that process has grown by after the epoch, in pages that are no file's. The files are in the page
+cache for all. Medians over the rounds, after one uncounted; the pixels are noise of seed 0.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def anonymous() -> int:
 
 
 def measure(way: str, folder: Path) -> dict[str, float]:
-    """Measure one way in this process; memory is what stays after the epoch."""
+    """Measure one way in this process."""
     before = anonymous()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

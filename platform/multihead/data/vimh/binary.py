@@ -5,6 +5,7 @@ files with a header of 14 bytes; N as uint8; N pairs (parameter id, value) of ui
 planar. All records of a file are of one size, because N is that of the first sample.
 """
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -236,4 +237,5 @@ class BinaryFile:
 def _map(path: Path, size: int) -> NDArray[np.uint8]:
     if not size:
         return np.zeros(0, np.uint8)  # nothing cannot be mapped
-    return np.asarray(np.memmap(path, np.uint8, "r"))
+    with path.open("rb") as file:
+        return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), np.uint8)

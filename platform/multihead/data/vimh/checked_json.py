@@ -1,5 +1,6 @@
 """Read a JSON object from a stranger: one meaning, finite numbers, text that can be printed."""
 
+import codecs
 import json
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,7 +32,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise DataError(f"{name} is larger than {MAX_BYTES:,} bytes, which metadata never need.")
     try:
         value = json.loads(
-            raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant
+            raw.removeprefix(codecs.BOM_UTF8).decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
         )
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
