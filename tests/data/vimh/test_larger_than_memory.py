@@ -10,30 +10,31 @@ from pathlib import Path
 import pytest
 from tests.vimh_files import NOTE, metadata, value, write_info
 
-LIMIT = 1 << 30  # bytes of data, heap and anonymous memory; maps of files do not count
-SIDE, COUNT = 128, 70_000
+LIMIT = 5 << 28  # bytes of heap and other memory that is no file's; torch alone takes 1 GiB
+SIDE, COUNT = 128, 90_000
 
 TRAIN = """
 import sys
-import lightning.pytorch as pl
 import numpy as np
 import torch
-from multihead import MultiheadLitModule, SimpleCNN, VIMHDataModule
+from multihead import SimpleCNN, VIMHDataModule
 
 torch.set_num_threads(1)
-data = VIMHDataModule(sys.argv[1], 64, 0, [70_000, 0, 0], memory_budget_mb=10)
+data = VIMHDataModule(sys.argv[1], 64, 0, [90_000, 0, 0], memory_budget_mb=10)
 try:
     np.fromfile(sys.argv[1] + "/train", np.uint8)
 except MemoryError:
     print("the file does not fit into memory")
-net = SimpleCNN(1, 1, 1, 8, heads_config=data.num_classes, input_size=data.image_shape[1:])
-module = MultiheadLitModule(net, lambda parameters: torch.optim.SGD(parameters, lr=0.01))
-trainer = pl.Trainer(
-    accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False,
-    enable_progress_bar=False, enable_model_summary=False,
-)
-trainer.fit(module, data)
-print("steps", trainer.global_step)
+pool, net = torch.nn.AvgPool2d(16), SimpleCNN(heads_config=data.num_classes, input_size=8)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+steps = 0
+for images, labels in data.train_dataloader():
+    loss = torch.nn.functional.cross_entropy(net(pool(images))["note"], labels["note"])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    steps += 1
+print("steps", steps)
 """
 
 
@@ -68,4 +69,4 @@ def test_a_file_larger_than_the_memory_limit_trains(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "the file does not fit into memory\n" in done.stdout
-    assert f"steps {-(-70_000 // 64)}\n" in done.stdout
+    assert f"steps {-(-90_000 // 64)}\n" in done.stdout
