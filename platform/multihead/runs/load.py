@@ -1,5 +1,6 @@
 """A recorded run as something that predicts: `load_run(id).predict(images)`."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST, LAST, check_record, read_checkpoint
 
 Images = NDArray[Any] | Tensor
+# A damaged file must not make us build a network of terabytes.
+_LARGEST_SIDE = 65_536
 
 
 class LoadedRun:
@@ -27,6 +30,8 @@ class LoadedRun:
     Attributes:
         heads: What it predicts.
         image_shape: Channels, height and width it takes.
+        mean: Of each channel, of pixels scaled to 0..1.
+        std: Of each channel, of pixels scaled to 0..1.
         config: The run's configuration.
     """
 
@@ -37,9 +42,10 @@ class LoadedRun:
         self.config = config
         self.heads = Heads.from_record(record["heads"])
         self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
+        self.mean, self.std = tuple(record["mean"]), tuple(record["std"])
         channels = (1, -1, 1, 1)
-        self._mean = torch.tensor(record["mean"]).view(channels)
-        self._std = torch.tensor(record["std"]).view(channels)
+        self._mean = torch.tensor(self.mean).view(channels)
+        self._std = torch.tensor(self.std).view(channels)
 
     def predict(self, images: Images) -> dict[str, NDArray[np.int64]]:
         """Return the predicted class of every head, int64 [B] by head name.
@@ -54,11 +60,14 @@ class LoadedRun:
         """
         return {name: p.argmax(1) for name, p in self.probabilities(images).items()}
 
-    @torch.no_grad()
     def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
         """Return the probability of every class of every head, float32 [B, K] by head name."""
-        logits = self.network(self._batch(images))
-        return {name: values.float().softmax(1).numpy() for name, values in logits.items()}
+        return {name: values.softmax(1).numpy() for name, values in self.logits(images).items()}
+
+    @torch.inference_mode()
+    def logits(self, images: Images) -> dict[str, Tensor]:
+        """Return what the network says of every head, float32 [B, K] by head name."""
+        return {k: v.float() for k, v in self.network(self._batch(images)).items()}
 
     def _batch(self, images: Images) -> Tensor:
         batch = torch.as_tensor(images)
@@ -93,7 +102,19 @@ def load_run(run: str, store: Store | None = None) -> LoadedRun:
         ConfigError: If there is no such run.
         CheckpointError: If it has no checkpoint, or a damaged or hostile one.
     """
-    store = store or Store()
+    config, path = recorded(run, store or Store())
+    return load_checkpoint(path, config)
+
+
+def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
+    """Return the configuration of a run and its best checkpoint (its last if there is no best).
+
+    Both come from the run's folder, or else from the store.
+
+    Raises:
+        ConfigError: If there is no such run, or its configuration is damaged.
+        CheckpointError: If it has no checkpoint.
+    """
     record = find_run(store, run)
     folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
     config_file = _file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
@@ -107,7 +128,7 @@ def load_run(run: str, store: Store | None = None) -> LoadedRun:
     for name in (BEST, LAST):
         path = _file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
-            return load_checkpoint(path, config)
+            return config, path
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
 
 
@@ -119,8 +140,36 @@ def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
     """
     checkpoint = read_checkpoint(path)
     record = check_record(checkpoint, path)
-    channels, height, width = record["image_shape"]
-    heads = Heads.from_record(record["heads"])
+    weights = {
+        key.removeprefix("net."): value
+        for key, value in checkpoint["state_dict"].items()
+        if isinstance(key, str) and key.startswith("net.")
+    }
+    return assemble(config, record, weights, path)
+
+
+def assemble(
+    config: Mapping[str, Any],
+    record: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    path: Path,
+) -> LoadedRun:
+    """Build a network and give it its weights.
+
+    Args:
+        config: Holds the network's node, `model.net`.
+        record: `heads`, `image_shape` [C, H, W], and `mean` and `std` [C].
+        weights: The network's state.
+        path: The file they were read from, for messages.
+
+    Raises:
+        CheckpointError: If the record is damaged or the weights are of another architecture.
+    """
+    channels, height, width = _checked_shape(record, path)
+    try:
+        heads = Heads.from_record(record["heads"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
     network = make_network(
         config["model"]["net"],
         {
@@ -129,16 +178,27 @@ def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
             "heads_config": heads.outputs,
         },
     )
-    weights = {
-        key.removeprefix("net."): value
-        for key, value in checkpoint["state_dict"].items()
-        if key.startswith("net.")
-    }
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{path} is of another architecture than its run's.") from error
     return LoadedRun(network, record, config)
+
+
+def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int]:
+    """Return channels, height and width, of which mean and std have the channels."""
+    shape = record["image_shape"]
+    figures = [record["mean"], record["std"]]
+    if (
+        not isinstance(shape, list | tuple)
+        or len(shape) != 3
+        or not all(isinstance(n, int) and 0 < n <= _LARGEST_SIDE for n in shape)
+        or not all(isinstance(f, list | tuple) and len(f) == shape[0] for f in figures)
+        or not all(isinstance(v, float) and math.isfinite(v) for f in figures for v in f)
+        or not all(figures[1])
+    ):
+        raise CheckpointError(f"{path} is damaged: its image shape, mean and std do not fit.")
+    return shape[0], shape[1], shape[2]
 
 
 def _file(store: Store, record: Any, local: Path, artifact: str) -> Path | None:
