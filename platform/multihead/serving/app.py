@@ -35,7 +35,7 @@ _FILES = {"page.css": "text/css", "page.js": "text/javascript"}
 _WAITING_BATCHES = 16
 _SECURITY = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -77,7 +77,7 @@ def make_app(model: ServedModel, limits: Limits) -> Starlette:
             Route("/model", server.describe),
             Route("/examples", server.examples),
             Route("/", server.page),
-            Route("/{name}", server.file),
+            *(Route(f"/{name}", server.file) for name in _FILES),
         ],
         exception_handlers={
             RequestError: _refuse,
@@ -202,9 +202,7 @@ class _Server:
 
     async def file(self, request: Request) -> Response:
         """Return the page's style or script."""
-        name = request.path_params["name"]
-        if name not in _FILES:
-            raise HTTPException(HTTPStatus.NOT_FOUND)
+        name = request.url.path.removeprefix("/")
         return Response(self.pages[name], media_type=_FILES[name], headers=_SECURITY)
 
 

@@ -3,7 +3,6 @@
 It reads weights and a description, never a pickle, so it loads where MLflow may not unpickle.
 """
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from multihead.runs.answers import answers
 from multihead.runs.bundle import read_bundle
 
-# A type hint cannot say uint8 [B, H, W, C]; the model's signature does.
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
-
 
 class MultiheadModel(PythonModel):
     """Answer for every head of a network."""
+
+    # MLflow would take types from a hint, which cannot say uint8 [B, H, W, C]; the signature does.
+    _skip_type_hint_validation = True
 
     def load_context(self, context: PythonModelContext) -> None:
         """Build the network from the files that came with this one."""

@@ -23,6 +23,7 @@ def bind(host: str, port: int) -> socket.socket:
         listening = socket.socket(family)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(_BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"{host}:{port} cannot be served on ({error.strerror or error}); choose --host, --port."
@@ -37,7 +38,6 @@ def serve(model: ServedModel, limits: Limits, listening: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        backlog=_BACKLOG,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listening])

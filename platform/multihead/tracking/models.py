@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
-from multihead.errors import ConfigError
+from multihead.errors import CheckpointError, ConfigError
 from multihead.tracking.run import RUN_TAG, find_run
 from multihead.tracking.store import Store
 
+_MODEL_TAG = "multihead.model_id"  # a database store forgets the version's own
 DIGEST_TAG = "multihead.model_digest"
 BUNDLE = "artifacts/bundle"
 _REQUIRED = ("multihead", "mlflow", "numpy", "safetensors", "torch")
@@ -175,7 +177,7 @@ def register_model(
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
         versions = client.search_model_versions(f"name = '{name}'")
-        known = [v for v in versions if v.model_id == model_id]
+        known = [v for v in versions if v.tags.get(_MODEL_TAG) == model_id]
         made = known[0] if known else _new_version(client, model, name, tags)
         if alias is not None:
             client.set_registered_model_alias(name, alias, made.version)
@@ -187,7 +189,7 @@ def _new_version(client: Any, model: Any, name: str, tags: Mapping[str, str]) ->
         name,
         source=model.artifact_location,
         run_id=model.source_run_id,
-        tags=dict(tags),
+        tags={**tags, _MODEL_TAG: model.model_id},
         model_id=model.model_id,
     )
     # What MLflow's own registration notes, so that the UI shows the version on the model's page.
@@ -221,38 +223,38 @@ def fetch_model(store: Store, uri: str) -> FetchedModel:
 
     Raises:
         ConfigError: If there is no such model.
+        CheckpointError: If its files are damaged.
         StoreError: If the store or its artifacts do not answer.
     """
     from mlflow.exceptions import MlflowException
 
+    client = store.client
     try:
-        _ = store.client
-        with _quiet():
-            model_id = _model_id(store, uri)
-            model = store.client.get_logged_model(model_id)
+        location = _location(client, uri)
     except MlflowException as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"there is no model {uri} in {store.shown_uri}: {reason}") from error
     with store.errors(), _quiet():
         from mlflow.artifacts import download_artifacts
 
-        folder = download_artifacts(artifact_uri=model.artifact_location, tracking_uri=store.uri)
-    run_id = model.tags.get(RUN_TAG) or model.source_run_id or ""
-    return FetchedModel(Path(folder), model_id, run_id)
+        folder = Path(download_artifacts(artifact_uri=location, tracking_uri=store.uri))
+        try:
+            model_id = str(yaml.safe_load((folder / "MLmodel").read_text())["model_id"])
+        except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{folder / 'MLmodel'} of {uri} is damaged.") from error
+        model = client.get_logged_model(model_id)
+    return FetchedModel(folder, model_id, model.tags.get(RUN_TAG) or model.source_run_id or "")
 
 
-def _model_id(store: Store, uri: str) -> str:
+def _location(client: Any, uri: str) -> str:
+    """Return where the files of a model are."""
     name, at, alias = uri.removeprefix("models:/").partition("@")
+    name, slash, number = name.partition("/")
     if at:
-        version = store.client.get_model_version_by_alias(name, alias)
-    else:
-        name, slash, number = name.partition("/")
-        if not slash:
-            return name
-        version = store.client.get_model_version(name, number)
-    if not version.model_id:
-        raise ConfigError(f"{uri} was not registered by `multihead promote`.")
-    return str(version.model_id)
+        number = client.get_model_version_by_alias(name, alias).version
+    elif not slash:
+        return str(client.get_logged_model(name).artifact_location)
+    return str(client.get_model_version_download_uri(name, number))
 
 
 def run_model(store: Store, wanted: str) -> FetchedModel | None:
@@ -278,7 +280,6 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     with warnings.catch_warnings():
         # In colour, so the text does not begin with what it says.
-        warnings.filterwarnings("ignore", "(?s).*Add type hints to the `predict` method")
         warnings.filterwarnings("ignore", "(?s).*Any type hint is inferred as AnyType")
         try:
             logger.setLevel(logging.ERROR)
