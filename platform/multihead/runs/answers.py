@@ -3,8 +3,8 @@
 A classification head has `{head}` (the class, int64), `{head}_probability` and, where the classes
 have names, `{head}_name`. A parameter has `{head}` (float64, in its unit), `{head}_low` and
 `{head}_high`: between them lie `LEVEL` of the probability that an ordinal head gives its levels,
-with an equal share on either side. A regression head gives one number and no distribution, so
-its `low` and `high` are NaN.
+with an equal share on either side (its value is the expected one, which a long tail can pull out
+of them). A regression head gives one number and no distribution, so its `low` and `high` are NaN.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multihead.heads import Head, Heads
+from multihead.runs.load import LoadedRun
 
 LEVEL = 0.9
 Column = NDArray[np.int64] | NDArray[np.float64] | NDArray[np.object_]
@@ -33,47 +34,36 @@ def columns(heads: Heads) -> dict[str, str]:
     return named
 
 
-def answers(heads: Heads, outputs: Mapping[str, Tensor]) -> dict[str, Column]:
+def answers(loaded: LoadedRun, outputs: Mapping[str, Tensor]) -> dict[str, Column]:
     """Turn what a network says into the columns of `columns`.
 
     Args:
-        heads: What the network predicts.
-        outputs: float32 [B, K] by head name, as the network returns them.
+        loaded: Knows its heads.
+        outputs: float32 [B, K] by head name, from `loaded.outputs`.
 
     Returns:
         Arrays [B] by column name.
     """
     table: dict[str, Column] = {}
-    for name, head in heads.items():
-        kinds = {
-            "classification": _classes,
-            "ordinal": _levels,
-            "regression": _numbers,
-        }
-        table |= {f"{name}{end}": c for end, c in kinds[head.kind](head, outputs[name]).items()}
+    for name, head in loaded.heads.items():
+        given = outputs[name]
+        table[name] = loaded.readouts[name].values(given).numpy()
+        if head.kind == "classification":
+            table[f"{name}_probability"] = given.softmax(1).amax(1).double().numpy()
+            if head.classes:
+                table[f"{name}_name"] = np.array(head.classes, object)[table[name]]
+        else:
+            table[f"{name}_low"], table[f"{name}_high"] = _interval(head, given)
     return table
 
 
-def _classes(head: Head, logits: Tensor) -> dict[str, Column]:
-    probability, index = logits.softmax(1).max(1)
-    chosen = index.numpy()
-    found: dict[str, Column] = {"": chosen, "_probability": probability.double().numpy()}
-    if head.classes:
-        found["_name"] = np.array(head.classes, object)[chosen]
-    return found
-
-
-def _levels(head: Head, logits: Tensor) -> dict[str, Column]:
-    """The level in the middle of the distribution, and those that cut off its ends."""
-    below = logits.double().softmax(1).cumsum(1)
-    cuts = torch.tensor([(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2], dtype=torch.float64)
-    found = torch.searchsorted(below, cuts.expand(len(below), 3).contiguous())
-    low, middle, high = head.decode(found.clamp(max=head.num_classes - 1).numpy()).T
-    return {"": middle, "_low": low, "_high": high}
-
-
-def _numbers(head: Head, outputs: Tensor) -> dict[str, Column]:
-    share = outputs[:, 0].sigmoid() if head.bounded else outputs[:, 0]
-    value = head.decode(share.double().numpy() * (head.num_classes - 1))
-    unknown = np.full(len(value), np.nan)
-    return {"": value, "_low": unknown, "_high": unknown}
+def _interval(head: Head, outputs: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the values [B] of the levels that cut off the two ends of the distribution."""
+    if head.kind == "regression":
+        unknown = np.full(len(outputs), np.nan)
+        return unknown, unknown
+    below = outputs.double().softmax(1).cumsum(1)
+    cuts = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
+    levels = torch.searchsorted(below, cuts.repeat(len(below), 1)).clamp(max=head.num_classes - 1)
+    low, high = head.decode(levels.numpy()).T
+    return low, high

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from multihead.errors import CheckpointError
+from multihead.errors import CheckpointError, ConfigError
+from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
 
 WEIGHTS, MODEL, EXAMPLES = "weights.safetensors", "model.json", "examples.npy"
@@ -80,7 +82,23 @@ def read_bundle(folder: Path) -> LoadedRun:
         or not isinstance(description["net"], Mapping)
     ):
         raise CheckpointError(f"{folder / MODEL} does not describe a model of format {_FORMAT}.")
-    return assemble({"model": {"net": description["net"]}}, description, weights, path)
+    return described(description, weights, path)
+
+
+def described(
+    description: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path
+) -> LoadedRun:
+    """Build a network from its weights and what `describe` returned.
+
+    Raises:
+        CheckpointError: If the description, from the file `path`, is damaged.
+    """
+    try:
+        heads = Heads.from_record(description["heads"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    config = {"model": {"net": description["net"]}}
+    return assemble(config, {**description, "heads": heads}, weights, path)
 
 
 def read_examples(folder: Path) -> NDArray[np.uint8]:

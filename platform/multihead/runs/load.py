@@ -14,6 +14,7 @@ from torch import Tensor
 from multihead.errors import CheckpointError, ConfigError, DataError
 from multihead.heads import Heads
 from multihead.models.network import MultiheadNetwork
+from multihead.models.readout import Readouts
 from multihead.runs.build import make_network
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, find_run
 from multihead.tracking.store import Store
@@ -29,6 +30,7 @@ class LoadedRun:
 
     Attributes:
         heads: What it predicts.
+        readouts: Turn its outputs into predictions.
         image_shape: Channels, height and width it takes.
         mean: Of each channel, of pixels scaled to 0..1.
         std: Of each channel, of pixels scaled to 0..1.
@@ -40,15 +42,19 @@ class LoadedRun:
     ) -> None:
         self.network = network.eval()
         self.config = config
-        self.heads = Heads.from_record(record["heads"])
+        self.heads: Heads = record["heads"]
+        self.readouts = Readouts(self.heads)
         self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
         self.mean, self.std = tuple(record["mean"]), tuple(record["std"])
         channels = (1, -1, 1, 1)
         self._mean = torch.tensor(self.mean).view(channels)
         self._std = torch.tensor(self.std).view(channels)
 
-    def predict(self, images: Images) -> dict[str, NDArray[np.int64]]:
-        """Return the predicted class of every head, int64 [B] by head name.
+    def predict(self, images: Images) -> dict[str, NDArray[np.int64] | NDArray[np.float64]]:
+        """Return what every head predicts, [B] by head name.
+
+        A classification gives its classes, int64; an ordinal head or a regression gives values
+        in its parameter's unit, float64.
 
         Args:
             images: uint8 [B, C, H, W], [B, H, W, C] or, for one channel, [B, H, W]; one image
@@ -58,16 +64,23 @@ class LoadedRun:
         Raises:
             DataError: For another shape or type.
         """
-        return {name: p.argmax(1) for name, p in self.probabilities(images).items()}
+        return {n: self.readouts[n].values(v).numpy() for n, v in self.outputs(images).items()}
 
     def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
-        """Return the probability of every class of every head, float32 [B, K] by head name."""
-        return {name: values.softmax(1).numpy() for name, values in self.logits(images).items()}
+        """Return the probability of every class or level, float32 [B, K] by head name.
+
+        Regressions predict no distribution and are absent.
+        """
+        return {
+            name: values.softmax(1).numpy()
+            for name, values in self.outputs(images).items()
+            if self.heads[name].kind != "regression"
+        }
 
     @torch.inference_mode()
-    def logits(self, images: Images) -> dict[str, Tensor]:
-        """Return what the network says of every head, float32 [B, K] by head name."""
-        return {k: v.float() for k, v in self.network(self._batch(images)).items()}
+    def outputs(self, images: Images) -> dict[str, Tensor]:
+        """Return what the network itself says of every head, float32 [B, K] by head name."""
+        return {name: values.float() for name, values in self.network(self._batch(images)).items()}
 
     def _batch(self, images: Images) -> Tensor:
         batch = torch.as_tensor(images)
@@ -158,7 +171,7 @@ def assemble(
 
     Args:
         config: Holds the network's node, `model.net`.
-        record: `heads`, `image_shape` [C, H, W], and `mean` and `std` [C].
+        record: `heads` as Heads, `image_shape` [C, H, W], and `mean` and `std` [C].
         weights: The network's state.
         path: The file they were read from, for messages.
 
@@ -166,10 +179,7 @@ def assemble(
         CheckpointError: If the record is damaged or the weights are of another architecture.
     """
     channels, height, width = _checked_shape(record, path)
-    try:
-        heads = Heads.from_record(record["heads"])
-    except ConfigError as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+    heads: Heads = record["heads"]
     network = make_network(
         config["model"]["net"],
         {
@@ -188,13 +198,15 @@ def assemble(
 def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int]:
     """Return channels, height and width, of which mean and std have the channels."""
     shape = record["image_shape"]
+    if shape is None:
+        raise CheckpointError(f"{path} does not say the images of its network; train it anew.")
     figures = [record["mean"], record["std"]]
     if (
         not isinstance(shape, list | tuple)
         or len(shape) != 3
         or not all(isinstance(n, int) and 0 < n <= _LARGEST_SIDE for n in shape)
         or not all(isinstance(f, list | tuple) and len(f) == shape[0] for f in figures)
-        or not all(isinstance(v, float) and math.isfinite(v) for f in figures for v in f)
+        or not all(isinstance(v, int | float) and math.isfinite(v) for f in figures for v in f)
         or not all(figures[1])
     ):
         raise CheckpointError(f"{path} is damaged: its image shape, mean and std do not fit.")

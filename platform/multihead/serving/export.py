@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError, StoreError
-from multihead.runs.bundle import describe
+from multihead.runs.bundle import describe, described
 from multihead.runs.load import LoadedRun, load_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import write_atomically
@@ -122,7 +122,7 @@ def _difference(loaded: LoadedRun, answering: Answering) -> float:
     for count in _BATCHES:
         images = rng.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
         images[0] = 255 * (count % 2)
-        expected = loaded.logits(images.transpose(0, 3, 1, 2).copy())
+        expected = loaded.outputs(images.transpose(0, 3, 1, 2).copy())
         for wanted, got in zip(expected.values(), answering(images), strict=True):
             far = np.abs(wanted.numpy() - got).max() / max(1.0, float(wanted.abs().max()))
             worst = max(worst, float(far))
@@ -199,14 +199,12 @@ def _write_safetensors(loaded: LoadedRun, path: Path) -> None:
 def _read_safetensors(loaded: LoadedRun, path: Path) -> Answering:
     from safetensors import safe_open
 
-    from multihead.runs.load import assemble
-
     with safe_open(path, framework="pt") as file:
         description: dict[str, Any] = json.loads(file.metadata()["multihead"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    again = assemble({"model": {"net": description["net"]}}, description, weights, path)
+    again = described(description, weights, path)
     return lambda images: [
-        logits.numpy() for logits in again.logits(images.transpose(0, 3, 1, 2).copy()).values()
+        logits.numpy() for logits in again.outputs(images.transpose(0, 3, 1, 2).copy()).values()
     ]
 
 

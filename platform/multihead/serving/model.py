@@ -42,9 +42,9 @@ class ServedModel:
     def answer(self, images: NDArray[np.uint8]) -> Answer:
         """Return what the network says of images uint8 [B, H, W, C]."""
         heads = self.loaded.heads
-        outputs = self.loaded.logits(images.transpose(0, 3, 1, 2))
+        outputs = self.loaded.outputs(images.transpose(0, 3, 1, 2))
         return Answer(
-            columns=answers(heads, outputs),
+            columns=answers(self.loaded, outputs),
             probabilities={
                 name: outputs[name].softmax(1).numpy()
                 for name, head in heads.items()

@@ -42,7 +42,7 @@ class MultiheadModel(PythonModel):
             DataError: For images of another shape or type.
         """
         images = np.asarray(model_input)
-        return pd.DataFrame(answers(self.loaded.heads, self.loaded.logits(images)))
+        return pd.DataFrame(answers(self.loaded, self.loaded.outputs(images)))
 
 
 set_model(MultiheadModel())
