@@ -40,13 +40,16 @@ def test_numbers_bytes_and_pictures_get_the_checkpoints_answers(
 ) -> None:
     images = examples[0]
     pictures = [_picture(image[:, :, 0]) for image in images]
+    urls = [f"data:image/png;base64,{picture}" for picture in pictures]
     answers = [
         client.post("/invocations", json={"inputs": images.tolist()}),
         client.post("/invocations", json={"instances": images.astype(float).tolist()}),
         client.post("/invocations", content=images.tobytes(), headers=RAW),
-        client.post("/invocations", content=images.tobytes(), headers=RAW | {"X-Shape": "12,8,8,1"}),
+        client.post(
+            "/invocations", content=images.tobytes(), headers=RAW | {"X-Shape": "12,8,8,1"}
+        ),
         client.post("/invocations", json={"images": pictures}),
-        client.post("/invocations", json={"images": ["data:image/png;base64," + p for p in pictures]}),
+        client.post("/invocations", json={"images": urls}),
     ]
     for answer in answers:
         assert answer.status_code == 200, answer.text
@@ -96,9 +99,7 @@ def test_a_probability_for_each_head_and_all_of_them_on_request(
 def test_a_wrong_json_body_is_refused_with_the_reason(
     client: TestClient, body: bytes, status: int, reason: str
 ) -> None:
-    answer = client.post(
-        "/invocations", content=body, headers={"Content-Type": "application/json"}
-    )
+    answer = client.post("/invocations", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status
     assert reason in answer.json()["error"]
 

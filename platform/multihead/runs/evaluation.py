@@ -47,9 +47,7 @@ def evaluation_config(run: str, overrides: Sequence[str]) -> dict[str, Any]:
         if override.startswith("-"):
             raise ConfigError(f"evaluate run=... takes overrides only, not {override}.")
         if key.partition(".")[0].partition("/")[0] in _FIXED:
-            raise ConfigError(
-                f"{override} would change the network; evaluate tests it as it is."
-            )
+            raise ConfigError(f"{override} would change the network; evaluate tests it as it is.")
     config, checkpoint = recorded(run, Store())
     load_checkpoint(checkpoint, config)  # refuses by name what is damaged, before any data are read
     chosen = [o for o in overrides if o.lstrip("+").partition("=")[0] in _CHOICES]
