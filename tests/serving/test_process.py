@@ -110,12 +110,16 @@ def test_mlflows_own_server_answers_for_all_heads(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=os.environ
-        | {"MLFLOW_TRACKING_URI": store.uri, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # it calls uvicorn
+            "MLFLOW_TRACKING_URI": store.uri,
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        },
         start_new_session=True,
     )
     base = f"http://127.0.0.1:{port}"
     try:
-        _wait(lambda: _answers(f"{base}/ping"), 180)
+        _wait(lambda: process.poll() is not None or _answers(f"{base}/ping"), 180)
         images, expected = examples
         body = json.dumps({"inputs": images.tolist()}).encode()
         status, answer = _post(f"{base}/invocations", body, "application/json")
