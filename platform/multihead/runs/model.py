@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import multihead
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, StoreError
 from multihead.runs.answers import columns
@@ -19,7 +18,7 @@ from multihead.training.checkpoints import BEST
 
 FOLDER = "model"
 # A file that goes with every model; here it is data, nothing of it is imported.
-CODE = Path(multihead.__file__).parent / "serving" / "pyfunc.py"
+CODE = Path(__file__).parents[1] / "serving" / "pyfunc.py"
 _EXAMPLES = 8
 _EXAMPLE_NUMBERS = 100_000
 
