@@ -5,9 +5,11 @@ come on top. Whatever a client sends, the answer is JSON with a reason, never a 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import to_json
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -33,6 +34,7 @@ from multihead.serving.pictures import decode_files
 PAGE = Path(__file__).parent / "page"
 _FILES = {"page.css": "text/css", "page.js": "text/javascript"}
 _WAITING_BATCHES = 16
+_DECODERS = 2
 _SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -67,6 +69,7 @@ def make_app(model: ServedModel, limits: Limits) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         server.batcher.close()
+        server.decoders.shutdown(wait=False, cancel_futures=True)
 
     return Starlette(
         routes=[
@@ -96,6 +99,8 @@ class _Server:
             max_batch=limits.max_batch,
             max_waiting=_WAITING_BATCHES * limits.max_batch,
         )
+        # Few, as they take turns in Python anyway: many would only wait for each other.
+        self.decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
         self.pages = {name: (PAGE / name).read_bytes() for name in ("index.html", *_FILES)}
 
     async def invocations(self, request: Request) -> Response:
@@ -122,17 +127,22 @@ class _Server:
         shape = self.model.shape
         match kind:
             case "application/json":
-                return await run_in_threadpool(decode_json, body, shape, self.limits.max_batch)
+                return await self._decode(decode_json, body, shape, self.limits.max_batch)
             case "application/octet-stream":
                 return decode_raw(body, shape, request.headers.get("x-shape"))
             case "image/png" | "image/jpeg":
                 resize = request.query_params.get("resize") == "true"
-                return await run_in_threadpool(decode_files, [body], shape, resize=resize)
+                return await self._decode(partial(decode_files, [body], shape, resize=resize))
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"Content-Type is {kind!r}; give application/json, application/octet-stream, "
             f"image/png or image/jpeg.",
         )
+
+    async def _decode(
+        self, decode: Callable[..., NDArray[np.uint8]], *given: Any
+    ) -> NDArray[np.uint8]:
+        return await asyncio.get_running_loop().run_in_executor(self.decoders, decode, *given)
 
     async def _read(self, request: Request) -> bytes:
         """Read the body.
