@@ -13,14 +13,14 @@ SOURCE = Path(multihead.__file__).parent
 # From the top down; packages of one layer do not import each other.
 LAYERS: list[set[str]] = [
     {"cli"},
-    {"report"},
+    {"report", "serving"},
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},
     {"figures", "heads", "seeding", "settings"},
     {"errors"},
 ]
-MAY_IMPORT = {"mlflow": {"tracking"}, "hydra": {"runs", "cli"}}
+MAY_IMPORT = {"mlflow": {"tracking", "serving"}, "hydra": {"runs", "cli"}}
 
 
 def _imports(path: Path) -> set[str]:

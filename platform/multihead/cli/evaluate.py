@@ -1,4 +1,4 @@
-"""`multihead evaluate`: test a checkpoint, and record that the test split was read."""
+"""`multihead evaluate`: test a run or a checkpoint, and record that the test split was read."""
 
 from typing import Any
 
@@ -14,16 +14,21 @@ from multihead.cli.overrides import Override
 )
 @click.argument("overrides", nargs=-1, type=Override())
 def command(overrides: tuple[str, ...]) -> None:
-    """Test a checkpoint."""
+    """Test a run's best checkpoint (`run=<run id>`), or any checkpoint (`ckpt_path=FILE`)."""
     from multihead.cli.hydra_app import run_hydra
     from multihead.cli.show import Terminal, end_interrupted, show_result
+    from multihead.runs.evaluation import evaluation_config, split_run
     from multihead.runs.execute import execute
     from multihead.training.interrupts import RunInterrupted
 
     def finish(config: dict[str, Any]) -> None:
         show_result(execute({**config, "train": False, "test": True}, announcer=Terminal()))
 
+    run, others = split_run(overrides)
     try:
-        run_hydra("evaluate", finish, overrides)
+        if run is None:
+            run_hydra("evaluate", finish, overrides)
+        else:
+            finish(evaluation_config(run, others))
     except RunInterrupted as stop:
         end_interrupted(stop)

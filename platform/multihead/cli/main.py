@@ -13,9 +13,12 @@ from multihead.errors import MultiheadError
 
 COMMANDS = {
     "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
-    "evaluate": "Test a checkpoint: evaluate ckpt_path=... experiment=...",
+    "evaluate": "Test a run or a checkpoint: evaluate run=<id> data=...",
     "data": "Look at datasets, check, convert and make them.",
     "runs": "List runs, or compare some by their ids.",
+    "promote": "Register a run's model: promote <run id> --name X --alias champion",
+    "serve": "Answer over HTTP: serve models:/X@champion",
+    "export": "Write a run's network as ONNX, TorchScript or safetensors.",
     "list": "List experiments, studies and ablations with a line each.",
     "ui": "Open the MLflow UI on the current store, on loopback.",
     "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",

@@ -124,6 +124,14 @@ class MultiheadDataModule(pl.LightningDataModule):
         """The test file, with the configured heads and normalisation."""
         return self._normalised(self._configured(self.read("test")))
 
+    def normalise_as(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Have the test images normalised as those that a network was trained on.
+
+        Raises:
+            DataError: If the images have another number of channels.
+        """
+        self.test_source = replace(self.test_source, mean=tuple(mean), std=tuple(std))
+
     @property
     def heads(self) -> Heads:
         """The heads, read from the training file."""

@@ -86,7 +86,9 @@ def build(config: Mapping[str, Any], interrupts: Interrupts | None = None) -> Pa
     seed_everything(config["seed"])
     module = build_module(config, data)
     if config["ckpt_path"] is not None:
-        check_checkpoint(config["ckpt_path"], module, to_train=config["train"])
+        record = check_checkpoint(config["ckpt_path"], module, to_train=config["train"])
+        if not config["train"]:
+            data.normalise_as(record["mean"], record["std"])
     callbacks = build_callbacks(config, data, module)
     interrupts, logger = interrupts or Interrupts(), RunLogger()
     trainer = build_trainer(config, [*callbacks, StopOnSignal(interrupts)], logger)
@@ -275,13 +277,16 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         )
 
 
-def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> None:
+def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> dict[str, Any]:
     """Check that a checkpoint is readable and of this network.
 
     Args:
         path: The checkpoint.
         module: Has the network.
         to_train: Whether a training will go on from it.
+
+    Returns:
+        What our module wrote into it.
 
     Raises:
         CheckpointError: Naming the first difference.
@@ -304,10 +309,12 @@ def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -
             f"choose the experiment it was trained with."
         )
     assert module.heads is not None
-    check_heads(check_record(checkpoint, path), module.heads, path)
+    record = check_record(checkpoint, path)
+    check_heads(record, module.heads, path)
     if to_train:
         check_training_state(checkpoint, path)
         _check_optimizer_state(checkpoint, module, path)
+    return record
 
 
 def _check_optimizer_state(

@@ -20,6 +20,7 @@ from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.labels import functional_heads
 from multihead.runs.build import Parts, build
+from multihead.runs.model import log_run_model
 from multihead.runs.results import store_test
 from multihead.tracking import facts
 from multihead.tracking.run import CONFIG_FILE, ERROR_TAG, TrackedRun, flat
@@ -151,6 +152,8 @@ def _train_and_test(
             run.log_metrics(best, trainer.global_step)
         if config["test"]:
             metrics |= _test(config, parts, run)
+        if config["train"] and run is not None:
+            notes += log_run_model(run, parts.data)
     except SystemExit as stop:  # Lightning's answer to a signal it saw before we did
         if parts.interrupts.received is not None:
             raise RunInterrupted(parts.interrupts.received) from stop

@@ -1,5 +1,6 @@
 """A recorded run as something that predicts: `load_run(id).predict(images)`."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST, LAST, check_record, read_checkpoint
 
 Images = NDArray[Any] | Tensor
+# A damaged file must not make us build a network of terabytes.
+_LARGEST_SIDE = 65_536
 
 
 class LoadedRun:
@@ -27,7 +30,10 @@ class LoadedRun:
 
     Attributes:
         heads: What it predicts.
+        readouts: Turn its outputs into predictions.
         image_shape: Channels, height and width it takes.
+        mean: Of each channel, of pixels scaled to 0..1.
+        std: Of each channel, of pixels scaled to 0..1.
         config: The run's configuration.
     """
 
@@ -37,13 +43,13 @@ class LoadedRun:
         self.network = network.eval()
         self.config = config
         self.heads: Heads = record["heads"]
-        self._readouts = Readouts(self.heads)
+        self.readouts = Readouts(self.heads)
         self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
+        self.mean, self.std = tuple(record["mean"]), tuple(record["std"])
         channels = (1, -1, 1, 1)
-        self._mean = torch.tensor(record["mean"]).view(channels)
-        self._std = torch.tensor(record["std"]).view(channels)
+        self._mean = torch.tensor(self.mean).view(channels)
+        self._std = torch.tensor(self.std).view(channels)
 
-    @torch.no_grad()
     def predict(self, images: Images) -> dict[str, NDArray[np.int64] | NDArray[np.float64]]:
         """Return what every head predicts, [B] by head name.
 
@@ -58,21 +64,23 @@ class LoadedRun:
         Raises:
             DataError: For another shape or type.
         """
-        outputs = self.network(self._batch(images))
-        return {n: self._readouts[n].values(v.float()).numpy() for n, v in outputs.items()}
+        return {n: self.readouts[n].values(v).numpy() for n, v in self.outputs(images).items()}
 
-    @torch.no_grad()
     def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
         """Return the probability of every class or level, float32 [B, K] by head name.
 
         Regressions predict no distribution and are absent.
         """
-        outputs = self.network(self._batch(images))
         return {
-            name: values.float().softmax(1).numpy()
-            for name, values in outputs.items()
+            name: values.softmax(1).numpy()
+            for name, values in self.outputs(images).items()
             if self.heads[name].kind != "regression"
         }
+
+    @torch.inference_mode()
+    def outputs(self, images: Images) -> dict[str, Tensor]:
+        """Return what the network itself says of every head, float32 [B, K] by head name."""
+        return {name: values.float() for name, values in self.network(self._batch(images)).items()}
 
     def _batch(self, images: Images) -> Tensor:
         batch = torch.as_tensor(images)
@@ -107,7 +115,19 @@ def load_run(run: str, store: Store | None = None) -> LoadedRun:
         ConfigError: If there is no such run.
         CheckpointError: If it has no checkpoint, or a damaged or hostile one.
     """
-    store = store or Store()
+    config, path = recorded(run, store or Store())
+    return load_checkpoint(path, config)
+
+
+def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
+    """Return the configuration of a run and its best checkpoint (its last if there is no best).
+
+    Both come from the run's folder, or else from the store.
+
+    Raises:
+        ConfigError: If there is no such run, or its configuration is damaged.
+        CheckpointError: If it has no checkpoint.
+    """
     record = find_run(store, run)
     folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
     config_file = _file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
@@ -121,7 +141,7 @@ def load_run(run: str, store: Store | None = None) -> LoadedRun:
     for name in (BEST, LAST):
         path = _file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
-            return load_checkpoint(path, config)
+            return config, path
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
 
 
@@ -133,9 +153,32 @@ def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
     """
     checkpoint = read_checkpoint(path)
     record = check_record(checkpoint, path)
-    if record["image_shape"] is None:
-        raise CheckpointError(f"{path} does not say the images of its network; train it anew.")
-    channels, height, width = record["image_shape"]
+    weights = {
+        key.removeprefix("net."): value
+        for key, value in checkpoint["state_dict"].items()
+        if isinstance(key, str) and key.startswith("net.")
+    }
+    return assemble(config, record, weights, path)
+
+
+def assemble(
+    config: Mapping[str, Any],
+    record: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    path: Path,
+) -> LoadedRun:
+    """Build a network and give it its weights.
+
+    Args:
+        config: Holds the network's node, `model.net`.
+        record: `heads` as Heads, `image_shape` [C, H, W], and `mean` and `std` [C].
+        weights: The network's state.
+        path: The file they were read from, for messages.
+
+    Raises:
+        CheckpointError: If the record is damaged or the weights are of another architecture.
+    """
+    channels, height, width = _checked_shape(record, path)
     heads: Heads = record["heads"]
     network = make_network(
         config["model"]["net"],
@@ -145,16 +188,29 @@ def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
             "heads_config": heads.outputs,
         },
     )
-    weights = {
-        key.removeprefix("net."): value
-        for key, value in checkpoint["state_dict"].items()
-        if key.startswith("net.")
-    }
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{path} is of another architecture than its run's.") from error
     return LoadedRun(network, record, config)
+
+
+def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int]:
+    """Return channels, height and width, of which mean and std have the channels."""
+    shape = record["image_shape"]
+    if shape is None:
+        raise CheckpointError(f"{path} does not say the images of its network; train it anew.")
+    figures = [record["mean"], record["std"]]
+    if (
+        not isinstance(shape, list | tuple)
+        or len(shape) != 3
+        or not all(isinstance(n, int) and 0 < n <= _LARGEST_SIDE for n in shape)
+        or not all(isinstance(f, list | tuple) and len(f) == shape[0] for f in figures)
+        or not all(isinstance(v, int | float) and math.isfinite(v) for f in figures for v in f)
+        or not all(figures[1])
+    ):
+        raise CheckpointError(f"{path} is damaged: its image shape, mean and std do not fit.")
+    return shape[0], shape[1], shape[2]
 
 
 def _file(store: Store, record: Any, local: Path, artifact: str) -> Path | None:

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,13 @@ _TRAINING_KEYS = {
     "lr_schedulers",
     "callbacks",
 }
+
+
+# What torch's reader stumbles over in files that are cut, overwritten or of another kind.
+_DAMAGED = (
+    *(RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError),
+    *(AssertionError, OverflowError, struct.error, zipfile.BadZipFile),
+)
 
 
 def check_training_state(checkpoint: dict[str, Any], path: str | Path) -> None:
@@ -81,7 +89,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         reason = _refused(str(error))
         raise CheckpointError(f"{path} is refused: {reason}.") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         size = Path(path).stat().st_size
         raise CheckpointError(
             f"{path} ({size:,} bytes) is damaged and cannot be read; use another checkpoint."

@@ -1,0 +1,48 @@
+"""`multihead serve`: answer for all heads of a model over HTTP."""
+
+import click
+
+
+@click.command("serve")
+@click.argument("model", metavar="MODEL")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--max-batch",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Most images in a request.",
+)
+@click.option(
+    "--max-bytes",
+    default=16_000_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Largest body of a request.",
+)
+@click.option(
+    "--timeout",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds for a body to arrive, and for its answer.",
+)
+def command(
+    model: str, host: str, port: int, max_batch: int, max_bytes: int, timeout: float
+) -> None:
+    """Serve MODEL, with a page to try it at /.
+
+    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, or a run's id. Port 0
+    takes any free one. There is no password: with another --host, everyone who reaches it can
+    ask.
+    """
+    from multihead.serving.app import Limits
+    from multihead.serving.model import find_model
+    from multihead.serving.server import bind, serve
+
+    listening = bind(host, port)
+    found = find_model(model)
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"serving {model} on http://{shown}:{listening.getsockname()[1]}/  Ctrl-C stops it")
+    serve(found, Limits(max_batch, max_bytes, timeout), listening)

@@ -1,0 +1,114 @@
+"""A model as files that run nothing: `weights.safetensors` and `model.json`.
+
+The JSON holds the network's node, the heads, the shape of an image and its normalisation: what
+it takes to build the network and read its answers, without the run it came from.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multihead.errors import CheckpointError, ConfigError
+from multihead.heads import Heads
+from multihead.runs.load import LoadedRun, assemble
+
+WEIGHTS, MODEL, EXAMPLES = "weights.safetensors", "model.json", "examples.npy"
+_FORMAT = 1
+_KEYS = {"format", "net", "heads", "image_shape", "mean", "std"}
+
+
+def describe(loaded: LoadedRun) -> dict[str, Any]:
+    """Return all of a model but its weights, in JSON's types."""
+    return {
+        "format": _FORMAT,
+        "net": dict(loaded.config["model"]["net"]),
+        "heads": loaded.heads.to_record(),
+        "image_shape": list(loaded.image_shape),
+        "mean": list(loaded.mean),
+        "std": list(loaded.std),
+    }
+
+
+def write_bundle(loaded: LoadedRun, folder: Path, examples: NDArray[np.uint8]) -> str:
+    """Write a model into an empty folder.
+
+    Args:
+        loaded: The model.
+        folder: Is made.
+        examples: Some images, uint8 [B, H, W, C], for people to try.
+
+    Returns:
+        The SHA-256 of the weights and what goes with them, in hexadecimal.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    weights = {k: v.contiguous().clone() for k, v in loaded.network.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    (folder / MODEL).write_text(json.dumps(describe(loaded), indent=1))
+    np.save(folder / EXAMPLES, examples, allow_pickle=False)
+    sha = hashlib.sha256((folder / WEIGHTS).read_bytes())
+    sha.update((folder / MODEL).read_bytes())
+    return sha.hexdigest()
+
+
+def read_bundle(folder: Path) -> LoadedRun:
+    """Build the model that `write_bundle` wrote.
+
+    Raises:
+        CheckpointError: If a file is missing, damaged or of another architecture.
+        ConfigError: If the network cannot be built.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS
+    try:
+        description = json.loads((folder / MODEL).read_text())
+        weights = load_file(path)
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"the model in {folder} is damaged: {reason}.") from error
+    if (
+        not isinstance(description, dict)
+        or not set(description) >= _KEYS
+        or description["format"] != _FORMAT
+        or not isinstance(description["net"], Mapping)
+    ):
+        raise CheckpointError(f"{folder / MODEL} does not describe a model of format {_FORMAT}.")
+    return described(description, weights, path)
+
+
+def described(
+    description: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path
+) -> LoadedRun:
+    """Build a network from its weights and what `describe` returned.
+
+    Raises:
+        CheckpointError: If the description, from the file `path`, is damaged.
+    """
+    try:
+        heads = Heads.from_record(description["heads"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    config = {"model": {"net": description["net"]}}
+    return assemble(config, {**description, "heads": heads}, weights, path)
+
+
+def read_examples(folder: Path) -> NDArray[np.uint8]:
+    """Return the images that came with a model, uint8 [B, H, W, C].
+
+    Raises:
+        CheckpointError: If they are damaged.
+    """
+    try:
+        images: NDArray[np.uint8] = np.load(folder / EXAMPLES, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{folder / EXAMPLES} is damaged and cannot be read.") from error
+    return images

@@ -1,0 +1,61 @@
+"""The configuration that tests a recorded run on any data that fit it."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from multihead.errors import ConfigError
+from multihead.runs.config import compose_run
+from multihead.runs.load import load_checkpoint, recorded
+from multihead.tracking.run import CONFIG_FILE
+from multihead.tracking.store import Store
+
+# Choices of config files: a run's own configuration no longer knows what it was composed of.
+_CHOICES = ("data", "data/heads")
+_FIXED = ("model", "experiment")
+
+
+def split_run(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Part `run=<run id>` from the other overrides.
+
+    Raises:
+        ConfigError: If several runs are named.
+    """
+    found = [o.partition("=")[2] for o in overrides if o.startswith("run=")]
+    if len(found) > 1:
+        raise ConfigError(f"run is given {len(found)} times; name one run.")
+    return (found[0] if found else None), [o for o in overrides if not o.startswith("run=")]
+
+
+def evaluation_config(run: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a run's own configuration, set to test its best checkpoint.
+
+    Args:
+        run: Our id, MLflow's id, or a unique prefix of either.
+        overrides: `data=...` and `data/heads=...` choose other data, as in training; further
+            ones change values.
+
+    Raises:
+        ConfigError: If there is no such run, or an override does not fit.
+        CheckpointError: If its checkpoint is missing, damaged or hostile.
+    """
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if override.startswith("-"):
+            raise ConfigError(f"evaluate run=... takes overrides only, not {override}.")
+        if key.partition(".")[0].partition("/")[0] in _FIXED:
+            raise ConfigError(f"{override} would change the network; evaluate tests it as it is.")
+    config, checkpoint = recorded(run, Store())
+    load_checkpoint(checkpoint, config)  # refuses by name what is damaged, before any data are read
+    chosen = [o for o in overrides if o.lstrip("+").partition("=")[0] in _CHOICES]
+    others = [o for o in overrides if o not in chosen]
+    if chosen:
+        config["data"] = compose_run(chosen)["data"]
+    config |= {"name": None, "tags": []}
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / CONFIG_FILE).write_text(yaml.safe_dump(config, sort_keys=False))
+        config = compose_run(others, Path(folder))
+    return {**config, "ckpt_path": str(checkpoint), "train": False, "test": True}

@@ -1,0 +1,81 @@
+"""A run's best checkpoint as an MLflow model, made when its training has ended."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import CheckpointError, StoreError
+from multihead.runs.answers import columns
+from multihead.runs.bundle import write_bundle
+from multihead.runs.load import LoadedRun, load_run
+from multihead.tracking.models import send_model, write_model
+from multihead.tracking.run import TrackedRun
+from multihead.tracking.store import Store
+from multihead.training.checkpoints import BEST
+
+FOLDER = "model"
+# A file that goes with every model; here it is data, nothing of it is imported.
+CODE = Path(__file__).parents[1] / "serving" / "pyfunc.py"
+_EXAMPLES = 8
+_EXAMPLE_NUMBERS = 100_000
+
+
+def log_run_model(run: TrackedRun, data: MultiheadDataModule) -> list[str]:
+    """Make the LoggedModel of a run that has ended its training.
+
+    Args:
+        run: The run, with its metrics recorded.
+        data: What it was trained on, for the examples that go with the model.
+
+    Returns:
+        Nothing, or a line that says why there is no model: that is no reason to call the training
+        failed, and `multihead promote` makes it later.
+    """
+    if not (run.folder / "checkpoints" / BEST).is_file():
+        return []
+    try:
+        make_model(run.store, run.run_id, run.mlflow_id, examples_of(data))
+    except (StoreError, CheckpointError) as error:
+        return [f"the model is not in the store yet, `multihead promote` sends it: {error}"]
+    return []
+
+
+def make_model(store: Store, run_id: str, mlflow_id: str, examples: NDArray[np.uint8]) -> str:
+    """Write the model of a run's best checkpoint into its folder, and send it.
+
+    Args:
+        store: Where the run is.
+        run_id: Our id.
+        mlflow_id: MLflow's id.
+        examples: Some images, uint8 [B, H, W, C].
+
+    Returns:
+        MLflow's id of the model.
+
+    Raises:
+        CheckpointError: If the checkpoint is missing, damaged or hostile.
+        StoreError: If the store refuses.
+    """
+    loaded = load_run(run_id, store)
+    with tempfile.TemporaryDirectory(dir=store.home, prefix=".model.") as scratch:
+        bundle, folder = Path(scratch) / "bundle", Path(scratch) / FOLDER
+        digest = write_bundle(loaded, bundle, examples)
+        few = examples[: max(1, min(2, _EXAMPLE_NUMBERS // examples[0].size))]
+        write_model(folder, code=CODE, bundle=bundle, columns=columns(loaded.heads), example=few)
+        return send_model(store, mlflow_id, folder, digest)
+
+
+def examples_of(data: MultiheadDataModule) -> NDArray[np.uint8]:
+    """Return a few validation images, or training images if there are none, uint8 [B, H, W, C]."""
+    index = data.val_indices if len(data.val_indices) else data.train_indices
+    images, _ = data.train_source.take(np.sort(index[:_EXAMPLES]))
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+
+
+def blank_example(loaded: LoadedRun) -> NDArray[np.uint8]:
+    """Return one black image, uint8 [1, H, W, C], where the data are not at hand."""
+    channels, height, width = loaded.image_shape
+    return np.zeros((1, height, width, channels), np.uint8)

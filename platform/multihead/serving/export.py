@@ -1,0 +1,239 @@
+"""A run's best checkpoint in formats that other programs read.
+
+ONNX and TorchScript files hold the whole way from pixels to logits: they take images uint8
+[B, H, W, C], of any B, normalise them themselves, and return the logits [B, K] of every head in
+the order of the heads. A safetensors file holds the weights, and in its header, under
+`multihead`, what `model.json` of a logged model holds.
+
+Each file is read back and compared with the checkpoint before it gets its name.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from multihead.errors import ConfigError, StoreError
+from multihead.runs.bundle import describe, described
+from multihead.runs.load import LoadedRun, load_run
+from multihead.tracking.store import Store
+from multihead.training.checkpoints import write_atomically
+
+# Largest allowed difference of a logit, relative to the largest logit of the head or to 1.
+TOLERANCE = {"onnx": 1e-4, "torchscript": 1e-5, "safetensors": 0.0}
+SUFFIX = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
+_BATCHES = (1, 2, 7)
+_OPSET = 20
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported file.
+
+    Attributes:
+        path: Where it is.
+        difference: Largest difference of a logit from the checkpoint's, relative as in
+            `TOLERANCE`.
+        tolerance: What is allowed.
+    """
+
+    path: Path
+    difference: float
+    tolerance: float
+
+
+class PixelsToLogits(nn.Module):
+    """A network with its normalisation, as one function of pixels.
+
+    Shape:
+        images uint8 [B, H, W, C] to a tuple of logits [B, K], in the order of the heads.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, loaded: LoadedRun) -> None:
+        super().__init__()
+        self.network, self.names = loaded.network, list(loaded.heads)
+        std = torch.tensor(loaded.std)
+        self.register_buffer("scale", 1 / (255 * std).view(1, -1, 1, 1))
+        self.register_buffer("shift", (torch.tensor(loaded.mean) / std).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits of every head."""
+        pixels = images.permute(0, 3, 1, 2).float() * self.scale - self.shift
+        logits = self.network(pixels)
+        return tuple(logits[name] for name in self.names)
+
+
+def export(run: str, to: str, out: Path | None = None, *, store: Store | None = None) -> Exported:
+    """Write a run's best checkpoint in another format, and check that it answers the same.
+
+    Args:
+        run: Our id, MLflow's id, or a unique prefix of either.
+        to: `onnx`, `torchscript` or `safetensors`.
+        out: The file; `<run>.<suffix>` in the current folder if none.
+        store: The default store if none.
+
+    Raises:
+        ConfigError: If there is no such run, a library is missing, or the network cannot be
+            exported or answers otherwise in this format.
+        CheckpointError: If its checkpoint is missing, damaged or hostile.
+        StoreError: If the file cannot be written.
+    """
+    loaded = load_run(run, store)
+    path = out or Path(f"{run}{SUFFIX[to]}")
+    write, read = _FORMATS[to]
+    found: list[float] = []
+
+    def write_checked(temporary: Path) -> None:
+        write(loaded, temporary)
+        found.append(_difference(loaded, read(loaded, temporary)))
+        if not found[0] <= TOLERANCE[to]:
+            raise ConfigError(
+                f"the network answers otherwise as {to}: logits differ by {found[0]:.2g}, "
+                f"allowed are {TOLERANCE[to]:.2g}; nothing was written."
+            )
+
+    try:
+        write_atomically(path, write_checked)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror or error}).") from error
+    return Exported(path, found[0], TOLERANCE[to])
+
+
+Answering = Callable[[NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
+
+
+def _difference(loaded: LoadedRun, answering: Answering) -> float:
+    """Return the largest difference on noise, black and white pictures, in several batch sizes."""
+    channels, height, width = loaded.image_shape
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for count in _BATCHES:
+        images = rng.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
+        images[0] = 255 * (count % 2)
+        expected = loaded.outputs(images.transpose(0, 3, 1, 2).copy())
+        for wanted, got in zip(expected.values(), answering(images), strict=True):
+            far = np.abs(wanted.numpy() - got).max() / max(1.0, float(wanted.abs().max()))
+            worst = max(worst, float(far))
+    return worst
+
+
+def _write_onnx(loaded: LoadedRun, path: Path) -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"--to onnx needs {error.name}; pip install 'multihead[export]'."
+        ) from error
+    channels, height, width = loaded.image_shape
+    images = torch.zeros(2, height, width, channels, dtype=torch.uint8)
+    names = list(loaded.heads)
+    with _quiet(), _refusals("onnx"):
+        torch.onnx.export(
+            PixelsToLogits(loaded).eval(),
+            (images,),
+            path,
+            input_names=["images"],
+            output_names=names,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            opset_version=_OPSET,
+            verbose=False,
+        )
+
+
+def _read_onnx(loaded: LoadedRun, path: Path) -> Answering:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        path.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+    return lambda images: cast(
+        list[NDArray[np.float32]], session.run(list(loaded.heads), {"images": images})
+    )
+
+
+def _write_torchscript(loaded: LoadedRun, path: Path) -> None:
+    channels, height, width = loaded.image_shape
+    images = torch.zeros(2, height, width, channels, dtype=torch.uint8)
+    with _quiet(), _refusals("torchscript"), torch.no_grad():
+        module = PixelsToLogits(loaded).eval()
+        traced = torch.jit.trace(module, (images,), check_trace=False)  # type: ignore[no-untyped-call]
+        traced.save(str(path))
+
+
+def _read_torchscript(loaded: LoadedRun, path: Path) -> Answering:
+    with _quiet():
+        script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+
+    @torch.inference_mode()
+    def answering(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        return [logits.numpy() for logits in script(torch.from_numpy(images))]
+
+    return answering
+
+
+def _write_safetensors(loaded: LoadedRun, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    weights = {k: v.contiguous().clone() for k, v in loaded.network.state_dict().items()}
+    save_file(weights, path, metadata={"multihead": json.dumps(describe(loaded))})
+
+
+def _read_safetensors(loaded: LoadedRun, path: Path) -> Answering:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        description: dict[str, Any] = json.loads(file.metadata()["multihead"])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    again = described(description, weights, path)
+    return lambda images: [
+        logits.numpy() for logits in again.outputs(images.transpose(0, 3, 1, 2).copy()).values()
+    ]
+
+
+_FORMATS = {
+    "onnx": (_write_onnx, _read_onnx),
+    "torchscript": (_write_torchscript, _read_torchscript),
+    "safetensors": (_write_safetensors, _read_safetensors),
+}
+
+
+@contextmanager
+def _refusals(form: str) -> Iterator[None]:
+    """Say in one line that a network has something that a format lacks."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"the network cannot be written as {form}: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' notes on their own inner life out of the terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

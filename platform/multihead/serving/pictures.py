@@ -1,0 +1,100 @@
+"""PNG and JPEG files to pixels, with a bound on what they may unpack to.
+
+Grey and colour are converted to what the model takes; what is transparent becomes black.
+"""
+
+import base64
+import binascii
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from multihead.serving.errors import too_large, wrong
+
+# Of all pictures of a request together: a small file can unpack to gigabytes.
+MAX_PIXELS = 16_000_000
+_MODES = {1: "L", 3: "RGB"}
+_EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+
+
+def decode_base64(
+    pictures: list[Any], shape: tuple[int, int, int], *, resize: bool
+) -> NDArray[np.uint8]:
+    """Return the pictures as uint8 [B, H, W, C].
+
+    Args:
+        pictures: Base64 of PNG or JPEG files, with or without the head of a data URL.
+        shape: H, W, C of the model.
+        resize: Whether pictures of another height or width are fitted, or refused.
+
+    Raises:
+        RequestError: Naming the picture and what is wrong with it.
+    """
+    files = [_file(text, number) for number, text in enumerate(pictures)]
+    return decode_files(files, shape, resize=resize)
+
+
+def decode_files(
+    files: list[bytes], shape: tuple[int, int, int], *, resize: bool
+) -> NDArray[np.uint8]:
+    """Return PNG or JPEG files as uint8 [B, H, W, C]; see `decode_base64`."""
+    left, decoded = MAX_PIXELS, []
+    for number, file in enumerate(files):
+        pixels, used = _pixels(file, number, shape, left, resize=resize)
+        left -= used
+        decoded.append(pixels)
+    return np.stack(decoded)
+
+
+def _file(text: Any, number: int) -> bytes:
+    if not isinstance(text, str):
+        raise wrong(f"picture {number} is not text; give the base64 of a PNG or JPEG file.")
+    try:
+        return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise wrong(f"picture {number} is not base64: {error}.") from error
+
+
+def _pixels(
+    file: bytes, number: int, shape: tuple[int, int, int], left: int, *, resize: bool
+) -> tuple[NDArray[np.uint8], int]:
+    """Return a picture's pixels [H, W, C] and how many pixels its file has."""
+    height, width, channels = shape
+    if channels not in _MODES:
+        raise wrong(f"this model takes {channels} channels, pictures have 1 or 3; send numbers.")
+    try:
+        with Image.open(io.BytesIO(file), formats=("PNG", "JPEG")) as picture:
+            size = picture.width * picture.height
+            if size > left:
+                raise too_large(
+                    f"picture {number} has {picture.width} x {picture.height} pixels; "
+                    f"a request may have {MAX_PIXELS:,} in all."
+                )
+            if picture.size != (width, height) and not resize:
+                raise wrong(
+                    f"picture {number} is {picture.width} x {picture.height} (width x height), "
+                    f'this model takes {width} x {height}; add "resize": true to have it fitted.'
+                )
+            if picture.mode not in _EIGHT_BIT:
+                raise wrong(f"picture {number} is of mode {picture.mode}; give 8 bits a channel.")
+            plain = _opaque(picture).convert(_MODES[channels])
+            if plain.size != (width, height):
+                plain = plain.resize((width, height), Image.Resampling.BILINEAR)
+            return np.asarray(plain, np.uint8).reshape(shape), size
+    except UnidentifiedImageError as error:
+        raise wrong(f"picture {number} is not a PNG or JPEG file.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise too_large(f"picture {number} is too large: {error}") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise wrong(f"picture {number} is damaged: {error}.") from error
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """Return a picture on black where it is transparent."""
+    if not picture.has_transparency_data:
+        return picture
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)

@@ -1,0 +1,72 @@
+"""Give a run's model a name under which others find it."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from multihead.errors import ConfigError
+from multihead.runs.bundle import read_examples
+from multihead.runs.load import load_run
+from multihead.runs.model import blank_example, make_model
+from multihead.tracking.models import BUNDLE, register_model, run_model
+from multihead.tracking.run import RUN_TAG, find_run
+from multihead.tracking.store import Store
+
+_NAME = re.compile(r"[\w -]([\w. -]*[\w-])?")
+_ALIAS = re.compile(r"(?!latest$|v\d+$)[\w-]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A version of a registered model.
+
+    Attributes:
+        uri: How to load it, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        version: Its number.
+        model_id: MLflow's id of the model.
+    """
+
+    uri: str
+    version: int
+    model_id: str
+
+
+def promote(
+    run: str, name: str, *, alias: str | None = None, store: Store | None = None
+) -> Promoted:
+    """Register the best checkpoint of a run.
+
+    Args:
+        run: Our id, MLflow's id, or a unique prefix of either.
+        name: Of the registered model; it is made if it is not there.
+        alias: Such as `champion`; it moves to this version.
+        store: The default store if none.
+
+    Raises:
+        ConfigError: If there is no such run, it has no test metrics, or a name is not allowed.
+        CheckpointError: If its checkpoint is missing, damaged or hostile.
+        StoreError: If the store refuses.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"--name {name!r} is not allowed; use letters, digits, _ - . and spaces.")
+    if alias is not None and not _ALIAS.fullmatch(alias):
+        raise ConfigError(
+            f"--alias {alias!r} is not allowed; use letters, digits, _ and -, but not latest or v1."
+        )
+    store = store or Store()
+    found = find_run(store, run)
+    tested = {k: v for k, v in found.data.metrics.items() if k.startswith("test/")}
+    if not tested:
+        raise ConfigError(
+            f"run {run} has no test metrics, so nobody knows how good it is; train with test=true."
+        )
+    run_id = found.data.tags.get(RUN_TAG, found.info.run_id)
+    loaded = load_run(run_id, store)  # refuses what is damaged before it gets a name
+    made = run_model(store, run_id)
+    examples = blank_example(loaded) if made is None else read_examples(made.folder / BUNDLE)
+    model_id = make_model(store, run_id, found.info.run_id, np.ascontiguousarray(examples))
+    tags = {RUN_TAG: run_id, **{f"metric.{k}": f"{v:.6g}" for k, v in tested.items()}}
+    version = register_model(store, model_id, name, alias=alias, tags=tags)
+    place = f"@{alias}" if alias else f"/{version}"
+    return Promoted(f"models:/{name}{place}", version, model_id)

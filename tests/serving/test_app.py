@@ -1,0 +1,224 @@
+"""What the server answers, and what it refuses and why."""
+
+import base64
+import io
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from multihead.serving.app import Limits, make_app
+from multihead.serving.batching import Answer
+from multihead.serving.model import ServedModel
+
+RAW = {"Content-Type": "application/octet-stream"}
+HEADS = ("digit", "thickness", "smoothness")
+Examples = tuple[np.ndarray, dict[str, np.ndarray]]
+
+
+def _said(answer: object) -> dict[str, list[int]]:
+    rows = answer.json()["predictions"]
+    return {head: [row[head] for row in rows] for head in HEADS}
+
+
+def _expected(examples: Examples) -> dict[str, list[int]]:
+    return {head: examples[1][head].tolist() for head in HEADS}
+
+
+def _picture(pixels: np.ndarray, form: str = "PNG") -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_numbers_bytes_and_pictures_get_the_checkpoints_answers(
+    client: TestClient, examples: Examples
+) -> None:
+    images = examples[0]
+    pictures = [_picture(image[:, :, 0]) for image in images]
+    urls = [f"data:image/png;base64,{picture}" for picture in pictures]
+    answers = [
+        client.post("/invocations", json={"inputs": images.tolist()}),
+        client.post("/invocations", json={"instances": images.astype(float).tolist()}),
+        client.post("/invocations", content=images.tobytes(), headers=RAW),
+        client.post(
+            "/invocations", content=images.tobytes(), headers=RAW | {"X-Shape": "12,8,8,1"}
+        ),
+        client.post("/invocations", json={"images": pictures}),
+        client.post("/invocations", json={"images": urls}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert _said(answer) == _expected(examples)
+
+
+def test_a_picture_may_be_the_body_itself(client: TestClient, examples: Examples) -> None:
+    png = base64.b64decode(_picture(examples[0][0, :, :, 0]))
+    answer = client.post("/invocations", content=png, headers={"Content-Type": "image/png"})
+    assert _said(answer)["digit"] == _expected(examples)["digit"][:1]
+
+
+def test_a_probability_for_each_head_and_all_of_them_on_request(
+    client: TestClient, examples: Examples
+) -> None:
+    body = client.post(
+        "/invocations?probabilities=true", content=examples[0].tobytes(), headers=RAW
+    ).json()
+    for head, classes in zip(HEADS, (10, 5, 3), strict=True):
+        every = np.array(body["probabilities"][head])
+        assert every.shape == (12, classes)
+        stated = [row[f"{head}_probability"] for row in body["predictions"]]
+        np.testing.assert_allclose(every.max(1), stated, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"nonsense", 400, "not JSON"),
+        (b"[" * 5000, 400, "not JSON"),
+        (b"[]", 400, "not a JSON object"),
+        (b"{}", 400, "the keys []"),
+        (b'{"pixels": 1}', 400, "unknown key 'pixels'"),
+        (b'{"inputs": [[1, 2], [3]]}', 400, "ragged"),
+        (b'{"inputs": [[1, 2]]}', 400, "shape [1, 2]; this model takes uint8 [B, 8, 8, 1]"),
+        (b'{"inputs": []}', 400, "shape [0]"),
+        (b'{"inputs": "a"}', 400, "shape []"),
+        (b'{"images": []}', 400, "not a list of pictures"),
+        (b'{"images": [3]}', 400, "picture 0 is not text"),
+        (b'{"images": ["*"]}', 400, "picture 0 is not base64"),
+        (b'{"images": ["AAAA"]}', 400, "not a PNG or JPEG"),
+        (b'{"images": ["AAAA"], "resize": 1}', 400, "resize is 1"),
+        (json.dumps({"images": ["A"] * 17}).encode(), 413, "takes 16 in a request"),
+        (b" " * 20_001, 413, "more than 20,000 bytes"),
+    ],
+)
+def test_a_wrong_json_body_is_refused_with_the_reason(
+    client: TestClient, body: bytes, status: int, reason: str
+) -> None:
+    answer = client.post("/invocations", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status
+    assert reason in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(256, "0 to 256"), (-1, "-1 to 0"), (0.5, "fractions"), ("a", "else than"), (True, None)],
+)
+def test_numbers_that_are_no_pixels_are_refused(
+    client: TestClient, value: object, reason: str | None
+) -> None:
+    pixels = np.zeros((1, 8, 8, 1), int).tolist()
+    pixels[0][0][0][0] = value
+    answer = client.post("/invocations", json={"inputs": pixels})
+    assert answer.status_code == (200 if reason is None else 400)
+    assert reason is None or reason in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("count", "shape", "status", "reason"),
+    [
+        (63, None, 400, "multiple of 64 bytes"),
+        (0, None, 400, "0 bytes"),
+        (64, "2,8,8,1", 400, "the body has 64 bytes"),
+        (64, "1,1,8,8", 400, "this model takes uint8 [B, 8, 8, 1]"),
+        (64, "a", 400, "give numbers"),
+        (64 * 17, None, 413, "takes 16 in a request"),
+    ],
+)
+def test_bytes_of_another_shape_are_refused(
+    client: TestClient, count: int, shape: str | None, status: int, reason: str
+) -> None:
+    headers = RAW if shape is None else RAW | {"X-Shape": shape}
+    answer = client.post("/invocations", content=bytes(count), headers=headers)
+    assert answer.status_code == status
+    assert reason in answer.json()["error"]
+
+
+def test_a_picture_of_another_size_is_fitted_only_on_request(client: TestClient) -> None:
+    picture = _picture(np.zeros((20, 30, 3), np.uint8), "JPEG")
+    refused = client.post("/invocations", json={"images": [picture]})
+    assert refused.status_code == 400
+    assert "30 x 20 (width x height), this model takes 8 x 8" in refused.json()["error"]
+    assert client.post("/invocations", json={"images": [picture], "resize": True}).is_success
+
+
+def test_a_small_file_that_unpacks_to_a_huge_picture_is_refused(client: TestClient) -> None:
+    size = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + size
+    header = struct.pack(">I", len(size)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    bomb = base64.b64encode(b"\x89PNG\r\n\x1a\n" + header).decode()
+    answer = client.post("/invocations", json={"images": [bomb], "resize": True})
+    assert answer.status_code in (400, 413), answer.text
+    assert "picture 0" in answer.json()["error"]
+
+
+def test_a_truncated_picture_is_named(client: TestClient) -> None:
+    whole = base64.b64decode(_picture(np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)))
+    cut = base64.b64encode(whole[:-30]).decode()
+    answer = client.post("/invocations", json={"images": [cut]})
+    assert answer.status_code == 400
+    assert "picture 0 is damaged" in answer.json()["error"]
+
+
+def test_what_is_transparent_is_black(client: TestClient) -> None:
+    clear = np.full((8, 8, 4), 255, np.uint8)
+    clear[:, :, 3] = 0
+    black = client.post("/invocations", content=bytes(64), headers=RAW)
+    assert _said(client.post("/invocations", json={"images": [_picture(clear)]})) == _said(black)
+
+
+def test_other_types_paths_and_methods_are_refused_in_json(client: TestClient) -> None:
+    assert client.post("/invocations", content=b"x").status_code == 415
+    assert client.get("/invocations").status_code == 405
+    missing = client.get("/../etc/passwd")
+    assert (missing.status_code, list(missing.json())) == (404, ["error"])
+
+
+def test_health_and_versions_are_told(client: TestClient) -> None:
+    assert client.get("/ping").status_code == client.get("/health").status_code == 200
+    assert list(client.get("/version").json()) == ["multihead", "mlflow"]
+    assert client.get("/model").json()["shape"] == [8, 8, 1]
+
+
+def test_the_page_may_load_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for text in (page.text, client.get("/page.js").text, client.get("/page.css").text):
+        assert "http:" not in text
+        assert "https:" not in text
+
+
+class _Stuck(ServedModel):
+    """A network that fails, or does not come back in time."""
+
+    seconds = 0.0
+
+    def answer(self, images: np.ndarray) -> Answer:
+        import time
+
+        time.sleep(self.seconds)
+        raise RuntimeError("secret")
+
+
+def _with(served: ServedModel, limits: Limits, seconds: float) -> TestClient:
+    stuck = _Stuck(served.loaded, served.examples, served.uri, served.run_id)
+    object.__setattr__(stuck, "seconds", seconds)
+    return TestClient(make_app(stuck, limits), raise_server_exceptions=False)
+
+
+def test_an_answer_that_takes_too_long_is_a_504(served: ServedModel) -> None:
+    with _with(served, Limits(timeout=0.05), 0.3) as client:
+        answer = client.post("/invocations", content=bytes(64), headers=RAW)
+    assert (answer.status_code, list(answer.json())) == (504, ["error"])
+
+
+def test_a_fault_of_the_server_tells_the_client_nothing_of_its_inside(served: ServedModel) -> None:
+    with _with(served, Limits(), 0) as client:
+        answer = client.post("/invocations", content=bytes(64), headers=RAW)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
