@@ -28,9 +28,10 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.postgres import running_postgres  # noqa: E402
+
 from multihead.tracking.query import runs_table  # noqa: E402
 from multihead.tracking.store import Store  # noqa: E402
-from tests.postgres import running_postgres  # noqa: E402
 
 PARAMS, TAGS = 60, 40
 HEADS = ("digit", "thickness", "smoothness")

@@ -127,8 +127,9 @@ def check_filter(condition: str) -> None:
     try:
         for part in SearchUtils.parse_search_filter(condition):
             kind, key, sign = part["type"], part["key"], part["comparator"].upper()
-            for check in (SearchUtils.is_metric, SearchUtils.is_param, SearchUtils.is_tag):
-                check(kind, sign)
+            SearchUtils.is_metric(kind, sign)
+            SearchUtils.is_param(kind, sign)
+            SearchUtils.is_tag(kind, sign)
             SearchUtils.is_dataset(kind, sign)
             SearchUtils.is_attribute(kind, SearchUtils.translate_key_alias(key), sign)
     except MlflowException as error:

@@ -1,6 +1,6 @@
 """Some runs as columns: what a table of runs is made of, page by page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
@@ -25,8 +25,8 @@ COLUMNS = (
 )
 KIND_TAG, STUDY_TAG, TAGS_TAG = "multihead.kind", "multihead.study", "multihead.tags"
 RESUMED = "resumed."
-_OF_TAGS = {"run": RUN_TAG, "kind": KIND_TAG, "study": STUDY_TAG, "tags": TAGS_TAG}
-TAGS = tuple(_OF_TAGS.values())
+_COLUMN_OF_TAG = {RUN_TAG: "run", KIND_TAG: "kind", STUDY_TAG: "study", TAGS_TAG: "tags"}
+TAGS = tuple(_COLUMN_OF_TAG)
 Wanted = Callable[[str], bool]
 
 
@@ -64,35 +64,40 @@ class Page:
         if info.end_time is not None:
             fixed["minutes"][row] = (info.end_time - info.start_time) / 60_000
 
-    def set_tag(self, row: int, key: str, value: str) -> None:
-        """Take note of a tag, if it is one of those a table shows."""
-        for column, tag in _OF_TAGS.items():
-            if key == tag:
-                self._fixed[column][row] = value
-        if key.startswith(RESUMED):
-            self._changed.append((row, key.removeprefix(RESUMED), value))
+    def set_tags(self, row: int, tags: Iterable[tuple[str, str]]) -> None:
+        """Take note of those tags that a table shows."""
+        for key, value in tags:
+            if key in _COLUMN_OF_TAG:
+                self._fixed[_COLUMN_OF_TAG[key]][row] = value
+            elif key.startswith(RESUMED):
+                self._changed.append((row, key.removeprefix(RESUMED), value))
 
-    def set_metric(self, row: int, key: str, value: float) -> None:
-        """Set the last value of a metric."""
-        if self._keeps_metric(key):
-            column = self._metrics.get(key)
-            if column is None:
-                column = self._metrics[key] = np.full(self.size, np.nan)
-            column[row] = value
+    def set_metrics(self, row: int, metrics: Iterable[tuple[str, float | None]]) -> None:
+        """Set last values of metrics; None is NaN."""
+        columns = self._metrics
+        for key, value in metrics:
+            if key not in columns:
+                if not self._keeps_metric(key):
+                    continue
+                columns[key] = np.full(self.size, np.nan)
+            if value is not None:
+                columns[key][row] = value
 
-    def set_param(self, row: int, key: str, value: str) -> None:
-        """Set a parameter."""
-        if self._keeps_param(key):
-            column = self._params.get(key)
-            if column is None:
-                column = self._params[key] = [None] * self.size
-            column[row] = value
+    def set_params(self, row: int, params: Iterable[tuple[str, str]]) -> None:
+        """Set parameters."""
+        columns = self._params
+        for key, value in params:
+            if key not in columns:
+                if not self._keeps_param(key):
+                    continue
+                columns[key] = [None] * self.size
+            columns[key][row] = value
 
     def frame(self) -> pd.DataFrame:
         """Return the columns of `COLUMNS`, then `metrics.*` and `params.*`."""
         # MLflow keeps the first value of a parameter; what a later attempt changed is in tags.
         for row, key, value in self._changed:
-            self.set_param(row, key, value)
+            self.set_params(row, [(key, value)])
         fixed: dict[str, Any] = {
             name: pd.array([v or "" for v in values], dtype="str")
             for name, values in self._fixed.items()
@@ -104,7 +109,6 @@ class Page:
         columns = {name: fixed[name] for name in COLUMNS}
         columns |= {f"metrics.{name}": values for name, values in self._metrics.items()}
         columns |= {
-            f"params.{name}": pd.array(values, dtype="str")
-            for name, values in self._params.items()
+            f"params.{name}": pd.array(values, dtype="str") for name, values in self._params.items()
         }
         return pd.DataFrame(columns)

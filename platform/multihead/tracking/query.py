@@ -21,6 +21,7 @@ Metrics and parameters are sorted by name and come after.
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from glob import escape
 from typing import Any
 
 import pandas as pd
@@ -68,7 +69,7 @@ def runs_table(
     check_filter(filter)
     chosen = _experiments(store, experiment)
     # What is sorted by must be in the table, to see whether any run has it.
-    own = [*(metrics or []), order.key] if order.kind == "metric" else metrics
+    own = [*(metrics or []), escape(order.key)] if order.kind == "metric" else metrics
     patterns = metrics if metrics is None else own
     keep = wanted(patterns), wanted(params)
     frames, names = [], set[str]()
@@ -132,12 +133,9 @@ def _page_of(
     page = Page(len(runs), metrics, params)
     for row, run in enumerate(runs):
         page.set_info(row, experiments.get(run.info.experiment_id, ""), run.info)
-        for key, value in run.data.tags.items():
-            page.set_tag(row, key, value)
-        for key, value in run.data.params.items():
-            page.set_param(row, key, value)
-        for key, value in run.data.metrics.items():
-            page.set_metric(row, key, value)
+        page.set_tags(row, run.data.tags.items())
+        page.set_params(row, run.data.params.items())
+        page.set_metrics(row, run.data.metrics.items())
     return page
 
 
