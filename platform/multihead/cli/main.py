@@ -14,6 +14,7 @@ from multihead.errors import MultiheadError
 COMMANDS = {
     "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
     "evaluate": "Test a checkpoint: evaluate ckpt_path=... experiment=...",
+    "rerun": "Train a recorded run again: rerun RUN [overrides]; says what differs from then.",
     "runs": "List runs, or compare some by their ids.",
     "list": "List experiments, studies and ablations with a line each.",
     "ui": "Open the MLflow UI on the current store, on loopback.",

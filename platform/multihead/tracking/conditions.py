@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from multihead.errors import ConfigError
+from multihead.tracking.page import KIND_TAG, STUDY_TAG
 
 _COMPARISON = re.compile(r"(?P<name>[^<>=!]+?)\s*(?P<sign>>=|<=|!=|==?|>|<)\s*(?P<value>\S+)")
 _SMALLER_IS_BETTER = re.compile(r"(loss|error|mae|mse|rmse|ece|nll)(_best)?")
@@ -90,6 +91,16 @@ def tag_condition(text: str) -> str:
     if not sign:
         return f"tags.{quoted_key(f'tag.{text.strip()}')} = 'true'"
     return f"tags.{quoted_key(key.strip())} = {quoted(value.strip())}"
+
+
+def study_condition(name: str) -> str:
+    """Return the condition that a run belongs to a study."""
+    return f"tags.`{STUDY_TAG}` = {quoted(name)}"
+
+
+def kind_condition(kind: str) -> str:
+    """Return the condition that a run is of a kind, such as `run`, `evaluation` or `trial`."""
+    return f"tags.`{KIND_TAG}` = {quoted(kind)}"
 
 
 def quoted(value: str) -> str:

@@ -84,8 +84,15 @@ def runs_table(
     return table
 
 
-def picked_runs(ids: Sequence[str], store: Store | None = None) -> pd.DataFrame:
+def picked_runs(
+    ids: Sequence[str], store: Store | None = None, *, metrics: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Return the runs with these ids (ours, MLflow's, or unique prefixes), in this order.
+
+    Args:
+        ids: The ids.
+        store: The default store if none.
+        metrics: Patterns of the metrics to have; all if none.
 
     Raises:
         ConfigError: If an id fits no run, or several.
@@ -93,7 +100,7 @@ def picked_runs(ids: Sequence[str], store: Store | None = None) -> pd.DataFrame:
     store = store or Store()
     runs = [find_run(store, wanted_id) for wanted_id in ids]
     names = _experiments(store, None)
-    return _joined([_page_of(runs, names, wanted(None), wanted(None)).frame()])
+    return _joined([_page_of(runs, names, wanted(metrics), wanted(None)).frame()])
 
 
 def _pages(
