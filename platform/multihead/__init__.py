@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from multihead.errors import MultiheadError as MultiheadError
     from multihead.heads import Head as Head
     from multihead.heads import Heads as Heads
+    from multihead.heads import Parameter as Parameter
+    from multihead.models.losses import (
+        DistanceWeightedCrossEntropy as DistanceWeightedCrossEntropy,
+    )
+    from multihead.models.losses import ExpectedValueLoss as ExpectedValueLoss
+    from multihead.models.losses import LevelCrossEntropy as LevelCrossEntropy
+    from multihead.models.losses import RegressionLoss as RegressionLoss
+    from multihead.models.losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy
     from multihead.models.network import MultiheadNetwork as MultiheadNetwork
     from multihead.models.simple_cnn import SimpleCNN as SimpleCNN
     from multihead.models.timm_network import TimmNetwork as TimmNetwork
@@ -32,8 +40,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "CIFAR10DataModule": "multihead.data.cifar",
     "DigitsDataModule": "multihead.data.digits",
+    "DistanceWeightedCrossEntropy": "multihead.models.losses",
+    "ExpectedValueLoss": "multihead.models.losses",
     "Head": "multihead.heads",
     "Heads": "multihead.heads",
+    "LevelCrossEntropy": "multihead.models.losses",
     "LoadedRun": "multihead.runs.load",
     "MNISTDataModule": "multihead.data.mnist",
     "MNISTLitModule": "multihead.training.module",
@@ -42,8 +53,11 @@ _HOMES = {
     "MultiheadError": "multihead.errors",
     "MultiheadLitModule": "multihead.training.module",
     "MultiheadNetwork": "multihead.models.network",
+    "Parameter": "multihead.heads",
+    "RegressionLoss": "multihead.models.losses",
     "RunResult": "multihead.runs.execute",
     "SimpleCNN": "multihead.models.simple_cnn",
+    "SoftTargetCrossEntropy": "multihead.models.losses",
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
     "load_run": "multihead.runs.load",

@@ -26,6 +26,7 @@ from multihead.tracking.logger import RunLogger
 from multihead.training.checkpoints import (
     AtomicCheckpointIO,
     RunCheckpoint,
+    check_heads,
     check_record,
     check_training_state,
     read_checkpoint,
@@ -299,7 +300,8 @@ def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -
             f"{path} is of another architecture: it has {extra[0]}, which this network lacks; "
             f"choose the experiment it was trained with."
         )
-    check_record(checkpoint, path)
+    assert module.heads is not None
+    check_heads(check_record(checkpoint, path), module.heads, path)
     if to_train:
         check_training_state(checkpoint, path)
         _check_optimizer_state(checkpoint, module, path)
