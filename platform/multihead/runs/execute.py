@@ -181,7 +181,7 @@ def _test(config: Mapping[str, Any], parts: Parts, run: TrackedRun | None) -> di
     (metrics,) = parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
     found = {name: shortest(value) for name, value in metrics.items()}
     if run is not None:
-        store_test(run, parts, found)
+        found |= store_test(run, parts, found)
     return found
 
 
