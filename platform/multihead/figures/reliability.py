@@ -33,7 +33,7 @@ def reliability_figure(
     top.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="as promised")
     seen = table.dropna(subset=["observed", "expected"])
     top.plot(seen["expected"], seen["observed"], "o-", color="tab:blue", label="observed")
-    top.set(ylabel=axes[1], title=title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    top.set(ylabel=axes[1], title=title, xlim=(0, 1), ylim=(0, 1))
     top.legend(loc="upper left")
     share = table["images"] / max(1, table["images"].sum())
     bottom.bar(table["from"], share, width=table["to"] - table["from"], align="edge")

@@ -3,6 +3,7 @@
 The configuration is the record's own, `config.yaml`, not today's presets of the same names.
 """
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from multihead.runs.config import compose_run
 from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.load import run_file
 from multihead.tracking import facts
-from multihead.tracking.code import DIFF_TAG, LOCK_TAG, PACKAGES_TAG, code_tags
+from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, TrackedRun, find_run, flat
 from multihead.tracking.store import Store
 
@@ -26,7 +27,6 @@ _COMPARED = {
     "git.commit": "commit",
     DIFF_TAG: "uncommitted changes",
     LOCK_TAG: "requirements.lock",
-    PACKAGES_TAG: "installed packages",
     "data.train_digest": "training data",
     "data.test_digest": "test data",
     "precision": "precision",
@@ -35,6 +35,8 @@ _COMPARED = {
     "hardware.gpu": "GPU",
     "hardware.threads": "threads",
 }
+ENVIRONMENT_FILE = "environment.json"
+_MOST_PACKAGES = 10
 _PLACES = ("paths.", "logger.tracking_uri")
 
 
@@ -62,7 +64,8 @@ def rerun(
     store = Store()
     record = find_run(store, wanted)
     before, now = recorded_configs(store, record, overrides)
-    speaker = _Speaker(record, _changes(before, now), announcer or Announcer())
+    changes = [*_changes(before, now), *_package_changes(store, record)]
+    speaker = _Speaker(record, changes, announcer or Announcer(), test=now["test"])
     result = execute(now, announcer=speaker)
     return replace(result, notes=(*speaker.differences, *result.notes))
 
@@ -98,14 +101,14 @@ class _Speaker(Announcer):
         differences: A line each.
     """
 
-    def __init__(self, record: Any, changes: list[str], inner: Announcer) -> None:
-        self.record, self.inner = record, inner
+    def __init__(self, record: Any, changes: list[str], inner: Announcer, *, test: bool) -> None:
+        self.record, self.inner, self.test = record, inner, test
         self.differences = changes
 
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
         """Say what differs, and hand on."""
         tags = self.record.data.tags
-        self.differences = [*self.differences, *_differences(tags, _today(parts))]
+        self.differences = [*self.differences, *_differences(tags, _today(parts, test=self.test))]
         if run is not None:
             run.set_tags({RERUN_TAG: tags.get(RUN_TAG, self.record.info.run_id)})
         if not self.differences:
@@ -113,7 +116,7 @@ class _Speaker(Announcer):
         self.inner.started(run, parts, [*self.differences, *notes])
 
 
-def _today(parts: Parts) -> dict[str, str]:
+def _today(parts: Parts, *, test: bool) -> dict[str, str]:
     hardware = {f"hardware.{key}": value for key, value in facts.hardware().items()}
     now = {
         "git.commit": facts.git_state().get("commit", ""),
@@ -123,6 +126,8 @@ def _today(parts: Parts) -> dict[str, str]:
         **hardware,
         "hardware.device": parts.trainer.strategy.root_device.type,
     }
+    if test:
+        now["data.test_digest"] = parts.data.test_source.digest()
     return now
 
 
@@ -133,6 +138,25 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
         if then != today:
             lines.append(f"{name}: {_short(then)} then, {_short(today)} now")
     return lines
+
+
+def _package_changes(store: Store, record: Any) -> list[str]:
+    """Return a line for each package that is not installed now as it was then, ten at most."""
+    folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
+    file = run_file(store, record, folder / ENVIRONMENT_FILE, ENVIRONMENT_FILE)
+    if file is None:
+        return ["installed packages: not recorded then"]
+    then, today = (
+        dict(line.split("==", 1) for line in lines)
+        for lines in (json.loads(file.read_text())["installed"], facts.installed())
+    )
+    changed = [name for name in sorted({*then, *today}) if then.get(name) != today.get(name)]
+    lines = [
+        f"{name}: {then.get(name, 'absent')} then, {today.get(name, 'absent')} now"
+        for name in changed[:_MOST_PACKAGES]
+    ]
+    more = len(changed) - len(lines)
+    return [*lines, f"and {more} more packages"] if more else lines
 
 
 def _short(value: str) -> str:

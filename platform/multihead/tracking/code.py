@@ -4,10 +4,21 @@ import hashlib
 from pathlib import Path
 
 from multihead.tracking import facts
+from multihead.tracking.run import TrackedRun
 
 DIFF_FILE = "code.diff"
-DIFF_TAG, LOCK_TAG, PACKAGES_TAG = "git.diff_sha256", "lock.sha256", "packages.sha256"
+DIFF_TAG, LOCK_TAG = "git.diff_sha256", "lock.sha256"
 _MAX_CHARACTERS = 1_000_000
+
+
+def record_code(run: TrackedRun) -> None:
+    """Store digests of code and lock, and the uncommitted changes of tracked files."""
+    diff = facts.code_diff()
+    tags = code_tags(diff)
+    if tags:
+        run.set_tags(tags)
+    if diff:
+        run.log_file(_write_diff(diff, run.folder))
 
 
 def code_tags(diff: str) -> dict[str, str]:
@@ -19,7 +30,6 @@ def code_tags(diff: str) -> dict[str, str]:
     tags = {
         DIFF_TAG: digest(diff) if diff else "",
         LOCK_TAG: facts.lock_digest(),
-        PACKAGES_TAG: digest("\n".join(facts.installed())),
     }
     return {key: value for key, value in tags.items() if value}
 
@@ -29,7 +39,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_diff(diff: str, folder: Path) -> Path:
+def _write_diff(diff: str, folder: Path) -> Path:
     """Write a diff into a run's folder, cut to a million characters, and return the file."""
     cut = len(diff) > _MAX_CHARACTERS
     end = f"\n[cut: {len(diff):,} characters in all]" if cut else ""

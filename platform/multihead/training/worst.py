@@ -72,6 +72,7 @@ class WorstPredictions:
         else:
             probability = torch.full_like(outputs[:, 0], torch.nan)
             badness = (predicted - true).abs().to(outputs.dtype)
+        badness = badness.masked_fill(predicted == true, -1)  # nothing wrong with these
         image = torch.arange(self._seen, self._seen + len(true), device=true.device)
         # Image numbers are exact in float32 up to 16 million.
         columns = [image.float(), true.float(), predicted.float(), probability, badness]
