@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from multihead.runs.execute import RunResult as RunResult
     from multihead.runs.load import LoadedRun as LoadedRun
     from multihead.runs.load import load_run as load_run
+    from multihead.runs.rerun import rerun as rerun
     from multihead.tracking.query import runs_table as runs_table
     from multihead.training.module import MNISTLitModule as MNISTLitModule
     from multihead.training.module import MultiheadLitModule as MultiheadLitModule
@@ -61,6 +62,7 @@ _HOMES = {
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
     "load_run": "multihead.runs.load",
+    "rerun": "multihead.runs.rerun",
     "run": "multihead.runs.api",
     "runs_table": "multihead.tracking.query",
 }
