@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from multihead.runs.execute import RunResult as RunResult
     from multihead.runs.load import LoadedRun as LoadedRun
     from multihead.runs.load import load_run as load_run
+    from multihead.runs.rerun import rerun as rerun
     from multihead.tracking.query import runs_table as runs_table
     from multihead.training.module import MNISTLitModule as MNISTLitModule
     from multihead.training.module import MultiheadLitModule as MultiheadLitModule
@@ -73,6 +74,7 @@ _HOMES = {
     "VIMHDataset": "multihead.data.vimh.dataset",
     "VIMHWriter": "multihead.data.vimh.writer",
     "load_run": "multihead.runs.load",
+    "rerun": "multihead.runs.rerun",
     "run": "multihead.runs.api",
     "runs_table": "multihead.tracking.query",
 }

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
     "evaluate": "Test a run or a checkpoint: evaluate run=<id> data=...",
     "data": "Look at datasets, check, convert and make them.",
+    "rerun": "Train a recorded run again: rerun RUN [overrides]; says what differs from then.",
     "runs": "List runs, or compare some by their ids.",
     "promote": "Register a run's model: promote <run id> --name X --alias champion",
     "serve": "Answer over HTTP: serve models:/X@champion",

@@ -8,106 +8,111 @@ import click
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
 FORMATS = ("table", "csv", "json", "parquet")
+STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 
 
 @click.command("runs")
 @click.argument("ids", nargs=-1, metavar="[RUN]...")
 @click.option("--experiment", help="Only runs of this MLflow experiment.")
+@click.option("--study", help="Only runs of this study.")
+@click.option("--tag", "tags", multiple=True, help="One of a run's tags, or key=value of MLflow's.")
+@click.option("--kind", help="Only runs of this kind, such as run, evaluation or trial.")
+@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False))
+@click.option("--metric", "metrics", multiple=True, help="Such as 'test/digit_acc>0.9'.")
 @click.option("--filter", "condition", default="", help="In MLflow's filter language.")
-@click.option("--limit", default=20, show_default=True, help="Newest runs shown.")
+@click.option(
+    "--sort",
+    default="started",
+    show_default=True,
+    help="A metric (best value first), params.NAME, name, started or status; 'X asc', 'X desc'.",
+)
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Runs shown.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def command(
     ids: tuple[str, ...],
     experiment: str | None,
+    study: str | None,
+    tags: tuple[str, ...],
+    kind: str | None,
+    status: str | None,
+    metrics: tuple[str, ...],
     condition: str,
+    sort: str,
     limit: int,
     form: str,
     out: Path | None,
 ) -> None:
-    """List the newest runs, or compare those named.
+    """List the newest or best runs, or compare those named.
 
-    RUN is a run's id, MLflow's id, or a unique prefix of either.
+    RUN is a run's id, MLflow's id, or a unique prefix of either. All conditions given must hold.
+    Of several RUNs, configuration differences come first, then every head's metrics with their
+    difference from the first RUN.
     """
+    from multihead.cli.runs_show import show_comparison, show_list
     from multihead.errors import ConfigError
+    from multihead.tracking import conditions
     from multihead.tracking.query import picked_runs, runs_table
 
+    parts = [condition] if condition else []
+    parts += [conditions.metric_condition(text) for text in metrics]
+    parts += [conditions.tag_condition(text) for text in tags]
+    parts += [conditions.study_condition(study)] if study is not None else []
+    parts += [conditions.kind_condition(kind)] if kind is not None else []
+    parts += [f"attributes.status = '{status}'"] if status is not None else []
+    whole = " AND ".join(parts)
+    if ids and (whole or experiment is not None):
+        raise ConfigError("runs are either named or searched for; leave out one of the two.")
+    _check_output(form, out)
+    shown = ["test/*_acc"] if form == "table" and len(ids) < 2 else None
     if ids:
-        table = picked_runs(ids)
+        table = picked_runs(ids, metrics=shown)
     else:
-        table = runs_table(experiment=experiment, filter=condition, limit=limit)
-    if form == "table":
-        if out is not None:
-            raise ConfigError("--out writes files; choose --format csv, json or parquet with it.")
-        (_show_comparison if len(ids) > 1 else _show_list)(table)
-        return
+        table = runs_table(
+            experiment=experiment,
+            filter=whole,
+            sort=sort,
+            limit=limit,
+            metrics=shown,
+            params=[] if form == "table" else None,
+        )
+    if form != "table":
+        _write(table, form, out)
+    elif len(ids) > 1:
+        show_comparison(table)
+    else:
+        show_list(table, searched=bool(whole or experiment))
+
+
+def _check_output(form: str, out: Path | None) -> None:
+    from multihead.errors import ConfigError
+
+    if form == "table" and out is not None:
+        raise ConfigError("--out writes files; choose --format csv, json or parquet with it.")
     if form == "parquet" and out is None and sys.stdout.isatty():
         raise ConfigError("parquet is binary; name a file with --out, or pipe it.")
+
+
+def _write(table: "pd.DataFrame", form: str, out: Path | None) -> None:
+    from multihead.errors import ConfigError
+
     try:
-        _write(table, form, out)
+        if form == "parquet":
+            table.to_parquet(out if out is not None else sys.stdout.buffer, index=False)
+            return
+        if form == "csv":
+            text = table.to_csv(index=False)
+        else:
+            text = table.to_json(orient="records", date_format="iso", indent=2) + "\n"
+        if out is None:
+            sys.stdout.write(text)
+        else:
+            out.write_text(text)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ConfigError(
             f"--out {out} cannot be written to ({error.strerror or error})."
         ) from error
-
-
-def _write(table: "pd.DataFrame", form: str, out: Path | None) -> None:
-    if form == "parquet":
-        table.to_parquet(out if out is not None else sys.stdout.buffer, index=False)
-        return
-    if form == "csv":
-        text = table.to_csv(index=False)
-    else:
-        text = table.to_json(orient="records", date_format="iso", indent=2) + "\n"
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        out.write_text(text)
-
-
-def _show_list(table: "pd.DataFrame") -> None:
-    from rich import box
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    best = [c for c in table.columns if c.startswith("metrics.test/") and c.endswith("_acc")]
-    for title in ("run", "name", "status", "started", "min"):
-        shown.add_column(title, no_wrap=title != "name")
-    for column in best:
-        shown.add_column(column.removeprefix("metrics."), justify="right")
-    for row in table.to_dict("records"):
-        minutes = "" if row["minutes"] != row["minutes"] else f"{row['minutes'] or 0:.1f}"
-        figures = ["" if row[c] != row[c] else f"{row[c]:.4f}" for c in best]
-        started = f"{row['started']:%Y-%m-%d %H:%M}"
-        shown.add_row(row["run"], row["name"], row["status"], started, minutes, *figures)
-    _console().print(shown if len(table) else "no runs yet: multihead train starts one")
-
-
-def _show_comparison(table: "pd.DataFrame") -> None:
-    from rich import box
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("")
-    for run, name in zip(table["run"], table["name"], strict=True):
-        shown.add_column(f"{name}\n{run}", overflow="fold")
-    for column in table.columns:
-        values = ["" if v != v else v for v in table[column]]
-        if column.startswith("params.") and len(set(map(str, values))) > 1:
-            shown.add_row(column.removeprefix("params."), *map(str, values))
-    shown.add_section()
-    for column in table.columns:
-        if column.startswith("metrics."):
-            values = ["" if v != v else f"{v:.4f}" for v in table[column]]
-            shown.add_row(column.removeprefix("metrics."), *values)
-    _console().print(shown)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=200)

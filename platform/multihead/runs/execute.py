@@ -7,8 +7,6 @@ the command line with what was typed.
 import gc
 import json
 import logging
-import shlex
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +19,14 @@ from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.labels import functional_heads
 from multihead.runs.build import Parts, build
 from multihead.runs.model import log_run_model
+from multihead.runs.note import NOTE_TAG, note
 from multihead.runs.results import store_test
 from multihead.tracking import facts
+from multihead.tracking.code import record_code
 from multihead.tracking.run import CONFIG_FILE, ERROR_TAG, TrackedRun, flat
+from multihead.tracking.secrets import masked_values, shareable, typed_command
 from multihead.tracking.store import Store
+from multihead.tracking.system import system_metrics
 from multihead.training.checkpoints import BEST, LAST
 from multihead.training.hardware import resolve_accelerator
 from multihead.training.interrupts import Interrupts, RunInterrupted
@@ -105,7 +107,10 @@ def execute(
                 parts.checkpoint.start_from = Path(parts.start_from) if parts.start_from else None
             announcer.started(run, parts, notes)
             try:
-                return _train_and_test(config, parts, run, notes)
+                with system_metrics(run.log_metrics, lambda: parts.trainer.global_step):
+                    result = _train_and_test(config, parts, run, notes)
+                run.set_tags({NOTE_TAG: note(parts, result.metrics, config, run.run_id)})
+                return result
             finally:
                 _store_checkpoints(run)
 
@@ -186,7 +191,7 @@ def _test(config: Mapping[str, Any], parts: Parts, run: TrackedRun | None) -> di
     (metrics,) = parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
     found = {name: shortest(value) for name, value in metrics.items()}
     if run is not None:
-        store_test(run, parts, found)
+        found |= store_test(run, parts, found)
     return found
 
 
@@ -210,15 +215,17 @@ def _record_start(
         "multihead.notes": "; ".join(notes),
         "mlflow.user": facts.user(),
         "mlflow.source.name": "multihead",
+        "multihead.command": typed_command(),
         "mlflow.source.type": "LOCAL",
     }
     if "commit" in git:
         tags["mlflow.source.git.commit"] = git["commit"]
     run.set_tags({key: value for key, value in tags.items() if value})
-    run.log_params(flat(config) | {"num_parameters": str(parts.parameters)})
+    record_code(run)
+    run.log_params(flat(masked_values(config)) | {"num_parameters": str(parts.parameters)})
     _record_data(run, config, parts.data)
     record = {
-        "command": shlex.join(sys.argv),
+        "command": typed_command(),
         "versions": versions,
         "hardware": hardware,
         "git": git,
@@ -227,7 +234,7 @@ def _record_start(
     }
     (run.folder / "environment.json").write_text(json.dumps(record, indent=2))
     run.log_file(run.folder / "environment.json")
-    run.log_file(run.folder / CONFIG_FILE)
+    run.log_file(shareable(run.folder / CONFIG_FILE))
 
 
 def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadDataModule) -> None:

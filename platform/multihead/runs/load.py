@@ -130,7 +130,7 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
     """
     record = find_run(store, run)
     folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
-    config_file = _file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
+    config_file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
     if config_file is None:
         raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")
     try:
@@ -139,7 +139,7 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{CONFIG_FILE} of run {run} is damaged: it names no network.") from error
     for name in (BEST, LAST):
-        path = _file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
+        path = run_file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
             return config, path
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
@@ -213,7 +213,7 @@ def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int
     return shape[0], shape[1], shape[2]
 
 
-def _file(store: Store, record: Any, local: Path, artifact: str) -> Path | None:
+def run_file(store: Store, record: Any, local: Path, artifact: str) -> Path | None:
     """Return the file in the run's folder, else a copy from the store, else None."""
     if local.is_file():
         return local

@@ -12,6 +12,7 @@ from multihead.figures.confusion import confusion_figure, confusion_matrix, conf
 from multihead.figures.predicted import predicted_figure
 from multihead.heads import Head, Heads
 from multihead.runs.build import Parts
+from multihead.runs.evidence import write_evidence
 from multihead.tracking.run import TrackedRun
 
 _MOST_BINS = 64
@@ -19,11 +20,15 @@ _COLUMNS = {"acc": "accuracy", "loss": "loss"}
 _PARAMETER_COLUMNS = {"mae": "mae", "rmse": "rmse", "r2": "r2", "acc_within": "accuracy_within"}
 
 
-def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> None:
+def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> dict[str, float]:
     """Store `test/test.csv`, and what was predicted for what.
 
     A classification has `confusion_<head>`, a matrix; an ordinal head or a regression has
-    `predicted_<head>`, the pairs of levels that occur. Both are a CSV and a PNG.
+    `predicted_<head>`, the pairs of levels that occur. Both are a CSV and a PNG, as are
+    `reliability_<head>` and `worst_<head>`.
+
+    Returns:
+        The calibration errors, which are recorded as metrics.
     """
     heads = parts.module.heads
     assert heads is not None
@@ -44,8 +49,12 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> N
                 mae = f"{metrics[f'test/{name}_mae']:.4g} {head.unit}".strip()
                 title = f"{name}: mean absolute error {mae} on the test split"
                 _draw(head, pairs, title, folder / f"predicted_{name}.png")
+        errors = write_evidence(parts, folder)
         for path in sorted(folder.iterdir()):
             run.log_file(path, "test")
+    if errors:
+        run.log_metrics(errors, parts.trainer.global_step)
+    return errors
 
 
 def _table(heads: Heads, images: int, metrics: Mapping[str, float]) -> pd.DataFrame:

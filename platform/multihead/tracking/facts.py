@@ -1,12 +1,15 @@
 """What a run's record says of the code, the machine and the libraries it ran with."""
 
 import getpass
+import hashlib
 import os
 import platform
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
+
+from multihead.tracking.secrets import masked
 
 PACKAGES = (
     "multihead",
@@ -66,18 +69,45 @@ def git_state() -> dict[str, str]:
 
     Empty where neither is a git repository or git is not installed.
     """
-    if shutil.which("git") is None:
+    folder = _checkout()
+    if folder is None:
         return {}
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {
+        "commit": _git(folder, "rev-parse", "HEAD") or "",
+        "branch": _git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "",
+        "dirty": str(bool(status)).lower(),
+    }
+
+
+def code_diff() -> str:
+    """Return what differs from the commit in tracked files, without passwords of URIs.
+
+    Files that git does not track are left out: nobody has said that they may be shown. The
+    contents of binary files are left out too. Empty where nothing differs.
+    """
+    folder = _checkout()
+    if folder is None:
+        return ""
+    top = _git(folder, "rev-parse", "--show-toplevel") or str(folder)
+    # Programs that the user's settings have git run for a diff would change it.
+    plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+    return masked(_git(Path(top), "diff", *plain, "HEAD") or "")
+
+
+def lock_digest() -> str:
+    """Return the SHA-256 of requirements.lock in the package's checkout; empty in a wheel."""
+    path = Path(__file__).parents[3] / "requirements.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _checkout() -> Path | None:
+    if shutil.which("git") is None:
+        return None
     for folder in (Path(__file__).parent, Path.cwd()):
-        commit = _git(folder, "rev-parse", "HEAD")
-        if commit is not None and not _is_ignored(folder):
-            status = _git(folder, "status", "--porcelain", "--untracked-files=no")
-            return {
-                "commit": commit,
-                "branch": _git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "",
-                "dirty": str(bool(status)).lower(),
-            }
-    return {}
+        if _git(folder, "rev-parse", "HEAD") is not None and not _is_ignored(folder):
+            return folder
+    return None
 
 
 def _is_ignored(folder: Path) -> bool:
@@ -87,7 +117,11 @@ def _is_ignored(folder: Path) -> bool:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        ["git", "-C", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     return done.stdout.strip() if done.returncode == 0 else None
 

@@ -19,6 +19,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
 from multihead.seeding import random_state, restore_random_state
 from multihead.training.balancing import StaticWeights
+from multihead.training.calibration import CalibrationSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.hardware import choose_memory_format
 from multihead.training.metrics import (
@@ -31,6 +32,7 @@ from multihead.training.pairs import PredictedPairs
 from multihead.training.schedules import build_scheduler
 from multihead.training.sums import HeadSums
 from multihead.training.watch import FiniteWatch
+from multihead.training.worst import WorstPredictions
 
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
 
@@ -164,6 +166,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.readouts = Readouts(heads)
         self.watch = FiniteWatch(heads)
         self.pairs = PredictedPairs(heads)
+        self.calibration, self.worst = CalibrationSums(heads), WorstPredictions(heads)
 
     def _criterion(self, head: Head) -> Criterion | None:
         default = None if head.parameter is None else self.parameter_criterion
@@ -265,10 +268,11 @@ class MultiheadLitModule(pl.LightningModule):
         self._note(losses)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add one batch to the sums and to the pairs of labels and predictions."""
+        """Add one batch to the sums and to what is shown of the test."""
         losses, outputs, labels = self.losses(batch)
         self._sums("test").add(losses, outputs, labels)
-        self.pairs.add(outputs, labels)
+        for seen in (self.pairs, self.calibration, self.worst):
+            seen.add(outputs, labels)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> dict[str, Tensor]:
         """Return each head's classes, int64 [B], or values in the parameter's unit, float [B]."""
@@ -345,8 +349,9 @@ class MultiheadLitModule(pl.LightningModule):
             scheduler.step(self.trainer.callback_metrics[self.scheduler_monitor])
 
     def on_test_epoch_start(self) -> None:
-        """Forget the pairs of an earlier test."""
-        self.pairs.reset()
+        """Forget an earlier test."""
+        for seen in (self.pairs, self.calibration, self.worst):
+            seen.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the test metrics."""

@@ -1,0 +1,172 @@
+"""Seconds and memory of a filtered, sorted table of runs, on a PostgreSQL full of them.
+
+    python benchmarks/runs_query.py [--runs 10000] [--metrics 50] [--rounds 5] [--uri URI]
+
+Starts a PostgreSQL of its own (`apt-get install postgresql`, extra `postgres`), or uses the empty
+database at URI, lets MLflow make its tables there, and fills them with made-up runs: each with
+the metrics, and as many parameters and tags as a run of ours has. Each question is then asked
+in a new process, once to connect and then `rounds` times; the time is that of `runs_table`, the
+memory is the process's peak above what it held before it asked.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.postgres import running_postgres  # noqa: E402
+
+from multihead.tracking.query import runs_table  # noqa: E402
+from multihead.tracking.store import Store  # noqa: E402
+
+PARAMS, TAGS = 60, 40
+HEADS = ("digit", "thickness", "smoothness")
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "newest 20": {"limit": 20},
+    "best 20 of a filter": {
+        "filter": "metrics.`test/digit_acc` > 0.5 AND params.p01 = '1'",
+        "sort": "best/val/digit_acc",
+        "limit": 20,
+    },
+    "best 1,000 of a filter": {
+        "filter": "metrics.`test/digit_acc` > 0.5",
+        "sort": "best/val/digit_acc",
+        "limit": 1000,
+    },
+    "half of all, sorted": {
+        "filter": "metrics.`test/digit_acc` > 0.5",
+        "sort": "best/val/digit_acc",
+        "limit": 1_000_000,
+    },
+    "all": {"limit": 1_000_000},
+}
+
+
+def metric_names(count: int) -> list[str]:
+    """Return names such as a run logs, `test/digit_acc` and `best/val/digit_acc` among them."""
+    kinds = [f"{split}/{h}_{k}" for split in ("test", "best/val") for h in HEADS for k in _KINDS]
+    return (kinds + [f"train/m{i:02d}" for i in range(count)])[:count]
+
+
+_KINDS = ("acc", "loss")
+
+
+def fill(uri: str, runs: int, metrics: int) -> None:
+    """Write made-up runs into MLflow's tables, by the database's own way for many rows."""
+    import psycopg
+
+    rng = np.random.default_rng(0)
+    names = metric_names(metrics)
+    now = int(time.time() * 1000)
+    ids = [f"{i:032x}" for i in range(runs)]
+    with psycopg.connect(uri.replace("+psycopg", "")) as connection:
+        cursor = connection.cursor()
+
+        def copy(table: str, columns: str, rows: Iterator[tuple[Any, ...]]) -> None:
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as out:
+                for row in rows:
+                    out.write_row(row)
+
+        copy(
+            "runs",
+            "run_uuid, name, status, start_time, end_time, lifecycle_stage, artifact_uri,"
+            " experiment_id, user_id",
+            (
+                (run, f"r{i}", "FINISHED", now + i, now + i + 60_000, "active", "/tmp", 0, "me")
+                for i, run in enumerate(ids)
+            ),
+        )
+        for table in ("latest_metrics", "metrics"):
+            copy(
+                table,
+                "key, value, timestamp, step, is_nan, run_uuid",
+                (
+                    (name, float(value), now, 100, False, run)
+                    for run in ids
+                    for name, value in zip(names, rng.random(metrics), strict=True)
+                ),
+            )
+        copy(
+            "params",
+            "key, value, run_uuid",
+            ((f"p{k:02d}", str((i + k) % 7), run) for i, run in enumerate(ids) for k in range(60)),
+        )
+        copy("tags", "key, value, run_uuid", _tags(ids))
+        connection.commit()
+        connection.autocommit = True
+        cursor.execute("ANALYZE")
+
+
+def _tags(ids: list[str]) -> Iterator[tuple[str, str, str]]:
+    for i, run in enumerate(ids):
+        yield "multihead.run", f"20261122-{i:06d}-abcdef", run
+        yield "mlflow.runName", f"r{i}", run
+        yield "multihead.kind", "run", run
+        for k in range(TAGS - 3):
+            yield f"t{k:02d}", f"value {k} of a tag", run
+
+
+def ask(uri: str, question: str, rounds: int) -> str:
+    """Ask one question and return rows, columns, seconds and megabytes as a line."""
+    options = QUESTIONS[question]
+    store = Store(uri)
+    runs_table(store, limit=1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        table = runs_table(store, **options)
+        seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (
+        f"{question:<24} {len(table):7,} x {len(table.columns):<4} "
+        f"{statistics.median(seconds):6.2f} {max(seconds):6.2f} {(peak - before) / 1024:9.0f} "
+        f"{peak / 1024:6.0f}"
+    )
+
+
+def main() -> None:
+    """Fill a database, ask every question in a process of its own, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--metrics", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--uri", help="an empty database instead of a server of its own")
+    parser.add_argument("--ask", choices=list(QUESTIONS), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ask:
+        print(ask(options.uri, options.ask, options.rounds))
+        return
+    given = nullcontext(options.uri) if options.uri else running_postgres()
+    with given as uri, tempfile.TemporaryDirectory() as home:
+        os.environ["MULTIHEAD_HOME"] = home
+        _ = Store(uri).client
+        began = time.perf_counter()
+        fill(uri, options.runs, options.metrics)
+        print(
+            f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; "
+            f"{options.runs:,} runs, each with {options.metrics} metrics, {PARAMS} parameters and "
+            f"{TAGS} tags, filled in {time.perf_counter() - began:.0f} s"
+        )
+        print(f"{'':<24} {'rows x columns':<14} {'median':>6} {'max s':>6} {'MB above':>9} MB")
+        for question in QUESTIONS:
+            asked = [sys.executable, __file__, "--uri", uri, "--rounds", str(options.rounds)]
+            subprocess.run([*asked, "--ask", question], check=True)
+
+
+if __name__ == "__main__":
+    main()

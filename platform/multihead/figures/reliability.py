@@ -1,0 +1,41 @@
+"""Reliability diagrams: whether predicted probabilities come true."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+
+def reliability_table(
+    count: NDArray[np.float64], expected: NDArray[np.float64], observed: NDArray[np.float64]
+) -> pd.DataFrame:
+    """Return a row per bin: its lower and upper edge, images, what was expected and observed."""
+    edges = np.linspace(0, 1, len(count) + 1)
+    columns = {"from": edges[:-1], "to": edges[1:], "images": count.astype(np.int64)}
+    return pd.DataFrame({**columns, "expected": expected, "observed": observed})
+
+
+def reliability_figure(
+    table: pd.DataFrame, title: str, path: Path, *, axes: tuple[str, str]
+) -> None:
+    """Draw what came true against what was promised, with the share of images in each bin.
+
+    Args:
+        table: From `reliability_table`.
+        title: Shown above.
+        path: Where to write; the suffix chooses the format.
+        axes: What the horizontal and the vertical axis show.
+    """
+    figure = Figure(figsize=(4.6, 5.4), layout="constrained")
+    top, bottom = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+    top.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="as promised")
+    seen = table.dropna(subset=["observed", "expected"])
+    top.plot(seen["expected"], seen["observed"], "o-", color="tab:blue", label="observed")
+    top.set(ylabel=axes[1], title=title, xlim=(0, 1), ylim=(0, 1))
+    top.legend(loc="upper left")
+    share = table["images"] / max(1, table["images"].sum())
+    bottom.bar(table["from"], share, width=table["to"] - table["from"], align="edge")
+    bottom.set(xlabel=axes[0], ylabel="share")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,172 @@
+"""Run a recorded run again, and say what differs from then.
+
+The configuration is the record's own, `config.yaml`, not today's presets of the same names.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from multihead import settings
+from multihead.errors import ConfigError
+from multihead.runs.build import Parts
+from multihead.runs.config import compose_run
+from multihead.runs.execute import Announcer, RunResult, execute
+from multihead.runs.load import run_file
+from multihead.tracking import facts
+from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
+from multihead.tracking.run import CONFIG_FILE, RUN_TAG, TrackedRun, find_run, flat
+from multihead.tracking.store import Store
+
+RERUN_TAG = "multihead.rerun_of"
+# What decides figures besides the configuration: the tag of the record, and what to call it.
+_COMPARED = {
+    "git.commit": "commit",
+    DIFF_TAG: "uncommitted changes",
+    LOCK_TAG: "requirements.lock",
+    "data.train_digest": "training data",
+    "data.test_digest": "test data",
+    "precision": "precision",
+    "hardware.device": "device",
+    "hardware.cpu": "processor",
+    "hardware.gpu": "GPU",
+    "hardware.threads": "threads",
+}
+ENVIRONMENT_FILE = "environment.json"
+_MOST_PACKAGES = 10
+_PLACES = ("paths.", "logger.tracking_uri")
+
+
+def rerun(
+    wanted: str, overrides: Sequence[str] = (), *, announcer: Announcer | None = None
+) -> RunResult:
+    """Train, test and record a run again, in a new run with the tag `multihead.rerun_of`.
+
+    On the same machine with the same code, libraries and data it gives the same metrics, to the
+    bit on a CPU. What differs from then is said in the result's notes, a line each, before it
+    trains.
+
+    Args:
+        wanted: Our id of the run, MLflow's id, or a unique prefix of either.
+        overrides: Changes to its configuration, such as `["seed=2"]`.
+        announcer: Told of the start.
+
+    Raises:
+        ConfigError: If there is no such run, or it has no configuration.
+        MultiheadError: In one line, for whatever cannot run.
+    """
+    for override in overrides:
+        if override.startswith("-"):
+            raise ConfigError(f"rerun takes overrides only, not {override}.")
+    store = Store()
+    record = find_run(store, wanted)
+    before, now = recorded_configs(store, record, overrides)
+    changes = [*_changes(before, now), *_package_changes(store, record)]
+    speaker = _Speaker(record, changes, announcer or Announcer(), test=now["test"])
+    result = execute(now, announcer=speaker)
+    return replace(result, notes=(*speaker.differences, *result.notes))
+
+
+def recorded_configs(
+    store: Store, record: Any, overrides: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a run's configuration as recorded, and with overrides and today's home.
+
+    Raises:
+        ConfigError: If the run has none, or an override does not fit it.
+    """
+    folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
+    file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
+    if file is None:
+        raise ConfigError(
+            f"run {record.info.run_id} has no {CONFIG_FILE}; it was not made by multihead."
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        # Alone in a folder, so that Hydra finds nothing else beside it.
+        Path(scratch, CONFIG_FILE).write_bytes(file.read_bytes())
+        before = compose_run([], Path(scratch))
+        now = compose_run(list(overrides), Path(scratch))
+    if not any(o.lstrip("+").startswith("paths.home=") for o in overrides):
+        now["paths"]["home"] = str(settings.home())
+    return before, now
+
+
+class _Speaker(Announcer):
+    """Compare with the record when the data are read, and tag the new run.
+
+    Attributes:
+        differences: A line each.
+    """
+
+    def __init__(self, record: Any, changes: list[str], inner: Announcer, *, test: bool) -> None:
+        self.record, self.inner, self.test = record, inner, test
+        self.differences = changes
+
+    def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
+        """Say what differs, and hand on."""
+        tags = self.record.data.tags
+        self.differences = [*self.differences, *_differences(tags, _today(parts, test=self.test))]
+        if run is not None:
+            run.set_tags({RERUN_TAG: tags.get(RUN_TAG, self.record.info.run_id)})
+        if not self.differences:
+            self.differences = ["nothing differs from the record"]
+        self.inner.started(run, parts, [*self.differences, *notes])
+
+
+def _today(parts: Parts, *, test: bool) -> dict[str, str]:
+    hardware = {f"hardware.{key}": value for key, value in facts.hardware().items()}
+    now = {
+        "git.commit": facts.git_state().get("commit", ""),
+        **code_tags(facts.code_diff()),
+        "data.train_digest": parts.data.train_source.digest(),
+        "precision": str(parts.trainer.precision),
+        **hardware,
+        "hardware.device": parts.trainer.strategy.root_device.type,
+    }
+    if test:
+        now["data.test_digest"] = parts.data.test_source.digest()
+    return now
+
+
+def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    lines = []
+    for tag, name in _COMPARED.items():
+        then, today = before.get(tag, ""), now.get(tag, "")
+        if then != today:
+            lines.append(f"{name}: {_short(then)} then, {_short(today)} now")
+    return lines
+
+
+def _package_changes(store: Store, record: Any) -> list[str]:
+    """Return a line for each package that is not installed now as it was then, ten at most."""
+    folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
+    file = run_file(store, record, folder / ENVIRONMENT_FILE, ENVIRONMENT_FILE)
+    if file is None:
+        return ["installed packages: not recorded then"]
+    then, today = (
+        dict(line.split("==", 1) for line in lines)
+        for lines in (json.loads(file.read_text())["installed"], facts.installed())
+    )
+    changed = [name for name in sorted({*then, *today}) if then.get(name) != today.get(name)]
+    lines = [
+        f"{name}: {then.get(name, 'absent')} then, {today.get(name, 'absent')} now"
+        for name in changed[:_MOST_PACKAGES]
+    ]
+    more = len(changed) - len(lines)
+    return [*lines, f"and {more} more packages"] if more else lines
+
+
+def _short(value: str) -> str:
+    return (value[:12] if len(value) in (32, 40, 64) else value) or "none"
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    old, new = flat(before), flat(now)
+    return [
+        f"{key}: {old.get(key, 'absent')} then, {new.get(key, 'absent')} now"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not key.startswith(_PLACES)
+    ]

@@ -1,0 +1,48 @@
+"""Record the code a run ran with, as far as it differs from its commit."""
+
+import hashlib
+from pathlib import Path
+
+from multihead.tracking import facts
+from multihead.tracking.run import TrackedRun
+
+DIFF_FILE = "code.diff"
+DIFF_TAG, LOCK_TAG = "git.diff_sha256", "lock.sha256"
+_MAX_CHARACTERS = 1_000_000
+
+
+def record_code(run: TrackedRun) -> None:
+    """Store digests of code and lock, and the uncommitted changes of tracked files."""
+    diff = facts.code_diff()
+    tags = code_tags(diff)
+    if tags:
+        run.set_tags(tags)
+    if diff:
+        run.log_file(_write_diff(diff, run.folder))
+
+
+def code_tags(diff: str) -> dict[str, str]:
+    """Return digests of what decides how the code behaves; empty ones are left out.
+
+    Args:
+        diff: From `facts.code_diff`.
+    """
+    tags = {
+        DIFF_TAG: digest(diff) if diff else "",
+        LOCK_TAG: facts.lock_digest(),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_diff(diff: str, folder: Path) -> Path:
+    """Write a diff into a run's folder, cut to a million characters, and return the file."""
+    cut = len(diff) > _MAX_CHARACTERS
+    end = f"\n[cut: {len(diff):,} characters in all]" if cut else ""
+    path = folder / DIFF_FILE
+    path.write_text(f"{diff[:_MAX_CHARACTERS]}{end}\n", encoding="utf-8")
+    return path

@@ -1,0 +1,150 @@
+"""Conditions and orders of a search for runs, in MLflow's filter language."""
+
+import re
+from dataclasses import dataclass
+
+from multihead.errors import ConfigError
+from multihead.tracking.page import KIND_TAG, STUDY_TAG
+
+_COMPARISON = re.compile(r"(?P<name>[^<>=!]+?)\s*(?P<sign>>=|<=|!=|==?|>|<)\s*(?P<value>\S+)")
+_SMALLER_IS_BETTER = re.compile(r"(loss|error|mae|mse|rmse|ece|nll)(_best)?")
+_ATTRIBUTES = {"name": "run_name", "started": "start_time", "status": "status"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What runs are sorted by.
+
+    Attributes:
+        kind: `metric`, `param` or `attribute`.
+        key: Its name in MLflow.
+        ascending: Smallest first.
+    """
+
+    kind: str
+    key: str
+    ascending: bool
+
+    @property
+    def clause(self) -> str:
+        """The order as MLflow's `order_by` takes it."""
+        direction = "ASC" if self.ascending else "DESC"
+        return f"{self.kind}s.{quoted_key(self.key)} {direction}"
+
+
+def parse_order(text: str) -> Order:
+    """Read what to sort by.
+
+    Args:
+        text: A metric, `params.<name>`, or one of the columns name, started and status; then
+            `asc` or `desc`. Without, the best value of a metric comes first: the smallest of a
+            loss, an error or a calibration error, the largest of others.
+
+    Raises:
+        ConfigError: If nothing is named, or a name cannot be put into the filter language.
+    """
+    name, _, direction = text.strip().rpartition(" ")
+    if direction.lower() not in ("asc", "desc") or not name.strip():
+        name, direction = text, ""
+    key = name.strip()
+    if not key:
+        raise ConfigError("sort names nothing; give a metric, such as best/val/digit_acc.")
+    if key in _ATTRIBUTES:
+        kind, key, rising = "attribute", _ATTRIBUTES[key], key != "started"
+    elif key.startswith("params."):
+        kind, key, rising = "param", key.removeprefix("params."), True
+    else:
+        kind, key = "metric", key.removeprefix("metrics.")
+        last = re.split("[/_]", key.removesuffix("_best"))[-1]
+        rising = _SMALLER_IS_BETTER.fullmatch(last) is not None
+    quoted_key(key)
+    return Order(kind, key, direction.lower() == "asc" if direction else rising)
+
+
+def metric_condition(text: str) -> str:
+    """Turn `test/digit_acc>0.9` into MLflow's language.
+
+    Raises:
+        ConfigError: If it is no comparison of a metric with a number.
+    """
+    found = _COMPARISON.fullmatch(text.strip())
+    try:
+        value = None if found is None else float(found["value"])
+    except ValueError:
+        value = None
+    if found is None or value is None or value != value or abs(value) == float("inf"):
+        raise ConfigError(
+            f"the condition {text!r} is not a metric compared with a number; write it such as "
+            f"'test/digit_acc>0.9', with one of > >= < <= = !=."
+        )
+    sign = "=" if found["sign"] == "==" else found["sign"]
+    return f"metrics.{quoted_key(found['name'].strip())} {sign} {found['value']}"
+
+
+def tag_condition(text: str) -> str:
+    """Turn one of a run's `tags` into MLflow's language, or `key=value` for any MLflow tag.
+
+    Raises:
+        ConfigError: If it cannot be put into the filter language.
+    """
+    key, sign, value = text.partition("=")
+    if not sign:
+        return f"tags.{quoted_key(f'tag.{text.strip()}')} = 'true'"
+    return f"tags.{quoted_key(key.strip())} = {quoted(value.strip())}"
+
+
+def study_condition(name: str) -> str:
+    """Return the condition that a run belongs to a study."""
+    return f"tags.`{STUDY_TAG}` = {quoted(name)}"
+
+
+def kind_condition(kind: str) -> str:
+    """Return the condition that a run is of a kind, such as `run`, `evaluation` or `trial`."""
+    return f"tags.`{KIND_TAG}` = {quoted(kind)}"
+
+
+def quoted(value: str) -> str:
+    """Return a text as MLflow's filter language writes it.
+
+    Raises:
+        ConfigError: If it has both kinds of quotation marks: the language has no way to say so.
+    """
+    mark = '"' if "'" in value else "'"
+    if mark in value:
+        raise ConfigError(f"{value!r} has both kinds of quotation marks, which no filter can say.")
+    return f"{mark}{value}{mark}"
+
+
+def quoted_key(key: str) -> str:
+    """Return the name of a metric, parameter or tag as MLflow's filter language writes it.
+
+    Raises:
+        ConfigError: If it is empty or has a backtick.
+    """
+    if not key or "`" in key:
+        raise ConfigError(f"{key!r} is not the name of a metric, parameter or tag.")
+    return f"`{key}`"
+
+
+def check_filter(condition: str) -> None:
+    """Check a condition before any store is asked.
+
+    Raises:
+        ConfigError: Naming the condition and what MLflow says of it.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.search_utils import SearchUtils
+
+    try:
+        for part in SearchUtils.parse_search_filter(condition):
+            kind, key, sign = part["type"], part["key"], part["comparator"].upper()
+            SearchUtils.is_metric(kind, sign)
+            SearchUtils.is_param(kind, sign)
+            SearchUtils.is_tag(kind, sign)
+            SearchUtils.is_dataset(kind, sign)
+            SearchUtils.is_attribute(kind, SearchUtils.translate_key_alias(key), sign)
+    except MlflowException as error:
+        raise ConfigError(
+            f"the filter {condition!r} is wrong: {str(error).splitlines()[0]}; it is written such "
+            f"as metrics.`test/digit_acc` > 0.9 AND params.seed = '1'."
+        ) from error

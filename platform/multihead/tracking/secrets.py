@@ -1,0 +1,49 @@
+"""Keep passwords out of records: they stand in the addresses of stores."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+_IN_AUTHORITY = re.compile(r"(?P<before>[A-Za-z][\w+.-]*://[^/@\s:]*):[^/@\s]+@")
+_IN_QUERY = re.compile(
+    r"(?P<before>[?&](?:password|passwd|token|secret|api_?key|access_?key)=)[^&\s'\"]+",
+    re.IGNORECASE,
+)
+
+
+def masked(text: str) -> str:
+    """Return a text with `***` for every password in a URI."""
+    return _IN_QUERY.sub(r"\g<before>***", _IN_AUTHORITY.sub(r"\g<before>:***@", text))
+
+
+def masked_values(values: Any) -> Any:
+    """Return nested dicts and lists with every text in them masked."""
+    if isinstance(values, dict):
+        return {key: masked_values(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [masked_values(value) for value in values]
+    return masked(values) if isinstance(values, str) else values
+
+
+def typed_command() -> str:
+    """Return this process's command line as one would type it, without passwords."""
+    program, *rest = sys.argv
+    module = Path(program).name == "__main__.py"
+    name = f"python -m {Path(program).parent.name}" if module else Path(program).name
+    return masked(" ".join([name, shlex.join(rest)]).strip())
+
+
+def shareable(path: Path) -> Path:
+    """Return the file itself, or, where it holds a password, a copy of it without.
+
+    The copy has the same name in a folder `shareable` beside it.
+    """
+    text = path.read_text(encoding="utf-8")
+    if masked(text) == text:
+        return path
+    copy = path.parent / "shareable" / path.name
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_text(masked(text), encoding="utf-8")
+    return copy

@@ -1,0 +1,96 @@
+"""`multihead runs` as a person meets it, on runs made by hand."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from multihead.cli.main import main
+from multihead.tracking.store import Store
+
+
+@pytest.fixture
+def two(store: Store) -> list[str]:
+    """Two runs that differ in learning rate, study, tag, kind, status and accuracy."""
+    client, made = store.client, []
+    for i, lr in enumerate(("0.1", "0.2")):
+        tags = {
+            "multihead.run": f"2026-{i}",
+            "multihead.kind": ("run", "trial")[i],
+            "multihead.study": ("", "search")[i],
+            f"tag.t{i}": "true",
+        }
+        run = client.create_run("0", run_name=f"name{i}", tags=tags).info.run_id
+        client.log_param(run, "model.optimizer.lr", lr)
+        client.log_param(run, "seed", "1")
+        client.log_metric(run, "test/digit_acc", 0.8 + i / 10)
+        client.log_metric(run, "test/digit_loss", 0.5)
+        client.set_terminated(run, ("FINISHED", "KILLED")[i])
+        made.append(f"2026-{i}")
+    return made
+
+
+def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit):
+        main(["runs", *arguments])
+    got = capsys.readouterr()
+    return got.out + got.err
+
+
+@pytest.mark.parametrize(
+    "only_second",
+    [
+        ["--study", "search"],
+        ["--tag", "t1"],
+        ["--tag", "multihead.kind=trial"],
+        ["--kind", "trial"],
+        ["--status", "killed"],
+        ["--metric", "test/digit_acc>0.85"],
+        ["--filter", "params.`model.optimizer.lr` = '0.2'", "--metric", "test/digit_loss<1"],
+        ["--sort", "test/digit_acc", "--limit", "1"],
+    ],
+    ids=" ".join,
+)
+def test_shortcuts_choose_runs(
+    two: list[str], only_second: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = _said(capsys, *only_second)
+    assert two[1] in out
+    assert two[0] not in out
+    assert "0.9000" in out
+
+
+def test_a_comparison_shows_differences_first_then_metrics_with_deltas(
+    two: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = _said(capsys, *two).splitlines()
+    at = {
+        word: next(i for i, line in enumerate(lines) if word in line)
+        for word in ("model.optimizer.lr", "test/digit_acc", "test/digit_loss")
+    }
+    assert sorted(at, key=lambda word: at[word]) == list(at)
+    assert "0.9000  (+0.1000)" in lines[at["test/digit_acc"]]
+    assert "0.5000  (+0.0000)" in lines[at["test/digit_loss"]]
+    assert not any("seed" in line for line in lines)
+
+
+def test_a_search_that_finds_nothing_says_so(
+    two: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no run fits" in _said(capsys, "--study", "other")
+    assert "there is no experiment 'nope'" in _said(capsys, "--experiment", "nope")
+
+
+def test_names_and_conditions_do_not_mix(
+    two: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "either named or searched for" in _said(capsys, two[0], "--kind", "run")
+
+
+def test_a_comparison_can_be_exported(
+    two: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _said(capsys, *two, "--format", "parquet", "--out", str(tmp_path / "two.parquet"))
+    table = pd.read_parquet(tmp_path / "two.parquet")
+    assert table["metrics.test/digit_acc"].tolist() == [0.8, 0.9]
+    assert table["run"].tolist() == two
