@@ -52,6 +52,9 @@ class Store:
     """
 
     def __init__(self, uri: str | None = None, home: Path | None = None) -> None:
+        for name, value in _MLFLOW_SETTINGS.items():  # read when mlflow is imported
+            os.environ.setdefault(name, value)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         self.home = (home or settings.home()).absolute()
         given = uri or os.environ.get("MLFLOW_TRACKING_URI")
         self.uri = given or f"sqlite:///{self.home / 'mlflow.db'}"
@@ -90,9 +93,6 @@ class Store:
             StoreUnreachableError: If the store does not answer now.
             StoreError: If it refuses.
         """
-        for name, value in _MLFLOW_SETTINGS.items():
-            os.environ.setdefault(name, value)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         self.make_home()
         self.knock()
         with FileLock(self.home / ".store.lock"), self.errors():
