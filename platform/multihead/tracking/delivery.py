@@ -102,11 +102,12 @@ class Delivery:
         self.cursor = Cursor.load(folder.delivery, store.identity)
         if self.cursor.store != store.identity:
             raise ConfigError(
-                f"run {folder.run_id} is in the store {self.cursor.store}, not in "
+                f"run {folder.run_id} belongs to the store {self.cursor.store}, not to "
                 f"{store.identity}; set MLFLOW_TRACKING_URI to its own."
             )
         if not self._fits():
             self._start_anew()
+        self.cursor.save(folder.delivery)  # from now on the run belongs to this store
         self.artifacts = Artifacts(folder, store, self.cursor.wanted, self.cursor.sent)
 
     def step(self) -> bool:
