@@ -1,5 +1,6 @@
 """The command `multihead`: one module per command, imported when the command runs."""
 
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ COMMANDS = {
     "promote": "Register a run's model: promote <run id> --name X --alias champion",
     "serve": "Answer over HTTP: serve models:/X@champion",
     "export": "Write a run's network as ONNX, TorchScript or safetensors.",
+    "sync": "Send what runs could not send to the store themselves.",
+    "reap": "Mark runs as KILLED whose process is gone.",
     "list": "List experiments, studies and ablations with a line each.",
     "ui": "Open the MLflow UI on the current store, on loopback.",
     "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",
@@ -69,6 +72,7 @@ add_completion_class(WholeWordBash)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors a user can cause are one line and exit code 2."""
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
+    show_notices()
     try:
         code = cli.main(arguments, prog_name="multihead", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -86,6 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Notices(logging.Handler):
+    """Print what the package has to tell, one line each, on whatever stderr is by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        click.echo(f"multihead: {' '.join(record.getMessage().split())}", err=True)
+
+
+def show_notices() -> None:
+    """Show the package's notices, and only here: Hydra would write them to stdout."""
+    notices = logging.getLogger("multihead")
+    notices.propagate = False
+    notices.handlers = [_Notices()]
 
 
 def fail(message: str) -> None:

@@ -51,11 +51,14 @@ def command(
     Of several RUNs, configuration differences come first, then every head's metrics with their
     difference from the first RUN.
     """
+    from multihead import settings
     from multihead.cli.runs_show import show_comparison, show_list
     from multihead.errors import ConfigError
     from multihead.tracking import conditions
     from multihead.tracking.query import picked_runs, runs_table
+    from multihead.tracking.sync import reap_and_tell
 
+    reap_and_tell(settings.home())
     parts = [condition] if condition else []
     parts += [conditions.metric_condition(text) for text in metrics]
     parts += [conditions.tag_condition(text) for text in tags]

@@ -10,7 +10,8 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,17 @@ from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.labels import functional_heads
 from multihead.runs.build import Parts, build
+from multihead.runs.lifecycle import deserved_status
 from multihead.runs.model import log_run_model
 from multihead.runs.note import NOTE_TAG, note
 from multihead.runs.results import store_test
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
-from multihead.tracking.run import CONFIG_FILE, ERROR_TAG, TrackedRun, flat
+from multihead.tracking.run import CONFIG_FILE, TrackedRun, flat
 from multihead.tracking.secrets import masked_values, shareable, typed_command
 from multihead.tracking.store import Store
 from multihead.tracking.system import system_metrics
-from multihead.training.checkpoints import BEST, LAST
+from multihead.training.checkpoints import BEST, read_checkpoint
 from multihead.training.hardware import resolve_accelerator
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
@@ -95,51 +97,34 @@ def execute(
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
             return _train_and_test(config, parts, None, notes)
-        _ = store.client
         interrupts.held = True  # until there is somebody to give the run its status
         run = _open(store, config, resume)
-        with _status(run, interrupts):
+        with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
             parts.logger.run = run
             if parts.checkpoint is not None:
                 parts.checkpoint.dirpath = run.folder / "checkpoints"
                 parts.checkpoint.start_from = Path(parts.start_from) if parts.start_from else None
+                parts.checkpoint.saved = partial(_note_checkpoint, run)
             announcer.started(run, parts, notes)
-            try:
-                with system_metrics(run.log_metrics, lambda: parts.trainer.global_step):
-                    result = _train_and_test(config, parts, run, notes)
-                run.set_tags({NOTE_TAG: note(parts, result.metrics, config, run.run_id)})
-                return result
-            finally:
-                _store_checkpoints(run)
+            run.pace()
+            with system_metrics(run.log_metrics, run.age):
+                result = _train_and_test(config, parts, run, notes)
+            run.set_tags({NOTE_TAG: note(parts, result.metrics, config, run.run_id)})
+            if config["train"]:
+                notes += log_run_model(run, parts.data, config)
+        # Only now has the store been told everything there was time for.
+        return replace(result, mlflow_id=run.mlflow_id, url=run.url, notes=tuple(notes))
 
 
 def _open(store: Store, config: Mapping[str, Any], resume: str | None) -> TrackedRun:
     if resume is not None:
-        return TrackedRun.reopen(store, resume, config)
+        step = read_checkpoint(config["ckpt_path"])["global_step"]
+        return TrackedRun.reopen(store, resume, config, from_step=step)
     experiment = config["logger"]["experiment_name"]
     kind = "run" if config["train"] else "evaluation"
     return TrackedRun.create(store, experiment, config, name=config["name"], kind=kind)
-
-
-@contextmanager
-def _status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
-    """Give the run the status it deserves, whatever ends it; signals wait for that."""
-    try:
-        yield
-        interrupts.held = True
-    except (RunInterrupted, KeyboardInterrupt) as stop:
-        interrupts.held = True
-        run.set_tags({ERROR_TAG: str(stop) or "interrupted"})
-        run.finish("KILLED")
-        raise
-    except BaseException as error:
-        interrupts.held = True
-        run.set_tags({ERROR_TAG: " ".join(f"{type(error).__name__}: {error}".split())})
-        run.finish("FAILED")
-        raise
-    run.finish("FINISHED")
 
 
 def _train_and_test(
@@ -157,8 +142,6 @@ def _train_and_test(
             run.log_metrics(best, trainer.global_step)
         if config["test"]:
             metrics |= _test(config, parts, run)
-        if config["train"] and run is not None:
-            notes += log_run_model(run, parts.data)
     except SystemExit as stop:  # Lightning's answer to a signal it saw before we did
         if parts.interrupts.received is not None:
             raise RunInterrupted(parts.interrupts.received) from stop
@@ -168,9 +151,7 @@ def _train_and_test(
     return RunResult(
         metrics={k: v for k, v in (metrics | best).items() if k not in ("step", "epoch")},
         run_id=run.run_id if run else None,
-        mlflow_id=run.mlflow_id if run else None,
         folder=run.folder if run else None,
-        url=run.url if run else None,
         best_checkpoint=best_file if best_file and best_file.exists() else None,
         optimized_value=(best_metrics or metrics).get(optimized or ""),
         heads=heads.outputs,
@@ -260,11 +241,9 @@ def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadData
         run.set_tags({f"data.{context}_digest": digest, "data.name": source.name})
 
 
-def _store_checkpoints(run: TrackedRun) -> None:
-    for name in (BEST, LAST):
-        path = run.folder / "checkpoints" / name
-        if path.exists():
-            run.log_file(path, "checkpoints")
+def _note_checkpoint(run: TrackedRun, name: str, digest: str) -> None:
+    run.note_file(f"checkpoints/{name}", digest)
+    run.flush()
 
 
 def _notes(parts: Parts) -> list[str]:

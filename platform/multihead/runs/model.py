@@ -1,16 +1,18 @@
 """A run's best checkpoint as an MLflow model, made when its training has ended."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.errors import CheckpointError, StoreError
+from multihead.errors import CheckpointError
 from multihead.runs.answers import columns
 from multihead.runs.bundle import write_bundle
-from multihead.runs.load import LoadedRun, load_run
+from multihead.runs.load import LoadedRun, load_checkpoint, load_run
 from multihead.tracking.models import send_model, write_model
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
@@ -23,23 +25,31 @@ _EXAMPLES = 8
 _EXAMPLE_NUMBERS = 100_000
 
 
-def log_run_model(run: TrackedRun, data: MultiheadDataModule) -> list[str]:
-    """Make the LoggedModel of a run that has ended its training.
+def log_run_model(
+    run: TrackedRun, data: MultiheadDataModule, config: Mapping[str, Any]
+) -> list[str]:
+    """Make the model of a run that has ended its training, and record it.
+
+    The files are made here, without asking the store; the record brings them there.
 
     Args:
         run: The run, with its metrics recorded.
         data: What it was trained on, for the examples that go with the model.
+        config: The run's configuration.
 
     Returns:
         Nothing, or a line that says why there is no model: that is no reason to call the training
-        failed, and `multihead promote` makes it later.
+        failed.
     """
-    if not (run.folder / "checkpoints" / BEST).is_file():
+    best = run.folder / "checkpoints" / BEST
+    if not best.is_file():
         return []
     try:
-        make_model(run.store, run.run_id, run.mlflow_id, examples_of(data))
-    except (StoreError, CheckpointError) as error:
-        return [f"the model is not in the store yet, `multihead promote` sends it: {error}"]
+        loaded = load_checkpoint(best, config)
+    except CheckpointError as error:
+        return [f"there is no model of this run: {error}"]
+    digest = _write(loaded, run.folder / FOLDER, examples_of(data))
+    run.log_model(FOLDER, digest)
     return []
 
 
@@ -61,11 +71,18 @@ def make_model(store: Store, run_id: str, mlflow_id: str, examples: NDArray[np.u
     """
     loaded = load_run(run_id, store)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".model.") as scratch:
-        bundle, folder = Path(scratch) / "bundle", Path(scratch) / FOLDER
+        folder = Path(scratch) / FOLDER
+        return send_model(store, mlflow_id, folder, _write(loaded, folder, examples))
+
+
+def _write(loaded: LoadedRun, folder: Path, examples: NDArray[np.uint8]) -> str:
+    """Write a model's folder and return the digest of its weights."""
+    few = examples[: max(1, min(2, _EXAMPLE_NUMBERS // examples[0].size))]
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle.") as scratch:
+        bundle = Path(scratch) / "bundle"
         digest = write_bundle(loaded, bundle, examples)
-        few = examples[: max(1, min(2, _EXAMPLE_NUMBERS // examples[0].size))]
         write_model(folder, code=CODE, bundle=bundle, columns=columns(loaded.heads), example=few)
-        return send_model(store, mlflow_id, folder, digest)
+    return digest
 
 
 def examples_of(data: MultiheadDataModule) -> NDArray[np.uint8]:

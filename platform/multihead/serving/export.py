@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError, StoreError
+from multihead.files import write_atomically
 from multihead.runs.bundle import describe, described
 from multihead.runs.load import LoadedRun, load_run
 from multihead.tracking.store import Store
-from multihead.training.checkpoints import write_atomically
 
 # Largest allowed difference of a logit, relative to the largest logit of the head or to 1.
 TOLERANCE = {"onnx": 1e-4, "torchscript": 1e-5, "safetensors": 0.0}

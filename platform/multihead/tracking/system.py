@@ -25,7 +25,7 @@ def system_metrics(
 
     Args:
         log: Takes metrics and a step; called from a thread of its own.
-        step: Returns the optimizer step the run is at.
+        step: Returns where the run is, such as its age in seconds: the points of one step are one.
         interval: Seconds between two looks.
     """
     stop = threading.Event()

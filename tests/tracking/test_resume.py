@@ -1,0 +1,107 @@
+"""Trainings that stopped, with damaged checkpoints or a full disk, go on to the same record."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import multihead
+from tests.tracking.faults import (
+    SLOW_TRAINING,
+    start_training,
+    stored_points,
+    train_to_the_end,
+    wait_for_points,
+)
+
+from multihead.tracking.store import Store
+from multihead.training.checkpoints import read_checkpoint
+
+pytestmark = pytest.mark.slow
+STOPS = int(os.environ.get("MULTIHEAD_TEST_KILLS", "2"))
+
+
+def _id(out: str) -> str:
+    return re.search(r"^run (\S+)", out, re.MULTILINE)[1]
+
+
+def test_sigterm_at_random_steps_changes_nothing(home: Path, store: Store, tmp_path: Path) -> None:
+    rng, epochs = random.Random(STOPS), f"trainer.max_epochs={6 * STOPS}"
+    arguments, stopped = [*SLOW_TRAINING, epochs], 0
+    for number in range(STOPS):
+        listed = tmp_path / f"points{number}"
+        process = start_training(listed, *arguments)
+        wait_for_points(listed, rng.randrange(1, 120), process)
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate()
+        assert process.returncode == 143, errors
+        arguments, stopped = [f"resume={_id(out)}"], stopped + 1
+    out, errors = train_to_the_end(tmp_path / "rest", *arguments)
+    assert errors == ""
+    whole, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, epochs)
+    assert stored_points(store, _id(out)) == stored_points(store, _id(whole))
+
+
+def test_a_damaged_last_checkpoint_is_named_and_the_previous_one_used(
+    home: Path, store: Store, tmp_path: Path
+) -> None:
+    first, _ = train_to_the_end(tmp_path / "first", *SLOW_TRAINING, "trainer.max_epochs=3")
+    last = home / _id(first) / "checkpoints" / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 255
+    last.write_bytes(content)
+    resumed = [f"resume={_id(first)}", "trainer.max_epochs=4"]
+    out, errors = train_to_the_end(tmp_path / "second", *resumed)
+    assert "last.ckpt is damaged" in errors
+    assert "previous.ckpt is used" in errors
+    whole, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, "trainer.max_epochs=4")
+    ours, theirs = (stored_points(store, _id(text)) for text in (out, whole))
+    # The run that ended after three epochs recorded its best ones at that step too.
+    assert {k: v for k, v in ours.items() if not k.startswith("best/")} == {
+        k: v for k, v in theirs.items() if not k.startswith("best/")
+    }
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 12 MB: a run's folder with three checkpoints of 3 MB, but not with four."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(disk)], capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("mounting takes root")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_is_a_clear_error_and_the_previous_checkpoint_loads(
+    small_disk: Path, empty_store: Path, tmp_path: Path
+) -> None:
+    store = f"logger.tracking_uri=sqlite:///{tmp_path}/mlflow.db"
+    home = f"paths.home={small_disk}"
+    done = multihead(
+        ["train", *SLOW_TRAINING, "trainer.max_epochs=2", store, home], folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (path.parent for path in small_disk.glob("*/spool.jsonl"))
+    (small_disk / "filler").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096 - 100_000))
+    full = multihead(
+        ["train", f"resume={folder.name}", home, "trainer.max_epochs=9"], folder=tmp_path
+    )
+    assert full.returncode == 2, full.stderr
+    assert "cannot be written into" in full.stderr
+    assert "No space left" in full.stderr
+    assert "Traceback" not in full.stderr
+    for name in ("last.ckpt", "best.ckpt"):
+        read_checkpoint(folder / "checkpoints" / name)
+    (small_disk / "filler").unlink()
+    again = multihead(
+        ["train", f"resume={folder.name}", home, "trainer.max_epochs=4"], folder=tmp_path
+    )
+    assert again.returncode == 0, again.stderr
