@@ -37,7 +37,7 @@ def test_a_damaged_file_is_named_and_put_aside_for_the_next(
 def test_no_whole_file_is_an_error_and_no_file_is_none(folder: Path, tmp_path: Path) -> None:
     for name in NAMES:
         (folder / name).write_text("x")
-    with pytest.raises(CheckpointError, match="every checkpoint in .* is damaged"):
+    with pytest.raises(CheckpointError, match=r"every checkpoint in .* is damaged"):
         first_whole(folder, NAMES)
     assert first_whole(folder, NAMES) is None
 
