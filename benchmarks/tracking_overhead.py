@@ -1,6 +1,6 @@
 """What recording costs a training step, four ways, in one run, in alternation.
 
-    python benchmarks/tracking_overhead.py [--rounds 5] [--steps 300] [--server http://...]
+    python benchmarks/tracking_overhead.py [--rounds 5] [--steps 1000] [--json FILE]
 
 off      nothing is recorded
 sqlite   the default store, on this disk
@@ -55,8 +55,8 @@ def train(run: TrackedRun | None, steps: int) -> tuple[float, float]:
         total.backward()
         optimizer.step()
         # Read in every way: what asking the device costs is not the record's.
-        values = {f"step/{name}_loss": float(loss) for name, loss in losses.items()}
-        values |= {"step/loss": float(total), "step/lr": 1e-3}
+        values = {f"step/{name}_loss": float(loss.detach()) for name, loss in losses.items()}
+        values |= {"step/loss": float(total.detach()), "step/lr": 1e-3}
         if run is not None:
             run.log_metrics(values, step)
         taken.append(time.perf_counter() - began)

@@ -52,7 +52,9 @@ def test_a_training_goes_on_while_the_server_hangs_dies_and_restarts(
     server: Server, home: Path, tmp_path: Path
 ) -> None:
     listed = tmp_path / "points"
-    process = start_training(listed, *SLOW_TRAINING, "trainer.max_epochs=9999")
+    process = start_training(
+        listed, *SLOW_TRAINING, "trainer.max_epochs=9999", "callbacks.early_stopping=null"
+    )
     wait_for_points(listed, 50, process)
     with server.stopped():
         time.sleep(3)
@@ -118,7 +120,9 @@ def test_a_run_that_the_server_has_lost_is_delivered_anew(
 ) -> None:
     """The server's database was replaced by an empty one."""
     listed = tmp_path / "points"
-    process = start_training(listed, *SLOW_TRAINING, "trainer.max_epochs=9999")
+    process = start_training(
+        listed, *SLOW_TRAINING, "trainer.max_epochs=9999", "callbacks.early_stopping=null"
+    )
     wait_for_points(listed, 50, process)
     server.kill()
     (server.folder / "server.db").unlink()
@@ -132,7 +136,9 @@ def test_sigterm_while_the_server_hangs_ends_in_time(
 ) -> None:
     """A container is killed ten seconds after SIGTERM."""
     listed = tmp_path / "points"
-    process = start_training(listed, *SLOW_TRAINING, "trainer.max_epochs=400")
+    process = start_training(
+        listed, *SLOW_TRAINING, "trainer.max_epochs=9999", "callbacks.early_stopping=null"
+    )
     wait_for_points(listed, 100, process)
     with server.stopped():
         process.send_signal(signal.SIGTERM)

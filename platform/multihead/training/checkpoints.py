@@ -318,6 +318,12 @@ class RunCheckpoint(Checkpoint):
 
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:
-    # Into a file of our own: torch's writer does not say that the disk is full.
+    # Into a file of our own: torch's would not say that the disk is full.
     with path.open("wb") as file:
-        torch.save(checkpoint, file)
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as error:  # what torch makes of the file's error
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, OSError):
+                cause = cause.__context__
+            raise cause or error from error
