@@ -98,8 +98,12 @@ def test_three_kinds_of_heads_are_trained_recorded_and_loaded(mixed: Run, store:
     for split in ("train", "val", "test"):
         got = {n.removeprefix(f"{split}/") for n in result.metrics if n.startswith(f"{split}/")}
         heads = {f"{h}_{kind}" for h in ("place", "light") for kind in PARAMETER_METRICS}
-        best = {"acc_best", "score_best"} if split == "val" else set()
-        assert got == heads | best | {"way_acc", "way_loss", "loss", "acc", "score"}
+        more = {
+            "train": set(),
+            "val": {"acc_best", "score_best"},
+            "test": {"way_ece", "place_quantile_error"},
+        }
+        assert got == heads | more[split] | {"way_acc", "way_loss", "loss", "acc", "score"}
     assert result.units == {"place": "mm", "light": "lux"}
     assert result.optimized_value == result.metrics["best/val/score"]
     loaded, test = load_run(result.run_id), bars(Path(), "test")

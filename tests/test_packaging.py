@@ -74,8 +74,10 @@ def test_the_locks_satisfy_the_declared_dependencies() -> None:
     """A dependency that was added or raised without `make lock` fails here, not at a user's."""
     extras = project()["optional-dependencies"]
     runtime = project()["dependencies"] + extras["postgres"] + extras["build"]
-    for lock, declared in zip(LOCKS, [runtime, runtime + extras["dev"]], strict=True):
-        pinned = pins(lock)
+    every = sum(extras.values(), start=runtime)
+    for lock, declared in zip(LOCKS, [runtime, every], strict=True):
+        # The package's own name there stands for another of its extras.
+        pinned = pins(lock) | {"multihead": "0"}
         for requirement in map(Requirement, declared):
             assert requirement.specifier.contains(pinned[requirement.name], prereleases=True)
 
