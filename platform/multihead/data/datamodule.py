@@ -26,6 +26,16 @@ from multihead.errors import ConfigError
 from multihead.heads import Heads
 
 Loader = ResidentLoader | WorkerLoader
+# Arguments that change how a dataset is split and loaded, not what is read.
+LOADER_SETTINGS = {
+    "batch_size",
+    "train_val_test_split",
+    "num_workers",
+    "pin_memory",
+    "persistent_workers",
+    "memory_budget_mb",
+    "seed",
+}
 
 
 class MultiheadDataModule(pl.LightningDataModule):
@@ -114,6 +124,12 @@ class MultiheadDataModule(pl.LightningDataModule):
     def test_source(self) -> Source:
         """The test file, with the configured heads."""
         return self._mapped(self.read("test"))
+
+    def share(self, other: "MultiheadDataModule") -> None:
+        """Use what another module of the same files has read, instead of reading it again."""
+        for split in ("train_source", "test_source"):
+            if split in vars(other):
+                setattr(self, split, getattr(other, split))
 
     @property
     def heads(self) -> Heads:

@@ -11,13 +11,14 @@ import shlex
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
@@ -61,6 +62,25 @@ class RunResult:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Membership:
+    """What whoever starts many runs adds to each: a study to its trials, an ablation to its arms.
+
+    Attributes:
+        kind: The tag `multihead.kind`.
+        run_id: Our id of the run, made beforehand so that it is known whatever happens; or None.
+        tags: Further tags, such as the parent run.
+        callbacks: Further callbacks of the training.
+        opened: Data that earlier runs of this process read; see `build_data`.
+    """
+
+    kind: str = "run"
+    run_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    callbacks: Sequence[Callback] = ()
+    opened: dict[str, MultiheadDataModule] | None = None
+
+
 class Announcer:
     """Told what a person would want to know while a run goes on; says nothing by itself."""
 
@@ -69,7 +89,11 @@ class Announcer:
 
 
 def execute(
-    config: Mapping[str, Any], *, resume: str | None = None, announcer: Announcer | None = None
+    config: Mapping[str, Any],
+    *,
+    resume: str | None = None,
+    announcer: Announcer | None = None,
+    member: Membership | None = None,
 ) -> RunResult:
     """Train, test and record one run.
 
@@ -77,6 +101,7 @@ def execute(
         config: A composed configuration in plain types.
         resume: Our id of a run to go on with, in the same record, or None.
         announcer: Told of the start.
+        member: What the study or ablation adds to which the run belongs, if it does.
 
     Raises:
         MultiheadError: For what a user can mend; nothing is recorded unless training began.
@@ -84,8 +109,9 @@ def execute(
     """
     store = Store(config["logger"]["tracking_uri"], Path(config["paths"]["home"]).expanduser())
     interrupts = Interrupts()
+    member = member or Membership("run" if config["train"] else "evaluation")
     with _quiet_libraries(), interrupts.installed():
-        parts = build(config, interrupts)
+        parts = build(config, interrupts, callbacks=member.callbacks, opened=member.opened)
         notes = _notes(parts)
         announcer = announcer or Announcer()
         if config["trainer"].get("fast_dev_run"):
@@ -93,7 +119,7 @@ def execute(
             return _train_and_test(config, parts, None, notes)
         _ = store.client
         interrupts.held = True  # until there is somebody to give the run its status
-        run = _open(store, config, resume)
+        run = _open(store, config, resume, member)
         with _status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
@@ -108,12 +134,20 @@ def execute(
                 _store_checkpoints(run)
 
 
-def _open(store: Store, config: Mapping[str, Any], resume: str | None) -> TrackedRun:
+def _open(
+    store: Store, config: Mapping[str, Any], resume: str | None, member: Membership
+) -> TrackedRun:
     if resume is not None:
         return TrackedRun.reopen(store, resume, config)
-    experiment = config["logger"]["experiment_name"]
-    kind = "run" if config["train"] else "evaluation"
-    return TrackedRun.create(store, experiment, config, name=config["name"], kind=kind)
+    return TrackedRun.create(
+        store,
+        config["logger"]["experiment_name"],
+        config,
+        name=config["name"],
+        kind=member.kind,
+        run_id=member.run_id,
+        tags=member.tags,
+    )
 
 
 @contextmanager
@@ -302,6 +336,9 @@ def _few_collections() -> Iterator[None]:
     MLflow, SQLAlchemy and torch leave a million of them, and a step makes enough new ones to
     have them all looked at again and again: a tenth of the time of a small network's step.
     """
+    if gc.get_freeze_count():  # by a process of many runs, once for all of them
+        yield
+        return
     gc.collect()
     gc.freeze()
     try:

@@ -67,13 +67,24 @@ class TrackedRun:
         *,
         name: str | None = None,
         kind: str = "run",
+        run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> "TrackedRun":
         """Make the folder, write the configuration into it, and make the MLflow run.
+
+        Args:
+            store: Where the record will be.
+            experiment: MLflow's name of the experiment.
+            config: A composed configuration in plain types.
+            name: Of the run in MLflow; made from experiment and id if none.
+            kind: What it is: run, evaluation, study, trial, ...
+            run_id: Our id, if it was made before; see `new_run_id`.
+            tags: Further tags, such as the run it belongs to.
 
         Raises:
             StoreError: If the folder or the store refuses; nothing is left then.
         """
-        run_id = new_run_id()
+        run_id = run_id or new_run_id()
         folder = store.home / run_id
         try:
             folder.mkdir()
@@ -83,7 +94,7 @@ class TrackedRun:
                 made = store.client.create_run(
                     experiment_id,
                     run_name=name or f"{experiment}-{run_id[-6:]}",
-                    tags={RUN_TAG: run_id, "multihead.kind": kind},
+                    tags={**(tags or {}), RUN_TAG: run_id, "multihead.kind": kind},
                 )
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
