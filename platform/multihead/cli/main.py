@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
     "evaluate": "Test a checkpoint: evaluate ckpt_path=... experiment=...",
     "runs": "List runs, or compare some by their ids.",
+    "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
     "list": "List experiments, studies and ablations with a line each.",
     "ui": "Open the MLflow UI on the current store, on loopback.",
     "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",

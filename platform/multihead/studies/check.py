@@ -1,5 +1,6 @@
 """Find out before anything starts what a study could not do, and why an objective is none."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,7 @@ def check(definition: Definition) -> Plan:
     Raises:
         MultiheadError: Naming what is wrong, what is allowed and how to mend it.
     """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     make_pruner(definition)
     make_sampler(definition.sampler)
     if definition.sampler["name"] in ONE_OBJECTIVE and definition.several:

@@ -107,7 +107,9 @@ def check_agreement(
     store: Store, storage: StudyStorage, study: optuna.Study, configs: TrialConfigs, parent: str
 ) -> list[str]:
     """Compare the two stores, repair what differs, and return what did, in a line each."""
-    found = [f"worker {owner} had died" for owner in bury(storage, study.study_name, workers_of(store))]
+    found = [
+        f"worker {owner} had died" for owner in bury(storage, study.study_name, workers_of(store))
+    ]
     with storage.lock(study.study_name):
         found += list(_mend_trials(store, storage, study))
     trials = study.get_trials(deepcopy=False)
@@ -173,3 +175,10 @@ def runs_of(store: Store, experiment: str, study: str, kind: str) -> list[Any]:
         token = page.token
         if not token:
             return found
+
+
+def seal_parent(run: TrackedRun, reason: str | None, *, interrupted: bool) -> None:
+    """Give the study's own run its state: COMPLETE, STOPPED with the reason, or interrupted."""
+    state = "INTERRUPTED" if interrupted else "COMPLETE" if reason is None else "STOPPED"
+    run.set_tags({STATE_TAG: state, "multihead.reason": reason or ""})
+    run.finish("KILLED" if interrupted else "FINISHED")

@@ -1,6 +1,7 @@
 """What all processes of a study share beside its trials: its file, its workers, a wish to stop."""
 
 import secrets
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,25 +82,46 @@ def known(storage: StudyStorage, name: str) -> Registered:
     return found
 
 
-def register(storage: StudyStorage, definition: Definition) -> None:
-    """Write a study into the storage, Optuna's part and ours; the caller holds its lock."""
-    optuna.create_study(
+def register(storage: StudyStorage, definition: Definition) -> optuna.Study:
+    """Make Optuna's part of a study, if it is not there."""
+    study = optuna.create_study(
         study_name=definition.name,
         storage=storage.optuna,
         directions=list(definition.objectives.values()),
         load_if_exists=True,
-    ).set_metric_names(list(definition.objectives))
-    values = {"definition": definition.model_dump_json(), "stop": None, "interrupt": False}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(definition.objectives))
+    return study
+
+
+def update(
+    storage: StudyStorage,
+    definition: Definition,
+    *,
+    parent: str | None,
+    stop: str | None,
+    interrupt: bool,
+) -> None:
+    """Write our part of a study, new or again."""
+    values = {
+        "definition": definition.model_dump_json(),
+        "parent": parent,
+        "stop": stop,
+        "interrupt": interrupt,
+    }
     with storage.engine.begin() as connection:
         mine = studies.c.study == definition.name
         if connection.execute(sa.update(studies).where(mine).values(**values)).rowcount == 0:
             connection.execute(sa.insert(studies).values(study=definition.name, **values))
 
 
-def update(storage: StudyStorage, name: str, **values: Any) -> None:
-    """Change what is kept of a study: `parent`, `stop`, `interrupt` or `definition`."""
+def ask_to_stop(storage: StudyStorage, name: str, reason: str, *, interrupt: bool) -> None:
+    """Let no further trial start; with `interrupt`, running ones end with a checkpoint, too."""
+    change = sa.update(studies).where(studies.c.study == name)
     with storage.engine.begin() as connection:
-        connection.execute(sa.update(studies).where(studies.c.study == name).values(**values))
+        connection.execute(change.values(stop=reason, interrupt=interrupt))
 
 
 class Presence:

@@ -306,5 +306,7 @@ def _weights(
         try:
             made.append(Parameter(f"ratio.{name}", FloatDistribution(low, high, log=True)))
         except ValueError as error:
-            raise ConfigError(f"space.{WEIGHTS}.ratios.{name} is [{low}, {high}]: {error}") from error
+            raise ConfigError(
+                f"space.{WEIGHTS}.ratios.{name} is [{low}, {high}]: {error}"
+            ) from error
     return made, Weights((), wanted.reference, total)

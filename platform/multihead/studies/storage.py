@@ -92,7 +92,9 @@ class StudyStorage:
                 raise ConfigError(f"there is no study storage {self._file} yet.")
             self.optuna = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
         except (sa.exc.SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
-            raise StoreError(f"the study storage {shown(url)} does not answer: {_line(error)}") from error
+            raise StoreError(
+                f"the study storage {shown(url)} does not answer: {_line(error)}"
+            ) from error
         self.engine: sa.Engine = self.optuna.engine
 
     def _create(self, options: dict[str, Any]) -> None:

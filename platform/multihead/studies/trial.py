@@ -142,7 +142,9 @@ class TrialRunner:
         try:
             result = self._attempt(config, run_id, member, announcer)
         except (MemoryError, RuntimeError) as error:
-            if isinstance(error, MemoryError) or any(m in str(error).lower() for m in _OUT_OF_MEMORY):
+            if isinstance(error, MemoryError) or any(
+                m in str(error).lower() for m in _OUT_OF_MEMORY
+            ):
                 raise OutOfMemory(" ".join(str(error).split())[:200]) from error
             raise
         if reporter.pruned is not None:
@@ -227,7 +229,9 @@ def recorded(store: Store, run_id: str) -> Any:
     """Return the MLflow run with our id, or None."""
     with store.errors():
         experiments = [e.experiment_id for e in store.client.search_experiments()]
-        found = store.client.search_runs(experiments, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
+        found = store.client.search_runs(
+            experiments, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1
+        )
     return found[0] if found else None
 
 

@@ -16,13 +16,14 @@ from typing import Any
 
 import optuna
 
-from multihead import settings
 from multihead.errors import MultiheadError, StoreError
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.check import prepare
+from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
+from multihead.studies.opening import store_of
 from multihead.studies.pruners import make_dominance, make_pruner
-from multihead.studies.recover import seal
+from multihead.studies.recover import seal, workers_of
 from multihead.studies.registry import Presence, known
 from multihead.studies.samplers import make_sampler
 from multihead.studies.storage import StudyStorage, patiently
@@ -31,6 +32,7 @@ from multihead.tracking.store import Store
 from multihead.training.interrupts import RunInterrupted
 
 STORAGE_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
+GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # of the memory of its GPU that a worker may take
 EXIT_LOST, EXIT_MEMORY = 75, 76
 _BEAT_SECONDS = 2.0
 _IDLE_SECONDS = 1.0
@@ -119,11 +121,9 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
     found = known(storage, study)
     definition = found.definition
     plan = prepare(definition)
-    store = Store(plan.configs.base["logger"]["tracking_uri"], settings.home())
+    store = store_of(plan)
     place = f"{platform.node()} {os.getpid()}"
-    presence = patiently(
-        lambda: Presence(storage, study, store.home / "workers", place), notice=say
-    )
+    presence = patiently(lambda: Presence(storage, study, workers_of(store), place), notice=say)
     optunas = optuna.load_study(
         study_name=study,
         storage=storage.optuna,
@@ -145,6 +145,7 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
     )
     limits = Limits(definition.n_trials, definition.retries, definition.patience)
     heart.start()
+    _cap_gpu_memory()
     gc.collect()
     gc.freeze()
     try:
@@ -153,6 +154,15 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
         heart.stop()
         presence.end()
         storage.close()
+        gc.unfreeze()
+
+
+def _cap_gpu_memory() -> None:
+    import torch
+
+    share = float(os.environ.get(GPU_SHARE_VARIABLE, 1))
+    if share < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(share)
 
 
 def _loop(budget: Budget, runner: TrialRunner, heart: Heart) -> None:
@@ -197,7 +207,9 @@ def _outcome(runner: TrialRunner, lease: Lease) -> Outcome:
     except MultiheadError as error:
         return Outcome("FAIL", cause=" ".join(str(error).split())[:1000])
     except Exception as error:  # noqa: BLE001 - a trial may run any code, its failure is a result
-        return Outcome("FAIL", cause=f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000])
+        return Outcome(
+            "FAIL", cause=f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
+        )
 
 
 def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) -> None:
@@ -209,6 +221,7 @@ def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) 
     patiently(lambda: tell(budget.study, lease.number, outcome), notice=say)
     trial = next(t for t in budget.trials() if t.number == lease.number)
     seal(runner.store, runner.configs, trial, parent=runner.parent)
+    drop_others(runner.store, runner.configs.definition, budget.trials())
 
 
 def guard(storage: StudyStorage, lease: Lease) -> None:

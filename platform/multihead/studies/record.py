@@ -1,0 +1,174 @@
+"""The study's own run in MLflow: its file, its trials as a table, pictures, an interactive page."""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+
+from multihead.figures import search as figures
+from multihead.studies.opening import OpenStudy
+from multihead.studies.page import write_page
+from multihead.studies.recover import seal_parent
+from multihead.studies.table import ranked, trials_table
+from multihead.studies.trial import STEPS
+from multihead.tracking.run import TrackedRun, find_run
+
+FOLDER = "study"
+_AGAIN_SECONDS = 120.0
+
+
+class StudyRecord:
+    """Writes what a study has come to into its run.
+
+    Args:
+        opened: The study.
+    """
+
+    def __init__(self, opened: OpenStudy) -> None:
+        self.opened = opened
+        run = find_run(opened.store, opened.parent)
+        self.run = TrackedRun(
+            opened.store, run.data.tags["multihead.run"], run.info.experiment_id, run.info.run_id
+        )
+        self._last = 0.0
+
+    def begin(self) -> None:
+        """Set the run to RUNNING and store the study's file."""
+        with self.opened.store.errors():
+            self.opened.store.client.update_run(self.run.mlflow_id, status="RUNNING")
+        self.run.set_tags({"multihead.state": "RUNNING"})
+        definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "study.yaml"
+            path.write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
+            self.run.log_file(path, FOLDER)
+
+    def now_and_then(self) -> None:
+        """Write figures of the study at once, and pictures once in two minutes."""
+        self._metrics()
+        if time.monotonic() - self._last > _AGAIN_SECONDS:
+            self.write()
+
+    def write(self) -> Path:
+        """Write everything; returns the folder on this machine."""
+        folder = self.run.folder / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        self._metrics()
+        for path in draw(self.opened, folder):
+            self.run.log_file(path, FOLDER)
+        self._last = time.monotonic()
+        return folder
+
+    def end(self, reason: str | None, *, interrupted: bool) -> Path:
+        """Write everything and give the run its status."""
+        folder = self.write()
+        seal_parent(self.run, reason, interrupted=interrupted)
+        return folder
+
+    def _metrics(self) -> None:
+        trials = self.opened.trials()
+        order = ranked(self.opened.definition, trials)
+        ended = sum(t.state.is_finished() for t in trials)
+        metrics = {"trials/ended": float(ended), "trials/complete": float(len(order))}
+        pruned = sum(t.state == TrialState.PRUNED for t in trials)
+        failed = sum(t.state == TrialState.FAIL for t in trials)
+        metrics |= {"trials/pruned": float(pruned), "trials/failed": float(failed)}
+        if order:
+            objectives = self.opened.definition.objectives
+            metrics |= {f"best/{m}": v for m, v in zip(objectives, order[0].values, strict=True)}
+        self.run.log_metrics(metrics, ended)
+
+
+def draw(opened: OpenStudy, folder: Path) -> Iterator[Path]:
+    """Write table, pictures and page of a study into a folder, and return their paths.
+
+    Pictures that the trials so far do not allow (an importance from one trial) are left out.
+    """
+    definition, trials = opened.definition, opened.trials()
+    table = trials_table(definition, opened.plan.space, trials, opened.storage)
+    table.to_parquet(folder / "trials.parquet", index=False)
+    yield folder / "trials.parquet"
+    done = [t for t in trials if t.state == TrialState.COMPLETE]
+    if done:
+        yield from _pictures(opened, table, done, folder)
+    write_page(opened.study, definition, table, folder / "study.html")
+    yield folder / "study.html"
+
+
+def _pictures(
+    opened: OpenStudy, table: pd.DataFrame, done: Sequence[FrozenTrial], folder: Path
+) -> Iterator[Path]:
+    objectives = opened.definition.objectives
+    searched = [p.name for p in opened.plan.space.parameters]
+    shown = searched + [c for c in table.columns if c.startswith("weights.")]
+    shown = [c for c in shown if table[c].nunique() > 1 and not c.startswith("simplex.")]
+    made: dict[str, Callable[[Path], None]] = {}
+    for metric, direction in objectives.items():
+        key = metric.replace("/", "_")
+        up = direction == "maximize"
+        made[f"history_{key}"] = lambda p, m=metric, u=up: figures.history(
+            table, m, maximize=u, path=p
+        )
+        if shown and len(done) > 1:
+            made[f"slice_{key}"] = lambda p, m=metric: figures.slices(table, m, shown, p)
+            made[f"parallel_{key}"] = lambda p, m=metric, u=up: figures.parallel_coordinates(
+                table, m, shown, maximize=u, path=p
+            )
+    shares = importances(opened.study, list(objectives))
+    if shares:
+        made["importance"] = lambda p: figures.importance(shares, p)
+    if len(objectives) > 1:
+        front = [t.number for t in opened.study.best_trials]
+        made["pareto_front"] = lambda p: figures.pareto_front(table, list(objectives), front, p)
+    for index, metric in enumerate(objectives):
+        curves = _curves(opened.trials(), index)
+        if curves:
+            states = {t.number: t.state.name for t in opened.trials()}
+            made[f"intermediate_{metric.replace('/', '_')}"] = (
+                lambda p, c=curves, m=metric, s=states: figures.intermediate_values(c, s, m, p)
+            )
+    made["timeline"] = lambda p: figures.timeline(table, p)
+    for name, paint in made.items():
+        paint(folder / f"{name}.png")
+        yield folder / f"{name}.png"
+
+
+def importances(study: optuna.Study, metrics: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
+    """Return how much each parameter matters, by objective; empty if the trials do not tell.
+
+    Source: PED-ANOVA, Watanabe, Bansal & Hutter, IJCAI 2023, Optuna's default.
+    """
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    common = [
+        name
+        for name in (done[0].params if done else {})
+        if all(name in t.params for t in done) and len({t.params[name] for t in done}) > 1
+    ]
+    varied = all(len({t.values[i] for t in done}) > 1 for i in range(len(metrics)))
+    if len(done) < 4 or not common or not varied:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return {
+            metric: optuna.importance.get_param_importances(
+                study, params=common, target=lambda t, i=index: t.values[i]
+            )
+            for index, metric in enumerate(metrics)
+        }
+
+
+def _curves(trials: Sequence[FrozenTrial], index: int) -> dict[int, dict[int, float]]:
+    curves = {}
+    for trial in trials:
+        steps = trial.user_attrs.get(STEPS)
+        if steps:
+            curves[trial.number] = {int(s): values[index] for s, values in steps.items()}
+        elif trial.intermediate_values and index == 0:
+            curves[trial.number] = dict(sorted(trial.intermediate_values.items()))
+    return curves
