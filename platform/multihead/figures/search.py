@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _BLUE, _ORANGE, _GREY, _RED = "#2b6cb0", "#dd6b20", "#a0aec0", "#c53030"
 _STATES = {"COMPLETE": _BLUE, "PRUNED": _ORANGE, "FAIL": _RED, "RUNNING": _GREY}
@@ -37,6 +38,7 @@ def history(table: pd.DataFrame, metric: str, *, maximize: bool, path: Path) -> 
     best = done[metric].cummax() if maximize else done[metric].cummin()
     axes.scatter(done["number"], done[metric], color=_BLUE, s=22, label="trial", zorder=3)
     axes.step(done["number"], best, where="post", color=_ORANGE, label="best so far")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel=metric, title=f"{metric} over {len(done)} complete trials")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=_DPI)
@@ -162,6 +164,7 @@ def intermediate_values(
             list(curve), list(curve.values()), color=_STATES.get(state, _GREY), label=label,
             marker=marker, markevery=[-1] if marker else None, linewidth=1.1, alpha=0.75,
         )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="step", ylabel=metric, title="trials while they trained")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=_DPI)
@@ -181,6 +184,7 @@ def timeline(table: pd.DataFrame, path: Path) -> None:
                 label=state.lower(), height=0.8,
             )  # fmt: skip
     axes.invert_yaxis()
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="seconds since the first trial", ylabel="trial", title="when each trial ran")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=_DPI)

@@ -2,14 +2,14 @@
 
 import html
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
 from optuna import visualization as plots
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from multihead.studies.definition import Definition
 
@@ -53,6 +53,12 @@ def write_page(
     path.write_text("\n".join(parts), encoding="utf-8")
 
 
+def lowest_is_best(study: optuna.Study, index: int) -> Callable[[FrozenTrial], float]:
+    """Return an objective with the sign that PED-ANOVA expects: it explains low values."""
+    sign = -1 if study.directions[index] == optuna.study.StudyDirection.MAXIMIZE else 1
+    return lambda trial: sign * trial.values[index]
+
+
 def _figures(study: optuna.Study, definition: Definition) -> Iterator[tuple[str, Any]]:
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not done:
@@ -67,7 +73,11 @@ def _figures(study: optuna.Study, definition: Definition) -> Iterator[tuple[str,
         yield f"{metric}: history", plots.plot_optimization_history(study, **options)
         if len(done) < 4 or len({t.values[index] for t in done}) < 2:
             continue
-        yield f"{metric}: importance", plots.plot_param_importances(study, **options)
+        target = lowest_is_best(study, index)
+        yield (
+            f"{metric}: importance",
+            plots.plot_param_importances(study, target=target, target_name=metric),
+        )
         yield f"{metric}: parallel coordinates", plots.plot_parallel_coordinate(study, **options)
         yield f"{metric}: slices", plots.plot_slice(study, **options)
     if not definition.several and any(

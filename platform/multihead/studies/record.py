@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from multihead.figures import search as figures
 from multihead.studies.opening import OpenStudy
-from multihead.studies.page import write_page
+from multihead.studies.page import lowest_is_best, write_page
 from multihead.studies.recover import seal_parent
 from multihead.studies.table import ranked, trials_table
 from multihead.studies.trial import STEPS
@@ -157,7 +157,7 @@ def importances(study: optuna.Study, metrics: Sequence[str]) -> Mapping[str, Map
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return {
             metric: optuna.importance.get_param_importances(
-                study, params=common, target=lambda t, i=index: t.values[i]
+                study, params=common, target=lowest_is_best(study, index)
             )
             for index, metric in enumerate(metrics)
         }

@@ -181,12 +181,11 @@ def _loop(budget: Budget, runner: TrialRunner, heart: Heart) -> None:
         except OutOfMemory as error:
             say(f"trial {found.number}: out of memory ({error}); another worker goes on")
             heart.lease = None
-            patiently(lambda l=found: l.release(budget.storage, lost=True), notice=say)
+            give_back(budget.storage, found, lost=True)
             sys.exit(EXIT_MEMORY)
         except (RunInterrupted, StoreError) as stop:
             heart.lease = None
-            outside = isinstance(stop, RunInterrupted)
-            patiently(lambda l=found: l.release(budget.storage, lost=not outside), notice=say)
+            give_back(budget.storage, found, lost=isinstance(stop, StoreError))
             raise
         heart.tick("records the trial")
         heart.lease = None
@@ -222,6 +221,11 @@ def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) 
     trial = next(t for t in budget.trials() if t.number == lease.number)
     seal(runner.store, runner.configs, trial, parent=runner.parent)
     drop_others(runner.store, runner.configs.definition, budget.trials())
+
+
+def give_back(storage: StudyStorage, lease: Lease, *, lost: bool) -> None:
+    """Let another worker go on with a trial."""
+    patiently(lambda: lease.release(storage, lost=lost), notice=say)
 
 
 def guard(storage: StudyStorage, lease: Lease) -> None:
