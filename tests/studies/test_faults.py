@@ -9,10 +9,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from tests.studies.conftest import SMALL, assert_agreement, start_study, trials_of
 
 from multihead.studies.storage import default_url
 from multihead.tracking.store import Store
-from tests.studies.conftest import SMALL, assert_agreement, start_study, trials_of
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def kill_some(home: Path, process: object, kills: int, pause: float) -> int:
 def test_workers_killed_at_random_cost_no_trial_and_add_none(home: Path, store: Store) -> None:
     count, kills = int(os.environ.get("KILL_TRIALS", 12)), int(os.environ.get("KILLS", 8))
     process = start_study("digits_quick", f"n_trials={count}", *SMALL, folder=home.parent)
-    done = kill_some(home, process, kills, pause=3)
+    done = kill_some(home, process, kills, pause=8)
     output, _ = process.communicate(timeout=3000)
     assert process.returncode == 0, output
     assert done > 0

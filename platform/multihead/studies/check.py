@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
@@ -171,4 +171,7 @@ def _check_values(plan: Plan) -> None:
 
 def _ends(parameter: Parameter) -> Sequence[Any]:
     d = parameter.distribution
-    return d.choices if isinstance(d, CategoricalDistribution) else (d.low, d.high)
+    if isinstance(d, CategoricalDistribution):
+        return d.choices
+    assert isinstance(d, FloatDistribution | IntDistribution)
+    return (d.low, d.high)

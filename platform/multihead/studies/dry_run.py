@@ -59,6 +59,6 @@ def estimate(definition: Definition, plan: Plan) -> str:
     epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
     hours = definition.n_trials * epochs * epoch / definition.workers / 3600
     return (
-        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: at most "
-        f"{hours:.2f} h with {definition.workers} workers, less what is pruned"
+        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
+        f"at most {hours:.2f} h with {definition.workers} workers, less what is pruned"
     )

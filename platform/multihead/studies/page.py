@@ -17,7 +17,8 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1080px; color: #1a202c }
 h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 p.lead { color: #4a5568; margin-top: 0 } .scroll { overflow-x: auto; max-height: 30rem }
-table { border-collapse: collapse; font-size: 13px } th { text-align: left; position: sticky; top: 0 }
+table { border-collapse: collapse; font-size: 13px } th { position: sticky; top: 0 }
+th { text-align: left }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #e2e8f0; background: #fff }
 td { font-variant-numeric: tabular-nums }
 """

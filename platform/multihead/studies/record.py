@@ -3,7 +3,7 @@
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import optuna
@@ -104,39 +104,45 @@ def draw(opened: OpenStudy, folder: Path) -> Iterator[Path]:
 def _pictures(
     opened: OpenStudy, table: pd.DataFrame, done: Sequence[FrozenTrial], folder: Path
 ) -> Iterator[Path]:
+    """Draw what the trials so far allow; yield each picture's path."""
     objectives = opened.definition.objectives
-    searched = [p.name for p in opened.plan.space.parameters]
-    shown = searched + [c for c in table.columns if c.startswith("weights.")]
-    shown = [c for c in shown if table[c].nunique() > 1 and not c.startswith("simplex.")]
-    made: dict[str, Callable[[Path], None]] = {}
-    for metric, direction in objectives.items():
-        key = metric.replace("/", "_")
-        up = direction == "maximize"
-        made[f"history_{key}"] = lambda p, m=metric, u=up: figures.history(
-            table, m, maximize=u, path=p
-        )
+    shown = _shown(opened, table)
+    for index, (metric, direction) in enumerate(objectives.items()):
+        key, maximize = metric.replace("/", "_"), direction == "maximize"
+        path = folder / f"history_{key}.png"
+        figures.history(table, metric, maximize=maximize, path=path)
+        yield path
         if shown and len(done) > 1:
-            made[f"slice_{key}"] = lambda p, m=metric: figures.slices(table, m, shown, p)
-            made[f"parallel_{key}"] = lambda p, m=metric, u=up: figures.parallel_coordinates(
-                table, m, shown, maximize=u, path=p
-            )
-    shares = importances(opened.study, list(objectives))
-    if shares:
-        made["importance"] = lambda p: figures.importance(shares, p)
+            path = folder / f"slice_{key}.png"
+            figures.slices(table, metric, shown, path)
+            yield path
+            path = folder / f"parallel_{key}.png"
+            figures.parallel_coordinates(table, metric, shown, maximize=maximize, path=path)
+            yield path
+        if curves := _curves(opened.trials(), index):
+            states = {t.number: t.state.name for t in opened.trials()}
+            path = folder / f"intermediate_{key}.png"
+            figures.intermediate_values(curves, states, metric, path)
+            yield path
+    if shares := importances(opened.study, list(objectives)):
+        path = folder / "importance.png"
+        figures.importance(shares, path)
+        yield path
     if len(objectives) > 1:
         front = [t.number for t in opened.study.best_trials]
-        made["pareto_front"] = lambda p: figures.pareto_front(table, list(objectives), front, p)
-    for index, metric in enumerate(objectives):
-        curves = _curves(opened.trials(), index)
-        if curves:
-            states = {t.number: t.state.name for t in opened.trials()}
-            made[f"intermediate_{metric.replace('/', '_')}"] = (
-                lambda p, c=curves, m=metric, s=states: figures.intermediate_values(c, s, m, p)
-            )
-    made["timeline"] = lambda p: figures.timeline(table, p)
-    for name, paint in made.items():
-        paint(folder / f"{name}.png")
-        yield folder / f"{name}.png"
+        path = folder / "pareto_front.png"
+        figures.pareto_front(table, list(objectives), front, path)
+        yield path
+    path = folder / "timeline.png"
+    figures.timeline(table, path)
+    yield path
+
+
+def _shown(opened: OpenStudy, table: pd.DataFrame) -> list[str]:
+    """Return the parameters that vary, loss weights as such."""
+    names = [p.name for p in opened.plan.space.parameters if not p.name.startswith("simplex.")]
+    names += [column for column in table.columns if column.startswith("weights.")]
+    return [name for name in names if table[name].nunique() > 1]
 
 
 def importances(study: optuna.Study, metrics: Sequence[str]) -> Mapping[str, Mapping[str, float]]:

@@ -26,7 +26,8 @@ from multihead.studies.worker import (
 
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 60
-_EARLY_DEATHS = 5  # of workers in a row, without any trial ending in between
+# Workers that may end in a row without any trial ending in between: by an error, by being killed.
+_EARLY_DEATHS, _EARLY_KILLS = 5, 100
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -115,7 +116,8 @@ class Runner:
         if code == 0 or self.signum is not None or code in (128 + signal.SIGTERM,):
             return
         self._deaths += 1
-        if code not in (EXIT_LOST, EXIT_MEMORY) and self._deaths >= _EARLY_DEATHS:
+        own_fault = code > 0 and code not in (EXIT_LOST, EXIT_MEMORY)
+        if self._deaths >= (_EARLY_DEATHS if own_fault else _EARLY_KILLS):
             raise StoreError(
                 f"{self._deaths} workers in a row ended with code {code} without ending a trial; "
                 f"{self._log} says why."

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
 from multihead.errors import ConfigError
@@ -81,6 +81,8 @@ def grid(space: Space) -> list[dict[str, Any]]:
                 f"or a step."
             )
         else:
+            assert isinstance(d, FloatDistribution | IntDistribution)
+            assert d.step is not None
             axes.append(np.arange(d.low, d.high + d.step / 2, d.step).tolist())
     names = [parameter.name for parameter in space.parameters]
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,9 +102,8 @@ class StudyStorage:
         if self.kind == "sqlite":
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file_lock():
-                with sqlite3.connect(self._file, timeout=_BUSY_SECONDS) as connection:
-                    connection.execute("PRAGMA journal_mode=WAL")
-                connection.close()
+                with closing(sqlite3.connect(self._file, timeout=_BUSY_SECONDS)) as file:
+                    file.execute("PRAGMA journal_mode=WAL")
                 made = RDBStorage(self.url, engine_kwargs=options)
                 metadata.create_all(made.engine)
                 made.engine.dispose()

@@ -99,9 +99,9 @@ class TrialRunner:
                     return Outcome("FAIL", cause=_not_finite(self.metrics, found))
                 done[seed] = found
                 self._note(lease, trial, SEED_VALUES, done)
-            cause = self._across_seeds(lease, trial, index, done)
-            if cause is not None:
-                return Outcome("PRUNED", cause=cause)
+            reason = self._across_seeds(lease, trial, index, done)
+            if reason is not None:
+                return Outcome("PRUNED", cause=reason)
         means = [sum(column) / len(done) for column in zip(*done.values(), strict=True)]
         return Outcome("COMPLETE", tuple(means))
 

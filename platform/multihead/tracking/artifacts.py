@@ -1,5 +1,7 @@
 """Removing what a run stored: MLflow's client can only add."""
 
+from typing import Any
+
 from multihead.tracking.store import Store
 
 
@@ -14,4 +16,5 @@ def remove_artifacts(store: Store, mlflow_id: str, path: str) -> None:
     with store.errors():
         uri = store.client.get_run(mlflow_id).info.artifact_uri
         if uri is not None and store.client.list_artifacts(mlflow_id, path):
-            get_artifact_repository(uri, tracking_uri=store.uri).delete_artifacts(path)
+            repository: Any = get_artifact_repository(uri, tracking_uri=store.uri)
+            repository.delete_artifacts(path)
