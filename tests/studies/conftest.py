@@ -1,6 +1,7 @@
 """Studies of the digits that end in seconds, and what must be true of their two stores."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,10 +45,19 @@ def define() -> Define:
     return define
 
 
+@pytest.fixture(scope="session")
+def empty_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database of studies: making one takes a second, copying it does not."""
+    path = tmp_path_factory.mktemp("studies") / "studies.db"
+    StudyStorage(f"sqlite:///{path}", create=True).close()
+    return path
+
+
 @pytest.fixture
-def storage(home: Path) -> StudyStorage:
+def storage(home: Path, empty_studies: Path) -> StudyStorage:
     """The storage without a server, in the home."""
-    return StudyStorage(default_url(), create=True)
+    shutil.copy(empty_studies, home / "studies.db")
+    return StudyStorage(default_url())
 
 
 def start_study(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:

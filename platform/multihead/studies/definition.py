@@ -196,8 +196,9 @@ def _apply(content: dict[str, Any], argument: str) -> None:
     if not rest:
         content[head] = value
         return
-    node = content.get(head)
-    content[head] = {**(node if isinstance(node, dict) else {"name": node}), rest: value}
+    node = content.get(head) or {}
+    named = node if isinstance(node, dict) else {"name": node}  # sampler: tpe
+    content[head] = {**named, rest: value}
 
 
 def _explain(error: ValidationError, path: Path) -> ConfigError:

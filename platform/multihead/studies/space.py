@@ -13,7 +13,7 @@ asked for in the order of the file.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import optuna
 from optuna.distributions import (
@@ -59,7 +59,7 @@ class _Simplex(_Strict):
 
 class _Ratios(_Strict):
     reference: str
-    ratios: dict[str, tuple[float, float]]
+    ratios: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
 
 
 @dataclass(frozen=True)
