@@ -24,7 +24,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-v
 	-c tools/lock-constraints.txt
 
 .PHONY: help setup setup-dev demo test test-slow test-all lint format lock bench ui doctor clean \
-	emhcm emhcc10 ecm
+	emhcm emhcc10 ecm evimh
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub(/%/, "NAME", $$1); printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,8 @@ emhcm: exp-multihead-cnn-mnist ## Short for exp-multihead-cnn-mnist
 emhcc10: exp-multihead-cnn-cifar10 ## Short for exp-multihead-cnn-cifar10
 
 ecm: exp-cnn-mnist ## Short for exp-cnn-mnist
+
+evimh: exp-vimh-cnn ## Short for exp-vimh-cnn
 
 ui: setup ## Open the record of all runs in the browser
 	@$(MULTIHEAD) ui $(ARGS)

@@ -13,6 +13,7 @@ SOURCE = Path(multihead.__file__).parent
 # From the top down; packages of one layer do not import each other.
 LAYERS: list[set[str]] = [
     {"cli"},
+    {"report"},
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},

@@ -8,14 +8,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multihead.data.cifar import CIFAR10DataModule as CIFAR10DataModule
+    from multihead.data.cifar100mh import CIFAR100MHDataModule as CIFAR100MHDataModule
+    from multihead.data.cifar100mh import CIFAR100MHDataset as CIFAR100MHDataset
     from multihead.data.datamodule import MultiheadDataModule as MultiheadDataModule
     from multihead.data.digits import DigitsDataModule as DigitsDataModule
+    from multihead.data.formats import GenericDataModule as GenericDataModule
     from multihead.data.labels import MultiheadDataset as MultiheadDataset
     from multihead.data.mnist import MNISTDataModule as MNISTDataModule
     from multihead.data.source import Source as Source
+    from multihead.data.vimh.datamodule import VIMHDataModule as VIMHDataModule
+    from multihead.data.vimh.dataset import VIMHDataset as VIMHDataset
+    from multihead.data.vimh.writer import VIMHWriter as VIMHWriter
     from multihead.errors import MultiheadError as MultiheadError
     from multihead.heads import Head as Head
     from multihead.heads import Heads as Heads
+    from multihead.heads import Parameter as Parameter
+    from multihead.models.losses import (
+        DistanceWeightedCrossEntropy as DistanceWeightedCrossEntropy,
+    )
+    from multihead.models.losses import ExpectedValueLoss as ExpectedValueLoss
+    from multihead.models.losses import LevelCrossEntropy as LevelCrossEntropy
+    from multihead.models.losses import RegressionLoss as RegressionLoss
+    from multihead.models.losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy
     from multihead.models.network import MultiheadNetwork as MultiheadNetwork
     from multihead.models.simple_cnn import SimpleCNN as SimpleCNN
     from multihead.models.timm_network import TimmNetwork as TimmNetwork
@@ -30,10 +44,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CIFAR100MHDataModule": "multihead.data.cifar100mh",
+    "CIFAR100MHDataset": "multihead.data.cifar100mh",
     "CIFAR10DataModule": "multihead.data.cifar",
     "DigitsDataModule": "multihead.data.digits",
+    "DistanceWeightedCrossEntropy": "multihead.models.losses",
+    "ExpectedValueLoss": "multihead.models.losses",
+    "GenericDataModule": "multihead.data.formats",
     "Head": "multihead.heads",
     "Heads": "multihead.heads",
+    "LevelCrossEntropy": "multihead.models.losses",
     "LoadedRun": "multihead.runs.load",
     "MNISTDataModule": "multihead.data.mnist",
     "MNISTLitModule": "multihead.training.module",
@@ -42,10 +62,16 @@ _HOMES = {
     "MultiheadError": "multihead.errors",
     "MultiheadLitModule": "multihead.training.module",
     "MultiheadNetwork": "multihead.models.network",
+    "Parameter": "multihead.heads",
+    "RegressionLoss": "multihead.models.losses",
     "RunResult": "multihead.runs.execute",
     "SimpleCNN": "multihead.models.simple_cnn",
+    "SoftTargetCrossEntropy": "multihead.models.losses",
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
+    "VIMHDataModule": "multihead.data.vimh.datamodule",
+    "VIMHDataset": "multihead.data.vimh.dataset",
+    "VIMHWriter": "multihead.data.vimh.writer",
     "load_run": "multihead.runs.load",
     "run": "multihead.runs.api",
     "runs_table": "multihead.tracking.query",

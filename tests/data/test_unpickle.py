@@ -150,6 +150,7 @@ def test_a_function_is_refused_by_name_before_it_runs(
     ("data", "named"),
     [
         (b"(S'x'\nios\nsystem\n.", "os.system"),  # INST
+        (b"(icollections\nOrderedDict\n.", "make an instance of collections.OrderedDict"),
         (b"(cos\nsystem\nS'x'\no.", "os.system"),  # OBJ
         (b"\x80\x02cos\nsystem\n)\x81.", "os.system"),  # NEWOBJ
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93)}\x92.", "os.system"),  # NEWOBJ_EX

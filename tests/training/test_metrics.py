@@ -1,64 +1,106 @@
+import numpy as np
+import pytest
+import sklearn.metrics
 import torch
 
-from multihead import Heads
-from multihead.training.metrics import ConfusionCounts, FiniteWatch, HeadSums, shortest
+from multihead.errors import ConfigError
+from multihead.heads import Head, Heads, Parameter
+from multihead.training.metrics import mean_weights, metric_names, shortest, split_metrics
+from multihead.training.sums import HeadSums
 
-LOGITS = {
-    "shape": torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]),
-    "colour": torch.tensor([[1.0, 0], [1, 0], [1, 0]]),
-}
-LABELS = {"shape": torch.tensor([0, 1, 1]), "colour": torch.tensor([0, 1, 1])}
-
-
-def test_sums_give_the_mean_over_images_not_over_batches(heads: Heads) -> None:
-    """The last batch of an epoch is smaller."""
-    sums = HeadSums(heads)
-    sums.add(torch.tensor([3.0, 6.0]), LOGITS, LABELS)
-    last = {name: values[:1] for name, values in LOGITS.items()}
-    sums.add(torch.tensor([7.0, 2.0]), last, {n: v[:1] for n, v in LABELS.items()})
-    loss, accuracy = sums.read()
-    torch.testing.assert_close(loss, torch.tensor([4.0, 5.0]))
-    torch.testing.assert_close(accuracy, torch.tensor([3 / 4, 2 / 4]))
+FAR = Parameter(1_000_000.0, 1_000_001.0, unit="Pa", step=0.1)
+MIXED = Heads(
+    [
+        Head("shape", 3),
+        Head("level", 256, parameter=FAR),
+        Head("note", 256, kind="ordinal", parameter=Parameter(40.0, 80.0, step=1.0)),
+        Head("size", 256, kind="regression", parameter=FAR),
+    ]
+)
 
 
-def test_reading_starts_again_from_zero(heads: Heads) -> None:
-    sums = HeadSums(heads)
-    sums.add(torch.tensor([3.0, 6.0]), LOGITS, LABELS)
-    sums.read()
-    assert sums.read()[0].tolist() == [0, 0]
+def _sums(seed: int = 0) -> tuple[HeadSums, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    draw = torch.Generator().manual_seed(seed)
+    outputs = {n: 0.3 * torch.randn(500, k, generator=draw) for n, k in MIXED.outputs.items()}
+    labels = {n: torch.randint(k, (500,), generator=draw) for n, k in MIXED.levels.items()}
+    sums = HeadSums(MIXED)
+    for part in range(0, 500, 64):
+        piece = slice(part, part + 64)
+        sums.add(
+            torch.ones(4),
+            {n: v[piece] for n, v in outputs.items()},
+            {n: v[piece] for n, v in labels.items()},
+        )
+    return sums, outputs, labels
 
 
-def test_sums_go_on_from_their_state(heads: Heads) -> None:
-    first, second = HeadSums(heads), HeadSums(heads)
-    first.add(torch.tensor([3.0, 6.0]), LOGITS, LABELS)
-    second.restore(first.state())
-    torch.testing.assert_close(second.read(), first.read())
+def test_parameters_are_judged_as_scikit_learn_judges_them() -> None:
+    """Also those whose range is small and far from 0."""
+    sums, outputs, labels = _sums()
+    got = split_metrics("val", MIXED, sums.read(), [1.0] * 4, None)
+    z = outputs["size"][:, 0].double().numpy()
+    predicted = {
+        "size": 1e6 + z / 4 + 0.5,
+        "level": FAR.decode(outputs["level"].argmax(1).numpy()),
+        "note": outputs["note"].double().softmax(1).numpy() @ MIXED["note"].decode(np.arange(256)),
+    }
+    for name, values in predicted.items():
+        true = MIXED[name].decode(labels[name].numpy())
+        tolerance = MIXED[name].parameter.tolerance
+        assert got[f"val/{name}_mae"] == pytest.approx(np.abs(values - true).mean(), rel=1e-5)
+        assert got[f"val/{name}_r2"] == pytest.approx(sklearn.metrics.r2_score(true, values), 1e-5)
+        rmse = sklearn.metrics.root_mean_squared_error(true, values)
+        assert got[f"val/{name}_rmse"] == pytest.approx(rmse, rel=1e-5)
+        within = (np.abs(values - true) <= tolerance * (1 + 1e-6)).mean()
+        assert got[f"val/{name}_acc_within"] == pytest.approx(within)
+        hits = (MIXED[name].encode(values) == labels[name].numpy()).mean()
+        assert got[f"val/{name}_acc"] == pytest.approx(hits)
 
 
-def test_confusion_counts_have_labels_in_rows(heads: Heads) -> None:
-    counts = ConfusionCounts(heads)
-    counts.add(LOGITS, LABELS)
-    assert counts.matrices()["shape"].tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
-    assert counts.matrices()["colour"].tolist() == [[1, 0], [2, 0]]
+def test_the_score_is_the_mean_of_accuracies_and_of_one_minus_rmse_over_sigma() -> None:
+    sums, _, labels = _sums()
+    got = split_metrics("val", MIXED, sums.read(), [1.0] * 4, None)
+    scores = [got["val/shape_acc"]]
+    for name in ("level", "note", "size"):
+        sigma = MIXED[name].decode(labels[name].numpy()).std()
+        scores.append(max(0.0, 1 - got[f"val/{name}_rmse"] / sigma))
+    assert got["val/score"] == pytest.approx(np.mean(scores), rel=1e-5)
+    assert got["val/acc"] == pytest.approx((got["val/shape_acc"] + got["val/level_acc"]) / 2)
 
 
-def test_the_watch_reports_the_first_step_and_head_that_were_not_finite(heads: Heads) -> None:
-    watch = FiniteWatch(heads)
-    watch.add(torch.tensor([1.0, 1.0]), 6)
-    assert watch.report() is None
-    watch.add(torch.tensor([1.0, torch.inf]), 7)
-    watch.add(torch.tensor([torch.nan, 1.0]), 8)
-    assert watch.report() == (7, "colour")
-    assert watch.report() is None
+def test_labels_that_are_all_equal_score_one_if_met_and_zero_if_not() -> None:
+    head = Heads([MIXED["size"]])
+    for z, score in ((2.0, 1.0), (1.9, 0.0)):
+        sums = HeadSums(head)
+        sums.add(torch.ones(1), {"size": torch.full((9, 1), z)}, {"size": torch.full((9,), 255)})
+        got = split_metrics("val", head, sums.read(), [1.0], None)
+        assert (got["val/score"], got["val/size_r2"]) == (score, score)
 
 
-def test_the_watch_says_when_it_must_be_asked(heads: Heads) -> None:
-    """So that no step is forgotten between two questions to the device."""
-    watch = FiniteWatch(heads)
-    for step in range(watch.LENGTH):
-        assert not watch.is_full
-        watch.add(torch.tensor([1.0, 1.0]), step)
-    assert watch.is_full
+@pytest.mark.parametrize("weights", [None, {"shape": 3.0, "note": 0.0}])
+def test_the_promised_names_are_those_that_are_made(weights: dict[str, float] | None) -> None:
+    for heads in (MIXED, Heads([MIXED["note"]]), Heads([MIXED["shape"]])):
+        given = weights if weights is None else {n: weights[n] for n in weights if n in heads}
+        if given is not None and not any([*given.values(), len(given) < len(heads)]):
+            continue
+        means = HeadSums(heads).read()
+        made = set(split_metrics("val", heads, means, [1.0] * len(heads), given))
+        promised = set(metric_names(heads, ["val"], weighted=given is not None))
+        own = {"epoch", "lr", "step", "val/score_best", "val/acc_best"}
+        assert promised - own == made
+        assert ("val/acc_best" in promised) == ("val/acc" in made)
+
+
+def test_the_weighted_means_use_the_fixed_weights() -> None:
+    sums, _, _ = _sums()
+    got = split_metrics("val", MIXED, sums.read(), [1.0] * 4, {"shape": 3.0})
+    expected = (3 * got["val/shape_acc"] + got["val/level_acc"]) / 4
+    assert got["val/acc_weighted"] == pytest.approx(expected)
+
+
+def test_weights_that_leave_a_mean_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="all 0"):
+        mean_weights(MIXED, {"shape": 0.0, "level": 0.0}, ["shape", "level"])
 
 
 def test_a_metric_is_the_shortest_decimal_of_its_float32() -> None:

@@ -29,7 +29,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
         MultiheadError: In one line, for what cannot be composed or run; in a multirun the first
             of them, after the other jobs.
     """
-    _check_options(arguments)
+    _check_options(name, arguments)
     register_folders()
     refused: list[MultiheadError] = []
     composed = False
@@ -61,11 +61,11 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
         raise refused[0]
 
 
-def _check_options(arguments: Sequence[str]) -> None:
+def _check_options(name: str, arguments: Sequence[str]) -> None:
     """Refuse an option that Hydra does not have: argparse would print its usage and exit."""
 
     def refuse(message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see `multihead train --help`.")
+        raise ConfigError(f"{message}; see `multihead {name} --help`.")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]

@@ -3,17 +3,18 @@
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 from click.shell_completion import BashComplete, add_completion_class
 
 from multihead import __version__
+from multihead.cli.lazy import LazyGroup
 from multihead.errors import MultiheadError
 
 COMMANDS = {
     "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
     "evaluate": "Test a checkpoint: evaluate ckpt_path=... experiment=...",
+    "data": "Look at datasets, check, convert and make them.",
     "runs": "List runs, or compare some by their ids.",
     "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
     "list": "List experiments, studies and ablations with a line each.",
@@ -21,30 +22,10 @@ COMMANDS = {
     "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",
 }
 _MODULES = {name: f"multihead.cli.{name}" for name in COMMANDS} | {"list": "multihead.cli.listing"}
+_LAZY = {name: (_MODULES[name], text) for name, text in COMMANDS.items()}
 
 
-class Commands(click.Group):
-    """Commands that are imported only when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the help."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command's module and return its `command`."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = import_module(_MODULES[cmd_name]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show a line per command without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=_LAZY, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="multihead")
 def cli() -> None:
     r"""Train networks with one backbone and several heads, and keep every figure of it.

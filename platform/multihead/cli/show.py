@@ -43,24 +43,10 @@ class Terminal(Announcer):
 
 def show_result(result: RunResult) -> None:
     """Print a row per head and what to do next."""
-    split = "test" if any(name.startswith("test/") for name in result.metrics) else None
-    table = Table(title=None)
-    table.add_column("head")
-    table.add_column("classes", justify="right")
-    columns = {"val": "best/val" if _has(result, "best/val") else "val", "test": split}
-    shown = {title: prefix for title, prefix in columns.items() if prefix and _has(result, prefix)}
-    for title in shown:
-        table.add_column(f"{title} accuracy", justify="right")
-        table.add_column(f"{title} loss", justify="right")
-    for head, classes in result.heads.items():
-        cells = [
-            f"{result.metrics[f'{prefix}/{head}_{kind}']:.4f}"
-            for prefix in shown.values()
-            for kind in ("acc", "loss")
-        ]
-        table.add_row(head, str(classes), *cells)
-    if shown:
-        Console(width=None if Console().is_terminal else 100).print(table)
+    classes = [head for head in result.heads if head not in result.units]
+    _show_heads(result, classes, {"accuracy": "acc", "loss": "loss"})
+    errors = {"MAE": "mae", "RMSE": "rmse", "R²": "r2", "within": "acc_within"}
+    _show_heads(result, list(result.units), errors)
     if result.run_id is None:
         click.echo("nothing was recorded")
         return
@@ -85,6 +71,33 @@ def _this_command() -> str:
         return "multihead"
     here = Path.cwd()
     return str(called.relative_to(here) if called.is_relative_to(here) else called)
+
+
+def _show_heads(result: RunResult, heads: list[str], metrics: dict[str, str]) -> None:
+    """Print a table of some heads, with the metrics of the splits there are."""
+    prefixes = {"val": ("best/val", "val"), "test": ("test",)}
+    shown = {
+        split: found[0]
+        for split, choices in prefixes.items()
+        if (found := [p for p in choices if _has(result, p)])
+    }
+    if not shown or not heads:
+        return
+    table = Table(title=None)
+    table.add_column("head")
+    parameters = heads[0] in result.units
+    table.add_column("unit" if parameters else "classes", justify="left" if parameters else "right")
+    for split in shown:
+        for title in metrics:
+            table.add_column(f"{split} {title}", justify="right")
+    for head in heads:
+        cells = [
+            f"{result.metrics[f'{prefix}/{head}_{metric}']:{'.4g' if parameters else '.4f'}}"
+            for prefix in shown.values()
+            for metric in metrics.values()
+        ]
+        table.add_row(head, result.units.get(head, str(result.heads[head])), *cells)
+    Console(width=None if Console().is_terminal else 100).print(table)
 
 
 def _has(result: RunResult, prefix: str) -> bool:

@@ -36,9 +36,9 @@ _FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test
 _PIXELS = 3 * 32 * 32
 
 
-def cifar10(data_dir: Path, split: Split) -> Source:
+def cifar10(data_dir: Path, split: Split, *, download: bool = True) -> Source:
     """Return one part of CIFAR-10 with the head `class`; see `read_cifar10` for the files."""
-    images, labels = read_cifar10(data_dir, split)
+    images, labels = read_cifar10(data_dir, split, download=download)
     return Source(
         name="cifar10",
         images=images,

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from multihead import settings
+from multihead.data.kinds import HeadKinds, with_kinds
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
 from multihead.data.loader import (
     Batch,
@@ -20,9 +21,10 @@ from multihead.data.loader import (
     WorkerLoader,
     resident_loader,
 )
+from multihead.data.normalization import Normalization, channel_statistics, given_statistics
 from multihead.data.source import Source, SourceFunction, Split
 from multihead.data.splits import split_indices
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 
 Loader = ResidentLoader | WorkerLoader
@@ -54,6 +56,10 @@ class MultiheadDataModule(pl.LightningDataModule):
         persistent_workers: Keep workers between epochs.
         multihead: Use every head; otherwise only the dataset's own label.
         heads: By head name, a label map as in `LabelMaps`; the shipped ones if none.
+        head_kinds: How parameters are predicted: one of `classification`, `ordinal`, `regression`
+            and `bounded_regression` for all of them, or by head name; as the data say if none.
+        normalize: `default`, the dataset's own mean and deviation; `stats`, those of the training
+            images; or `{mean: [...], std: [...]}` per channel, of pixels scaled to 0..1.
         memory_budget_mb: Largest split, in MB of 10**6 bytes of pixels, that is kept whole in
             the training device's memory.
         seed: Fixes the split and the order of each epoch.
@@ -78,6 +84,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         persistent_workers: bool = False,
         multihead: bool = False,
         heads: HeadsConfig | None = None,
+        head_kinds: HeadKinds = None,
+        normalize: Normalization = "default",
         memory_budget_mb: float = 4000,
         seed: int = 0,
         source: SourceFunction | None = None,
@@ -99,6 +107,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.num_workers, self.pin_memory = num_workers, pin_memory
         self.persistent_workers = persistent_workers
         self.multihead, self.heads_config = multihead, heads
+        self.head_kinds, self.normalize = head_kinds, normalize
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
         self.source = source
 
@@ -117,13 +126,13 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @cached_property
     def train_source(self) -> Source:
-        """The training file, with the configured heads."""
-        return self._mapped(self.read("train"))
+        """The training file, with the configured heads and normalisation."""
+        return self._normalised(self._train_file)
 
     @cached_property
     def test_source(self) -> Source:
-        """The test file, with the configured heads."""
-        return self._mapped(self.read("test"))
+        """The test file, with the configured heads and normalisation."""
+        return self._normalised(self._configured(self.read("test")))
 
     def share(self, other: "MultiheadDataModule") -> None:
         """Use what another module of the same files has read, instead of reading it again."""
@@ -134,7 +143,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     @property
     def heads(self) -> Heads:
         """The heads, read from the training file."""
-        return self.train_source.heads
+        return self._train_file.heads
 
     @property
     def num_classes(self) -> dict[str, int]:
@@ -144,7 +153,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
-        return self.train_source.image_shape
+        return self._train_file.image_shape
 
     @cached_property
     def train_indices(self) -> NDArray[np.int64]:
@@ -165,8 +174,33 @@ class MultiheadDataModule(pl.LightningDataModule):
         return split_indices(count, [size], self.seed, what)[0]
 
     @cached_property
+    def _train_file(self) -> Source:
+        return self._configured(self.read("train"))
+
+    @cached_property
+    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return channel_statistics(self._train_file, self.train_indices)
+
+    def _configured(self, source: Source) -> Source:
+        return with_kinds(self._mapped(source), self.head_kinds)
+
+    def _normalised(self, source: Source) -> Source:
+        if self.normalize == "default":
+            return source
+        if self.normalize == "stats":
+            mean, std = self._statistics
+        else:
+            mean, std = given_statistics(self.normalize, source.image_shape[0])
+        return replace(source, mean=mean, std=std)
+
+    @cached_property
     def _train_val(self) -> list[NDArray[np.int64]]:
-        count = len(self.train_source)
+        count = len(self._train_file)
+        if not count:
+            raise DataError(
+                f"the training file of {self._train_file.name} has no samples; there is nothing "
+                f"to train on."
+            )
         if self.train_val_test_split is None:
             sizes = [count - count // 10, count // 10]
         else:
@@ -174,7 +208,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         if sizes[0] == 0:
             raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
         return split_indices(
-            count, sizes, self.seed, f"the training file of {self.train_source.name}"
+            count, sizes, self.seed, f"the training file of {self._train_file.name}"
         )
 
     def train_dataloader(self) -> Loader:
@@ -225,16 +259,16 @@ class MultiheadDataModule(pl.LightningDataModule):
     def _mapped(self, source: Source) -> Source:
         base = next(iter(source.heads.values()))
         if not self.multihead:
-            labels = {base.name: source.labels[base.name]}
-            return replace(source, labels=labels, heads=Heads([base]))
-        if len(source.heads) > 1:
-            if self.heads_config is not None:
-                raise ConfigError(
-                    f"data.heads maps one label, but {source.name} has the heads "
-                    f"{list(source.heads)}; remove data.heads."
-                )
-            return source
+            return source.select([base.name])
+        described = len(source.heads) > 1 or base.parameter is not None
+        if described and self.heads_config is not None:
+            raise ConfigError(
+                f"data.heads maps one label, but {source.name} has the heads "
+                f"{list(source.heads)}; remove data.heads."
+            )
         config = self.heads_config
         if config is None and self.default_heads is not None:
             config = shipped_heads(self.default_heads)
-        return source if config is None else LabelMaps(base, config).apply(source)
+        if described or config is None:
+            return source
+        return LabelMaps(base, config).apply(source)

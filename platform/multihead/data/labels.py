@@ -6,7 +6,6 @@ says nothing new about the image.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ class LabelMaps:
     def apply(self, source: Source) -> Source:
         """Return the source with these heads in place of its one own head."""
         (labels,) = source.labels.values()
-        return replace(source, labels=self(labels), heads=self.heads)
+        return Source(source.name, source.images, self(labels), self.heads, source.mean, source.std)
 
 
 class MultiheadDataset(Dataset[tuple[Any, dict[str, int]]]):

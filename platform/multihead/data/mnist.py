@@ -29,9 +29,9 @@ _ALL = [f"{prefix}-{kind}" for prefix in _PREFIXES.values() for kind in _KINDS]
 _GZIP_FREE, _GZIP_RATIO = 64 << 20, 100
 
 
-def mnist(data_dir: Path, split: Split) -> Source:
+def mnist(data_dir: Path, split: Split, *, download: bool = True) -> Source:
     """Return one file of MNIST with the head `digit`; see `read_mnist` for the files."""
-    images, labels = read_mnist(data_dir, split)
+    images, labels = read_mnist(data_dir, split, download=download)
     return Source(
         name="mnist",
         images=images,

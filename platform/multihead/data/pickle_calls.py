@@ -55,6 +55,12 @@ def find(file: PickleFile, module: str, name: str) -> object:
     return _Global(full)
 
 
+def name_of(found: object) -> str:
+    """Return the full name of what `find` returned."""
+    assert isinstance(found, _Global)
+    return found.name
+
+
 def call(file: PickleFile, function: object, args: object) -> object:
     """Return what a global makes of a tuple of arguments, if data have such arguments."""
     if not isinstance(function, _Global) or type(args) is not tuple:

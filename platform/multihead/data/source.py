@@ -5,8 +5,8 @@ splits, loaders, normalisation) is common to all.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from multihead.errors import DataError
 from multihead.heads import Heads
 
 Split = Literal["train", "test"]
+_BLOCK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,21 @@ class Source:
                 f"{self.name}: images are {self.images.dtype} {list(self.images.shape)}; "
                 f"they must be uint8 [N, C, H, W]."
             )
-        channels = self.images.shape[1]
-        if len(self.mean) != channels or len(self.std) != channels:
-            raise DataError(
-                f"{self.name}: {channels} channels, but {len(self.mean)} means and "
-                f"{len(self.std)} standard deviations."
-            )
+        self._check_channels()
         if list(self.labels) != list(self.heads):
             raise DataError(
                 f"{self.name}: labels are for {list(self.labels)}, heads are {list(self.heads)}."
             )
         for name, values in self.labels.items():
             self._check_labels(name, values)
+
+    def _check_channels(self) -> None:
+        channels = self.images.shape[1]
+        if len(self.mean) != channels or len(self.std) != channels:
+            raise DataError(
+                f"{self.name}: {channels} channels, but {len(self.mean)} means and "
+                f"{len(self.std)} standard deviations."
+            )
 
     def _check_labels(self, name: str, values: NDArray[np.int64]) -> None:
         count, classes = len(self.images), self.heads[name].num_classes
@@ -92,8 +96,25 @@ class Source:
         """
         whole = len(index) == len(self) and bool((index == np.arange(len(self))).all())
         images = self.images if whole else self.images[index]
-        labels = {name: values if whole else values[index] for name, values in self.labels.items()}
-        return np.ascontiguousarray(images), labels
+        return np.ascontiguousarray(images), self.take_labels(index)
+
+    def take_labels(self, index: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Read the labels of some samples and leave the images alone; as `take` otherwise."""
+        return {name: values[index] for name, values in self.labels.items()}
+
+    def select(self, names: Sequence[str]) -> "Source":
+        """Return the source with some of its heads."""
+        labels = {name: self.labels[name] for name in names}
+        return replace(self, labels=labels, heads=Heads(self.heads[name] for name in names))
+
+    def blocks(
+        self, index: NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]]:
+        """Take samples (default: all, in order) in blocks of a few megabytes."""
+        wanted = np.arange(len(self)) if index is None else index
+        rows = max(1, _BLOCK_BYTES // int(np.prod(self.image_shape)))
+        for start in range(0, len(wanted), rows):
+            yield self.take(wanted[start : start + rows])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -102,12 +123,19 @@ class Source:
         return channels, height, width
 
     def digest(self) -> str:
-        """Return 32 hexadecimal digits of the SHA-256 over images, labels and head names."""
-        sha = hashlib.sha256(repr((self.images.shape, self.heads.levels)).encode())
-        sha.update(np.ascontiguousarray(self.images).data)
-        for values in self.labels.values():
-            sha.update(np.ascontiguousarray(values).data)
-        return sha.hexdigest()[:32]
+        """Return 32 hexadecimal digits of the SHA-256 over images, labels and heads.
+
+        The samples are read block by block, and checked where the source checks them.
+        """
+        shape = (len(self), *self.image_shape)
+        whole = hashlib.sha256(repr((shape, self.heads.levels)).encode())
+        parts = [hashlib.sha256() for _ in range(1 + len(self.heads))]
+        for images, labels in self.blocks():
+            for part, values in zip(parts, [images, *labels.values()], strict=True):
+                part.update(np.ascontiguousarray(values).data)
+        for part in parts:
+            whole.update(part.digest())
+        return whole.hexdigest()[:32]
 
 
 SourceFunction = Callable[[Path, Split], Source]

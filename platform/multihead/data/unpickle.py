@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from multihead.data.pickle_calls import Pending, call, check_finished, complete, find
+from multihead.data.pickle_calls import Pending, call, check_finished, complete, find, name_of
 from multihead.data.pickle_file import VALUES, PickleFile, one_line
 from multihead.errors import DataError
 
@@ -208,6 +208,11 @@ class _Machine:
         module, name = self.file.text(self.file.line()), self.file.text(self.file.line())
         return find(self.file, module, name)
 
+    def instance(self) -> None:
+        """Refuse INST by name: no data are written with it."""
+        found = self.find_line()
+        raise self.file.refused(f"it would make an instance of {name_of(found)}")
+
     def find_stack(self) -> object:
         module, name = self.last(2)
         if type(module) is not str or type(name) is not str:
@@ -258,7 +263,7 @@ _STEPS: dict[str, Callable[[_Machine], object]] = {
     "LONG_BINGET": lambda m: m.get(m.file.number(4)),
     "GLOBAL": lambda m: m.push(m.find_line()),
     "STACK_GLOBAL": lambda m: m.push(m.find_stack()),
-    "INST": _Machine.find_line,
+    "INST": _Machine.instance,
     "REDUCE": _Machine.reduce,
     "BUILD": _Machine.build,
 }

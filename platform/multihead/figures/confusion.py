@@ -9,6 +9,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 _MOST_NUMBERS = 20
+_MOST_TICKS = 32
+
+
+def confusion_matrix(pairs: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return counts [K, K], labels in rows, from label, prediction and count in rows [U, 3]."""
+    matrix = np.zeros((classes, classes), np.int64)
+    matrix[pairs[:, 0], pairs[:, 1]] = pairs[:, 2]
+    return matrix
 
 
 def confusion_table(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
@@ -35,8 +43,10 @@ def confusion_figure(
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="label", title=title)
-    axes.set_xticks(range(size), list(classes), rotation=45 if len("".join(classes)) > 30 else 0)
-    axes.set_yticks(range(size), list(classes))
+    shown = range(0, size, -(-size // _MOST_TICKS))
+    names = [classes[k] for k in shown]
+    axes.set_xticks(shown, names, rotation=45 if len("".join(names)) > 30 else 0)
+    axes.set_yticks(shown, names)
     if size <= _MOST_NUMBERS:
         for row, column in np.argwhere(counts > 0):
             colour = "white" if share[row, column] > 0.5 else "black"

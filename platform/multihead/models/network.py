@@ -20,7 +20,7 @@ class MultiheadNetwork(nn.Module):
     Args:
         backbone: Maps images [B, C, H, W] to features [B, num_features].
         num_features: F, the width of the features.
-        heads_config: Number of classes by head name.
+        heads_config: Number of outputs by head name: one per class or level, 1 for a regression.
         input_channels: C of the images.
         input_size: H and W of the images, or one number for squares.
         head_hidden: Width of one hidden layer in each head; none by default.

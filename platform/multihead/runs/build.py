@@ -27,12 +27,14 @@ from multihead.tracking.logger import RunLogger
 from multihead.training.checkpoints import (
     AtomicCheckpointIO,
     RunCheckpoint,
+    check_heads,
     check_record,
     check_training_state,
     read_checkpoint,
 )
 from multihead.training.hardware import choose_precision, resolve_accelerator
 from multihead.training.interrupts import Interrupts, StopOnSignal
+from multihead.training.lean import skip_idle_hooks, stop_looking_for_gpus
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
 from multihead.training.schedules import build_scheduler
@@ -243,9 +245,11 @@ def build_trainer(
         ConfigError: If the trainer refuses its settings.
     """
     settings = dict(config["trainer"])
+    device = resolve_accelerator(str(settings.get("accelerator", "auto")))
     if settings.get("precision") in (None, "auto"):
-        device = resolve_accelerator(str(settings.get("accelerator", "auto")))
         settings["precision"] = choose_precision(device).value
+    stop_looking_for_gpus(device)
+    skip_idle_hooks(callbacks)
     settings |= {
         "enable_progress_bar": settings.get("enable_progress_bar", False),
         "enable_model_summary": settings.get("enable_model_summary", False),
@@ -319,7 +323,8 @@ def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -
             f"{path} is of another architecture: it has {extra[0]}, which this network lacks; "
             f"choose the experiment it was trained with."
         )
-    check_record(checkpoint, path)
+    assert module.heads is not None
+    check_heads(check_record(checkpoint, path), module.heads, path)
     if to_train:
         check_training_state(checkpoint, path)
         _check_optimizer_state(checkpoint, module, path)

@@ -9,7 +9,6 @@ import json
 import logging
 import shlex
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.labels import functional_heads
-from multihead.figures.confusion import confusion_figure, confusion_table
 from multihead.runs.build import Parts, build
+from multihead.runs.results import store_test
 from multihead.tracking import facts
 from multihead.tracking.run import CONFIG_FILE, ERROR_TAG, TrackedRun, flat
 from multihead.tracking.store import Store
@@ -32,6 +30,8 @@ from multihead.training.checkpoints import BEST, LAST
 from multihead.training.hardware import resolve_accelerator
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
+
+_NOTED_SAMPLES = 10_000  # that show which heads are functions of others
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class RunResult:
         url: The run's page, or None.
         best_checkpoint: best.ckpt, or None.
         optimized_value: `optimized_metric` at the epoch of best.ckpt, or None.
-        heads: Number of classes by head name.
+        heads: Number of outputs by head name.
+        units: Unit by name of those heads that are parameters; empty text for none.
         notes: Lines a reader of the result should know.
     """
 
@@ -59,6 +60,7 @@ class RunResult:
     best_checkpoint: Path | None = None
     optimized_value: float | None = None
     heads: dict[str, int] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -188,7 +190,7 @@ def _train_and_test(
         if parts.interrupts.received is not None:
             raise RunInterrupted(parts.interrupts.received) from stop
         raise
-    optimized = config["optimized_metric"]
+    optimized, heads = config["optimized_metric"], module.heads or data.heads
     best_file = None if run is None else run.folder / "checkpoints" / BEST
     return RunResult(
         metrics={k: v for k, v in (metrics | best).items() if k not in ("step", "epoch")},
@@ -198,7 +200,8 @@ def _train_and_test(
         url=run.url if run else None,
         best_checkpoint=best_file if best_file and best_file.exists() else None,
         optimized_value=(best_metrics or metrics).get(optimized or ""),
-        heads=data.num_classes if module.heads is None else module.heads.outputs,
+        heads=heads.outputs,
+        units={name: head.unit for name, head in heads.items() if head.parameter is not None},
         notes=tuple(notes),
     )
 
@@ -215,35 +218,8 @@ def _test(config: Mapping[str, Any], parts: Parts, run: TrackedRun | None) -> di
     (metrics,) = parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
     found = {name: shortest(value) for name, value in metrics.items()}
     if run is not None:
-        _store_test(run, parts, found)
+        store_test(run, parts, found)
     return found
-
-
-def _store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> None:
-    heads = parts.module.heads
-    assert heads is not None
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        table = pd.DataFrame(
-            {
-                "head": list(heads),
-                "classes": [head.num_classes for head in heads.values()],
-                "images": len(parts.data.test_indices),
-                "accuracy": [metrics[f"test/{name}_acc"] for name in heads],
-                "loss": [metrics[f"test/{name}_loss"] for name in heads],
-            }
-        )
-        table.to_csv(folder / "test.csv", index=False)
-        run.log_file(folder / "test.csv", "test")
-        for name, counts in parts.module.confusion.matrices().items():
-            head = heads[name]
-            classes = head.classes or tuple(map(str, range(head.num_classes)))
-            matrix = counts.numpy()
-            confusion_table(matrix, classes).to_csv(folder / f"confusion_{name}.csv")
-            title = f"{name}: accuracy {metrics[f'test/{name}_acc']:.4f} on the test split"
-            confusion_figure(matrix, classes, title, folder / f"confusion_{name}.png")
-            for suffix in ("csv", "png"):
-                run.log_file(folder / f"confusion_{name}.{suffix}", "test")
 
 
 def _record_start(
@@ -317,8 +293,7 @@ def _store_checkpoints(run: TrackedRun) -> None:
 
 
 def _notes(parts: Parts) -> list[str]:
-    index = parts.data.train_indices
-    labels = {name: values[index] for name, values in parts.data.train_source.labels.items()}
+    labels = parts.data.train_source.take_labels(parts.data.train_indices[:_NOTED_SAMPLES])
     by_base: dict[str, list[str]] = {}
     for head, base in functional_heads(labels).items():
         by_base.setdefault(base, []).append(head)

@@ -13,6 +13,7 @@ from torch import Tensor
 from multihead.errors import CheckpointError, ConfigError, DataError
 from multihead.heads import Heads
 from multihead.models.network import MultiheadNetwork
+from multihead.models.readout import Readouts
 from multihead.runs.build import make_network
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, find_run
 from multihead.tracking.store import Store
@@ -35,14 +36,19 @@ class LoadedRun:
     ) -> None:
         self.network = network.eval()
         self.config = config
-        self.heads = Heads.from_record(record["heads"])
+        self.heads: Heads = record["heads"]
+        self._readouts = Readouts(self.heads)
         self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
         channels = (1, -1, 1, 1)
         self._mean = torch.tensor(record["mean"]).view(channels)
         self._std = torch.tensor(record["std"]).view(channels)
 
-    def predict(self, images: Images) -> dict[str, NDArray[np.int64]]:
-        """Return the predicted class of every head, int64 [B] by head name.
+    @torch.no_grad()
+    def predict(self, images: Images) -> dict[str, NDArray[np.int64] | NDArray[np.float64]]:
+        """Return what every head predicts, [B] by head name.
+
+        A classification gives its classes, int64; an ordinal head or a regression gives values
+        in its parameter's unit, float64.
 
         Args:
             images: uint8 [B, C, H, W], [B, H, W, C] or, for one channel, [B, H, W]; one image
@@ -52,13 +58,21 @@ class LoadedRun:
         Raises:
             DataError: For another shape or type.
         """
-        return {name: p.argmax(1) for name, p in self.probabilities(images).items()}
+        outputs = self.network(self._batch(images))
+        return {n: self._readouts[n].values(v.float()).numpy() for n, v in outputs.items()}
 
     @torch.no_grad()
     def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
-        """Return the probability of every class of every head, float32 [B, K] by head name."""
-        logits = self.network(self._batch(images))
-        return {name: values.float().softmax(1).numpy() for name, values in logits.items()}
+        """Return the probability of every class or level, float32 [B, K] by head name.
+
+        Regressions predict no distribution and are absent.
+        """
+        outputs = self.network(self._batch(images))
+        return {
+            name: values.float().softmax(1).numpy()
+            for name, values in outputs.items()
+            if self.heads[name].kind != "regression"
+        }
 
     def _batch(self, images: Images) -> Tensor:
         batch = torch.as_tensor(images)
@@ -119,8 +133,10 @@ def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
     """
     checkpoint = read_checkpoint(path)
     record = check_record(checkpoint, path)
+    if record["image_shape"] is None:
+        raise CheckpointError(f"{path} does not say the images of its network; train it anew.")
     channels, height, width = record["image_shape"]
-    heads = Heads.from_record(record["heads"])
+    heads: Heads = record["heads"]
     network = make_network(
         config["model"]["net"],
         {

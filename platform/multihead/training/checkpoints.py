@@ -14,11 +14,12 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from multihead.errors import CheckpointError, ConfigError
+from multihead.heads import Heads
 from multihead.training.metrics import shortest
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 RECORD = "multihead"
-RECORD_KEYS = {"heads", "image_shape", "mean", "std", "best_acc", "train_sums", "random_state"}
+RECORD_KEYS = {"heads", "image_shape", "mean", "std", "best", "train_sums", "random_state"}
 # What Lightning needs to go on with a training.
 _TRAINING_KEYS = {
     "pytorch-lightning_version",
@@ -91,15 +92,69 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def check_record(checkpoint: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return what our module wrote into a checkpoint.
+    """Return what our module wrote into a checkpoint, with `heads` made into `Heads` again.
 
     Raises:
-        CheckpointError: If it was written by something else.
+        CheckpointError: If it was written by something else, or is damaged.
     """
     record = checkpoint.get(RECORD)
     if not isinstance(record, dict) or not set(record) >= RECORD_KEYS:
         raise CheckpointError(f"{path} was not written by multihead: it does not say its heads.")
-    return record
+    try:
+        heads = Heads.from_record(record["heads"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    for name, fits in (
+        ("image_shape", _is_shape),
+        ("mean", _are_numbers),
+        ("std", _are_numbers),
+        ("best", lambda best: isinstance(best, dict) and _are_numbers(list(best.values()))),
+        ("train_sums", lambda sums: isinstance(sums, dict)),
+    ):
+        if not fits(record[name]):
+            raise CheckpointError(f"{path} is damaged: {name} in it is {record[name]!r:.80}.")
+    return {**record, "heads": heads}
+
+
+def check_heads(record: dict[str, Any], heads: Heads, path: str | Path) -> None:
+    """Check that a checkpoint predicts the same things, in the same units.
+
+    Args:
+        record: As `check_record` returned it.
+        heads: Those of the network.
+        path: Names the checkpoint in the error.
+
+    Raises:
+        CheckpointError: Naming the first head that differs.
+    """
+    there = record["heads"]
+    if list(there) != list(heads):
+        raise CheckpointError(
+            f"{path} has the heads {list(there)}, but the network has {list(heads)}; choose the "
+            f"experiment it was trained with."
+        )
+    for name, head in heads.items():
+        for what in ("num_classes", "kind", "parameter", "bounded"):
+            was, now = getattr(there[name], what), getattr(head, what)
+            if was != now:
+                raise CheckpointError(
+                    f"{path} has another head {name!r}: its {what} is {was} there, but {now} here; "
+                    f"choose the data and experiment it was trained with."
+                )
+
+
+def _is_shape(shape: object) -> bool:
+    """Tell whether this is a channels, height and width, or None for a network of no known one."""
+    if shape is None:
+        return True
+    counts = isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape)
+    return counts and len(shape) == 3  # type: ignore[arg-type]
+
+
+def _are_numbers(values: object) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(v, int | float) and not isinstance(v, bool) for v in values
+    )
 
 
 def _refused(message: str) -> str:

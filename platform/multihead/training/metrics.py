@@ -1,13 +1,39 @@
-"""Per-head sums that stay on the device and are read once an epoch, and the names they get."""
+"""The metrics of a run: their names, and what they are made of.
 
+A head that is a parameter, of whatever kind, is judged in the parameter's unit; one of unordered
+classes by its accuracy. Each has a score from 0 to 1, so that heads of all kinds can be averaged:
+the accuracy, or 1 - RMSE / sigma, with sigma the standard deviation of the split's labels.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from multihead.heads import Heads
+from multihead.heads import Head, Heads
+from multihead.training.balancing import complete_weights
+from multihead.training.sums import COLUMNS
+
+CLASS_METRICS = ("acc", "loss")
+PARAMETER_METRICS = ("acc", "loss", "mae", "rmse", "r2", "acc_within")
+# A variance of the labels below this share of their mean square is rounding.
+_ROUNDING = 1e-12
+
+
+def classification_heads(heads: Heads) -> list[str]:
+    """Return the names of the heads of kind classification, whose accuracies make `acc`."""
+    return [name for name, head in heads.items() if head.kind == "classification"]
+
+
+def head_metric_names(head: Head) -> tuple[str, ...]:
+    """Return what is logged of a head, as in `{split}/{head}_acc`."""
+    return CLASS_METRICS if head.parameter is None else PARAMETER_METRICS
+
+
+def best_names(heads: Heads) -> list[str]:
+    """Return the metrics of which the best so far is logged."""
+    return [*(["val/acc"] if classification_heads(heads) else []), "val/score"]
 
 
 def metric_names(heads: Heads, splits: Sequence[str], *, weighted: bool) -> list[str]:
@@ -18,148 +44,97 @@ def metric_names(heads: Heads, splits: Sequence[str], *, weighted: bool) -> list
         splits: Those of train, val and test that will be run.
         weighted: Whether evaluation weights are given.
     """
+    means = ["acc", "score"] if classification_heads(heads) else ["score"]
     names = ["epoch", "lr", "step"]
     for split in splits:
-        names += [f"{split}/{head}_{kind}" for head in heads for kind in ("acc", "loss")]
-        names += [f"{split}/loss", f"{split}/acc"]
-        names += [f"{split}/acc_weighted"] if weighted else []
-    return names + (["val/acc_best"] if "val" in splits else [])
+        names += [f"{split}/{n}_{kind}" for n, h in heads.items() for kind in head_metric_names(h)]
+        names += [f"{split}/{name}" for name in ("loss", *means)]
+        names += [f"{split}/{name}_weighted" for name in means] if weighted else []
+    return names + ([f"{name}_best" for name in best_names(heads)] if "val" in splits else [])
+
+
+def split_metrics(
+    split: str,
+    heads: Heads,
+    means: Tensor,
+    loss_weights: Sequence[float],
+    eval_weights: Mapping[str, float] | None,
+) -> dict[str, float]:
+    """Return the metrics of one split and epoch, under the names of `metric_names`.
+
+    Args:
+        split: train, val or test.
+        heads: The T heads.
+        means: What `HeadSums.read` returned, [T, columns].
+        loss_weights: Weight of each head in the summed loss, [T].
+        eval_weights: By head name, for the weighted means; not among the metrics if none.
+    """
+    metrics: dict[str, float] = {}
+    scores, accuracies, losses = {}, {}, []
+    for (name, head), row in zip(heads.items(), means.tolist(), strict=True):
+        of_head = head_metrics(head, dict(zip(COLUMNS, row, strict=True)))
+        scores[name] = of_head.pop("score")
+        losses.append(of_head["loss"])
+        if head.kind == "classification":
+            accuracies[name] = of_head["acc"]
+        metrics |= {f"{split}/{name}_{kind}": value for kind, value in of_head.items()}
+    metrics[f"{split}/loss"] = float(np.dot(loss_weights, losses))
+    for mean, values in (("acc", accuracies), ("score", scores)):
+        if not values:
+            continue
+        metrics[f"{split}/{mean}"] = float(np.mean(list(values.values())))
+        if eval_weights is not None:
+            weights = mean_weights(heads, eval_weights, values)
+            metrics[f"{split}/{mean}_weighted"] = float(
+                np.average(list(values.values()), weights=weights)
+            )
+    return metrics
+
+
+def mean_weights(
+    heads: Heads, eval_weights: Mapping[str, float], names: Sequence[str] | Mapping[str, float]
+) -> list[float]:
+    """Return the weights of some heads in a weighted mean.
+
+    Raises:
+        ConfigError: As `complete_weights` says, of those heads alone.
+    """
+    complete_weights(heads, eval_weights, "eval_weights")
+    given = {name: weight for name, weight in eval_weights.items() if name in names}
+    return complete_weights(Heads(heads[name] for name in names), given, "eval_weights")
+
+
+def head_metrics(head: Head, means: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of a head and its score from the means over the images.
+
+    Args:
+        head: A parameter, or unordered classes.
+        means: By the names of `COLUMNS`; of errors and labels in the parameter's unit.
+    """
+    found = {"acc": means["correct"], "loss": means["loss"]}
+    if head.parameter is None:
+        return found | {"score": means["correct"]}
+    unexplained = _unexplained(means)
+    return found | {
+        "mae": means["absolute"],
+        "rmse": math.sqrt(means["squared"]),
+        "r2": 1 - unexplained,
+        "acc_within": means["within"],
+        "score": max(0.0, 1 - math.sqrt(unexplained)),
+    }
+
+
+def _unexplained(means: Mapping[str, float]) -> float:
+    """Return the mean squared error as a share of the labels' variance, 0 or more.
+
+    Where all labels are equal it is 0 for no error at all, else 1.
+    """
+    variance = means["label_squared"] - means["label"] ** 2
+    if variance > _ROUNDING * means["label_squared"]:
+        return means["squared"] / variance
+    return 0.0 if means["squared"] == 0 else 1.0
 
 
 def shortest(value: float | Tensor) -> float:
     """Return the shortest decimal that stands for the same float32: 0.975, not 0.97500002."""
     return float(str(np.float32(float(value))))
-
-
-class HeadSums(nn.Module):
-    """Count correct predictions and add up losses for each head.
-
-    Args:
-        heads: Fixes T and the order of the losses.
-    """
-
-    def __init__(self, heads: Heads) -> None:
-        super().__init__()
-        self.names = tuple(heads)
-        self.count: int = 0
-        self.register_buffer("loss", torch.zeros(len(heads)), persistent=False)
-        self.register_buffer("correct", torch.zeros(len(heads)), persistent=False)
-
-    loss: Tensor
-    correct: Tensor
-
-    @torch.no_grad()
-    def add(
-        self, losses: Tensor, logits: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-    ) -> None:
-        """Add one batch.
-
-        Args:
-            losses: Mean loss of each head, [T].
-            logits: By head name, [B, K].
-            labels: By head name, int64 [B].
-        """
-        hits = [(logits[n].argmax(1) == labels[n]).sum() for n in self.names]
-        size = len(labels[self.names[0]])
-        self.correct += torch.stack(hits)
-        self.loss += losses.detach() * size
-        self.count += size
-
-    def read(self) -> tuple[Tensor, Tensor]:
-        """Return mean loss [T] and accuracy [T] on the CPU, and start again from zero."""
-        # One transfer for all heads; a sum over no batches has no mean.
-        both = (torch.stack([self.loss, self.correct]) / max(1, self.count)).cpu()
-        self.reset()
-        return both[0], both[1]
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.count = 0
-        self.loss.zero_()
-        self.correct.zero_()
-
-    def state(self) -> dict[str, Any]:
-        """Return the sums so far, for a checkpoint within an epoch."""
-        return {"count": self.count, "loss": self.loss, "correct": self.correct}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from sums that `state` returned."""
-        self.count = int(state["count"])
-        self.loss.copy_(state["loss"])
-        self.correct.copy_(state["correct"])
-
-
-class ConfusionCounts(nn.Module):
-    """Count (label, prediction) pairs for each head.
-
-    Args:
-        heads: The heads; head k has a matrix [K, K], rows are labels.
-    """
-
-    def __init__(self, heads: Heads) -> None:
-        super().__init__()
-        self.sizes = heads.levels
-        for name, size in self.sizes.items():
-            self.register_buffer(f"{name}_counts", torch.zeros(size, size, dtype=torch.long), False)
-
-    @torch.no_grad()
-    def add(self, logits: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> None:
-        """Add one batch of logits [B, K] and labels [B] by head name."""
-        for name, size in self.sizes.items():
-            pairs = labels[name] * size + logits[name].argmax(1)
-            self.get_buffer(f"{name}_counts").add_(
-                torch.bincount(pairs, minlength=size * size).view(size, size)
-            )
-
-    def matrices(self) -> dict[str, Tensor]:
-        """Return the counts, int64 [K, K] on the CPU, by head name."""
-        return {name: self.get_buffer(f"{name}_counts").cpu() for name in self.sizes}
-
-    def reset(self) -> None:
-        """Forget everything."""
-        for name in self.sizes:
-            self.get_buffer(f"{name}_counts").zero_()
-
-
-class FiniteWatch(nn.Module):
-    """Keep the losses of the last steps, to name the first that was not finite.
-
-    One copy a step on the device; it is asked once in `LENGTH` steps, never in between.
-
-    Args:
-        heads: Fixes T and the order of the losses.
-    """
-
-    LENGTH = 50
-
-    def __init__(self, heads: Heads) -> None:
-        super().__init__()
-        self.names = tuple(heads)
-        self.steps: list[int] = []
-        self.register_buffer("recent", torch.zeros(self.LENGTH, len(heads)), persistent=False)
-
-    recent: Tensor
-
-    @torch.no_grad()
-    def add(self, losses: Tensor, step: int) -> None:
-        """Note the losses [T] of one step; `report` must be asked before there is no room.
-
-        Raises:
-            IndexError: If `LENGTH` steps were noted since the last report.
-        """
-        self.recent[len(self.steps)] = losses.detach()
-        self.steps.append(step)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether `report` must be asked before the next step."""
-        return len(self.steps) == self.LENGTH
-
-    def report(self) -> tuple[int, str] | None:
-        """Return step and head of the first loss that was not finite, or None, and forget all."""
-        steps, self.steps = self.steps, []
-        bad = (~self.recent[: len(steps)].isfinite()).nonzero()
-        if not len(bad):
-            return None
-        row, column = bad[0].tolist()
-        return steps[row], self.names[column]

@@ -13,20 +13,30 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, ConfigError, DivergenceError
-from multihead.heads import Heads
+from multihead.heads import Head, Heads
+from multihead.models.losses import Criterion, make_criterion
 from multihead.models.network import MultiheadNetwork
+from multihead.models.readout import Readouts
 from multihead.seeding import random_state, restore_random_state
-from multihead.training.balancing import StaticWeights, complete_weights
-from multihead.training.checkpoints import RECORD, check_record
+from multihead.training.balancing import StaticWeights
+from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.hardware import choose_memory_format
-from multihead.training.metrics import ConfusionCounts, FiniteWatch, HeadSums
+from multihead.training.metrics import (
+    best_names,
+    classification_heads,
+    mean_weights,
+    split_metrics,
+)
+from multihead.training.pairs import PredictedPairs
 from multihead.training.schedules import build_scheduler
+from multihead.training.sums import HeadSums
+from multihead.training.watch import FiniteWatch
 
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
 
 
 class MultiheadLitModule(pl.LightningModule):
-    """Train a multi-head network and log every head's loss and accuracy once an epoch.
+    """Train a multi-head network and log every head's loss and metrics once an epoch.
 
     Args:
         net: The network, or something that builds it: `net(input_channels=, input_size=,
@@ -34,15 +44,19 @@ class MultiheadLitModule(pl.LightningModule):
         optimizer: Called with the parameters: a class such as `torch.optim.Adam` or a partial.
         scheduler: Called with the optimizer: a class or a partial, or None. Arguments that a
             bare class lacks get the defaults of `multihead.training.schedules`.
-        criteria: Loss by head name, `criterion(logits [B, K], labels [B]) -> []`;
-            cross-entropy for a head without one.
+        criteria: By head name, a module `criterion(outputs [B, K], labels [B]) -> []`, or what
+            makes one when called with the `Head`: a class or partial of `multihead.models.losses`.
+        parameter_criterion: Makes the criterion of every parameter that `criteria` leaves out. A
+            head without any gets its kind's: cross-entropy, `ExpectedValueLoss` or
+            `RegressionLoss`.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
         auto_configure_from_dataset: Take the heads from the datamodule and check the network
             against them; otherwise they are the network's own.
         compile: Compile the network with torch.compile.
         scheduler_monitor: Metric that a ReduceLROnPlateau watches.
         scheduler_interval: `epoch` or `step`, how often the scheduler moves.
-        eval_weights: Fixed weights by head name for `{split}/acc_weighted`; not logged if none.
+        eval_weights: Fixed weights by head name for `{split}/acc_weighted` and
+            `{split}/score_weighted`; not logged if none.
         memory_format: `auto`, `contiguous` or `channels_last`.
         fused: `auto`, true or false: one kernel for the whole optimizer step.
 
@@ -56,7 +70,7 @@ class MultiheadLitModule(pl.LightningModule):
         net: nn.Module | Callable[..., nn.Module],
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler | ReduceLROnPlateau] | None = None,
-        criteria: Mapping[str, nn.Module] | None = None,
+        criteria: Mapping[str, Criterion] | None = None,
         loss_weights: Mapping[str, float] | None = None,
         auto_configure_from_dataset: bool = True,
         compile: bool = False,
@@ -65,23 +79,26 @@ class MultiheadLitModule(pl.LightningModule):
         eval_weights: Mapping[str, float] | None = None,
         memory_format: str = "auto",
         fused: bool | str = "auto",
+        parameter_criterion: Callable[[Head], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.net = net
         self.optimizer, self.scheduler = optimizer, scheduler
         self.given_criteria, self.loss_weights = dict(criteria or {}), dict(loss_weights or {})
+        self.parameter_criterion = parameter_criterion
         self.auto_configure_from_dataset = auto_configure_from_dataset
         self.compile_net = compile
         self.scheduler_monitor, self.scheduler_interval = scheduler_monitor, scheduler_interval
         self.eval_weights, self.memory_format, self.fused = eval_weights, memory_format, fused
         self.heads: Heads | None = None
         self.normalisation: tuple[list[float], list[float]] = ([0.0], [1.0])
-        self.best_acc = 0.0
+        self.best: dict[str, float] = {}
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         self._check_choices()
-        if isinstance(net, MultiheadNetwork):
-            self._use_heads(Heads.from_outputs(net.heads_config))
+        made = [parameter_criterion, *self.given_criteria.values()]
+        if all(c is None or isinstance(c, nn.Module) for c in made):
+            self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
 
     # -- configuration ---------------------------------------------------------------------
 
@@ -124,6 +141,10 @@ class MultiheadLitModule(pl.LightningModule):
                 )
         return Heads(data.heads[name] for name in net.heads_config)
 
+    def _use_heads_of_network(self) -> None:
+        if isinstance(self.net, MultiheadNetwork):
+            self._use_heads(Heads.from_outputs(self.net.heads_config))
+
     def _use_heads(self, heads: Heads) -> None:
         for name in self.given_criteria:
             if name not in heads:
@@ -133,14 +154,20 @@ class MultiheadLitModule(pl.LightningModule):
                 )
         self.heads = heads
         self.criteria = nn.ModuleDict(
-            {f"{n}_head": self.given_criteria.get(n) or nn.CrossEntropyLoss() for n in heads}
+            {f"{n}_head": make_criterion(self._criterion(h), h) for n, h in heads.items()}
         )
         self.balancer = StaticWeights(heads, self.loss_weights)
         if self.eval_weights is not None:
-            complete_weights(heads, self.eval_weights, "eval_weights")
+            for names in (list(heads), classification_heads(heads)):
+                _ = names and mean_weights(heads, self.eval_weights, names)
         self.sums = nn.ModuleDict({f"{s}_sums": HeadSums(heads) for s in ("train", "val", "test")})
+        self.readouts = Readouts(heads)
         self.watch = FiniteWatch(heads)
-        self.confusion = ConfusionCounts(heads)
+        self.pairs = PredictedPairs(heads)
+
+    def _criterion(self, head: Head) -> Criterion | None:
+        default = None if head.parameter is None else self.parameter_criterion
+        return self.given_criteria.get(head.name) or default
 
     def _check_choices(self) -> None:
         choices: dict[str, tuple[object, tuple[object, ...]]] = {
@@ -157,6 +184,8 @@ class MultiheadLitModule(pl.LightningModule):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
             self.configure_from(data)
+        if self.heads is None:
+            self._use_heads_of_network()
         if self.heads is None:
             raise ConfigError(
                 "the heads are not known: pass a MultiheadDataModule to the trainer, or give the "
@@ -219,41 +248,44 @@ class MultiheadLitModule(pl.LightningModule):
     # -- steps -----------------------------------------------------------------------------
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the logits [B, K] of every head for images [B, C, H, W]."""
+        """Return the outputs [B, K] of every head for images [B, C, H, W]."""
         return cast(dict[str, Tensor], self.net(images))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the heads' losses."""
-        losses, logits, labels = self.losses(batch)
-        self._sums("train").add(losses, logits, labels)
+        losses, outputs, labels = self.losses(batch)
+        self._sums("train").add(losses, outputs, labels)
         self._note(losses)
         return cast(Tensor, self.balancer(losses))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the sums."""
-        losses, logits, labels = self.losses(batch)
-        self._sums("val").add(losses, logits, labels)
+        losses, outputs, labels = self.losses(batch)
+        self._sums("val").add(losses, outputs, labels)
         self._note(losses)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add one batch to the sums and confusion counts."""
-        losses, logits, labels = self.losses(batch)
-        self._sums("test").add(losses, logits, labels)
-        self.confusion.add(logits, labels)
+        """Add one batch to the sums and to the pairs of labels and predictions."""
+        losses, outputs, labels = self.losses(batch)
+        self._sums("test").add(losses, outputs, labels)
+        self.pairs.add(outputs, labels)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> dict[str, Tensor]:
-        """Return the predicted class [B] of every head."""
+        """Return each head's classes, int64 [B], or values in the parameter's unit, float [B]."""
         images = batch if isinstance(batch, Tensor) else batch[0]
-        return {name: logits.argmax(1) for name, logits in self(images).items()}
+        return {
+            name: self.readouts[name].values(outputs.float())
+            for name, outputs in self(images).items()
+        }
 
     def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return losses [T], logits [B, K] and labels [B] by head name for one batch."""
+        """Return losses [T], outputs [B, K] and labels [B] by head name for one batch."""
         images, given = batch
         labels = {next(iter(self._heads)): given} if isinstance(given, Tensor) else given
         # Losses in float32: a bfloat16 log-sum-exp has two digits.
-        logits = {name: values.float() for name, values in self(images).items()}
-        losses = [self.criteria[f"{n}_head"](logits[n], labels[n]) for n in self._heads]
-        return torch.stack(losses), logits, labels
+        outputs = {name: values.float() for name, values in self(images).items()}
+        losses = [self.criteria[f"{n}_head"](outputs[n], labels[n]) for n in self._heads]
+        return torch.stack(losses), outputs, labels
 
     @property
     def _heads(self) -> Heads:
@@ -269,21 +301,31 @@ class MultiheadLitModule(pl.LightningModule):
         self._sums("train").reset()
 
     def on_train_start(self) -> None:
-        """Go on from the sums and the random state of an interrupted training."""
+        """Go on from the sums and the random state of an interrupted training.
+
+        Raises:
+            CheckpointError: If they are damaged.
+        """
         if self._resumed is not None:
-            self._sums("train").restore(self._resumed["train_sums"])
-            restore_random_state(self._resumed["random_state"])
+            try:
+                self._sums("train").restore(self._resumed["train_sums"])
+                restore_random_state(self._resumed["random_state"])
+            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                raise CheckpointError(
+                    f"the checkpoint is damaged: its sums or random state are unusable ({error})."
+                ) from error
             self._resumed = None
 
     def on_validation_epoch_end(self) -> None:
-        """Log the validation metrics and the best mean accuracy so far."""
+        """Log the validation metrics, and the best mean accuracy and score so far."""
         self.check_finite()
         metrics = self._read("val")
         if self.trainer.sanity_checking:
             return
         self._validated = True
-        self.best_acc = max(self.best_acc, metrics["val/acc"])
-        self._log({**metrics, "val/acc_best": self.best_acc})
+        for name in best_names(self._heads):
+            self.best[name] = max(self.best.get(name, 0.0), metrics[name])
+        self._log(metrics | {f"{name}_best": value for name, value in self.best.items()})
 
     def on_train_epoch_end(self) -> None:
         """Log the training metrics and move the schedulers that move once an epoch."""
@@ -303,8 +345,8 @@ class MultiheadLitModule(pl.LightningModule):
             scheduler.step(self.trainer.callback_metrics[self.scheduler_monitor])
 
     def on_test_epoch_start(self) -> None:
-        """Start the confusion counts from zero."""
-        self.confusion.reset()
+        """Forget the pairs of an earlier test."""
+        self.pairs.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the test metrics."""
@@ -329,17 +371,8 @@ class MultiheadLitModule(pl.LightningModule):
             )
 
     def _read(self, split: str) -> dict[str, float]:
-        losses, accuracies = self._sums(split).read()
-        metrics = {
-            f"{split}/{n}_acc": float(a) for n, a in zip(self._heads, accuracies, strict=True)
-        }
-        metrics |= {f"{split}/{n}_loss": float(v) for n, v in zip(self._heads, losses, strict=True)}
-        metrics[f"{split}/loss"] = float(losses @ self.balancer.weights.cpu())
-        metrics[f"{split}/acc"] = float(accuracies.mean())
-        if self.eval_weights is not None:
-            weights = torch.tensor(complete_weights(self._heads, self.eval_weights, "eval_weights"))
-            metrics[f"{split}/acc_weighted"] = float(accuracies @ weights / weights.sum())
-        return metrics
+        means, weights = self._sums(split).read(), self.balancer.weights.tolist()
+        return split_metrics(split, self._heads, means, weights, self.eval_weights)
 
     def _log(self, metrics: dict[str, float]) -> None:
         # "step" and "epoch" put the training and validation points of an epoch at the same place.
@@ -358,7 +391,7 @@ class MultiheadLitModule(pl.LightningModule):
             "image_shape": channels_and_size,
             "mean": self.normalisation[0],
             "std": self.normalisation[1],
-            "best_acc": self.best_acc,
+            "best": self.best,
             "train_sums": self._sums("train").state(),
             "random_state": random_state(),
         }
@@ -367,16 +400,12 @@ class MultiheadLitModule(pl.LightningModule):
         """Check the heads, and take over the state of an interrupted training.
 
         Raises:
-            CheckpointError: If the checkpoint has other heads.
+            CheckpointError: If the checkpoint has other heads, or is damaged.
         """
         record = check_record(checkpoint, "the checkpoint")
-        heads = Heads.from_record(record["heads"]).outputs
-        if self.heads is not None and heads != self.heads.outputs:
-            raise CheckpointError(
-                f"the checkpoint has the heads {heads}, but the network has "
-                f"{self.heads.outputs}; choose the experiment it was trained with."
-            )
-        self.best_acc = float(record["best_acc"])
+        if self.heads is not None:
+            check_heads(record, self.heads, "the checkpoint")
+        self.best = dict(record["best"])
         self._resumed = record
 
 

@@ -14,7 +14,7 @@ _REFRESH_SECONDS = 0.5
 
 
 class TrainingProgress(Callback):
-    """Show epochs, images per second, time left and per-head accuracies; quiet when piped."""
+    """Show epochs, images per second, time left and accuracies or errors; quiet when piped."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True)
@@ -77,8 +77,10 @@ class TrainingProgress(Callback):
         if self._bar is None or "train/loss" not in trainer.callback_metrics:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        heads = [n[4:-4] for n in metrics if n.startswith("val/") and n.endswith("_acc")]
-        parts = [f"{head} {metrics[f'val/{head}_acc']:.4f}" for head in heads]
+        names = [n for n in metrics if n.startswith("val/")]
+        parts = [f"{n[4:]} {metrics[n]:.4g}" for n in names if n.endswith("_mae")]
+        classes = [n[4:-4] for n in names if n.endswith("_acc") and f"{n[:-4]}_mae" not in metrics]
+        parts = [f"{head} {metrics[f'val/{head}_acc']:.4f}" for head in classes] + parts
         parts += [f"train loss {metrics['train/loss']:.4f}", f"lr {metrics['lr']:.2g}"]
         self._bar.console.print(f"epoch {metrics['epoch'] + 1:3.0f}  " + "  ".join(parts))
 

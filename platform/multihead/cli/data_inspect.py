@@ -1,0 +1,92 @@
+"""`multihead data inspect`: what a dataset holds, on the terminal, as a page, as a picture."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from multihead.data.inspect import Inspection
+    from multihead.data.source import Source
+    from multihead.data.vimh.info import PixelOrder
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+PICTURES = (".png", ".svg", ".pdf")
+
+
+@click.command("inspect")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--html", type=FILE, help="Write a page that needs no other file.")
+@click.option("--png", type=FILE, help="Write samples, labels and redundancy as one picture.")
+@click.option("--split", type=click.Choice(["train", "test", "all"]), default="all")
+@click.option(
+    "--threshold",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Name pairs of heads from this normalised mutual information on.",
+)
+@click.option(
+    "--pixel-order",
+    type=click.Choice(["HWC", "CHW"]),
+    help="Of pickles whose metadata do not say.",
+)
+@click.option("--samples", default=24, show_default=True, type=click.IntRange(0, 1000))
+def command(
+    path: Path,
+    html: Path | None,
+    png: Path | None,
+    split: str,
+    threshold: float,
+    pixel_order: "PixelOrder | None",
+    samples: int,
+) -> None:
+    """Show what the dataset in the folder PATH holds, and what to look at before training.
+
+    Sizes, heads with ranges and units, how labels are spread, pictures that occur twice,
+    channels without content, and heads that say the same.
+    """
+    from multihead.cli.tables import save
+    from multihead.data.datasets import open_dataset
+    from multihead.data.inspect import inspect_sources
+    from multihead.errors import ConfigError
+    from multihead.report.dataset import save_dataset_picture, write_dataset_page
+
+    if png is not None and png.suffix not in PICTURES:
+        raise ConfigError(f"--png {png} is of an unknown kind; end it in one of {PICTURES}.")
+    dataset = open_dataset(path)
+    wanted = [s for s in dataset.splits if split in (s, "all")]
+    if not wanted:
+        raise ConfigError(f"{path} has no split {split!r}; it has {list(dataset.splits)}.")
+    sources: dict[str, Source] = {name: dataset.read(name, pixel_order) for name in wanted}
+    inspection = inspect_sources(sources, threshold=threshold, samples=samples)
+    if html is not None:
+        save(html, partial(write_dataset_page, inspection))
+    if png is not None:
+        save(png, partial(save_dataset_picture, inspection))
+    _show(inspection)
+    for file in (html, png):
+        if file is not None:
+            click.echo(f"wrote {file}")
+
+
+def _show(inspection: "Inspection") -> None:
+    from multihead.cli.tables import show_table
+    from multihead.data.findings import balance_table, channels_table, findings, heads_table
+
+    channels, height, width = inspection.image_shape
+    counts = ", ".join(f"{facts.count:,} {name}" for name, facts in inspection.splits.items())
+    click.echo(f"{inspection.name}: {counts}; images {height}x{width}x{channels} (HxWxC)\n")
+    show_table(heads_table(inspection), "heads", {"labels": "{:,}"})
+    shares = {"most": "{:.2%}", "fewest": "{:.2%}", "imbalance": "{:.2f}", "evenness": "{:.3f}"}
+    show_table(balance_table(inspection), "labels", {"seen": "{:,}", **shares})
+    figures = {"min": "{:.0f}", "max": "{:.0f}", "mean": "{:.2f}", "std": "{:.2f}"}
+    show_table(channels_table(inspection), "channels", figures)
+    nmi = inspection.redundancy.nmi
+    if 1 < len(nmi) <= 12:
+        frame = nmi.rename_axis("head").reset_index()
+        title = "normalised mutual information, 2 I(A; B) / (H(A) + H(B))"
+        show_table(frame, title, dict.fromkeys(nmi.columns, "{:.3f}"))
+    for text in findings(inspection) or ["nothing stands out"]:
+        click.echo(f"- {text}")

@@ -1,0 +1,52 @@
+"""`multihead data validate`: every byte of a dataset, and every problem in it."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+_MOST = 1000
+
+
+@click.command("validate")
+@click.argument("path", type=click.Path(path_type=Path))
+def command(path: Path) -> None:
+    """Check the dataset in the folder PATH; exit 0 if it is sound, 1 if there is a problem.
+
+    A problem is a line: file, sample number and byte offset where they are known, and what is
+    wrong. After 1,000 problems the rest is only counted.
+    """
+    count = 0
+    for problem in _problems(path):
+        count += 1
+        if count <= _MOST:
+            click.echo(problem)
+    if count > _MOST:
+        click.echo(f"... and {count - _MOST:,} more")
+    found = "sound" if not count else "1 problem" if count == 1 else f"{count:,} problems"
+    click.echo(f"{path}: {found}", err=bool(count))
+    sys.exit(1 if count else 0)
+
+
+def _problems(path: Path) -> Iterator[str]:
+    from multihead.data.datasets import open_dataset
+    from multihead.data.inspect import chunks
+    from multihead.data.vimh import validate
+    from multihead.data.vimh.info import INFO_FILE
+    from multihead.errors import DataError
+
+    if (path / INFO_FILE).is_file():
+        for problem in validate(path):
+            sample = "" if problem.sample is None else f" sample {problem.sample:,}"
+            offset = "" if problem.offset is None else f" byte {problem.offset:,}"
+            yield f"{problem.file}:{sample}{offset} {problem.message}"
+        return
+    dataset = open_dataset(path)
+    for split in dataset.splits:
+        try:
+            source = dataset.read(split)
+            for index in chunks(source):
+                source.take(index)
+        except DataError as error:
+            yield str(error)

@@ -1,0 +1,60 @@
+"""Tables on the terminal, and files that appear whole or not at all."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from multihead.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+
+def console() -> "Console":
+    """Return a console that breaks no line where nobody looks."""
+    from rich.console import Console
+
+    shown = Console()
+    return shown if shown.is_terminal else Console(width=200)
+
+
+def show_table(frame: "pd.DataFrame", title: str, formats: dict[str, str] | None = None) -> None:
+    """Print a table.
+
+    Args:
+        frame: A row per line.
+        title: Stands above.
+        formats: By column, how its numbers are written; these columns are flush right.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    formats = formats or {}
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in frame.columns:
+        shown.add_column(Text(column), justify="right" if column in formats else "left")
+    for row in frame.to_dict("records"):
+        shown.add_row(*(Text(formats.get(c, "{}").format(value)) for c, value in row.items()))
+    click.echo(title)
+    console().print(shown)
+
+
+def save(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` write a file, which appears under its name only when it is whole.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        write(part)
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,170 @@
+"""Find out of which format a folder is, and read its splits.
+
+A format is told by the names of its files alone; nothing is opened before one is chosen.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from multihead.data.cifar import cifar10
+from multihead.data.cifar100mh import cifar100mh
+from multihead.data.labels import LabelMaps, shipped_heads
+from multihead.data.mnist import mnist
+from multihead.data.pickle_file import one_line
+from multihead.data.source import Source, Split
+from multihead.data.vimh.info import INFO_FILE, PixelOrder
+from multihead.data.vimh.source import vimh_source
+from multihead.errors import DataError
+
+SPLITS: tuple[Split, ...] = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout of files.
+
+    Attributes:
+        name: As `data list` shows it.
+        signs: The files of each split, any of which will do.
+        read: Reads a split of a folder with such files, `(folder, split, pixel order)`.
+        place: Where in a folder of datasets it has to lie; anywhere if empty.
+        marker: A file that it must have as well, if any.
+    """
+
+    name: str
+    signs: Mapping[Split, tuple[str, ...]]
+    read: Callable[[Path, Split, PixelOrder | None], Source]
+    place: str = ""
+    marker: str = ""
+
+    def splits(self, folder: Path) -> tuple[Split, ...]:
+        """Return the splits that the folder has files of; none where the marker is missing."""
+        if self.marker and not (folder / self.marker).is_file():
+            return ()
+        return tuple(s for s in SPLITS if any((folder / f).is_file() for f in self.signs[s]))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder whose format is known."""
+
+    path: Path
+    layout: Layout
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits there are files of."""
+        return self.layout.splits(self.path)
+
+    def read(self, split: Split, pixel_order: PixelOrder | None = None) -> Source:
+        """Read a split; the pixel order is for pickles whose metadata do not say.
+
+        Raises:
+            DataError: If there is no such split, or it is damaged or hostile.
+        """
+        if split not in self.splits:
+            raise DataError(f"{self.path} has no split {split!r}; it has {list(self.splits)}.")
+        return self.layout.read(self.path, split, pixel_order)
+
+
+def _mnist(folder: Path, split: Split, order: PixelOrder | None) -> Source:
+    del order  # one channel has none
+    return _with_heads(mnist(folder.parents[1], split, download=False), "handwritten_digit")
+
+
+def _cifar10(folder: Path, split: Split, order: PixelOrder | None) -> Source:
+    del order  # as published
+    return _with_heads(cifar10(folder.parent, split, download=False), "cifar10_object")
+
+
+def _with_heads(source: Source, name: str) -> Source:
+    (head,) = source.heads.values()
+    return LabelMaps(head, shipped_heads(name)).apply(source)
+
+
+_IDX = "images-idx3-ubyte"
+LAYOUTS = (
+    Layout(
+        "VIMH",
+        {"train": ("train", "train_batch"), "test": ("test", "test_batch")},
+        vimh_source,
+        marker=INFO_FILE,
+    ),
+    Layout(
+        "MNIST",
+        {
+            "train": (f"train-{_IDX}", f"train-{_IDX}.gz"),
+            "test": (f"t10k-{_IDX}", f"t10k-{_IDX}.gz"),
+        },
+        _mnist,
+        place="MNIST/raw",
+    ),
+    Layout(
+        "CIFAR-10",
+        {"train": ("data_batch_1",), "test": ("test_batch",)},
+        _cifar10,
+        place="cifar-10-batches-py",
+    ),
+    # Last, because its metadata may be missing, and others have files of these names.
+    Layout(
+        "CIFAR-100-MH",
+        {"train": ("train_batch",), "test": ("test_batch",)},
+        cifar100mh,
+    ),
+)
+
+
+def open_dataset(path: Path) -> Dataset:
+    """Find the dataset that a path means: its folder, or the folder it lies in alone.
+
+    Raises:
+        DataError: If there is no such folder, or it holds no known format, or several datasets.
+    """
+    if not path.is_dir():
+        raise DataError(
+            f"{one_line(str(path))} is no folder; `multihead data list` shows "
+            f"which datasets there are."
+        )
+    found = list(_datasets_at(path.absolute()))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(str(dataset.path) for dataset in found)
+        raise DataError(f"{path} holds several datasets; name one of {names}.")
+    tried = "; ".join(
+        f"{form.name} ({form.marker or form.signs['train'][0]}"
+        f"{f' in {form.place}' if form.place else ''})"
+        for form in LAYOUTS
+    )
+    raise DataError(f"{path} is of no known format. Tried: {tried}.")
+
+
+def is_dataset(path: Path) -> bool:
+    """Tell whether a path means a dataset of a known format, or several."""
+    return any(_datasets_at(path.absolute()))
+
+
+def find_datasets(folder: Path) -> list[Dataset]:
+    """Return the datasets in a folder of datasets, by path."""
+    if not folder.is_dir():
+        return []
+    found = {dataset.path: dataset for dataset in _datasets_at(folder)}
+    for child in folder.iterdir():
+        if child.is_dir():
+            found |= {dataset.path: dataset for dataset in _datasets_at(child)}
+    return [found[path] for path in sorted(found)]
+
+
+def _datasets_at(path: Path) -> Iterator[Dataset]:
+    claimed: set[Path] = set()
+    for form in LAYOUTS:
+        parts = PurePath(form.place).parts
+        # The path may be the folder of datasets, the dataset's own folder, or one between.
+        for given in range(len(parts) + 1):
+            folder = path.joinpath(*parts[given:])
+            here = path.parts[len(path.parts) - given :] == parts[:given]
+            if here and folder not in claimed and form.splits(folder):
+                claimed.add(folder)
+                yield Dataset(folder, form)
+                break

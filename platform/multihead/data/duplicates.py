@@ -1,0 +1,86 @@
+"""Find pictures that occur twice, within a split or in two of them, by their content alone.
+
+A picture's fingerprint is the BLAKE2b hash of its bytes in 16 bytes; that is all that is kept of
+it, and equal fingerprints are found by sorting, so a file of any size can be searched.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BYTES = 16
+_EXAMPLES = 5
+
+Codes = Mapping[str, NDArray[np.integer]]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pictures of one split that another split, or the same one, already has.
+
+    Attributes:
+        first: The split that has them first.
+        second: The split that has them again; may be the same.
+        count: How many samples of `second` are copies.
+        conflicting: How many of those have another label in some head.
+        examples: A few pairs of sample numbers, in `first` and in `second`.
+    """
+
+    first: str
+    second: str
+    count: int
+    conflicting: int
+    examples: tuple[tuple[int, int], ...]
+
+
+def fingerprints(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    """Return a fingerprint [n] of 16 bytes for each of the images uint8 [n, C, H, W]."""
+    rows = np.ascontiguousarray(images).reshape(len(images), int(np.prod(images.shape[1:])))
+    digests = b"".join(blake2b(row.data, digest_size=_BYTES).digest() for row in rows)
+    return np.frombuffer(digests, f"S{_BYTES}")
+
+
+def copies_within(split: str, prints: NDArray[np.bytes_], codes: Codes) -> Duplicates:
+    """Find samples whose picture stands earlier in the same split."""
+    _, earliest, inverse = np.unique(prints, return_index=True, return_inverse=True)
+    first = earliest[inverse]
+    again = np.flatnonzero(first != np.arange(len(prints)))
+    return _duplicates(split, split, first[again], again, codes, codes)
+
+
+def copies_across(
+    first: str,
+    second: str,
+    prints: tuple[NDArray[np.bytes_], NDArray[np.bytes_]],
+    codes: tuple[Codes, Codes],
+) -> Duplicates:
+    """Find samples of the second split whose picture is in the first split.
+
+    Args:
+        first: Name of the first split, such as `train`.
+        second: Name of the second split, such as `test`.
+        prints: Fingerprints of both.
+        codes: Labels of both, [N] by head name.
+    """
+    known, earliest = np.unique(prints[0], return_index=True)
+    again = np.flatnonzero(np.isin(prints[1], known))
+    matched = earliest[np.searchsorted(known, prints[1][again])]
+    return _duplicates(first, second, matched, again, *codes)
+
+
+def _duplicates(
+    first: str,
+    second: str,
+    matched: NDArray[np.int64],
+    again: NDArray[np.int64],
+    codes_first: Codes,
+    codes_second: Codes,
+) -> Duplicates:
+    differs = np.zeros(len(again), bool)
+    for name, values in codes_second.items():
+        differs |= codes_first[name][matched] != values[again]
+    pairs = zip(matched[:_EXAMPLES].tolist(), again[:_EXAMPLES].tolist(), strict=True)
+    return Duplicates(first, second, len(again), int(differs.sum()), tuple(pairs))

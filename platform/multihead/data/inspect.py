@@ -1,0 +1,190 @@
+"""Read a dataset once, in pieces, and say what is in it and what is wrong with it.
+
+Of each sample stay its fingerprint (16 bytes) and its labels (a byte or two per head), so that
+a file larger than memory can be inspected. Nothing here prints or draws.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from multihead.data.duplicates import Duplicates, copies_across, copies_within, fingerprints
+from multihead.data.redundancy import THRESHOLD, Redundancy, redundancy
+from multihead.data.source import Source
+from multihead.errors import DataError
+from multihead.heads import Head, Heads
+
+_CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What one split holds.
+
+    Attributes:
+        count: N samples.
+        codes: Labels [N] by head name, in the smallest type that holds them.
+        prints: Fingerprints [N] of the pictures.
+        channels: A row per channel with `min`, `max`, `mean` and `std` of its bytes.
+    """
+
+    count: int
+    codes: Mapping[str, NDArray[np.integer]]
+    prints: NDArray[np.bytes_]
+    channels: pd.DataFrame
+
+    def label_counts(self, head: Head) -> NDArray[np.int64]:
+        """Return how often each label of a head occurs, [num_classes]."""
+        return np.bincount(self.codes[head.name], minlength=head.num_classes)
+
+    @property
+    def constant_channels(self) -> dict[int, int]:
+        """Channels that have one value in every pixel of every picture, with that value."""
+        flat = self.channels[self.channels["min"] == self.channels["max"]]
+        return {int(channel): int(value) for channel, value in flat["min"].items()}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A few samples to look at.
+
+    Attributes:
+        split: Where they come from.
+        index: Sample numbers [k], rising.
+        images: uint8 [k, C, H, W].
+        codes: Labels [k] by head name.
+    """
+
+    split: str
+    index: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    codes: Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a dataset holds; the splits have the same heads and image shape.
+
+    Attributes:
+        name: The dataset's own name.
+        image_shape: Channels, height and width.
+        heads: What the labels are.
+        splits: By name, in the order in which they were given.
+        duplicates: Within each split, then across every two; those without any are left out.
+        redundancy: Over the samples of all splits together.
+        samples: From the first split that has any.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    heads: Heads
+    splits: Mapping[str, SplitFacts]
+    duplicates: tuple[Duplicates, ...]
+    redundancy: Redundancy
+    samples: Samples
+
+
+def inspect_sources(
+    sources: Mapping[str, Source], *, threshold: float = THRESHOLD, samples: int = 24
+) -> Inspection:
+    """Inspect the splits of a dataset.
+
+    Args:
+        sources: By split; at least one.
+        threshold: From which normalised mutual information on two heads are named.
+        samples: How many samples to keep for looking at; drawn with a fixed seed.
+
+    Raises:
+        DataError: If a sample is damaged, or splits differ in heads or in the shape of images.
+    """
+    first = next(iter(sources.values()))
+    for split, source in sources.items():
+        if source.image_shape != first.image_shape or source.heads.levels != first.heads.levels:
+            raise DataError(
+                f"{source.name}: the split {split} has images {list(source.image_shape)} with the "
+                f"heads {source.heads.levels}, but {next(iter(sources))} has "
+                f"{list(first.image_shape)} with {first.heads.levels}; they must be alike."
+            )
+    splits = {split: _facts(source) for split, source in sources.items()}
+    together = {
+        name: np.concatenate([facts.codes[name] for facts in splits.values()])
+        for name in first.heads
+    }
+    return Inspection(
+        name=first.name,
+        image_shape=first.image_shape,
+        heads=first.heads,
+        splits=splits,
+        duplicates=tuple(d for d in _duplicates(splits) if d.count),
+        redundancy=redundancy(together, first.heads, threshold),
+        samples=_samples(sources, samples),
+    )
+
+
+def chunks(source: Source) -> Iterator[NDArray[np.int64]]:
+    """Yield the sample numbers of a source in order, a few megabytes of pixels at a time."""
+    size = max(1, _CHUNK_BYTES // int(np.prod(source.image_shape)))
+    for start in range(0, len(source), size):
+        yield np.arange(start, min(start + size, len(source)))
+
+
+def _facts(source: Source) -> SplitFacts:
+    types = {name: np.min_scalar_type(head.num_classes - 1) for name, head in source.heads.items()}
+    codes = {name: np.empty(len(source), kind) for name, kind in types.items()}
+    prints = np.empty(len(source), "S16")
+    channels = _ChannelSums(source.image_shape[0])
+    for index in chunks(source):
+        images, labels = source.take(index)
+        place = slice(index[0], index[-1] + 1)
+        prints[place] = fingerprints(images)
+        for name, values in labels.items():
+            codes[name][place] = values
+        channels.add(images)
+    return SplitFacts(len(source), codes, prints, channels.table())
+
+
+class _ChannelSums:
+    """Extremes, mean and spread of each channel, exactly, from any number of pieces."""
+
+    def __init__(self, channels: int) -> None:
+        self.low, self.high = np.full(channels, 255), np.zeros(channels, np.int64)
+        self.count = 0
+        self.total, self.squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
+
+    def add(self, images: NDArray[np.uint8]) -> None:
+        axes = (0, 2, 3)
+        self.low = np.minimum(self.low, images.min(axis=axes))
+        self.high = np.maximum(self.high, images.max(axis=axes))
+        self.count += images.shape[0] * images.shape[2] * images.shape[3]
+        self.total += images.sum(axis=axes, dtype=np.int64)
+        self.squares += np.square(images, dtype=np.uint16).sum(axis=axes, dtype=np.int64)
+
+    def table(self) -> pd.DataFrame:
+        if not self.count:
+            return pd.DataFrame({"min": [], "max": [], "mean": [], "std": []})
+        mean = self.total / self.count
+        std = np.sqrt(np.maximum(self.squares / self.count - mean**2, 0))
+        return pd.DataFrame({"min": self.low, "max": self.high, "mean": mean, "std": std})
+
+
+def _duplicates(splits: Mapping[str, SplitFacts]) -> Iterator[Duplicates]:
+    for split, facts in splits.items():
+        yield copies_within(split, facts.prints, facts.codes)
+    for (first, a), (second, b) in combinations(splits.items(), 2):
+        yield copies_across(first, second, (a.prints, b.prints), (a.codes, b.codes))
+
+
+def _samples(sources: Mapping[str, Source], count: int) -> Samples:
+    split = next((name for name, source in sources.items() if len(source)), next(iter(sources)))
+    source = sources[split]
+    index = np.sort(
+        np.random.default_rng(0).choice(len(source), min(count, len(source)), replace=False)
+        if len(source)
+        else np.empty(0, np.int64)
+    )
+    images, codes = source.take(index)
+    return Samples(split, index, images, codes)

@@ -1,0 +1,73 @@
+"""Read a JSON object from a stranger: one meaning, finite numbers, text that can be printed."""
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+from multihead.data.pickle_file import one_line
+from multihead.errors import DataError
+
+MAX_BYTES = 8 << 20
+_MAX_DEPTH = 50
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Args:
+        path: A file of at most 8 MiB in UTF-8, nested at most 50 deep.
+
+    Raises:
+        DataError: If it cannot be read, is no object, repeats a key, or holds a number that is not
+            finite or text that is not valid Unicode.
+    """
+    name = one_line(str(path))
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}.") from None
+    if len(raw) > MAX_BYTES:
+        raise DataError(f"{name} is larger than {MAX_BYTES:,} bytes, which metadata never need.")
+    try:
+        value = json.loads(
+            raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise DataError(f"{name} nests deeper than {_MAX_DEPTH} levels.") from None
+    except ValueError as error:
+        raise DataError(f"{name} is no valid JSON: {one_line(str(error)[:200])}.") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{name} holds a {type(value).__name__}; it must hold an object, {{...}}.")
+    if _depth_exceeds(value):
+        raise DataError(f"{name} nests deeper than {_MAX_DEPTH} levels.")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:60]!r} occurs twice in one object")
+        found[key] = value
+    return found
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number of JSON")
+
+
+def _depth_exceeds(value: object) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        below: list[object] = []
+        for node in level:
+            if isinstance(node, dict):
+                below += node.values()
+            elif isinstance(node, list):
+                below += node
+        level = below
+        if not level:
+            return False
+    return True

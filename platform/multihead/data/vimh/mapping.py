@@ -1,0 +1,171 @@
+"""One parameter of the metadata as a head, and a head as a parameter of the metadata.
+
+A continuous parameter has 256 ordered levels from its min to its max; one of `type:
+classification` has a class per whole number from min to max; one whose min is its max is fixed
+and makes no head.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from multihead.data.pickle_file import one_line
+from multihead.errors import ConfigError, DataError
+from multihead.heads import Head, Parameter
+
+LEVELS = 256
+_NOT_A_WORD = re.compile(r"\W")
+_CONTINUOUS = ("continuous", "ordinal")
+_BY_KIND = {"regression": False, "bounded_regression": True}
+
+
+@dataclass(frozen=True)
+class VIMHParameter:
+    """One parameter of a dataset.
+
+    Attributes:
+        name: As the metadata write it.
+        head: What it makes, or None where it is fixed.
+        value: The value of a fixed parameter, else None.
+        description: Free text; empty where there is none.
+        notice: What a reader should be told once, or empty.
+    """
+
+    name: str
+    head: Head | None
+    value: float | None
+    description: str
+    notice: str
+
+
+def head_name(name: str) -> str:
+    """Return the nearest allowed name of a head: other characters become `_`, `p_` may precede."""
+    word = _NOT_A_WORD.sub("_", unicodedata.normalize("NFC", name))
+    return word if word[:1].isalpha() else f"p_{word}"
+
+
+def read_parameter(name: str, record: object, where: str) -> VIMHParameter:
+    """Make a parameter of its entry in `parameter_mappings`.
+
+    Args:
+        name: A name of `parameter_names`.
+        record: The entry.
+        where: Names the file in an error.
+
+    Raises:
+        DataError: For a range, scale, type or step that makes no sense, or beyond 8 bits.
+    """
+    where = one_line(f"{where}: parameter {name!r}")
+    if not isinstance(record, dict):
+        raise DataError(f"{where} is {_shown(record)}; it must be an object with min and max.")
+    low, high = (_number(record, key, where) for key in ("min", "max"))
+    description = _text(record, "description", where)
+    if low == high:
+        return VIMHParameter(name, None, low, description, "")
+    if low > high:
+        raise DataError(f"{where} has min {low} above max {high}; swap them.")
+    word = head_name(name)
+    kind = _text(record, "type", where).strip().lower()
+    notice = (
+        ""
+        if kind in ("", "classification", *_CONTINUOUS, *_BY_KIND)
+        else (
+            f"{where} is of type {kind!r}, which is read as continuous, 256 levels from min to max."
+        )
+    )
+    try:
+        if kind == "classification":
+            head = _classes(word, low, high, record)
+        else:
+            head = Head(word, LEVELS, kind="ordinal", parameter=_range(record, low, high, where))
+        if kind in _BY_KIND:
+            head = head.as_kind("regression", bounded=_BY_KIND[kind])
+    except ConfigError as error:
+        raise DataError(f"{where}: {error}") from None
+    return VIMHParameter(name, head, None, description, notice)
+
+
+def write_parameter(head: Head) -> dict[str, Any]:
+    """Return the entry of `parameter_mappings` for a head.
+
+    Raises:
+        ConfigError: If its labels do not fit into 8 bits, or are levels of another number than 256.
+    """
+    if head.num_classes > LEVELS:
+        raise ConfigError(
+            f"head {head.name!r} has {head.num_classes} classes; VIMH stores at most {LEVELS}."
+        )
+    parameter = head.parameter
+    if parameter is None:
+        record: dict[str, Any] = {
+            "min": head.first,
+            "max": head.first + head.num_classes - 1,
+            "scale": "linear",
+            "type": "classification",
+        }
+        return record | ({"classes": list(head.classes)} if head.classes else {})
+    if parameter.levels != LEVELS:
+        raise ConfigError(
+            f"head {head.name!r} has {parameter.levels} levels; VIMH stores {LEVELS} of each "
+            f"continuous parameter."
+        )
+    ends = {"min": float(parameter.minimum), "max": float(parameter.maximum)}
+    record = {**ends, "scale": parameter.scale}
+    if parameter.unit:
+        record["unit"] = parameter.unit
+    if parameter.step is not None:
+        record["step"] = float(parameter.step)
+    if head.kind == "regression":
+        record["type"] = "bounded_regression" if head.bounded else "regression"
+    return record
+
+
+def _range(record: Mapping[str, Any], low: float, high: float, where: str) -> Parameter:
+    scale = (_text(record, "scale", where) or "linear").strip().lower()
+    if scale not in ("linear", "log"):
+        raise DataError(f"{where} has the scale {scale!r}; it is linear or log.")
+    step = None if record.get("step") is None else _number(record, "step", where)
+    unit = _text(record, "unit", where)
+    return Parameter(low, high, "log" if scale == "log" else "linear", unit, step, LEVELS)
+
+
+def _classes(word: str, low: float, high: float, record: Mapping[str, Any]) -> Head:
+    if low % 1 or high % 1:
+        raise ConfigError(f"classes run from {low} to {high}; both must be whole numbers.")
+    count = int(high) - int(low) + 1
+    if count > LEVELS:
+        raise ConfigError(f"{count:,} classes do not fit into 8 bits, {LEVELS} do.")
+    names = record.get("classes")
+    if not isinstance(names, list) or len(names) != count:
+        names = []
+    unique = len({n for n in names if isinstance(n, str)}) == len(names)
+    return Head(word, count, tuple(names) if unique else (), first=int(low))
+
+
+def _number(record: Mapping[str, Any], key: str, where: str) -> float:
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{where} has {key} {_shown(value)}; it must be a number.")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise DataError(f"{where} has {key} {_shown(value)}; it must be finite.")
+    return number
+
+
+def _text(record: Mapping[str, Any], key: str, where: str) -> str:
+    value = record.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise DataError(f"{where} has {key} {_shown(value)}; it must be text.")
+    return value
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else one_line(repr(value)[:60])

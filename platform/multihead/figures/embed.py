@@ -1,0 +1,50 @@
+"""Pictures as text, to stand inside a page that needs no other file."""
+
+import io
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from matplotlib import rc_context, rcParams
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+# Drawn in this colour by `page_style`, and given the page's own text colour by `inline_svg`.
+_INK = "#123456"
+
+
+@contextmanager
+def page_style() -> Iterator[None]:
+    """Let figures that are drawn inside take colours and font from the page around them."""
+    with rc_context():
+        rcParams.update({"text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK})
+        rcParams.update({"xtick.color": _INK, "ytick.color": _INK, "font.size": 9})
+        rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "multihead"})
+        yield
+
+
+def inline_svg(figure: Figure, description: str) -> str:
+    """Return a figure that was drawn in `page_style` as an SVG element.
+
+    Args:
+        figure: Its own background is left out.
+        description: What it shows, for those who do not see it.
+    """
+    file = io.StringIO()
+    with page_style():
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    text = file.getvalue().replace(_INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    label = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def png_uri(picture: NDArray[np.uint8]) -> str:
+    """Return a picture uint8 [H, W] or [H, W, 3] as a data URI."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + b64encode(file.getvalue()).decode()

@@ -1,0 +1,47 @@
+"""Predicted values against the true ones."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+# More predictions than this in one bin are coloured by their logarithm.
+_MOST_LINEAR = 20
+
+
+def predicted_figure(
+    counts: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    *,
+    quantity: str,
+    title: str,
+    path: Path,
+    log: bool = False,
+) -> None:
+    """Draw how often which value was predicted for which, with the line of equality.
+
+    Args:
+        counts: Per bin of true value, in rows, and of predicted value [B, B].
+        edges: Of the bins, rising, [B + 1].
+        quantity: What is predicted and its unit, for the axes.
+        title: Shown above.
+        path: Where to write; the suffix chooses the format.
+        log: Whether the axes are logarithmic.
+    """
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.add_subplot()
+    most = max(1.0, float(counts.max(initial=0)))
+    norm = LogNorm(1, most) if most > _MOST_LINEAR else Normalize(0, most)
+    shown = np.ma.masked_equal(counts.T, 0)
+    mesh = axes.pcolormesh(edges, edges, shown, cmap="viridis_r", norm=norm)
+    ends = [edges[0], edges[-1]]
+    axes.plot(ends, ends, color="0.4", linewidth=0.8, label="predicted = true")
+    scale = "log" if log else "linear"
+    axes.set(xlabel=f"true {quantity}", ylabel=f"predicted {quantity}", xlim=ends, ylim=ends)
+    axes.set(xscale=scale, yscale=scale, aspect="equal")
+    axes.set_title(title, fontsize="medium")
+    axes.legend(loc="upper left", frameon=False)
+    figure.colorbar(mesh, ax=axes, label="images", shrink=0.8)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,35 @@
+"""Cross-entropy on the levels of a parameter, blind to their order."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multihead.heads import Head
+from multihead.models.losses.distances import check_number, levels_of
+
+
+class LevelCrossEntropy(nn.Module):
+    """Treat levels as unordered classes: -log p_y, the baseline of the other losses.
+
+    Args:
+        head: A parameter with an output per level.
+        label_smoothing: Share of the label spread evenly over all levels, 0 to 1.
+
+    Shape:
+        logits [B, K] and levels int64 [B] to the mean over the batch [], in nats.
+
+    Raises:
+        ConfigError: For a head without levels, or a value outside its range.
+    """
+
+    def __init__(self, head: Head, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        levels_of(head, "LevelCrossEntropy")
+        check_number("LevelCrossEntropy", "label_smoothing", label_smoothing, least=0, open_=False)
+        check_number(
+            "LevelCrossEntropy", "1 - label_smoothing", 1 - label_smoothing, least=0, open_=False
+        )
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy."""
+        return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

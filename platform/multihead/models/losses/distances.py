@@ -1,0 +1,63 @@
+"""Distances between predicted and true values, and what all losses of parameters check."""
+
+import math
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional
+
+from multihead.errors import ConfigError
+from multihead.heads import Head, Parameter
+
+Distance = Literal["l1", "l2", "huber"]
+Measure = Literal["unit", "range"]
+DISTANCES = ("l1", "l2", "huber")
+MEASURES = ("unit", "range")
+
+
+def mean_distance(predicted: Tensor, true: Tensor, distance: Distance, delta: float) -> Tensor:
+    """Return the mean over the batch of a distance of e = predicted - true, both [B].
+
+    l1: |e|. l2: e^2. huber: e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2).
+    """
+    if distance == "l1":
+        return functional.l1_loss(predicted, true)
+    if distance == "l2":
+        return functional.mse_loss(predicted, true)
+    return functional.huber_loss(predicted, true, delta=delta)
+
+
+def check_choice(loss: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is not among the allowed ones.
+
+    Raises:
+        ConfigError: Naming them.
+    """
+    if value not in allowed:
+        raise ConfigError(f"{name} of {loss} is {value!r}; choose one of {list(allowed)}.")
+
+
+def check_number(loss: str, name: str, value: float, *, least: float, open_: bool) -> None:
+    """Refuse a number below `least`, or at it if the interval is open there.
+
+    Raises:
+        ConfigError: Saying what is allowed.
+    """
+    if not math.isfinite(value) or value < least or (open_ and value == least):
+        bound = f"above {least:g}" if open_ else f"{least:g} or more"
+        raise ConfigError(f"{name} of {loss} is {value}; it must be finite and {bound}.")
+
+
+def levels_of(head: Head, loss: str) -> Parameter:
+    """Return the parameter of a head that has an output per level.
+
+    Raises:
+        ConfigError: If it has no parameter, or is a regression.
+    """
+    if head.parameter is None or head.kind == "regression":
+        raise ConfigError(
+            f"{loss} is for parameters with an output per level, but head {head.name!r} is a "
+            f"{head.kind}{'' if head.parameter else ' of unordered classes'}; give it a criterion "
+            f"of its own in model.criteria, or another kind in data.head_kinds."
+        )
+    return head.parameter

@@ -1,0 +1,79 @@
+"""Distance of the expected value from the true one, for levels in order."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multihead.heads import Head
+from multihead.models.losses.distances import (
+    DISTANCES,
+    MEASURES,
+    Distance,
+    Measure,
+    check_choice,
+    check_number,
+    levels_of,
+    mean_distance,
+)
+from multihead.models.readout import expected_offset
+from multihead.models.scale import Scale
+
+
+class ExpectedValueLoss(nn.Module):
+    """Pull the mean of the predicted distribution to the label, in the parameter's own unit.
+
+    With p = softmax(logits), x_k what level k stands for and y the label,
+
+        L = D(sum_k p_k x_k, x_y) + cross_entropy * (-log p_y)
+
+    where D is |e| (`l1`), e^2 (`l2`) or Huber's function of the error e (`huber`: e^2 / 2 up to
+    |e| = delta, then delta * (|e| - delta / 2)). The mean alone would leave the shape of the
+    distribution free; the small cross-entropy makes it one peak at the label.
+
+    The expectation of a softmax over bins as an estimate: Rothe, Timofte & Van Gool, DEX, IJCV
+    2018.
+
+    Args:
+        head: A parameter with an output per level.
+        distance: `l1`, `l2` or `huber`.
+        delta: Where Huber's function becomes linear, above 0, in what `measure` says; the
+            parameter's tolerance if none.
+        cross_entropy: Weight of the second term, 0 or more.
+        measure: `unit`: e is in the parameter's unit, and so is D (squared for `l2` and `huber`);
+            `range`: e is in percent of maximum - minimum, so that heads of different units
+            weigh alike.
+
+    Shape:
+        logits [B, K] and levels int64 [B] to the mean over the batch [].
+
+    Raises:
+        ConfigError: For a head without levels, or a value outside its range.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        distance: Distance = "l1",
+        delta: float | None = None,
+        cross_entropy: float = 0.1,
+        measure: Measure = "unit",
+    ) -> None:
+        super().__init__()
+        parameter, name = levels_of(head, "ExpectedValueLoss"), "ExpectedValueLoss"
+        check_choice(name, "distance", distance, DISTANCES)
+        check_choice(name, "measure", measure, MEASURES)
+        check_number(name, "cross_entropy", cross_entropy, least=0, open_=False)
+        self.scale = Scale(parameter)
+        percent = (parameter.maximum - parameter.minimum) / 100
+        self.per_unit = 1 / percent if measure == "range" else 1.0
+        self.delta = parameter.tolerance * self.per_unit if delta is None else delta
+        check_number(name, "delta", self.delta, least=0, open_=True)
+        self.distance, self.cross_entropy = distance, cross_entropy
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of the batch."""
+        expected = expected_offset(self.scale, logits)
+        true = self.scale.offsets[labels].to(logits.dtype)
+        if self.per_unit != 1:
+            expected, true = expected * self.per_unit, true * self.per_unit
+        far = mean_distance(expected, true, self.distance, self.delta)
+        return far + self.cross_entropy * functional.cross_entropy(logits, labels)

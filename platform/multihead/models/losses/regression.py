@@ -1,0 +1,75 @@
+"""Distance of one output from the true value."""
+
+from torch import Tensor, nn
+
+from multihead.errors import ConfigError
+from multihead.heads import Head
+from multihead.models.losses.distances import (
+    DISTANCES,
+    MEASURES,
+    Distance,
+    Measure,
+    check_choice,
+    check_number,
+    mean_distance,
+)
+from multihead.models.readout import regressed_share
+from multihead.models.scale import Scale
+
+
+class RegressionLoss(nn.Module):
+    """Distance between a single output and the label.
+
+    The output z stands for a share u of the range: u = sigmoid(z) for a bounded head, else
+    u = 1/2 + z/4, so that a new network starts in the middle. The value is
+    minimum + u (maximum - minimum), or minimum (maximum / minimum)^u where the scale is log.
+    The loss is D(e), the mean over the batch of |e| (`l1`), e^2 (`l2`) or Huber's function
+    (`huber`: e^2 / 2 up to |e| = delta, then delta * (|e| - delta / 2)).
+
+    Args:
+        head: A regression.
+        distance: `l1`, `l2` or `huber`.
+        delta: Where Huber's function becomes linear, above 0, in what `measure` says; a
+            hundredth of the range if none.
+        measure: `range`: e is the difference of the shares u in percent of the range, so that one
+            network can predict Hz and semitones with equal weights, and a log scale counts
+            ratios; `unit`: e is the difference of the values, in the parameter's unit.
+
+    Shape:
+        outputs [B, 1] and labels [B] to the mean over the batch []. Integer labels are levels;
+        floating-point labels are values in the unit.
+
+    Raises:
+        ConfigError: For a head of another kind, or a value outside its range.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        distance: Distance = "huber",
+        delta: float | None = None,
+        measure: Measure = "range",
+    ) -> None:
+        super().__init__()
+        name, parameter = "RegressionLoss", head.parameter
+        if head.kind != "regression" or parameter is None:
+            raise ConfigError(
+                f"RegressionLoss is for heads with one output, but head {head.name!r} is of kind "
+                f"{head.kind}; choose another criterion, or data.head_kinds.{head.name}=regression."
+            )
+        check_choice(name, "distance", distance, DISTANCES)
+        check_choice(name, "measure", measure, MEASURES)
+        self.scale, self.bounded = Scale(parameter), head.bounded
+        percent = (parameter.maximum - parameter.minimum) / 100 if measure == "unit" else 1.0
+        self.delta = percent if delta is None else delta
+        check_number(name, "delta", self.delta, least=0, open_=True)
+        self.distance, self.measure = distance, measure
+
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of the batch."""
+        predicted = regressed_share(outputs, bounded=self.bounded)
+        if self.measure == "range":
+            predicted, true = 100 * predicted, 100 * self.scale.shares_of_labels(labels)
+        else:
+            predicted, true = self.scale.from_share(predicted), self.scale.of_labels(labels)
+        return mean_distance(predicted, true.to(predicted.dtype), self.distance, self.delta)

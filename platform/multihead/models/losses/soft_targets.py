@@ -1,0 +1,50 @@
+"""Cross-entropy with labels spread over the neighbouring levels."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multihead.heads import Head
+from multihead.models.losses.distances import check_number, levels_of
+from multihead.models.scale import Scale
+
+
+class SoftTargetCrossEntropy(nn.Module):
+    """Spread the label over levels near it, as a Gaussian of a width in the parameter's unit.
+
+    With p = softmax(logits), x_k what level k stands for and y the label,
+
+        q_k = exp(-(x_k - x_y)^2 / (2 width^2)) / Z,   L = -sum_k q_k log p_k
+
+    Z makes the q_k sum to 1, also at the ends of the range. L is smallest at p = q, where it is
+    the entropy of q, not 0.
+
+    Source: Díaz & Marathe, Soft Labels for Ordinal Regression, CVPR 2019, with the squared
+    distance as their phi.
+
+    Args:
+        head: A parameter with an output per level.
+        width: Standard deviation of the Gaussian in the unit, above 0; the parameter's tolerance
+            if none.
+
+    Shape:
+        logits [B, K] and levels int64 [B] to the mean over the batch [], in nats.
+
+    Raises:
+        ConfigError: For a head without levels, or a value outside its range.
+    """
+
+    def __init__(self, head: Head, width: float | None = None) -> None:
+        super().__init__()
+        parameter = levels_of(head, "SoftTargetCrossEntropy")
+        self.width = parameter.tolerance if width is None else width
+        check_number("SoftTargetCrossEntropy", "width", self.width, least=0, open_=True)
+        self.scale = Scale(parameter)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of the batch."""
+        return functional.cross_entropy(logits, self.targets(labels).to(logits.dtype))
+
+    def targets(self, labels: Tensor) -> Tensor:
+        """Return the distributions q [B, K] of levels [B]."""
+        widths = self.scale.offsets / self.width
+        return (-0.5 * (widths - widths[labels].unsqueeze(1)) ** 2).softmax(1)

@@ -1,0 +1,147 @@
+"""The page on a dataset, and the same as one picture."""
+
+from pathlib import Path
+from textwrap import fill
+
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from multihead.data.findings import (
+    balance_table,
+    channels_table,
+    findings,
+    heads_table,
+    label_bins,
+    label_text,
+)
+from multihead.data.inspect import Inspection
+from multihead.figures.dataset import (
+    LabelBars,
+    dataset_figure,
+    draw_labels,
+    draw_redundancy,
+    redundancy_side,
+    shown_picture,
+)
+from multihead.figures.embed import inline_svg, page_style, png_uri
+from multihead.report.page import render, trusted
+
+_CAPTION_HEADS = 8
+_CAPTION_WIDTH = 24
+_PICTURE_HEADS = 40
+
+
+def dataset_page(inspection: Inspection) -> str:
+    """Return the page on a dataset as HTML."""
+    samples, nmi = inspection.samples, inspection.redundancy.nmi
+    depth, height, width = inspection.image_shape
+    return render(
+        "dataset",
+        title=inspection.name,
+        shape=f"{height} × {width} × {depth}",
+        splits={split: facts.count for split, facts in inspection.splits.items()},
+        findings=findings(inspection),
+        heads=heads_table(inspection),
+        samples=list(
+            zip(
+                samples.index.tolist(),
+                [png_uri(shown_picture(image)) for image in samples.images],
+                [captions[:_CAPTION_HEADS] for captions in _captions(inspection)],
+                strict=True,
+            )
+        ),
+        sample_split=samples.split,
+        picture_note=_picture_note(depth),
+        labels=[_labels_svg(bars) for bars in label_bars(inspection)],
+        redundancy=_redundancy_svg(nmi) if len(nmi) > 1 else None,
+        pairs=_pairs(inspection),
+        threshold=inspection.redundancy.threshold,
+        duplicates=inspection.duplicates,
+        balance=balance_table(inspection),
+        channels=channels_table(inspection),
+    )
+
+
+def write_dataset_page(inspection: Inspection, path: Path) -> None:
+    """Write the page on a dataset."""
+    path.write_text(dataset_page(inspection), encoding="utf-8")
+
+
+def save_dataset_picture(inspection: Inspection, path: Path) -> None:
+    """Draw samples, label counts and redundancy into one picture; the suffix is its format."""
+    captions = [
+        "\n".join(fill(f"{name} {text}", _CAPTION_WIDTH) for name, text in caption[:_CAPTION_HEADS])
+        for caption in _captions(inspection)
+    ]
+    bars = label_bars(inspection)[:_PICTURE_HEADS]
+    counts = ", ".join(f"{facts.count:,} {name}" for name, facts in inspection.splits.items())
+    figure = dataset_figure(
+        f"{inspection.name}: {counts}",
+        inspection.samples.images,
+        captions,
+        bars,
+        inspection.redundancy.nmi,
+    )
+    figure.savefig(path, dpi=110)
+
+
+def label_bars(inspection: Inspection) -> list[LabelBars]:
+    """Return what a chart of each head's labels shows."""
+    bars = []
+    for head in inspection.heads.values():
+        binned = {
+            split: label_bins(head, facts.label_counts(head))
+            for split, facts in inspection.splits.items()
+        }
+        names = [n.removesuffix(head.unit).strip() for n in next(iter(binned.values()))[0]]
+        title = f"{head.name} [{head.unit}]" if head.unit else head.name
+        bars.append(LabelBars(title, names, {s: counts for s, (_, counts) in binned.items()}))
+    return bars
+
+
+def _captions(inspection: Inspection) -> list[list[tuple[str, str]]]:
+    """Return the name and the label of every head for each of the samples."""
+    samples = inspection.samples
+    return [
+        [
+            (name, label_text(head, int(samples.codes[name][i])))
+            for name, head in inspection.heads.items()
+        ]
+        for i in range(len(samples.index))
+    ]
+
+
+def _picture_note(channels: int) -> str:
+    if channels == 1:
+        return ""
+    if channels == 3:
+        return " Channels 0, 1 and 2 are shown as red, green and blue."
+    return f" The {channels} channels are shown side by side."
+
+
+def _labels_svg(bars: LabelBars) -> Markup:
+    with page_style():
+        figure = Figure(figsize=(4.6, 2.4), layout="constrained")
+        axes: Axes = figure.add_subplot()
+        draw_labels(axes, bars)
+    return trusted(inline_svg(figure, f"How often the labels of {bars.title} occur"))
+
+
+def _redundancy_svg(nmi: pd.DataFrame) -> Markup:
+    side = redundancy_side(len(nmi))
+    with page_style():
+        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+        draw_redundancy(figure, nmi)
+    return trusted(inline_svg(figure, "Normalised mutual information of every two heads"))
+
+
+def _pairs(inspection: Inspection) -> list[tuple[str, str, float, str]]:
+    """Return the pairs of heads to name, and how they are related."""
+    found = inspection.redundancy
+    functions = {frozenset(pair) for pair in found.functions}
+    return [
+        *((b, a, found.nmi.loc[a, b], f"{b} is a function of {a}") for b, a in found.functions),
+        *((a, b, nmi, "") for a, b, nmi in found.pairs if frozenset((a, b)) not in functions),
+    ]

@@ -1,0 +1,29 @@
+"""Fill a template; the result is one file that loads nothing and reads well everywhere."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page: `templates/<template>.html.j2`, which extends `base.html.j2`.
+
+    Text is escaped; only `Markup`, such as a figure of our own, is not.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(f"{template}.html.j2").render(values)
+
+
+def trusted(svg: str) -> Markup:
+    """Mark an element that we drew ourselves as one that needs no escaping."""
+    return Markup(svg)

@@ -1,0 +1,89 @@
+"""What the test split says, as artifacts of a run: a table, and a picture and table per head."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from multihead.figures.confusion import confusion_figure, confusion_matrix, confusion_table
+from multihead.figures.predicted import predicted_figure
+from multihead.heads import Head, Heads
+from multihead.runs.build import Parts
+from multihead.tracking.run import TrackedRun
+
+_MOST_BINS = 64
+_COLUMNS = {"acc": "accuracy", "loss": "loss"}
+_PARAMETER_COLUMNS = {"mae": "mae", "rmse": "rmse", "r2": "r2", "acc_within": "accuracy_within"}
+
+
+def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> None:
+    """Store `test/test.csv`, and what was predicted for what.
+
+    A classification has `confusion_<head>`, a matrix; an ordinal head or a regression has
+    `predicted_<head>`, the pairs of levels that occur. Both are a CSV and a PNG.
+    """
+    heads = parts.module.heads
+    assert heads is not None
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        table = _table(heads, len(parts.data.test_indices), metrics)
+        table.to_csv(folder / "test.csv", index=False)
+        for name, pairs in parts.module.pairs.counts().items():
+            head = heads[name]
+            if head.kind == "classification":
+                classes = head.classes or tuple(map(str, range(head.num_classes)))
+                matrix = confusion_matrix(pairs, head.num_classes)
+                confusion_table(matrix, classes).to_csv(folder / f"confusion_{name}.csv")
+                title = f"{name}: accuracy {metrics[f'test/{name}_acc']:.4f} on the test split"
+                confusion_figure(matrix, classes, title, folder / f"confusion_{name}.png")
+            else:
+                _pairs_table(head, pairs).to_csv(folder / f"predicted_{name}.csv", index=False)
+                mae = f"{metrics[f'test/{name}_mae']:.4g} {head.unit}".strip()
+                title = f"{name}: mean absolute error {mae} on the test split"
+                _draw(head, pairs, title, folder / f"predicted_{name}.png")
+        for path in sorted(folder.iterdir()):
+            run.log_file(path, "test")
+
+
+def _table(heads: Heads, images: int, metrics: Mapping[str, float]) -> pd.DataFrame:
+    columns = dict(_COLUMNS)
+    table = {
+        "head": list(heads),
+        "kind": [head.kind for head in heads.values()],
+        "classes": [head.num_classes for head in heads.values()],
+        "images": images,
+    }
+    if any(head.parameter is not None for head in heads.values()):
+        table["unit"] = [head.unit for head in heads.values()]
+        columns |= _PARAMETER_COLUMNS
+    for metric, column in columns.items():
+        table[column] = [metrics.get(f"test/{name}_{metric}") for name in heads]
+    return pd.DataFrame(table)
+
+
+def _pairs_table(head: Head, pairs: NDArray[np.int64]) -> pd.DataFrame:
+    """Return label, predicted level and count, from rows [U, 3], with what the levels stand for."""
+    table = pd.DataFrame(pairs, columns=["label", "predicted", "count"])
+    table["label_value"] = head.decode(pairs[:, 0])
+    table["predicted_value"] = head.decode(pairs[:, 1])
+    return table
+
+
+def _draw(head: Head, pairs: NDArray[np.int64], title: str, path: Path) -> None:
+    levels, bins = head.num_classes, min(head.num_classes, _MOST_BINS)
+    # Half a level more on either side, so that the outermost levels lie inside.
+    edges = np.linspace(-0.5, levels - 0.5, bins + 1)
+    true, predicted = (pairs[:, :2].T * bins) // levels
+    counts = np.zeros((bins, bins))
+    np.add.at(counts, (true, predicted), pairs[:, 2])
+    predicted_figure(
+        counts,
+        head.decode(edges),
+        quantity=f"{head.name} [{head.unit}]" if head.unit else head.name,
+        title=title,
+        path=path,
+        log=head.parameter is not None and head.parameter.scale == "log",
+    )
