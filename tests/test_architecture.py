@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},
-    {"figures", "heads", "seeding", "settings"},
+    {"figures", "files", "heads", "seeding", "settings"},
     {"errors"},
 ]
 MAY_IMPORT = {"mlflow": {"tracking"}, "hydra": {"runs", "cli"}}

@@ -26,5 +26,9 @@ class StoreError(MultiheadError):
     """The tracking store, or a folder the platform writes to, refuses or does not answer."""
 
 
+class StoreUnreachableError(StoreError):
+    """The tracking store does not answer now and may do so later."""
+
+
 class DivergenceError(MultiheadError):
     """A loss stopped being finite, so that further training would record nonsense."""

@@ -45,7 +45,6 @@ from multihead.training.checkpoints import read_checkpoint
         ("model.scheduler_interval=step", r"set it to epoch"),
         ("trainer.max_epochs=0", r"max_epochs is 0"),
         ("tags=['lr=0.1']", r"tags has 'lr=0\.1'"),
-        ("logger.tracking_uri='postgresql+psycopg://u:p@127.0.0.1:1/x'", r"u:\*\*\*@.*not answer"),
         ("logger.tracking_uri='http://[x'", r"is wrong: Invalid IPv6"),
         ("data.batch_size=true", r"data\.batch_size is true"),
         ("data.heads.thickness.num_classes=5.7", r"num_classes is 5\.7"),
@@ -56,7 +55,6 @@ from multihead.training.checkpoints import read_checkpoint
         ("train=false", r"name a checkpoint"),
         ("logger.tracking_uri=ftp://host/db", r"of an unknown kind; allowed are sqlite"),
         ("logger.tracking_uri=./mlruns", r"of an unknown kind"),
-        ("logger.tracking_uri=http://127.0.0.1:9", r"does not answer"),
     ],
 )
 def test_what_cannot_run_is_refused_before_a_run_is_recorded(

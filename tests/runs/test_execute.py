@@ -16,6 +16,7 @@ from tests.conftest import DIGITS, Run, multihead
 
 from multihead import run
 from multihead.errors import ConfigError, DivergenceError
+from multihead.files import sha256
 from multihead.tracking.run import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
@@ -56,9 +57,10 @@ def test_a_runs_artifacts_are_whole(train: Run, store: Store) -> None:
     pictures = {f"test/confusion_{h}.png" for h in ("digit", "thickness", "smoothness")}
     tables = {name.replace("png", "csv") for name in pictures}
     checkpoints = {"checkpoints/best.ckpt", "checkpoints/last.ckpt"}
-    assert files == {"config.yaml", "environment.json", "test/test.csv"} | checkpoints | (
-        pictures | tables
-    )
+    own = {"config.yaml", "environment.json", "manifest.json", "test/test.csv"}
+    assert files == own | checkpoints | pictures | tables
+    manifest = json.loads((Path(here) / "manifest.json").read_text())["sha256"]
+    assert manifest == {name: sha256(Path(here) / name) for name in files - {"manifest.json"}}
     table = pd.read_csv(Path(here) / "test" / "test.csv")
     assert table["head"].tolist() == ["digit", "thickness", "smoothness"]
     assert table["accuracy"].tolist() == [result.metrics[f"test/{h}_acc"] for h in table["head"]]

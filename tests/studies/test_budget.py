@@ -6,12 +6,12 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
+from tests.studies.conftest import Define
 
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.lease import Lease, LeaseLost, Outcome, leases
 from multihead.studies.registry import register
 from multihead.studies.storage import StudyStorage
-from tests.studies.conftest import Define
 
 DONE = Outcome("COMPLETE", (0.5,))
 

@@ -1,10 +1,10 @@
 """What is refused before a study starts, and why."""
 
 import pytest
+from tests.studies.conftest import Define
 
 from multihead.errors import ConfigError
 from multihead.studies.check import check
-from tests.studies.conftest import Define
 
 LR = {"model.optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import optuna
 import pytest
+from tests.studies.conftest import Define
 
 from multihead.errors import ConfigError
 from multihead.studies.budget import Budget, Limits, tell
@@ -13,7 +14,6 @@ from multihead.studies.registry import register
 from multihead.studies.samplers import SAMPLERS, grid, make_sampler
 from multihead.studies.space import build_space
 from multihead.studies.storage import StudyStorage
-from tests.studies.conftest import Define
 
 SPACE = {
     "lr": {"low": 1e-4, "high": 1e-1, "log": True},

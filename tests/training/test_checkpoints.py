@@ -5,11 +5,8 @@ import pytest
 import torch
 
 from multihead.errors import CheckpointError
-from multihead.training.checkpoints import (
-    AtomicCheckpointIO,
-    read_checkpoint,
-    write_atomically,
-)
+from multihead.files import write_atomically
+from multihead.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 
 
 class Hostile:

@@ -1,5 +1,6 @@
 """The command `multihead`: one module per command, imported when the command runs."""
 
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ COMMANDS = {
     "data": "Look at datasets, check, convert and make them.",
     "runs": "List runs, or compare some by their ids.",
     "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
+    "sync": "Send what runs could not send to the store themselves.",
+    "reap": "Mark runs as KILLED whose process is gone.",
     "list": "List experiments, studies and ablations with a line each.",
     "ui": "Open the MLflow UI on the current store, on loopback.",
     "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",
@@ -61,6 +64,7 @@ add_completion_class(WholeWordBash)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors a user can cause are one line and exit code 2."""
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
+    show_notices()
     try:
         code = cli.main(arguments, prog_name="multihead", standalone_mode=False)
     except click.ClickException as error:
@@ -75,6 +79,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Notices(logging.Handler):
+    """Print what the package has to tell, one line each, on whatever stderr is by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        click.echo(f"multihead: {' '.join(record.getMessage().split())}", err=True)
+
+
+def show_notices() -> None:
+    """Show the package's notices, and only here: Hydra would write them to stdout."""
+    notices = logging.getLogger("multihead")
+    notices.propagate = False
+    notices.handlers = [_Notices()]
 
 
 def fail(message: str) -> None:

@@ -32,9 +32,12 @@ def command(
 
     RUN is a run's id, MLflow's id, or a unique prefix of either.
     """
+    from multihead import settings
     from multihead.errors import ConfigError
     from multihead.tracking.query import picked_runs, runs_table
+    from multihead.tracking.sync import reap_and_tell
 
+    reap_and_tell(settings.home())
     if ids:
         table = picked_runs(ids)
     else:

@@ -29,7 +29,7 @@ class Terminal(Announcer):
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
         """Print the run's id, link, size and notes."""
         if run is not None:
-            say(f"run {run.run_id}  {run.url}")
+            say(f"run {run.run_id}  {run.url or run.folder}")
         shape = "x".join(map(str, parts.data.image_shape))
         heads = ", ".join(f"{name} {count}" for name, count in parts.data.num_classes.items())
         say(
@@ -50,7 +50,7 @@ def show_result(result: RunResult) -> None:
     if result.run_id is None:
         click.echo("nothing was recorded")
         return
-    click.echo(f"run      {result.run_id}\nlink     {result.url}")
+    click.echo(f"run      {result.run_id}\nlink     {result.url or result.folder}")
     if result.best_checkpoint is not None:
         click.echo(f"weights  {result.best_checkpoint}")
     click.echo(f"browse   {_this_command()} ui")

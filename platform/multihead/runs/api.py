@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from multihead import settings
-from multihead.errors import CheckpointError, ConfigError
+from multihead.errors import CheckpointError, ConfigError, StoreError
 from multihead.runs.config import compose_run
 from multihead.runs.execute import Announcer, RunResult, execute
-from multihead.tracking.run import CONFIG_FILE, RUN_TAG, find_run
+from multihead.tracking.find import find_run, local_run
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.run import RUN_TAG
 from multihead.tracking.store import Store
-from multihead.training.checkpoints import LAST
+from multihead.training.checkpoints import BEST, LAST, PREVIOUS
+from multihead.training.hashes import first_whole
 
 
 def run(overrides: Sequence[str] = (), *, announcer: Announcer | None = None) -> RunResult:
@@ -59,8 +62,9 @@ def resumed_config(wanted: str, overrides: Sequence[str]) -> tuple[str, dict[str
     home = Path(homes[-1]).absolute() if homes else settings.home()
     run_id = _run_in(home, wanted)
     folder = home / run_id
-    checkpoint = folder / "checkpoints" / LAST
-    if not checkpoint.is_file():
+    RunFolder(folder).check_free()
+    checkpoint = first_whole(folder / "checkpoints", (LAST, PREVIOUS, BEST))
+    if checkpoint is None:
         raise CheckpointError(f"run {run_id} stopped before its first checkpoint; train it anew.")
     config = compose_run(list(overrides), folder)
     config["paths"]["home"] = str(home)
@@ -69,13 +73,13 @@ def resumed_config(wanted: str, overrides: Sequence[str]) -> tuple[str, dict[str
 
 def _run_in(home: Path, wanted: str) -> str:
     """Return the id of the run with this id, MLflow's id, or a unique prefix of either."""
-    found = [p.parent.name for p in home.glob(f"*/{CONFIG_FILE}") if p.parent.name == wanted]
-    if not found and wanted:
-        starts = [p.parent.name for p in home.glob(f"*/{CONFIG_FILE}")]
-        found = [name for name in starts if name.startswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    tags = find_run(Store(home=home), wanted).data.tags
-    if not (home / tags.get(RUN_TAG, "-") / CONFIG_FILE).is_file():
-        raise ConfigError(f"run {wanted} has no folder in {home}; resume it where it ran.")
-    return str(tags[RUN_TAG])
+    try:
+        return local_run(home, wanted)
+    except ConfigError as nowhere:
+        try:
+            found = find_run(Store(home=home), wanted)
+        except StoreError:
+            raise nowhere from None
+    raise ConfigError(
+        f"run {found.data.tags.get(RUN_TAG)} has no folder in {home}; resume it where it ran."
+    )

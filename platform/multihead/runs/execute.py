@@ -12,7 +12,8 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.labels import functional_heads
 from multihead.runs.build import Parts, build
+from multihead.runs.lifecycle import deserved_status
 from multihead.runs.results import store_test
 from multihead.tracking import facts
-from multihead.tracking.run import CONFIG_FILE, ERROR_TAG, TrackedRun, flat
+from multihead.tracking.run import CONFIG_FILE, TrackedRun, flat
 from multihead.tracking.store import Store
-from multihead.training.checkpoints import BEST, LAST
+from multihead.training.checkpoints import BEST, read_checkpoint
 from multihead.training.hardware import resolve_accelerator
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
@@ -119,28 +121,30 @@ def execute(
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
             return _train_and_test(config, parts, None, notes)
-        _ = store.client
         interrupts.held = True  # until there is somebody to give the run its status
         run = _open(store, config, resume, member)
-        with _status(run, interrupts):
+        with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
             parts.logger.run = run
             if parts.checkpoint is not None:
                 parts.checkpoint.dirpath = run.folder / "checkpoints"
                 parts.checkpoint.start_from = Path(parts.start_from) if parts.start_from else None
+                parts.checkpoint.saved = partial(_note_checkpoint, run)
             announcer.started(run, parts, notes)
-            try:
-                return _train_and_test(config, parts, run, notes)
-            finally:
-                _store_checkpoints(run)
+            run.pace()
+            result = _train_and_test(config, parts, run, notes)
+        # Only now has the store been told everything there was time for.
+        return replace(result, mlflow_id=run.mlflow_id, url=run.url)
 
 
 def _open(
     store: Store, config: Mapping[str, Any], resume: str | None, member: Membership
 ) -> TrackedRun:
     if resume is not None:
-        return TrackedRun.reopen(store, resume, config)
+        start = config["ckpt_path"]  # none: it stopped before its first checkpoint
+        step = 0 if start is None else read_checkpoint(start)["global_step"]
+        return TrackedRun.reopen(store, resume, config, from_step=step)
     return TrackedRun.create(
         store,
         config["logger"]["experiment_name"],
@@ -150,25 +154,6 @@ def _open(
         run_id=member.run_id,
         tags=member.tags,
     )
-
-
-@contextmanager
-def _status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
-    """Give the run the status it deserves, whatever ends it; signals wait for that."""
-    try:
-        yield
-        interrupts.held = True
-    except (RunInterrupted, KeyboardInterrupt) as stop:
-        interrupts.held = True
-        run.set_tags({ERROR_TAG: str(stop) or "interrupted"})
-        run.finish("KILLED")
-        raise
-    except BaseException as error:
-        interrupts.held = True
-        run.set_tags({ERROR_TAG: " ".join(f"{type(error).__name__}: {error}".split())})
-        run.finish("FAILED")
-        raise
-    run.finish("FINISHED")
 
 
 def _train_and_test(
@@ -195,9 +180,7 @@ def _train_and_test(
     return RunResult(
         metrics={k: v for k, v in (metrics | best).items() if k not in ("step", "epoch")},
         run_id=run.run_id if run else None,
-        mlflow_id=run.mlflow_id if run else None,
         folder=run.folder if run else None,
-        url=run.url if run else None,
         best_checkpoint=best_file if best_file and best_file.exists() else None,
         optimized_value=(best_metrics or metrics).get(optimized or ""),
         heads=heads.outputs,
@@ -285,11 +268,9 @@ def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadData
         run.set_tags({f"data.{context}_digest": digest, "data.name": source.name})
 
 
-def _store_checkpoints(run: TrackedRun) -> None:
-    for name in (BEST, LAST):
-        path = run.folder / "checkpoints" / name
-        if path.exists():
-            run.log_file(path, "checkpoints")
+def _note_checkpoint(run: TrackedRun, name: str, digest: str) -> None:
+    run.note_file(f"checkpoints/{name}", digest)
+    run.flush()
 
 
 def _notes(parts: Parts) -> list[str]:

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 from multihead.studies.definition import Definition
 from multihead.studies.table import ranked
 from multihead.studies.trial import MLFLOW_RUNS, RUNS, drop_checkpoints
-from multihead.tracking.artifacts import remove_artifacts
+from multihead.tracking.removal import remove_artifacts
 from multihead.tracking.store import Store
 
 

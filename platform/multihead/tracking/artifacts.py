@@ -1,20 +1,121 @@
-"""Removing what a run stored: MLflow's client can only add."""
+"""A run's files on their way to the store, each with its SHA-256.
 
-from typing import Any
+A file is uploaded from a second name of its own, so that its replacement meanwhile does not mix
+two versions. A newer version replaces the older one in the store.
+"""
 
+import json
+import logging
+import shutil
+from pathlib import Path, PurePosixPath
+
+from multihead.errors import StoreError, StoreUnreachableError
+from multihead.files import link, sha256, write_atomically
+from multihead.tracking.folder import RunFolder
 from multihead.tracking.store import Store
 
+MANIFEST = "manifest.json"
+_OUTBOX = ".outbox"
+_LOG = logging.getLogger("multihead.tracking")
 
-def remove_artifacts(store: Store, mlflow_id: str, path: str) -> None:
-    """Remove a file or folder from a run's artifacts; that it is not there is no error.
 
-    Raises:
-        StoreError: If the store refuses.
+class Artifacts:
+    """The files of one run.
+
+    Args:
+        folder: The run; an artifact's path is its path in the folder.
+        store: Where to.
+        wanted: SHA-256 by path of the files recorded; corrected where the file is another one.
+        sent: SHA-256 by path of the files in the store.
+
+    Attributes:
+        uploading: Bytes of the file that is under way.
     """
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    with store.errors():
-        uri = store.client.get_run(mlflow_id).info.artifact_uri
-        if uri is not None and store.client.list_artifacts(mlflow_id, path):
-            repository: Any = get_artifact_repository(uri, tracking_uri=store.uri)
-            repository.delete_artifacts(path)
+    def __init__(
+        self, folder: RunFolder, store: Store, wanted: dict[str, str], sent: dict[str, str]
+    ) -> None:
+        self.folder, self.store, self.wanted, self.sent = folder, store, wanted, sent
+        self.uploading = 0
+        self._refused: dict[str, str] = {}
+
+    def missing(self) -> list[str]:
+        """Return the paths that the store lacks or has in another version."""
+        return [path for path, digest in self.wanted.items() if self.sent.get(path) != digest]
+
+    def upload_one(self, mlflow_id: str) -> bool:
+        """Upload one file, the manifest after the others; return whether there was one.
+
+        A file that the store refuses is named once and left for another day.
+
+        Raises:
+            StoreUnreachableError: If trying again later may help.
+        """
+        todo = [path for path in self.missing() if self._refused.get(path) != self.wanted[path]]
+        if not todo:
+            return self._upload_manifest(mlflow_id)
+        path = todo[0]
+        try:
+            self._upload(mlflow_id, path)
+        except FileNotFoundError:
+            self.notice(f"{self.folder.path / path} is gone; the store will not have it")
+            del self.wanted[path]
+        except StoreUnreachableError:
+            raise
+        except (StoreError, OSError) as error:
+            self._refused[path] = self.wanted[path]
+            self.notice(f"{path} is not stored: {error} It stays in {self.folder.path}.")
+        return True
+
+    def verify(self, mlflow_id: str) -> None:
+        """Forget what was sent where the store lacks the file or has another size of it."""
+        there: dict[str, int | None] = {}
+        with self.store.errors():
+            for parent in {_parent(path) for path in self.sent}:
+                listed = self.store.client.list_artifacts(mlflow_id, parent)
+                there |= {item.path: item.file_size for item in listed}
+        for path in list(self.sent):
+            local = self.folder.path / path
+            if path not in there or (local.exists() and there[path] != local.stat().st_size):
+                del self.sent[path]
+
+    def notice(self, text: str) -> None:
+        """Tell the user in one line."""
+        _LOG.warning("run %s: %s", self.folder.run_id, text)
+
+    def _upload(self, mlflow_id: str, path: str) -> None:
+        outbox = self.folder.path / _OUTBOX
+        shutil.rmtree(outbox, ignore_errors=True)
+        copy = outbox / path
+        copy.parent.mkdir(parents=True)
+        try:
+            link(self.folder.path / path, copy)
+            digest = sha256(copy)
+            self.uploading = copy.stat().st_size
+            with self.store.errors():
+                self.store.client.log_artifact(mlflow_id, str(copy), _parent(path))
+        finally:
+            self.uploading = 0
+            shutil.rmtree(outbox, ignore_errors=True)
+        self.wanted[path] = self.sent[path] = digest
+
+    def _upload_manifest(self, mlflow_id: str) -> bool:
+        files = {path: self.sent[path] for path in sorted(self.sent) if path != MANIFEST}
+        if not files:
+            return False
+        text = json.dumps({"sha256": files}, indent=2)
+        current = self.folder.manifest
+        if MANIFEST in self.sent and current.is_file() and current.read_text() == text:
+            return False
+        write_atomically(current, lambda t: _write(t, text), durable=False)
+        self._upload(mlflow_id, MANIFEST)
+        return True
+
+
+def _parent(path: str) -> str | None:
+    parent = str(PurePosixPath(path).parent)
+    return None if parent == "." else parent
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)

@@ -1,30 +1,47 @@
-"""One run's record: its folder on this machine and its run in the MLflow store.
+"""One run's record: its folder on this machine, and a sender that brings it to the MLflow store.
 
 The folder's name, our own sortable id, is the run's identity (tag `multihead.run`); it is
-made before the store is asked for anything.
+made before the store is asked for anything. Everything is appended to the folder's spool first.
 """
 
 import json
+import logging
+import os
+import platform
+import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from multihead.errors import ConfigError, StoreError
+from multihead.files import sha256, write_atomically
+from multihead.tracking.delivery import ERROR_TAG, RUN_TAG, Delivery
+from multihead.tracking.find import find_run
+from multihead.tracking.folder import CONFIG_FILE, History, RunFolder
+from multihead.tracking.reap import close_dead_attempt
+from multihead.tracking.sender import Sender
+from multihead.tracking.spool import Spool
 from multihead.tracking.store import Store
 
-RUN_TAG = "multihead.run"
-ERROR_TAG = "multihead.error"
-CONFIG_FILE = "config.yaml"
+__all__ = ["CONFIG_FILE", "ERROR_TAG", "RUN_TAG", "TrackedRun", "find_run", "flat", "new_run_id"]
+
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-_PARAMS_PER_BATCH = 100
 _PARAM_LENGTH = 6000
 _TAG_LENGTH = 5000
+_LIMITS = {"metrics": 1000, "params": 100, "tags": 100}
+_SETTLE_SECONDS = 12.0
+# Seconds without progress that the end of a run waits for a store: a stopped container is killed
+# ten seconds after SIGTERM.
+_PATIENCE = {"FINISHED": 10.0, "FAILED": 10.0, "KILLED": 5.0}
+_METRIC_NAME = re.compile(r"[\w.\- /:]{1,250}")
+_LOG = logging.getLogger("multihead.tracking")
 
 
 def new_run_id() -> str:
@@ -44,19 +61,21 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 class TrackedRun:
-    """A run that is being recorded.
+    """A run that is being recorded, by this process alone.
 
     Args:
-        store: Where the record is.
-        run_id: Our id, the name of the folder.
-        experiment_id: MLflow's id of the experiment.
-        mlflow_id: MLflow's id of the run.
+        store: Where the record goes.
+        folder: The run's folder, whose lock this process holds.
+        history: What the spool holds already.
     """
 
-    def __init__(self, store: Store, run_id: str, experiment_id: str, mlflow_id: str) -> None:
-        self.store, self.run_id = store, run_id
-        self.experiment_id, self.mlflow_id = experiment_id, mlflow_id
-        self.folder = store.home / run_id
+    def __init__(self, store: Store, folder: RunFolder, history: History) -> None:
+        self.store, self.run_id, self.folder = store, folder.run_id, folder.path
+        self._files = folder
+        self._history = history
+        self._steps: dict[str, int] = {}
+        self._spool = Spool(folder.spool, history.end)
+        self._sender: Sender | None = None
 
     @classmethod
     def create(
@@ -70,7 +89,9 @@ class TrackedRun:
         run_id: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> "TrackedRun":
-        """Make the folder, write the configuration into it, and make the MLflow run.
+        """Make the folder, write the configuration into it, and begin the first attempt.
+
+        A store that does not answer is told later.
 
         Args:
             store: Where the record will be.
@@ -82,142 +103,240 @@ class TrackedRun:
             tags: Further tags, such as the run it belongs to.
 
         Raises:
-            StoreError: If the folder or the store refuses; nothing is left then.
+            StoreError: If the folder cannot be written to or the store refuses; nothing is left
+                then.
         """
+        store.make_home()
         run_id = run_id or new_run_id()
-        folder = store.home / run_id
+        folder = RunFolder(store.home / run_id)
         try:
-            folder.mkdir()
-            _write_config(folder, config)
-            experiment_id = store.experiment_id(experiment)
-            with store.errors():
-                made = store.client.create_run(
-                    experiment_id,
-                    run_name=name or f"{experiment}-{run_id[-6:]}",
-                    tags={**(tags or {}), RUN_TAG: run_id, "multihead.kind": kind},
-                )
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise StoreError(f"{folder} cannot be written to ({error.strerror}).") from error
-        except StoreError:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.path.mkdir()
+            folder.acquire()
+            _write_config(folder.path, config)
+            run = cls(store, folder, History())
+            run._append(
+                "create",
+                experiment=experiment,
+                name=name or f"{experiment}-{run_id[-6:]}",
+                tags={**(tags or {}), "multihead.kind": kind},
+            )
+            run._begin()
+        except (StoreError, OSError) as error:
+            folder.lock.release()
+            shutil.rmtree(folder.path, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StoreError(
+                    f"{folder.path} cannot be written to ({error.strerror})."
+                ) from error
             raise
-        return cls(store, run_id, experiment_id, made.info.run_id)
+        return run
 
     @classmethod
-    def reopen(cls, store: Store, run_id: str, config: Mapping[str, Any]) -> "TrackedRun":
-        """Set an earlier run back to RUNNING, with the configuration it goes on with.
+    def reopen(
+        cls, store: Store, run_id: str, config: Mapping[str, Any], *, from_step: int = 0
+    ) -> "TrackedRun":
+        """Begin another attempt at a run, with the configuration it goes on with.
 
         MLflow keeps the first value of a parameter, so what changed becomes a tag.
 
         Args:
             store: Where the record is.
-            run_id: Our id of the run, from `find_run`.
+            run_id: Our id of the run.
             config: As composed now.
+            from_step: The step of the checkpoint it goes on from. Points recorded from there on
+                are not recorded again when their steps are trained again.
+
+        Raises:
+            StoreError: If another process has the run, or the store refuses it.
         """
-        run = find_run(store, run_id)
-        tracked = cls(store, run.data.tags[RUN_TAG], run.info.experiment_id, run.info.run_id)
-        with store.errors():
-            store.client.update_run(tracked.mlflow_id, status="RUNNING")
-            if ERROR_TAG in run.data.tags:
-                store.client.delete_tag(tracked.mlflow_id, ERROR_TAG)
-        before = yaml.safe_load((tracked.folder / CONFIG_FILE).read_text())
-        after = {**config, "ckpt_path": before.get("ckpt_path"), "paths": before.get("paths")}
-        old, new = flat(before), flat(after)
-        changed = {f"resumed.{k}": v for k, v in new.items() if old.get(k) != v}
+        folder = RunFolder(store.home / run_id)
+        folder.acquire()
+        try:
+            run = cls(store, folder, close_dead_attempt(folder, from_step))
+            before = yaml.safe_load(folder.config.read_text())
+            after = {**config, "ckpt_path": before.get("ckpt_path"), "paths": before.get("paths")}
+            old, new = flat(before), flat(after)
+            changed = {f"resumed.{k}": v for k, v in new.items() if old.get(k) != v}
+            run._begin()
+        except BaseException:
+            folder.lock.release()
+            raise
         if changed:
-            tracked.set_tags(changed)
-            _write_config(tracked.folder, after)
-        return tracked
+            run.set_tags(changed)
+            _write_config(folder.path, after)
+        return run
+
+    def _begin(self) -> None:
+        """Record the attempt and start the sender.
+
+        Raises:
+            StoreError: If the store refuses.
+        """
+        self._history.attempts += 1
+        who = {"host": platform.node(), "pid": os.getpid()}  # for people; they prove nothing
+        self._append("attempt", number=self._history.attempts, **who)
+        self._spool.flush()
+        self._files.marker.write_text(json.dumps(who))
+        self._sender = Sender(self._spool, Delivery(self._files, self.store))
+        self._sender.start()
+        self._sender.settled.wait(_SETTLE_SECONDS)
+        if self._sender.refusal is not None and self.mlflow_id is None:
+            refusal = self._sender.refusal
+            self._sender.close(_PATIENCE["KILLED"])
+            self._spool.close()
+            raise refusal
 
     @property
-    def url(self) -> str:
-        """The address of the run's page."""
-        return self.store.run_url(self.experiment_id, self.mlflow_id)
+    def mlflow_id(self) -> str | None:
+        """MLflow's id of the run; None until the store knows it."""
+        return None if self._sender is None else self._sender.delivery.cursor.mlflow_id
+
+    @property
+    def url(self) -> str | None:
+        """The address of the run's page; None until the store knows it."""
+        if self._sender is None or self.mlflow_id is None:
+            return None
+        return self.store.run_url(str(self._sender.delivery.cursor.experiment_id), self.mlflow_id)
+
+    def pace(self) -> None:
+        """Training begins: from now on the sender keeps out of its way."""
+        if self._sender is not None:
+            self._sender.pace()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record one point of each metric at an optimizer step."""
-        from mlflow.entities import Metric
+        """Record one point of each metric at an optimizer step, once.
 
-        now = int(time.time() * 1000)
-        points = [Metric(key, float(value), now, step) for key, value in metrics.items()]
-        with self.store.errors():
-            self.store.client.log_batch(self.mlflow_id, metrics=points)
+        A point that an earlier attempt recorded at this step keeps its first value and time.
+
+        Raises:
+            ConfigError: For a name that MLflow refuses.
+            StoreError: If the folder cannot be written to.
+        """
+        known, steps = self._history.points, self._steps
+        new: dict[str, float] = {}
+        for key, value in metrics.items():
+            if key not in steps:
+                _check_name(key)
+            elif steps[key] == step:
+                continue
+            steps[key] = step
+            if (key, step) not in known:
+                new[key] = float(value)
+        for part in _parts(new, "metrics"):
+            self._append("metrics", step=step, values=part)
 
     def log_params(self, params: Mapping[str, str]) -> None:
         """Record hyper-parameters; those already recorded keep their first value."""
-        from mlflow.entities import Param
-
-        with self.store.errors():
-            known = self.store.client.get_run(self.mlflow_id).data.params
-            new = [Param(k, v[:_PARAM_LENGTH]) for k, v in params.items() if k not in known]
-            for first in range(0, len(new), _PARAMS_PER_BATCH):
-                batch = new[first : first + _PARAMS_PER_BATCH]
-                self.store.client.log_batch(self.mlflow_id, params=batch)
+        known = self._history.params
+        new = {k: v[:_PARAM_LENGTH] for k, v in params.items() if k not in known}
+        known |= set(new)
+        for part in _parts(new, "params"):
+            self._append("params", values=part)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Record tags, replacing those of the same name."""
-        from mlflow.entities import RunTag
-
-        values = [RunTag(key, value[:_TAG_LENGTH]) for key, value in tags.items()]
-        with self.store.errors():
-            self.store.client.log_batch(self.mlflow_id, tags=values)
+        for part in _parts({k: v[:_TAG_LENGTH] for k, v in tags.items()}, "tags"):
+            self._append("tags", values=part)
 
     def log_dataset(
         self, *, name: str, digest: str, context: str, source: str, profile: Mapping[str, Any]
     ) -> None:
         """Record a dataset the run used, with the digest of its content."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        dataset = Dataset(
-            name, digest, "local", json.dumps({"uri": source}), profile=json.dumps(dict(profile))
+        self._append(
+            "dataset",
+            name=name,
+            digest=digest,
+            context=context,
+            source=source,
+            profile=dict(profile),
         )
-        used = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
-        with self.store.errors():
-            self.store.client.log_inputs(self.mlflow_id, [used])
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
-        """Copy a file into the run's artifacts."""
-        try:
-            with self.store.errors():
-                self.store.client.log_artifact(self.mlflow_id, str(path), folder)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be stored ({error.strerror}).") from error
+        """Record a file as an artifact: it is kept in the run's folder and uploaded from there.
 
-    def finish(self, status: Status) -> None:
-        """Set the final status."""
-        with self.store.errors():
-            self.store.client.set_terminated(self.mlflow_id, status)
+        Args:
+            path: The file; copied if it is elsewhere.
+            folder: The artifact's folder.
+
+        Raises:
+            StoreError: If the folder cannot be written to.
+        """
+        place = f"{folder}/{path.name}" if folder else path.name
+        kept = self.folder / place
+        try:
+            if kept != path:
+                write_atomically(kept, lambda temporary: _copy(path, temporary))
+            digest = sha256(kept)
+        except OSError as error:
+            raise StoreError(f"{kept} cannot be written to ({error.strerror}).") from error
+        self.note_file(place, digest)
+
+    def note_file(self, place: str, digest: str) -> None:
+        """Record a file that is in the run's folder already.
+
+        Args:
+            place: Its path in the folder, and of the artifact.
+            digest: Its SHA-256.
+        """
+        self._append("file", path=place, sha256=digest)
+
+    def flush(self) -> None:
+        """Make the record survive a power cut up to here."""
+        self._spool.flush()
+
+    def finish(self, status: Status, reason: str = "", exit_code: int = 0) -> None:
+        """Record how this attempt ended, and wait a bounded time for the store to know it all.
+
+        On a full disk the attempt ends without a word, as far as the record goes.
+        """
+        try:
+            self._append("status", status=status, reason=reason, exit=exit_code)
+            self._spool.flush()
+            self._files.marker.unlink(missing_ok=True)
+        except StoreError as error:
+            _LOG.warning("run %s: %s", self.run_id, error)
+        if self._sender is not None:
+            self._sender.close(_PATIENCE[status])
+        self._spool.close()
+        self._files.lock.release()
+        self._say_unsent()
+
+    def _say_unsent(self) -> None:
+        unsent = self._sender.delivery.unsent() if self._sender is not None else None
+        if unsent:
+            _LOG.warning(
+                "%s of run %s are not in the store yet; they are safe in %s, and "
+                "`multihead sync %s` sends them.",
+                *(unsent, self.run_id, self.folder, self.run_id),
+            )
+
+    def _append(self, what: str, **values: Any) -> None:
+        self._spool.append({"what": what, "time": int(time.time() * 1000), **values})
 
 
 def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    (folder / CONFIG_FILE).write_text(yaml.safe_dump(dict(config), sort_keys=False))
+    text = yaml.safe_dump(dict(config), sort_keys=False)
+    write_atomically(folder / CONFIG_FILE, lambda temporary: _write(temporary, text))
 
 
-def find_run(store: Store, wanted: str) -> Any:
-    """Return the MLflow run for our id, MLflow's id, or a unique prefix of either.
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
 
-    Raises:
-        ConfigError: If there is none, or more than one.
-    """
-    text = wanted.strip()
-    if not text or not all(c.isalnum() or c in "-_" for c in text):
-        raise ConfigError(f"{wanted!r} is not a run id; `multihead runs` lists them.")
-    with store.errors():
-        experiments = [e.experiment_id for e in store.client.search_experiments()]
-        by_tag = f"tags.`{RUN_TAG}` LIKE '{text}%'"
-        runs = list(store.client.search_runs(experiments, by_tag, max_results=3))
-        by_id = f"attributes.run_id LIKE '{text}%'"
-        runs += store.client.search_runs(experiments, by_id, max_results=3)
-    # In SQL's LIKE an underscore stands for any character.
-    ids = [(r.info.run_id, r.data.tags.get(RUN_TAG, "")) for r in runs]
-    runs = [r for r, both in zip(runs, ids, strict=True) if any(i.startswith(text) for i in both)]
-    exact = [r for r in runs if text in (r.info.run_id, r.data.tags.get(RUN_TAG))]
-    found = {r.info.run_id: r for r in exact or runs}
-    if not found:
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+
+
+def _parts(values: Mapping[str, Any], what: str) -> Iterator[dict[str, Any]]:
+    """Yield the values in parts that fit into a request."""
+    items = iter(values.items())
+    while part := dict(islice(items, _LIMITS[what])):
+        yield part
+
+
+def _check_name(name: str) -> None:
+    if not _METRIC_NAME.fullmatch(name) or name.startswith("/") or ".." in name.split("/"):
         raise ConfigError(
-            f"there is no run {wanted!r} in {store.shown_uri}; `multihead runs` lists them."
+            f"{name!r} is no name for a metric: letters, digits, and any of _ - . / : and space, "
+            f"250 at most."
         )
-    if len(found) > 1:
-        raise ConfigError(f"{wanted!r} fits {len(found)} runs or more; give more of the id.")
-    return next(iter(found.values()))

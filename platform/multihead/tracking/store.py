@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from multihead import settings
-from multihead.errors import ConfigError, StoreError
+from multihead.errors import ConfigError, StoreError, StoreUnreachableError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +25,18 @@ _SERVERS = ("http", "https")
 # Without it the UI shows an experiment among chat traces and prompts.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_KNOCK_SECONDS = 10
+_KNOCK_SECONDS = 3
+_LOCKED_SECONDS = 1
+# MLflow retries for minutes and writes tracebacks to the terminal; our sender has its own patience.
+_MLFLOW_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "PGCONNECT_TIMEOUT": "5",
+}
+# The codes of what may pass: everything else that a store answers is a refusal.
+_PASSING = {408, 425, 429}
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
@@ -40,6 +52,9 @@ class Store:
     """
 
     def __init__(self, uri: str | None = None, home: Path | None = None) -> None:
+        for name, value in _MLFLOW_SETTINGS.items():  # read when mlflow is imported
+            os.environ.setdefault(name, value)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         self.home = (home or settings.home()).absolute()
         given = uri or os.environ.get("MLFLOW_TRACKING_URI")
         self.uri = given or f"sqlite:///{self.home / 'mlflow.db'}"
@@ -65,21 +80,21 @@ class Store:
         """The URI without a password."""
         return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", self.uri)
 
+    @property
+    def identity(self) -> str:
+        """A name for the store to write down: without a password, or where the home is."""
+        return self.shown_uri.replace(str(self.home), "HOME")
+
     @cached_property
     def client(self) -> "MlflowClient":
         """The MLflow client; making it creates a local database that is not there yet.
 
         Raises:
-            StoreError: If the store cannot be opened.
+            StoreUnreachableError: If the store does not answer now.
+            StoreError: If it refuses.
         """
-        # No usage reports from a research run, and no minutes of silent retries.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         self.make_home()
-        self._check_listens()
+        self.knock()
         with FileLock(self.home / ".store.lock"), self.errors():
             from mlflow import MlflowClient
 
@@ -87,22 +102,41 @@ class Store:
             client.search_experiments(max_results=1)
         return client
 
-    def _check_listens(self) -> None:
-        """Knock at the server's door: MLflow itself would knock for minutes.
+    def knock(self) -> None:
+        """See quickly whether the store would answer: MLflow itself would wait for minutes.
 
         Raises:
-            StoreError: If nobody listens there.
+            StoreUnreachableError: If nobody listens there, or another process has locked it.
         """
-        host, port = self._parts.hostname, self._port or _PORTS.get(self.scheme)
-        if self.scheme == "sqlite" or host is None or port is None:
-            return
         try:
-            socket.create_connection((host, port), timeout=_KNOCK_SECONDS).close()
+            if self.scheme == "sqlite":
+                self._try_to_write()
+                return
+            port = self._port or _PORTS[self.scheme]
+            if self._parts.hostname is not None:
+                address = (self._parts.hostname, port)
+                socket.create_connection(address, timeout=_KNOCK_SECONDS).close()
         except OSError as error:
-            raise StoreError(
-                f"the tracking store {self.shown_uri} does not answer: {error}; start it, or "
-                f"unset MLFLOW_TRACKING_URI for a local one."
+            raise StoreUnreachableError(
+                f"the tracking store {self.shown_uri} does not answer: {error}."
             ) from error
+
+    def _try_to_write(self) -> None:
+        # MLflow would wait 20 seconds for a locked database.
+        file = Path(self._parts.path.removeprefix("/"))
+        if not file.is_file():
+            return
+        database = sqlite3.connect(file, timeout=_LOCKED_SECONDS, isolation_level=None)
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            kind, does = StoreError, "refuses"
+            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                kind, does = StoreUnreachableError, "does not answer"
+            raise kind(f"the tracking store {self.shown_uri} {does}: {error}.") from error
+        finally:
+            database.close()
 
     def make_home(self) -> None:
         """Create the home, and see that it can be written to.
@@ -123,7 +157,12 @@ class Store:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn MLflow's and the database's errors into a StoreError of one line."""
+        """Turn errors of MLflow, the database, the network and the disk into ours, of one line.
+
+        Raises:
+            StoreUnreachableError: If trying again later may help.
+            StoreError: If the store refuses: quota, permission, schema.
+        """
         from mlflow.exceptions import MlflowException
         from requests.exceptions import RequestException
         from sqlalchemy.exc import SQLAlchemyError
@@ -135,9 +174,11 @@ class Store:
 
     def _refuse(self, error: Exception) -> NoReturn:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise StoreError(
-            f"the tracking store {self.shown_uri} does not answer: {reason}"
-        ) from error
+        if _may_pass(error):
+            raise StoreUnreachableError(
+                f"the tracking store {self.shown_uri} does not answer: {reason}"
+            ) from error
+        raise StoreError(f"the tracking store {self.shown_uri} refuses: {reason}") from error
 
     def experiment_id(self, name: str) -> str:
         """Return the id of an experiment, making it if it is not there.
@@ -182,3 +223,18 @@ class Store:
         """Return the address of a run's page, in the UI that `multihead ui` starts if local."""
         base = self.uri.rstrip("/") if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
         return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether the same request may succeed later."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import HTTPError, RequestException
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        status = error.response.status_code
+    elif isinstance(error, MlflowException):
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    else:
+        return isinstance(error, RequestException | OperationalError | ConnectionError)
+    return status >= 500 or status in _PASSING

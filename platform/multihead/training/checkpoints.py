@@ -1,6 +1,5 @@
 """Checkpoints that are whole or absent: `best.ckpt` and `last.ckpt` of a run."""
 
-import os
 import pickle
 import re
 import zipfile
@@ -14,10 +13,14 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from multihead.errors import CheckpointError, ConfigError
+from multihead.files import link, sha256, sync_folder, write_atomically
 from multihead.heads import Heads
+from multihead.training.hashes import read_hashes, recorded_hashes
 from multihead.training.metrics import shortest
+from multihead.training.points import log_epoch
 
-BEST, LAST = "best.ckpt", "last.ckpt"
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+_NEXT = ".next.ckpt"
 RECORD = "multihead"
 RECORD_KEYS = {"heads", "image_shape", "mean", "std", "best", "train_sums", "random_state"}
 # What Lightning needs to go on with a training.
@@ -42,24 +45,6 @@ def check_training_state(checkpoint: dict[str, Any], path: str | Path) -> None:
     if missing or not isinstance(checkpoint["callbacks"], dict) or not checkpoint["loops"]:
         what = missing[0] if missing else "loops and callbacks"
         raise CheckpointError(f"{path} holds no training to go on with: {what} is missing.")
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file so that a reader finds the old one or the whole new one, also after a crash.
-
-    Args:
-        path: The file to make or replace.
-        write: Called with a temporary path beside it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -170,9 +155,19 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write to a temporary file, flush it to the disk, then rename."""
+        """Write to a temporary file, flush it to the disk, then rename.
+
+        Raises:
+            CheckpointError: If the disk is full or fails; the earlier checkpoint is untouched.
+        """
         del storage_options
-        write_atomically(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+        try:
+            write_atomically(Path(path), lambda temporary: _save(checkpoint, temporary))
+        except OSError as error:
+            raise CheckpointError(
+                f"the checkpoint cannot be written into {Path(path).parent} ({error.strerror}); "
+                f"make room for it and resume: the one before it is whole."
+            ) from error
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
@@ -187,7 +182,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 class RunCheckpoint(Checkpoint):
-    """Keep `last.ckpt` of every epoch and `best.ckpt` of the best one.
+    """Keep `last.ckpt` of every epoch, the `previous.ckpt`, and `best.ckpt` of the best epoch.
 
     Lightning's ModelCheckpoint writes its last.ckpt only when the best one improves, so a
     resume would go back to the best epoch.
@@ -200,6 +195,7 @@ class RunCheckpoint(Checkpoint):
     Attributes:
         best_metrics: Every metric at the epoch of `best.ckpt`.
         best_epoch: That epoch, counted from 0, or None before the first.
+        saved: Called with the name and SHA-256 of each of them that is new, if set.
     """
 
     def __init__(
@@ -217,6 +213,7 @@ class RunCheckpoint(Checkpoint):
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
+        self.saved: Callable[[str, str], None] | None = None
 
     @property
     def folder(self) -> Path:
@@ -228,15 +225,36 @@ class RunCheckpoint(Checkpoint):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         improved = self._update(trainer)
-        self.save_last(trainer)
-        if improved:
-            # The same bytes under a second name: last.ckpt is replaced, never written into.
-            write_atomically(self.folder / BEST, lambda t: _link(self.folder / LAST, t))
+        log_epoch(trainer)
+        self._save(trainer, best=improved)
 
     def save_last(self, trainer: pl.Trainer) -> None:
         """Write last.ckpt now; a fast_dev_run leaves no files."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            trainer.save_checkpoint(self.folder / LAST)
+            self._save(trainer, best=False)
+
+    def _save(self, trainer: pl.Trainer, *, best: bool) -> None:
+        """Write a checkpoint and give it its names, so that a crash at any point leaves good ones.
+
+        best.ckpt is a second name of the same bytes, given first: last.ckpt never tells of a best
+        epoch that best.ckpt is not of.
+        """
+        new = self.folder / _NEXT
+        trainer.save_checkpoint(new)
+        digest = sha256(new)
+        names = [BEST, LAST] if best else [LAST]
+        hashes = dict.fromkeys(names, frozenset({digest}))
+        hashes[PREVIOUS] = read_hashes(self.folder).get(LAST, frozenset())
+        with recorded_hashes(self.folder, hashes):
+            if best:
+                write_atomically(self.folder / BEST, lambda t: link(new, t))
+            if (self.folder / LAST).exists():
+                write_atomically(self.folder / PREVIOUS, lambda t: link(self.folder / LAST, t))
+            new.replace(self.folder / LAST)
+            sync_folder(self.folder)
+        if self.saved is not None:
+            for name in names:
+                self.saved(name, digest)
 
     def _earlier_best(self, state: dict[str, Any]) -> Path | None:
         start = self.start_from
@@ -284,14 +302,14 @@ class RunCheckpoint(Checkpoint):
             best = self._earlier_best(state_dict)
             if best is None:
                 return
-            write_atomically(self.folder / BEST, lambda t: _link(best, t))
+            with recorded_hashes(self.folder, {BEST: frozenset({sha256(best)})}):
+                write_atomically(self.folder / BEST, lambda t: link(best, t))
         self.best_score = state_dict["best_score"]
         self.best_epoch = state_dict["best_epoch"]
         self.best_metrics = dict(state_dict["best_metrics"])
 
 
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        target.write_bytes(source.read_bytes())
+def _save(checkpoint: dict[str, Any], path: Path) -> None:
+    # Into a file of our own: torch's writer does not say that the disk is full.
+    with path.open("wb") as file:
+        torch.save(checkpoint, file)

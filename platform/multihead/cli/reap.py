@@ -1,0 +1,15 @@
+"""`multihead reap`: mark runs as KILLED whose process is gone."""
+
+import click
+
+
+@click.command("reap")
+def command() -> None:
+    """Mark runs as KILLED whose process is gone, here and in the store."""
+    from multihead import settings
+    from multihead.tracking.sync import reap_and_tell
+
+    for done in reap_and_tell(settings.home()):
+        click.echo(f"run {done.run_id}  KILLED: its process is gone")
+        if done.problem is not None:
+            click.echo(f"run {done.run_id}  the store is not told: {done.problem}", err=True)

@@ -1,0 +1,25 @@
+"""`multihead sync`: send what runs could not send to the store themselves."""
+
+import sys
+
+import click
+
+
+@click.command("sync")
+@click.argument("run", required=False)
+def command(run: str | None) -> None:
+    """Send what is unsent of RUN (its id or a unique prefix), or of all runs here."""
+    from multihead import settings
+    from multihead.tracking.find import local_run
+    from multihead.tracking.sync import sync
+
+    home = settings.home()
+    failed = False
+    for done in sync(home, None if run is None else local_run(home, run)):
+        if done.problem is None:
+            click.echo(f"run {done.run_id}  is in the store ({done.sent} requests)")
+        else:
+            failed = True
+            click.echo(f"run {done.run_id}  {done.problem}", err=True)
+    if failed:
+        sys.exit(1)

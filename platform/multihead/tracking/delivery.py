@@ -1,0 +1,335 @@
+"""Bring what a spool holds to the store, once and in order, from wherever it was left.
+
+Everything it does can be done again: a run is found by its tag if the reply to its creation was
+lost, MLflow drops a point that it has (same metric, value, step and time), parameters keep their
+value, and tags end at the last one. So the cursor may lag behind, or be lost altogether.
+"""
+
+import itertools
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from multihead.errors import ConfigError, StoreError
+from multihead.files import write_atomically
+from multihead.tracking import spool
+from multihead.tracking.artifacts import Artifacts
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.store import Store
+
+RUN_TAG = "multihead.run"
+ERROR_TAG = "multihead.error"
+ATTEMPTS_TAG = "multihead.attempts"
+_BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+_ENTITIES = 1000  # of all three together
+_BATCH_BYTES = 500_000  # a server takes a million, in a wordier form
+_TAG_LENGTH = 5000
+
+
+@dataclass
+class Cursor:
+    """How far a spool has been delivered, kept in `delivery.json`.
+
+    Attributes:
+        store: Which store, without its password.
+        offset: The byte of the spool where the next record begins.
+        experiment_id: MLflow's id of the experiment.
+        mlflow_id: MLflow's id of the run.
+        attempts: The attempts so far, as the store's tag tells them.
+        wanted: SHA-256 of the artifacts recorded so far, by path.
+        sent: SHA-256 of those that are in the store.
+    """
+
+    store: str
+    offset: int = 0
+    experiment_id: str | None = None
+    mlflow_id: str | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    wanted: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path, store: str) -> "Cursor":
+        """Return the cursor of a file; one at the start if it is missing or torn."""
+        try:
+            values = json.loads(path.read_bytes())
+            found = cls(**{f.name: values[f.name] for f in fields(cls)})
+            for_check = (found.offset + 0, dict(found.sent), dict(found.wanted))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(store)
+        return found if for_check[0] >= 0 else cls(store)
+
+    def save(self, path: Path) -> None:
+        """Write the file; losing it in a power cut costs only repetition."""
+        text = json.dumps(asdict(self))
+        write_atomically(path, lambda temporary: _write(temporary, text), durable=False)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """What of a run is not in the store yet."""
+
+    records: int
+    points: int
+    files: int
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.files)
+
+    def __str__(self) -> str:
+        return f"{self.points:,} points, {self.records:,} records and {self.files:,} files"
+
+
+class Delivery:
+    """The way of one run from its folder to the store; whoever uses it holds `send.lock`.
+
+    Args:
+        folder: The run.
+        store: Where to.
+
+    Raises:
+        ConfigError: If the run was begun in another store.
+    """
+
+    def __init__(self, folder: RunFolder, store: Store) -> None:
+        self.folder, self.store = folder, store
+        self.cursor = Cursor.load(folder.delivery, store.identity)
+        if self.cursor.store != store.identity:
+            raise ConfigError(
+                f"run {folder.run_id} belongs to the store {self.cursor.store}, not to "
+                f"{store.identity}; set MLFLOW_TRACKING_URI to its own."
+            )
+        if not self._fits():
+            self._start_anew()
+        self.cursor.save(folder.delivery)  # from now on the run belongs to this store
+        self.artifacts = Artifacts(folder, store, self.cursor.wanted, self.cursor.sent)
+
+    def step(self) -> bool:
+        """Deliver one batch of records or one file; return whether there was anything.
+
+        Raises:
+            StoreUnreachableError: If trying again later may help.
+            StoreError: If the store refuses.
+        """
+        if self.store.scheme == "sqlite":
+            self.store.knock()
+        try:
+            return self._deliver()
+        except StoreError as error:
+            if not self._is_gone(error):
+                raise
+        self._start_anew()
+        return True
+
+    def unsent(self) -> Unsent:
+        """Count what the store lacks, by the cursor."""
+        records = [entry.record for entry in spool.read(self.folder.spool, self.cursor.offset)]
+        points = sum(len(r["values"]) for r in records if r["what"] == "metrics")
+        files = {r["path"] for r in records if r["what"] == "file"} | set(self.artifacts.missing())
+        return Unsent(len(records), points, len(files))
+
+    def _deliver(self) -> bool:
+        batch = self._next_batch()
+        if not batch:
+            return self._upload()
+        if _ends(batch[0].record) and self._upload():
+            return True
+        self._send([entry.record for entry in batch])
+        self.cursor.offset = batch[-1].end
+        self.cursor.save(self.folder.delivery)
+        return True
+
+    def _upload(self) -> bool:
+        if self.cursor.mlflow_id is None or not self.artifacts.upload_one(self.cursor.mlflow_id):
+            return False
+        self.cursor.save(self.folder.delivery)
+        return True
+
+    def _next_batch(self) -> list[spool.Entry]:
+        """Return the next record, or as many as fit into one request."""
+        batch: list[spool.Entry] = []
+        counts = dict.fromkeys(_BATCH, 0)
+        first = self.cursor.offset
+        for entry in spool.read(self.folder.spool, first):
+            what = entry.record["what"]
+            if what not in _BATCH:
+                return batch or [entry]
+            counts[what] += len(entry.record["values"])
+            full = any(counts[kind] > limit for kind, limit in _BATCH.items())
+            if batch and (full or sum(counts.values()) > _ENTITIES):
+                break
+            batch.append(entry)
+            if entry.end - first > _BATCH_BYTES:
+                break
+        return batch
+
+    def _send(self, records: list[spool.Record]) -> None:
+        record = records[0]
+        match record["what"]:
+            case "create":
+                self._create(record)
+            case "attempt":
+                self._begin_attempt(record)
+            case "status":
+                self._set_status(record)
+            case "dataset":
+                self._log_dataset(record)
+            case "file":
+                self.cursor.wanted[record["path"]] = record["sha256"]
+            case "damaged":
+                self.artifacts.notice(f"{self.folder.spool} has a damaged line; it is left out")
+            case _:
+                self._log_batch(records)
+
+    def _create(self, record: spool.Record) -> None:
+        """Find the run by its tag, or make it: the reply to an earlier try may have been lost."""
+        experiment = self.store.experiment_id(record["experiment"])
+        self.cursor.experiment_id = experiment
+        found = self._by_tag()
+        if found is None:
+            with self.store.errors():
+                found = self.store.client.create_run(
+                    experiment,
+                    start_time=record["time"],
+                    run_name=record["name"],
+                    tags={RUN_TAG: self.folder.run_id, **record["tags"]},
+                )
+        elif found.info.lifecycle_stage == "deleted":
+            raise StoreError(
+                f"run {self.folder.run_id} is deleted in {self.store.shown_uri}; restore it there."
+            )
+        self.cursor.mlflow_id = found.info.run_id
+
+    def _by_tag(self) -> Any:
+        """Return the run in the store, or None; should there be two, delete the later one.
+
+        Two are made if a server is so slow that it makes a run after we stopped waiting.
+        """
+        from mlflow.entities import ViewType
+
+        with self.store.errors():
+            found = self.store.client.search_runs(
+                [str(self.cursor.experiment_id)],
+                f"tags.`{RUN_TAG}` = '{self.folder.run_id}'",
+                run_view_type=ViewType.ALL,
+            )
+            living = [r for r in found if r.info.lifecycle_stage == "active"]
+            ours = [r for r in living if r.info.run_id == self.cursor.mlflow_id] or living
+            for extra in living:
+                if extra is not ours[0]:
+                    self.store.client.delete_run(extra.info.run_id)
+        return next(iter([*ours, *found]), None)
+
+    def _begin_attempt(self, record: spool.Record) -> None:
+        again = record["number"] > 1
+        attempts = self._attempts(record["number"] - 1)
+        attempts.append({k: v for k, v in record.items() if k != "what"})
+        with self.store.errors():
+            client, mlflow_id = self.store.client, str(self.cursor.mlflow_id)
+            if again:
+                client.update_run(mlflow_id, status="RUNNING")
+                if ERROR_TAG in client.get_run(mlflow_id).data.tags:
+                    client.delete_tag(mlflow_id, ERROR_TAG)
+            client.set_tag(mlflow_id, ATTEMPTS_TAG, _as_tag(attempts))
+        self.cursor.attempts = attempts
+
+    def _set_status(self, record: spool.Record) -> None:
+        attempts = self._attempts(len(self.cursor.attempts))
+        if attempts:
+            keep = ("status", "reason", "exit")
+            attempts[-1] |= {"end": record["time"], **{k: record[k] for k in keep}}
+        with self.store.errors():
+            client, mlflow_id = self.store.client, str(self.cursor.mlflow_id)
+            if record["reason"]:
+                client.set_tag(mlflow_id, ERROR_TAG, record["reason"][:_TAG_LENGTH])
+            client.set_tag(mlflow_id, ATTEMPTS_TAG, _as_tag(attempts))
+            client.set_terminated(mlflow_id, record["status"], record["time"])
+        self._by_tag()
+        self.cursor.attempts = attempts
+
+    def _attempts(self, count: int) -> list[dict[str, Any]]:
+        return [dict(a) for a in self.cursor.attempts[:count]]
+
+    def _log_dataset(self, record: spool.Record) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            record["name"],
+            record["digest"],
+            "local",
+            json.dumps({"uri": record["source"]}),
+            profile=json.dumps(record["profile"]),
+        )
+        used = DatasetInput(dataset, [InputTag("mlflow.data.context", record["context"])])
+        with self.store.errors():
+            self.store.client.log_inputs(str(self.cursor.mlflow_id), [used])
+
+    def _log_batch(self, records: list[spool.Record]) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        values: dict[str, list[Any]] = {"metrics": [], "params": [], "tags": []}
+        for record in records:
+            for key, value in record["values"].items():
+                match record["what"]:
+                    case "metrics":
+                        made: Any = Metric(key, value, record["time"], record["step"])
+                    case "params":
+                        made = Param(key, value)
+                    case _:
+                        made = RunTag(key, value)
+                values[record["what"]].append(made)
+        # A tag that was set twice within a batch has its last value.
+        values["tags"] = list({tag.key: tag for tag in values["tags"]}.values())
+        with self.store.errors():
+            self.store.client.log_batch(
+                str(self.cursor.mlflow_id), values["metrics"], values["params"], values["tags"]
+            )
+
+    def _is_gone(self, error: StoreError) -> bool:
+        """Return whether the store has forgotten a run that it had: it is delivered anew then."""
+        from mlflow.exceptions import MlflowException
+
+        cause = error.__cause__
+        missing = isinstance(cause, MlflowException) and (
+            cause.error_code == "RESOURCE_DOES_NOT_EXIST"
+        )
+        if not missing or self.cursor.mlflow_id is None:
+            return False
+        return self._by_tag() is None
+
+    def _fits(self) -> bool:
+        """Return whether the cursor is of this spool: both files may have lost their end."""
+        offset = self.cursor.offset
+        if offset > self.folder.spool.stat().st_size:
+            return False
+        following = next(iter(spool.read(self.folder.spool, offset)), None)
+        return following is None or following.record is not spool.DAMAGED
+
+    def _start_anew(self) -> None:
+        fresh = Cursor(self.store.identity)
+        # The artifacts keep using these two.
+        self.cursor.wanted.clear()
+        self.cursor.sent.clear()
+        fresh.wanted, fresh.sent = self.cursor.wanted, self.cursor.sent
+        self.cursor = fresh
+        with suppress(OSError):
+            self.cursor.save(self.folder.delivery)
+
+
+def _ends(record: spool.Record) -> bool:
+    return bool(record["what"] == "status" and record["status"] != "RUNNING")
+
+
+def _as_tag(attempts: list[dict[str, Any]]) -> str:
+    """Return the newest attempts that fit into a tag."""
+    for first in itertools.count():
+        text = json.dumps(attempts[first:])
+        if len(text) <= _TAG_LENGTH or first == len(attempts):
+            return text
+    raise AssertionError

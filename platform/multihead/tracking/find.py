@@ -1,0 +1,62 @@
+"""From what a person types to a run: our id, MLflow's id, or a unique prefix of either."""
+
+from pathlib import Path
+from typing import Any
+
+from multihead.errors import ConfigError
+from multihead.tracking.delivery import RUN_TAG, Cursor
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.store import Store
+
+
+def local_run(home: Path, wanted: str) -> str:
+    """Return our id of a run in a folder; no store is asked.
+
+    Raises:
+        ConfigError: If no run there has this id, MLflow's id, or prefix, or several have.
+    """
+    names = {path.parent.name: path.parent for path in home.glob("*/spool.jsonl")}
+    if wanted in names:
+        return wanted
+    found = [name for name in names if wanted and name.startswith(wanted)]
+    if not found and wanted:
+        known = {name: _mlflow_id(path) for name, path in names.items()}
+        found = [name for name, mlflow_id in known.items() if mlflow_id.startswith(wanted)]
+    if not found:
+        raise ConfigError(f"there is no run {wanted!r} in {home}; `multihead runs` lists them.")
+    if len(found) > 1:
+        raise ConfigError(f"{wanted!r} fits {len(found)} runs; give more of the id.")
+    return found[0]
+
+
+def _mlflow_id(folder: Path) -> str:
+    return Cursor.load(RunFolder(folder).delivery, "").mlflow_id or ""
+
+
+def find_run(store: Store, wanted: str) -> Any:
+    """Return the MLflow run for our id, MLflow's id, or a unique prefix of either.
+
+    Raises:
+        ConfigError: If there is none, or more than one.
+    """
+    text = wanted.strip()
+    if not text or not all(c.isalnum() or c in "-_" for c in text):
+        raise ConfigError(f"{wanted!r} is not a run id; `multihead runs` lists them.")
+    with store.errors():
+        experiments = [e.experiment_id for e in store.client.search_experiments()]
+        by_tag = f"tags.`{RUN_TAG}` LIKE '{text}%'"
+        runs = list(store.client.search_runs(experiments, by_tag, max_results=3))
+        by_id = f"attributes.run_id LIKE '{text}%'"
+        runs += store.client.search_runs(experiments, by_id, max_results=3)
+    # In SQL's LIKE an underscore stands for any character.
+    ids = [(r.info.run_id, r.data.tags.get(RUN_TAG, "")) for r in runs]
+    runs = [r for r, both in zip(runs, ids, strict=True) if any(i.startswith(text) for i in both)]
+    exact = [r for r in runs if text in (r.info.run_id, r.data.tags.get(RUN_TAG))]
+    found = {r.info.run_id: r for r in exact or runs}
+    if not found:
+        raise ConfigError(
+            f"there is no run {wanted!r} in {store.shown_uri}; `multihead runs` lists them."
+        )
+    if len(found) > 1:
+        raise ConfigError(f"{wanted!r} fits {len(found)} runs or more; give more of the id.")
+    return next(iter(found.values()))

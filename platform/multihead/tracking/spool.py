@@ -1,0 +1,122 @@
+"""An append-only file of records: what happened in a run, before anybody else is told.
+
+A line is `length crc32 json`, both numbers as eight hexadecimal digits, so that a line that was
+cut by a crash is recognised. It knows nothing of what the records mean.
+"""
+
+import json
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multihead.errors import StoreError
+
+Record = dict[str, Any]
+DAMAGED: Record = {"what": "damaged"}
+_HEAD = 18  # two numbers of eight digits, each followed by a space
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record and where the next one begins, in bytes from the start of the file."""
+
+    record: Record
+    end: int
+
+
+def encode(record: Record) -> bytes:
+    """Return a record as a line; NaN and infinity are kept as Python's JSON writes them."""
+    body = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %08x %s\n" % (len(body), zlib.crc32(body), body)
+
+
+def decode(line: bytes) -> Record | None:
+    """Return the record of a line, or None if the line is not whole."""
+    body = line[_HEAD:-1]
+    if line[-1:] != b"\n" or line[:_HEAD] != b"%08x %08x " % (len(body), zlib.crc32(body)):
+        return None
+    record: Record = json.loads(body)
+    return record
+
+
+def read(path: Path, offset: int = 0) -> Iterator[Entry]:
+    """Yield the records from a byte on, in order; `DAMAGED` for a line that is not whole.
+
+    What follows the last newline is not yielded: it is being written, or was torn.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            offset += len(line)
+            if line[-1:] == b"\n":
+                yield Entry(decode(line) or DAMAGED, offset)
+
+
+class Spool:
+    """The writing end of a spool; one process at a time, any number of its threads.
+
+    Args:
+        path: The file, made if it is not there.
+        end: Where its last whole record ends; what follows is cut off.
+
+    Raises:
+        StoreError: If the file cannot be written to.
+    """
+
+    def __init__(self, path: Path, end: int = 0) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._dirty = False
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            os.ftruncate(self._file, end)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def append(self, record: Record) -> None:
+        """Add a record; from now on it survives the end of this process, however that comes.
+
+        Raises:
+            StoreError: If the disk is full or fails; the file is as before then.
+        """
+        line = encode(record)
+        with self._lock:
+            self._dirty = True
+            before = os.fstat(self._file).st_size
+            written = 0
+            try:
+                while written < len(line):
+                    written += os.write(self._file, line[written:])
+            except OSError as error:
+                raise self._failed(error) from error
+            finally:
+                if written < len(line):
+                    os.ftruncate(self._file, before)
+
+    def flush(self) -> None:
+        """Make what was added survive a power cut too.
+
+        Raises:
+            StoreError: If the disk fails.
+        """
+        if self._dirty:
+            self._dirty = False
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                self._dirty = True
+                raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._file)
+
+    def _failed(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.path} cannot be written to ({error.strerror}); make room for it.")

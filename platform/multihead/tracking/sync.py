@@ -1,0 +1,114 @@
+"""Bring to the store what runs could not deliver themselves; once done, there is nothing to do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from filelock import Timeout
+
+from multihead.errors import ConfigError, MultiheadError
+from multihead.tracking.delivery import Cursor, Delivery
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.reap import close_dead_attempt, reap
+from multihead.tracking.store import Store
+
+_LOCK_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What became of one run.
+
+    Attributes:
+        run_id: Our id.
+        sent: Batches and files that were delivered now.
+        problem: Why something is still unsent, or None.
+    """
+
+    run_id: str
+    sent: int = 0
+    problem: str | None = None
+
+
+def sync(home: Path, run_id: str | None = None) -> Iterator[Synced]:
+    """Deliver what is unsent of the runs in a folder; yield those that had something.
+
+    A run that trains is left to its own sender. Two of these at once take turns.
+
+    Args:
+        home: The folder of the runs.
+        run_id: Only this run, whose artifacts are then compared with the store's too.
+
+    Raises:
+        ConfigError: If there is no such run.
+    """
+    if run_id is not None and not (home / run_id / "spool.jsonl").is_file():
+        raise ConfigError(f"there is no run {run_id!r} in {home}; `multihead runs` lists them.")
+    names = [p.parent.name for p in home.glob("*/spool.jsonl")] if run_id is None else [run_id]
+    for name in sorted(names):
+        folder = RunFolder(home / name)
+        done = _sync_one(folder, named=run_id is not None)
+        if done is not None:
+            yield done
+
+
+def reap_and_tell(home: Path) -> list[Synced]:
+    """Mark runs as KILLED whose process is gone, in their folders and in the store."""
+    return [done for folder in reap(home) for done in sync(home, folder.run_id)]
+
+
+def _sync_one(folder: RunFolder, *, named: bool) -> Synced | None:
+    with folder.if_dead() as dead:
+        if not dead:
+            return Synced(folder.run_id, problem="it is being trained and sends by itself")
+        try:
+            if folder.marker.exists() or named or _is_torn(folder):
+                close_dead_attempt(folder)
+            store = store_of(folder)
+            if not named and _is_sent(folder, store):
+                return None
+            return Synced(folder.run_id, _deliver(folder, store, verify=named))
+        except Timeout:
+            return Synced(folder.run_id, problem="another process is sending it")
+        except (MultiheadError, OSError) as error:
+            return Synced(folder.run_id, problem=str(error))
+
+
+def store_of(folder: RunFolder) -> Store:
+    """Return the store that a run's configuration names, or the default one.
+
+    Raises:
+        ConfigError: If the configuration is damaged.
+    """
+    try:
+        uri = yaml.safe_load(folder.config.read_text())["logger"]["tracking_uri"]
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{folder.config} is damaged: it names no store.") from error
+    return Store(uri, folder.path.parent)
+
+
+def _is_torn(folder: RunFolder) -> bool:
+    with folder.spool.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 1))
+        return file.read(1) != b"\n"
+
+
+def _is_sent(folder: RunFolder, store: Store) -> bool:
+    """Tell by the cursor alone, so that ten thousand runs take no time."""
+    cursor = Cursor.load(folder.delivery, store.identity)
+    return cursor.offset == folder.spool.stat().st_size and cursor.sent.items() >= (
+        cursor.wanted.items()
+    )
+
+
+def _deliver(folder: RunFolder, store: Store, *, verify: bool) -> int:
+    with folder.sending.acquire(timeout=_LOCK_SECONDS):
+        delivery = Delivery(folder, store)
+        if verify and delivery.cursor.mlflow_id is not None:
+            delivery.artifacts.verify(delivery.cursor.mlflow_id)
+        count = 0
+        while delivery.step():
+            count += 1
+        return count
