@@ -14,13 +14,14 @@ SOURCE = Path(multihead.__file__).parent
 LAYERS: list[set[str]] = [
     {"cli"},
     {"report"},
+    {"studies"},
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},
     {"figures", "files", "heads", "seeding", "settings"},
     {"errors"},
 ]
-MAY_IMPORT = {"mlflow": {"tracking"}, "hydra": {"runs", "cli"}}
+MAY_IMPORT = {"mlflow": {"tracking"}, "hydra": {"runs", "cli"}, "optuna": {"studies"}}
 
 
 def _imports(path: Path) -> set[str]:

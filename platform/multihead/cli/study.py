@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from multihead.studies.confirm import Confirmed
     from multihead.studies.definition import Definition
     from multihead.studies.opening import OpenStudy
+    from multihead.studies.runner import Ended
 
 _SHOWN = 5
 
@@ -57,14 +58,44 @@ def _run(definition: "Definition", *, resume: bool) -> None:
     from multihead.studies.runner import Runner, agree
 
     opened = start(definition, resume=resume)
-    record = StudyRecord(opened)
+    try:
+        record = StudyRecord(opened)
+    except StoreError:
+        _help(opened)
+        return
     click.echo(f"study {opened.name}  {record.run.url}")
-    record.begin()
+    try:
+        with Progress(Console(stderr=True)) as progress:
+            ended = Runner(opened, record.now_and_then).run(progress)
+        for line in agree(opened):
+            click.echo(f"repaired: {line}", err=True)
+    except BaseException:
+        record.end("the command failed", interrupted=True)
+        raise
+    record.end(ended.reason, interrupted=ended.signum is not None)
+    _end(opened, ended)
+    _show(opened, confirm(opened))
+    click.echo(f"link     {record.run.url}\npage     {record.folder / 'study.html'}")
+    picture = "pareto_front" if opened.definition.several else "importance"
+    if (record.folder / f"{picture}.png").exists():
+        click.echo(f"picture  {record.folder / f'{picture}.png'}")
+
+
+def _help(opened: "OpenStudy") -> None:
+    """Work on a study whose record another command writes."""
+    from rich.console import Console
+
+    from multihead.studies.progress import Progress
+    from multihead.studies.runner import Runner
+
+    click.echo(f"study {opened.name} is being run by another command; adding workers to it")
     with Progress(Console(stderr=True)) as progress:
-        ended = Runner(opened, record.now_and_then).run(progress)
-    for line in agree(opened):
-        click.echo(f"repaired: {line}", err=True)
-    folder = record.end(ended.reason, interrupted=ended.signum is not None)
+        _end(opened, Runner(opened, lambda: None).run(progress))
+    _show(opened, [])
+
+
+def _end(opened: "OpenStudy", ended: "Ended") -> None:
+    """Say why a study ended early, and exit if a signal ended it."""
     if ended.signum is not None:
         click.echo(
             f"multihead: interrupted; `multihead study {opened.name} --resume` goes on", err=True
@@ -72,11 +103,6 @@ def _run(definition: "Definition", *, resume: bool) -> None:
         sys.exit(128 + ended.signum)
     if ended.reason is not None:
         click.echo(f"stopped: {ended.reason}", err=True)
-    _show(opened, confirm(opened))
-    click.echo(f"link     {record.run.url}\npage     {folder / 'study.html'}")
-    picture = "pareto_front" if opened.definition.several else "importance"
-    if (folder / f"{picture}.png").exists():
-        click.echo(f"picture  {folder / f'{picture}.png'}")
 
 
 def _show(opened: "OpenStudy", confirmed: "list[Confirmed]") -> None:
@@ -132,7 +158,8 @@ def _status(definition: "Definition") -> None:
     from multihead.studies.registry import alive, known
 
     opened = load(definition)
-    workers = alive(opened.storage, opened.name, workers_of(opened.store))
+    running = alive(opened.storage, opened.name, workers_of(opened.store))
+    workers = [process for process in running if process.kind == "worker"]
     snapshot = Snapshot(opened.definition, opened.trials(), workers)
     click.echo(snapshot.counts())
     click.echo(snapshot.best())

@@ -1,6 +1,6 @@
 """Open a study for running it: make it once, join it, or go on with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from multihead.studies.check import Plan, check, prepare
 from multihead.studies.definition import Definition
 from multihead.studies.lease import rows_of
 from multihead.studies.recover import runs_of, workers_of
-from multihead.studies.registry import alive, known, register, registered, update
+from multihead.studies.registry import Presence, alive, known, register, registered, update
 from multihead.studies.samplers import GRID, grid, make_sampler
 from multihead.studies.storage import StudyStorage, default_url
 from multihead.studies.trial import STATE_TAG, STUDY_TAG
-from multihead.tracking.run import TrackedRun, find_run
+from multihead.tracking.run import RUN_TAG, TrackedRun, find_run
 from multihead.tracking.store import Store
 
 
@@ -33,6 +33,7 @@ class OpenStudy:
         store: Where runs are recorded.
         study: Optuna's view of it.
         parent: MLflow's id of its run.
+        presence: That this command runs it, or None if it only looks.
     """
 
     definition: Definition
@@ -41,6 +42,7 @@ class OpenStudy:
     store: Store
     study: optuna.Study
     parent: str
+    presence: Presence | None = None
 
     @property
     def name(self) -> str:
@@ -94,7 +96,14 @@ def start(definition: Definition, *, resume: bool) -> OpenStudy:
             _make(definition, plan, storage, store, points)
         else:
             _join(definition, there.definition, storage, store, resume=resume)
-    return reopen(definition.name, storage, store, plan)
+        presence = Presence(storage, definition.name, workers_of(store), "command")
+    return replace(reopen(definition.name, storage, store, plan), presence=presence)
+
+
+def record_of(definition: Definition, plan: Plan) -> dict[str, Any]:
+    """Return what the study's own run says of its configuration."""
+    study = definition.model_dump(mode="json", exclude={"storage"})
+    return {"study": study, **{key: plan.configs.base[key] for key in ("logger", "paths")}}
 
 
 def reopen(name: str, storage: StudyStorage, store: Store, plan: Plan) -> OpenStudy:
@@ -130,16 +139,18 @@ def _make(
     experiment = plan.configs.base["logger"]["experiment_name"]
     runs = runs_of(store, experiment, definition.name, "study")
     if runs:
-        parent = str(runs[0].data.tags["multihead.run"])
+        parent = str(runs[0].data.tags[RUN_TAG])
     else:
-        parent = TrackedRun.create(
+        made = TrackedRun.create(
             store,
             experiment,
-            definition.model_dump(mode="json"),
+            record_of(definition, plan),
             name=definition.name,
             kind="study",
             tags={STUDY_TAG: definition.name, STATE_TAG: "RUNNING"},
-        ).run_id
+        )
+        parent = made.run_id
+        made.finish("KILLED", "the study was made, but not begun")
     update(storage, definition, parent=parent, stop=None, interrupt=False)
 
 

@@ -43,7 +43,7 @@ def write_page(
         f"<h1>{html.escape(definition.name)}</h1><p class=lead>{lead or 'no trials yet'}</p>",
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore")  # experimental, and that low values are explained
         for index, (title, figure) in enumerate(_figures(study, definition)):
             figure.update_layout(template="plotly_white", title=None, height=440)
             body = figure.to_html(full_html=False, include_plotlyjs=index == 0)

@@ -12,12 +12,13 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from multihead.figures import search as figures
-from multihead.studies.opening import OpenStudy
+from multihead.studies.opening import OpenStudy, record_of
 from multihead.studies.page import lowest_is_best, write_page
 from multihead.studies.recover import seal_parent
+from multihead.studies.registry import known
 from multihead.studies.table import ranked, trials_table
-from multihead.studies.trial import STEPS
-from multihead.tracking.run import TrackedRun, find_run
+from multihead.studies.trial import STATE_TAG, STEPS
+from multihead.tracking.run import TrackedRun
 
 FOLDER = "study"
 _AGAIN_SECONDS = 120.0
@@ -28,26 +29,32 @@ class StudyRecord:
 
     Args:
         opened: The study.
+
+    Raises:
+        StoreError: If another command is writing it.
     """
 
     def __init__(self, opened: OpenStudy) -> None:
         self.opened = opened
-        run = find_run(opened.store, opened.parent)
-        self.run = TrackedRun(
-            opened.store, run.data.tags["multihead.run"], run.info.experiment_id, run.info.run_id
-        )
-        self._last = 0.0
+        run_id = known(opened.storage, opened.name).parent
+        assert run_id is not None
+        config = record_of(opened.definition, opened.plan)
+        self.run = TrackedRun.reopen(opened.store, run_id, config)
+        self._last = time.monotonic()
+        self._begin()
 
-    def begin(self) -> None:
-        """Set the run to RUNNING and store the study's file."""
-        with self.opened.store.errors():
-            self.opened.store.client.update_run(self.run.mlflow_id, status="RUNNING")
-        self.run.set_tags({"multihead.state": "RUNNING"})
+    def _begin(self) -> None:
+        self.run.set_tags({STATE_TAG: "RUNNING"})
         definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "study.yaml"
             path.write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
             self.run.log_file(path, FOLDER)
+
+    @property
+    def folder(self) -> Path:
+        """Where pictures and tables are on this machine."""
+        return self.run.folder / FOLDER
 
     def now_and_then(self) -> None:
         """Write figures of the study at once, and pictures once in two minutes."""
@@ -55,21 +62,18 @@ class StudyRecord:
         if time.monotonic() - self._last > _AGAIN_SECONDS:
             self.write()
 
-    def write(self) -> Path:
-        """Write everything; returns the folder on this machine."""
-        folder = self.run.folder / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
+    def write(self) -> None:
+        """Write everything."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._metrics()
-        for path in draw(self.opened, folder):
+        for path in draw(self.opened, self.folder):
             self.run.log_file(path, FOLDER)
         self._last = time.monotonic()
-        return folder
 
-    def end(self, reason: str | None, *, interrupted: bool) -> Path:
+    def end(self, reason: str | None, *, interrupted: bool) -> None:
         """Write everything and give the run its status."""
-        folder = self.write()
+        self.write()
         seal_parent(self.run, reason, interrupted=interrupted)
-        return folder
 
     def _metrics(self) -> None:
         trials = self.opened.trials()
@@ -160,7 +164,7 @@ def importances(study: optuna.Study, metrics: Sequence[str]) -> Mapping[str, Map
     if len(done) < 4 or not common or not varied:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore")  # that low values are explained: the target sees to it
         return {
             metric: optuna.importance.get_param_importances(
                 study, params=common, target=lowest_is_best(study, index)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from multihead.studies.budget import tell
@@ -25,8 +26,10 @@ from multihead.studies.trial import (
     TRIAL_TAG,
     recorded,
 )
-from multihead.tracking.run import ERROR_TAG, TrackedRun
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.run import ERROR_TAG, RUN_TAG, Status, TrackedRun
 from multihead.tracking.store import Store
+from multihead.tracking.sync import reap_and_tell
 
 PRUNED_TAG = "multihead.pruned"
 _PAGE = 1000
@@ -49,6 +52,8 @@ def seal(store: Store, configs: TrialConfigs, trial: FrozenTrial, *, parent: str
     runs = dict(trial.user_attrs.get(RUNS, {}))
     made = {seed: recorded(store, run_id) for seed, run_id in runs.items()}
     if not any(made.values()):
+        if any(RunFolder(store.home / run_id).spool.is_file() for run_id in runs.values()):
+            return [f"the run of trial {trial.number} is not in the store yet: multihead sync"]
         run = _stand_in(store, configs, trial, parent, next(iter(runs.values()), None))
         made = {"": run}
         if trial.state != TrialState.FAIL:
@@ -66,19 +71,30 @@ def _finished_seeds(trial: FrozenTrial) -> dict[str, Any]:
 def _agree(store: Store, trial: FrozenTrial, run: Any, cause: str, *, ended: bool) -> list[str]:
     state = trial.state.name
     failed = trial.state == TrialState.FAIL and not ended
-    status = "FAILED" if failed else "FINISHED"
+    status: Status = "FAILED" if failed else "FINISHED"
     tags = {STATE_TAG: state}
     if cause and not ended:
         tags[ERROR_TAG if failed else PRUNED_TAG] = cause
     found = []
+    if run.info.status != status:
+        found.append(f"trial {trial.number} is {state}, its run was {run.info.status}")
+        _end_run(store, run, status, cause)
     with store.errors():
         if any(run.data.tags.get(k) != v[:5000] for k, v in tags.items()):
             for key, value in tags.items():
                 store.client.set_tag(run.info.run_id, key, value[:5000])
-        if run.info.status != status:
-            found.append(f"trial {trial.number} is {state}, its run was {run.info.status}")
-            store.client.set_terminated(run.info.run_id, status)
     return found
+
+
+def _end_run(store: Store, run: Any, status: Status, reason: str) -> None:
+    """Give a run another status, in its folder too where that is on this machine."""
+    folder = RunFolder(store.home / run.data.tags[RUN_TAG])
+    if not folder.spool.is_file():
+        with store.errors():
+            store.client.set_terminated(run.info.run_id, status)
+        return
+    config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    TrackedRun.reopen(store, folder.run_id, config).finish(status, reason)
 
 
 def _stand_in(
@@ -87,9 +103,8 @@ def _stand_in(
     """Make a run for a trial that has none."""
     study = configs.definition.name
     tags = {PARENT_TAG: parent, STUDY_TAG: study, TRIAL_TAG: str(trial.number)}
-    config = {"study": study, "trial": trial.number, "params": dict(trial.params)}
-    if run_id is not None and (store.home / run_id).exists():
-        run_id = None  # a folder without a record; its files stay where they are
+    config = {"params": dict(trial.params)}
+    config |= {key: configs.base[key] for key in ("logger", "paths")}
     made = TrackedRun.create(
         store,
         configs.base["logger"]["experiment_name"],
@@ -100,6 +115,7 @@ def _stand_in(
         tags=tags,
     )
     made.log_params({name: str(value) for name, value in trial.params.items()})
+    made.finish("FAILED" if trial.state == TrialState.FAIL else "FINISHED")
     return recorded(store, made.run_id)
 
 
@@ -110,6 +126,7 @@ def check_agreement(
     found = [
         f"worker {owner} had died" for owner in bury(storage, study.study_name, workers_of(store))
     ]
+    reap_and_tell(store.home)
     with storage.lock(study.study_name):
         found += list(_mend_trials(store, storage, study))
     trials = study.get_trials(deepcopy=False)

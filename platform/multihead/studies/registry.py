@@ -1,5 +1,7 @@
 """What all processes of a study share beside its trials: its file, its workers, a wish to stop."""
 
+import os
+import platform
 import secrets
 import warnings
 from collections.abc import Sequence
@@ -31,7 +33,8 @@ workers = sa.Table(
     metadata,
     sa.Column("owner", sa.String(80), primary_key=True),
     sa.Column("study", sa.String(80), nullable=False, index=True),
-    sa.Column("position", sa.Integer, nullable=False),  # how many workers came before
+    sa.Column("kind", sa.String(20), nullable=False),  # worker, or command that starts them
+    sa.Column("position", sa.Integer, nullable=False),  # how many of its kind came before
     sa.Column("place", sa.Text, nullable=False),  # host and process, for people only
     sa.Column("seen", sa.Float, nullable=False),
     sa.Column("number", sa.Integer),  # its trial
@@ -130,28 +133,32 @@ class Presence:
     The lock is on a file, so it ends with the process, however that ends; process numbers say
     nothing across containers.
 
+    The caller holds the study's lock.
+
     Args:
         storage: The database.
         study: The study.
         folder: Where processes of this machine keep their locks.
-        place: Host and process, for people.
+        kind: `worker`, or `command` for one that starts them.
     """
 
-    def __init__(self, storage: StudyStorage, study: str, folder: Path, place: str) -> None:
+    def __init__(self, storage: StudyStorage, study: str, folder: Path, kind: str) -> None:
         self.storage, self.study = storage, study
         self.owner = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / f"{self.owner}.lock")
         self._lock.acquire()
-        with storage.lock(study), storage.engine.begin() as connection:
-            query = sa.select(sa.func.count()).where(workers.c.study == study)
+        with storage.engine.begin() as connection:
+            same = sa.and_(workers.c.study == study, workers.c.kind == kind)
+            query = sa.select(sa.func.count()).where(same)
             self.position = int(connection.execute(query).scalar_one())
             connection.execute(
                 sa.insert(workers).values(
                     owner=self.owner,
                     study=study,
+                    kind=kind,
                     position=self.position,
-                    place=place,
+                    place=f"{platform.node()} {os.getpid()}",
                     seen=storage.now,
                     note="starts",
                     ended=False,
@@ -180,7 +187,7 @@ class Presence:
 
 
 def present(storage: StudyStorage, study: str) -> Sequence[sa.Row[Any]]:
-    """Return the workers that have not ended, with `age`, the seconds since their last word."""
+    """Return workers and commands that have not ended; `age` is seconds since their last word."""
     age = (storage.now - workers.c.seen).label("age")
     query = sa.select(workers, age).where(workers.c.study == study, workers.c.ended.is_(False))
     with storage.engine.connect() as connection:
@@ -188,7 +195,7 @@ def present(storage: StudyStorage, study: str) -> Sequence[sa.Row[Any]]:
 
 
 def alive(storage: StudyStorage, study: str, folder: Path) -> list[sa.Row[Any]]:
-    """Return the workers that are alive: by their lock on this machine, else by their last word."""
+    """Return workers and commands that are alive: by their lock here, else by their last word."""
     return [
         worker
         for worker in present(storage, study)
@@ -197,7 +204,7 @@ def alive(storage: StudyStorage, study: str, folder: Path) -> list[sa.Row[Any]]:
 
 
 def bury(storage: StudyStorage, study: str, folder: Path) -> list[str]:
-    """End the workers of this machine that died, so that their trials go on at once.
+    """End the processes of this machine that died, so that their trials go on at once.
 
     Returns:
         Their owners' ids.

@@ -95,6 +95,8 @@ class Runner:
 
     def _look(self, progress: Progress) -> None:
         """Show where things are, replace workers that died, kill those that fell silent."""
+        if self.opened.presence is not None:
+            self.opened.presence.beat(None, "watches")
         snapshot = self.snapshot()
         if snapshot.ended > self._ended:
             self._ended, self._deaths = snapshot.ended, 0
@@ -127,7 +129,7 @@ class Runner:
     def snapshot(self) -> Snapshot:
         """Return where the study is."""
         opened = self.opened
-        workers = present(opened.storage, opened.name)
+        workers = [w for w in present(opened.storage, opened.name) if w.kind == "worker"]
         return Snapshot(opened.definition, opened.trials(), workers)
 
     def _start(self, place: int) -> None:
@@ -175,6 +177,8 @@ class Runner:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        if self.opened.presence is not None:
+            patiently(self.opened.presence.end)
         name, store = self.opened.name, self.opened.store
         patiently(lambda: bury(self.opened.storage, name, workers_of(store)))
 

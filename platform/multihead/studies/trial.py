@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import optuna
 from optuna.trial import TrialState
 
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.errors import MultiheadError
+from multihead.errors import CheckpointError, MultiheadError
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
 from multihead.studies.configs import TrialConfigs
@@ -20,9 +21,9 @@ from multihead.studies.lease import Lease, Outcome
 from multihead.studies.reporter import Reporter
 from multihead.studies.space import WEIGHTS_PATH, Space
 from multihead.studies.storage import patiently
-from multihead.tracking.run import CONFIG_FILE, RUN_TAG, TrackedRun, new_run_id
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.run import RUN_TAG, TrackedRun, new_run_id
 from multihead.tracking.store import Store
-from multihead.training.checkpoints import LAST
 
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "multihead.study", "multihead.trial", "multihead.state"
 PARENT_TAG = "mlflow.parentRunId"
@@ -156,14 +157,13 @@ class TrialRunner:
         self, config: dict[str, Any], run_id: str, member: Membership, announcer: Announcer
     ) -> RunResult:
         """Go on with the run where an earlier attempt left it, or begin it."""
-        folder = self.store.home / run_id
-        if (folder / "checkpoints" / LAST).is_file():
-            _, resumed = resumed_config(run_id, [f"paths.home={self.store.home}"])
-            return execute(resumed, resume=run_id, announcer=announcer, member=member)
-        if (folder / CONFIG_FILE).is_file() and recorded(self.store, run_id) is not None:
-            return execute(config, resume=run_id, announcer=announcer, member=member)
-        shutil.rmtree(folder, ignore_errors=True)
-        return execute(config, announcer=announcer, member=member)
+        folder = RunFolder(self.store.home / run_id)
+        if not folder.spool.is_file():
+            shutil.rmtree(folder.path, ignore_errors=True)
+            return execute(config, announcer=announcer, member=member)
+        with suppress(CheckpointError):  # none yet: the same record from its beginning
+            _, config = resumed_config(run_id, [f"paths.home={self.store.home}"])
+        return execute(config, resume=run_id, announcer=announcer, member=member)
 
     def _run_id(self, lease: Lease, trial: optuna.Trial, seed: str) -> str:
         """Return our id of the run, written down before anything is made of it."""
@@ -221,8 +221,9 @@ class _Noting(Announcer):
         """Write the id down."""
         assert run is not None
         known = self.trial.user_attrs.get(MLFLOW_RUNS, {})
-        self.note(MLFLOW_RUNS, {**known, self.seed: run.mlflow_id})
-        run.set_tags({STATE_TAG: "RUNNING", "multihead.attempt": str(self.lease.attempt)})
+        run.set_tags({"multihead.attempt": str(self.lease.attempt)})
+        if run.mlflow_id is not None:
+            self.note(MLFLOW_RUNS, {**known, self.seed: run.mlflow_id})
 
 
 def recorded(store: Store, run_id: str) -> Any:

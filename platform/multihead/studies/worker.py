@@ -6,15 +6,13 @@ Libraries are imported and data opened once; trials follow each other in the sam
 import argparse
 import gc
 import os
-import platform
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
-
-import optuna
 
 from multihead.errors import MultiheadError, StoreError
 from multihead.studies.budget import Budget, Limits, tell
@@ -22,10 +20,9 @@ from multihead.studies.check import prepare
 from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
 from multihead.studies.opening import store_of
-from multihead.studies.pruners import make_dominance, make_pruner
+from multihead.studies.pruners import make_dominance
 from multihead.studies.recover import seal, workers_of
 from multihead.studies.registry import Presence, known
-from multihead.studies.samplers import make_sampler
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
 from multihead.tracking.store import Store
@@ -122,8 +119,7 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
     definition = found.definition
     plan = prepare(definition)
     store = store_of(plan)
-    place = f"{platform.node()} {os.getpid()}"
-    presence = patiently(lambda: Presence(storage, study, workers_of(store), place), notice=say)
+    presence = patiently(lambda: _enter(storage, study, workers_of(store)), notice=say)
     optunas = optuna.load_study(
         study_name=study,
         storage=storage.optuna,
@@ -155,6 +151,11 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
         presence.end()
         storage.close()
         gc.unfreeze()
+
+
+def _enter(storage: StudyStorage, study: str, folder: Path) -> Presence:
+    with storage.lock(study):
+        return Presence(storage, study, folder, "worker")
 
 
 def _cap_gpu_memory() -> None:
