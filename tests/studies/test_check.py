@@ -39,7 +39,7 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
                 "objectives": "val/digit_loss",
                 "space": {"model.criteria.digit": [1]},
             },
-            "measured by model.criteria.digit|group of keys",
+            "group of keys",
         ),
     ],
 )

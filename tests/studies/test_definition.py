@@ -43,7 +43,16 @@ def test_an_argument_can_replace_one_part_of_the_space(mine: Path) -> None:
     assert found.space == {"model.optimizer.lr": [0.1, 0.2]}
 
 
-@pytest.mark.parametrize("name", ["digits_quick"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits_quick",
+        "mnist_loss_weights",
+        "mnist_pareto",
+        "cifar10_loss_weights",
+        "vimh_loss_weights",
+    ],
+)
 def test_shipped_studies_are_found_from_anywhere(name: str, tmp_path: Path) -> None:
     assert load_definition(name).name == name
 

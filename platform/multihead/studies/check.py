@@ -97,25 +97,30 @@ def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) ->
         raise ConfigError(
             f"objective {metric} is the sum of the heads' losses times the loss weights, so it "
             f"changes with the weights themselves (weights near 0 would win); use a head's own "
-            f"metric, such as {_example(names)}, or their mean val/acc."
+            f"metric, such as {_example(names)}, or the mean val/score."
         )
     if not metric.startswith("val/"):
         raise ConfigError(f"objective {metric} is of the training images; use val/{last}.")
-    if last == "acc_weighted" and any(p.startswith("model.eval_weights") for p in paths):
+    if last in ("acc_weighted", "score_weighted") and any(
+        p.startswith("model.eval_weights") for p in paths
+    ):
         raise ConfigError(
             f"objective {metric} contains model.eval_weights, which the space searches; remove "
             f"one of them."
         )
     head = last.removesuffix("_loss")
-    if last.endswith("_loss") and any(p.startswith(f"model.criteria.{head}") for p in paths):
+    measures = (f"model.criteria.{head}", "model.parameter_criterion", "model/criterion")
+    measured = [path for path in paths if path.lstrip("+").startswith(measures)]
+    if last.endswith("_loss") and measured:
         raise ConfigError(
-            f"objective {metric} is measured by model.criteria.{head}, which the space searches; "
-            f"use val/{head}_acc."
+            f"objective {metric} is measured by the criterion, which the space searches with "
+            f"{measured[0]}; use another metric of {head}, such as {_example(names)}."
         )
 
 
 def _example(names: Sequence[str]) -> str:
-    return next((n for n in names if n.startswith("val/") and n.endswith("_acc")), "val/acc")
+    endings = ("_acc", "_mae")
+    return next((n for n in names if n.startswith("val/") and n.endswith(endings)), "val/score")
 
 
 def _check_path(path: str, configs: TrialConfigs) -> None:
