@@ -21,7 +21,9 @@ def worker_pids(home: Path) -> list[int]:
     """Return the process numbers of the workers that say they are there."""
     try:
         with closing(sqlite3.connect(home / "studies.db", timeout=30)) as connection:
-            rows = connection.execute("SELECT place FROM multihead_workers WHERE NOT ended")
+            rows = connection.execute(
+                "SELECT place FROM multihead_workers WHERE kind = 'worker' AND NOT ended"
+            )
             return [int(place.rsplit(" ", 1)[-1]) for (place,) in rows]
     except sqlite3.OperationalError:
         return []

@@ -101,9 +101,8 @@ def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) ->
         )
     if not metric.startswith("val/"):
         raise ConfigError(f"objective {metric} is of the training images; use val/{last}.")
-    if last in ("acc_weighted", "score_weighted") and any(
-        p.startswith("model.eval_weights") for p in paths
-    ):
+    searched = any(path.startswith("model.eval_weights") for path in paths)
+    if last in ("acc_weighted", "score_weighted") and searched:
         raise ConfigError(
             f"objective {metric} contains model.eval_weights, which the space searches; remove "
             f"one of them."
