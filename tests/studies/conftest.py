@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 
 from multihead.studies.definition import Definition
 from multihead.studies.storage import StudyStorage, default_url
@@ -75,7 +76,12 @@ def start_study(*arguments: str, folder: Path, **environment: str) -> subprocess
 
 def trials_of(url: str, study: str) -> list[optuna.trial.FrozenTrial]:
     """Read a study as any user of Optuna would."""
-    return optuna.load_study(study_name=study, storage=url).get_trials()
+    storage = RDBStorage(url)
+    try:
+        return optuna.load_study(study_name=study, storage=storage).get_trials()
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def assert_agreement(store: Store, url: str, study: str, count: int) -> None:
