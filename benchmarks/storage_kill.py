@@ -26,6 +26,7 @@ KINDS = ("sqlite-default", "sqlite-wal", "journal")
 
 
 def storage_of(kind: str, folder: str, *, create: bool = False) -> BaseStorage:
+    """Open a storage of a kind."""
     path = Path(folder) / kind
     if kind == "journal":
         return JournalStorage(JournalFileBackend(str(path)))
@@ -35,6 +36,7 @@ def storage_of(kind: str, folder: str, *, create: bool = False) -> BaseStorage:
 
 
 def work(kind: str, folder: str, errors: Any, ended: Any) -> None:
+    """Work on trials until killed, or until none is left."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = None
     while True:
@@ -56,6 +58,7 @@ def work(kind: str, folder: str, errors: Any, ended: Any) -> None:
 
 
 def measure(kind: str, seconds: float, processes: int, kills: int) -> str:
+    """Kill and replace processes for a while; return the figures in a line."""
     context = multiprocessing.get_context("spawn")
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -106,6 +109,7 @@ def measure(kind: str, seconds: float, processes: int, kills: int) -> str:
 
 
 def main() -> None:
+    """Read the command line and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--processes", type=int, default=4)

@@ -23,11 +23,13 @@ from multihead.studies.storage import StudyStorage, patiently
 
 
 def definition(name: str, trials: int) -> Definition:
+    """Return a study that is never trained."""
     content = {"name": name, "space": {"x": [0]}, "objectives": "val/acc", "n_trials": trials}
     return Definition.model_validate(content)
 
 
 def work(url: str, name: str, trials: int, owner: str, ready: object, go: object) -> None:
+    """Work on trials until killed, or until none is left."""
     storage = StudyStorage(url)
     sampler = optuna.samplers.RandomSampler()
     study = optuna.load_study(study_name=name, storage=storage.optuna, sampler=sampler)
@@ -76,6 +78,7 @@ def measure(url: str, trials: int, processes: int) -> float:
 
 
 def main() -> None:
+    """Read the command line and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--storage", help="URL; SQLite in a temporary folder if none")
     parser.add_argument("--trials", type=int, default=1000)
