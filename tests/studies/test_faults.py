@@ -62,14 +62,28 @@ def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
         assert process.poll() is None, process.communicate()
     time.sleep(2)
     process.kill()
-    process.wait()
     for pid in worker_pids(home):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    process.communicate()
     again = start_study("digits_quick", "--resume", "n_trials=6", *SMALL, folder=home.parent)
     output, _ = again.communicate(timeout=900)
     assert again.returncode == 0, output
     assert_agreement(store, default_url(home), "digits_quick", 6)
+
+
+def test_the_trial_of_a_worker_that_stands_still_goes_on_in_another(
+    home: Path, store: Store
+) -> None:
+    """The stopped worker can be killed, but it cannot say that it hangs."""
+    process = start_study("digits_quick", "n_trials=4", *SMALL, folder=home.parent)
+    while not trials_of(default_url(home), "digits_quick") if worker_pids(home) else True:
+        time.sleep(0.5)
+        assert process.poll() is None, process.communicate()
+    os.kill(worker_pids(home)[0], signal.SIGSTOP)
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+    assert_agreement(store, default_url(home), "digits_quick", 4)
 
 
 def test_two_commands_on_an_empty_storage_share_one_study(home: Path, store: Store) -> None:
