@@ -66,7 +66,7 @@ def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.communicate()
-    again = start_study("digits_quick", "--resume", "n_trials=6", *SMALL, folder=home.parent)
+    again = start_study("digits_quick", "--resume", folder=home.parent)
     output, _ = again.communicate(timeout=900)
     assert again.returncode == 0, output
     assert_agreement(store, default_url(home), "digits_quick", 6)

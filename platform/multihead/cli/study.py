@@ -42,21 +42,23 @@ def command(name: str, overrides: tuple[str, ...], mode: str | None, export: Pat
     if export is not None:
         _export(definition, export)
     elif mode in (None, "resume"):
-        _run(definition, resume=mode == "resume")
+        _run(definition, overrides, resume=mode == "resume")
     else:
         assert mode is not None
         _ACTIONS[mode](definition)
 
 
-def _run(definition: "Definition", *, resume: bool) -> None:
+def _run(definition: "Definition", overrides: tuple[str, ...], *, resume: bool) -> None:
     from rich.console import Console
 
     from multihead.studies.confirm import confirm
-    from multihead.studies.opening import start
+    from multihead.studies.opening import as_started, start
     from multihead.studies.progress import Progress
     from multihead.studies.record import StudyRecord
     from multihead.studies.runner import Runner, agree
 
+    if resume:
+        definition = as_started(definition, overrides)
     opened = start(definition, resume=resume)
     try:
         record = StudyRecord(opened)

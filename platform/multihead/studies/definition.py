@@ -154,14 +154,27 @@ def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no mapping; a study has experiment, space, objectives, ...")
-    content = {"name": path.stem, **content}
+    return _with({"name": path.stem, **content}, arguments, path.name)
+
+
+def changed(definition: Definition, arguments: Sequence[str]) -> Definition:
+    """Return a study as it was started, with further `key=value` arguments.
+
+    Raises:
+        ConfigError: As `load_definition` says.
+    """
+    new = [argument for argument in arguments if argument not in definition.overrides]
+    return _with(definition.model_dump(mode="json"), new, definition.name)
+
+
+def _with(content: dict[str, Any], arguments: Sequence[str], where: str) -> Definition:
     content["overrides"] = list(content.get("overrides") or [])
     for argument in arguments:
         _apply(content, argument)
     try:
         return Definition.model_validate(content)
     except ValidationError as error:
-        raise _explain(error, path) from error
+        raise _explain(error, where) from error
 
 
 def _find(name: str) -> Path:
@@ -201,16 +214,15 @@ def _apply(content: dict[str, Any], argument: str) -> None:
     content[head] = {**named, rest: value}
 
 
-def _explain(error: ValidationError, path: Path) -> ConfigError:
+def _explain(error: ValidationError, where: str) -> ConfigError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     names = list(Definition.model_fields)
     if first["type"] == "extra_forbidden":
         return ConfigError(
-            f"{path.name}: there is no key {key!r}{nearest(key, names)}; "
-            f"allowed: {', '.join(names)}."
+            f"{where}: there is no key {key!r}{nearest(key, names)}; allowed: {', '.join(names)}."
         )
     if first["type"] == "missing":
-        return ConfigError(f"{path.name}: the key {key!r} is missing; the shipped studies show it.")
+        return ConfigError(f"{where}: the key {key!r} is missing; the shipped studies show it.")
     message = first["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{path.name}: {key} is {first['input']!r}: {message}.")
+    return ConfigError(f"{where}: {key} is {first['input']!r}: {message}.")

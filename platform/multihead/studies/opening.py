@@ -1,5 +1,6 @@
 """Open a study for running it: make it once, join it, or go on with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from multihead.errors import ConfigError
 from multihead.runs.api import resumed_config
 from multihead.studies.budget import Budget, Limits
 from multihead.studies.check import Plan, check, prepare
-from multihead.studies.definition import Definition
+from multihead.studies.definition import Definition, changed
 from multihead.studies.lease import rows_of
 from multihead.studies.recover import runs_of, workers_of
 from multihead.studies.registry import Presence, alive, known, register, registered, update
@@ -89,10 +90,6 @@ def start(definition: Definition, *, resume: bool) -> OpenStudy:
     with storage.lock(definition.name):
         there = registered(storage, definition.name)
         if there is None:
-            if resume:
-                raise ConfigError(
-                    f"there is no study {definition.name!r} to resume; leave --resume away."
-                )
             _make(definition, plan, storage, store, points)
         else:
             _join(definition, there.definition, storage, store, resume=resume)
@@ -126,6 +123,23 @@ def load(definition: Definition) -> OpenStudy:
     found = known(storage, definition.name)
     plan = prepare(found.definition)
     return reopen(definition.name, storage, store_of(plan), plan)
+
+
+def as_started(definition: Definition, arguments: Sequence[str]) -> Definition:
+    """Return a study to be resumed: as it was started, with what the command line changes now.
+
+    Args:
+        definition: From its file and the command line; it names study and storage.
+        arguments: The `key=value` of the command line.
+
+    Raises:
+        ConfigError: If the storage does not have it.
+    """
+    storage = StudyStorage(url_of(definition))
+    try:
+        return changed(known(storage, definition.name).definition, arguments)
+    finally:
+        storage.close()
 
 
 def _make(

@@ -24,6 +24,7 @@ from multihead.errors import ConfigError, StoreError
 T = TypeVar("T")
 PATIENCE_SECONDS = 900.0
 _BUSY_SECONDS = 60
+_POLL_SECONDS = 0.01
 _POSTGRES: dict[str, Any] = {
     "pool_size": 2,
     "max_overflow": 2,
@@ -135,7 +136,8 @@ class StudyStorage:
             yield
 
     def _file_lock(self) -> FileLock:
-        return FileLock(self._file.with_name(f".{self._file.name}.lock"))
+        path = self._file.with_name(f".{self._file.name}.lock")
+        return FileLock(path, poll_interval=_POLL_SECONDS)
 
     def close(self) -> None:
         """Give the connections back."""
