@@ -23,7 +23,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-v
 	--universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
 	-c tools/lock-constraints.txt
 
-.PHONY: help setup setup-dev demo test test-slow test-all lint format lock bench ui doctor clean \
+.PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench ui doctor clean \
 	emhcm emhcc10 ecm evimh
 
 help: ## List the targets
@@ -51,6 +51,9 @@ evimh: exp-vimh-cnn ## Short for exp-vimh-cnn
 
 ui: setup ## Open the record of all runs in the browser
 	@$(MULTIHEAD) ui $(ARGS)
+
+studies-ui: setup ## Open optuna-dashboard on a study (NAME=digits_quick)
+	@$(MULTIHEAD) study $(or $(NAME),digits_quick) --ui $(ARGS)
 
 doctor: setup ## Tell what this machine and checkout can do
 	@$(MULTIHEAD) doctor $(ARGS)

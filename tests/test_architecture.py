@@ -13,14 +13,19 @@ SOURCE = Path(multihead.__file__).parent
 # From the top down; packages of one layer do not import each other.
 LAYERS: list[set[str]] = [
     {"cli"},
-    {"report", "serving"},
+    {"report"},
+    {"studies", "serving"},
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},
     {"figures", "files", "heads", "seeding", "settings"},
     {"errors"},
 ]
-MAY_IMPORT = {"mlflow": {"tracking", "serving"}, "hydra": {"runs", "cli"}}
+MAY_IMPORT = {
+    "mlflow": {"tracking", "serving"},
+    "hydra": {"runs", "cli"},
+    "optuna": {"studies"},
+}
 
 
 def _imports(path: Path) -> set[str]:

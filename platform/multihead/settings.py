@@ -23,10 +23,12 @@ def data_dir() -> Path:
 def packaged(kind: str) -> Path:
     """Return the shipped folder `experiments` or `studies`.
 
-    A wheel carries them inside the package; in a checkout they lie beside `platform/`.
+    A wheel carries them inside the package, studies beside the modules that run them; in a
+    checkout they lie beside `platform/`.
     """
     inside = Path(__file__).parent / kind
-    return inside if inside.is_dir() else Path(__file__).parents[2] / kind
+    carried = any(inside.glob("*/*.yaml"))
+    return inside if carried else Path(__file__).parents[2] / kind
 
 
 def config_folders(kind: str) -> list[Path]:

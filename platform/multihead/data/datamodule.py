@@ -28,6 +28,16 @@ from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 
 Loader = ResidentLoader | WorkerLoader
+# Arguments that change how a dataset is split and loaded, not what is read.
+LOADER_SETTINGS = {
+    "batch_size",
+    "train_val_test_split",
+    "num_workers",
+    "pin_memory",
+    "persistent_workers",
+    "memory_budget_mb",
+    "seed",
+}
 
 
 class MultiheadDataModule(pl.LightningDataModule):
@@ -131,6 +141,12 @@ class MultiheadDataModule(pl.LightningDataModule):
             DataError: If the images have another number of channels.
         """
         self.test_source = replace(self.test_source, mean=tuple(mean), std=tuple(std))
+
+    def share(self, other: "MultiheadDataModule") -> None:
+        """Use what another module of the same files has read, instead of reading it again."""
+        for split in ("train_source", "test_source"):
+            if split in vars(other):
+                setattr(self, split, getattr(other, split))
 
     @property
     def heads(self) -> Heads:

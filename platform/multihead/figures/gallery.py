@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ def gallery_figure(
         left, top = (number % _COLUMNS) * cell[0], (number // _COLUMNS + 1) * cell[1]
         grey = image.shape[0] < 3
         shown = image[0] if grey else image[:3].transpose(1, 2, 0)
-        limits = {"cmap": "gray", "vmin": 0, "vmax": 255} if grey else {}
+        limits: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if grey else {}
         extent = (left, left + 1, top, top - height / width)
         axes.imshow(shown, interpolation="nearest", extent=extent, **limits)
         place = left + 0.5, top - height / width - 0.03

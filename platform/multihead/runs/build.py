@@ -3,8 +3,9 @@
 Everything a user can get wrong is found here, before a run is recorded anywhere.
 """
 
+import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
 from multihead.errors import CheckpointError, ConfigError, MultiheadError
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.config import nearest
@@ -69,12 +70,20 @@ class Parts:
         return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
 
 
-def build(config: Mapping[str, Any], interrupts: Interrupts | None = None) -> Parts:
+def build(
+    config: Mapping[str, Any],
+    interrupts: Interrupts | None = None,
+    *,
+    callbacks: Sequence[Callback] = (),
+    opened: dict[str, MultiheadDataModule] | None = None,
+) -> Parts:
     """Make every object of a run and check that they fit.
 
     Args:
         config: A composed configuration in plain types.
         interrupts: Where signals are noted, if they are.
+        callbacks: Further ones than the configuration's.
+        opened: Data that earlier runs of this process read; see `build_data`.
 
     Raises:
         MultiheadError: In one line, for whatever cannot run.
@@ -82,19 +91,20 @@ def build(config: Mapping[str, Any], interrupts: Interrupts | None = None) -> Pa
     check_config(config)
     if not config["train"] and config["ckpt_path"] is None:
         raise ConfigError("train is false and ckpt_path is not set; name a checkpoint to evaluate.")
-    data = build_data(config)
+    data = build_data(config, opened)
     seed_everything(config["seed"])
     module = build_module(config, data)
     if config["ckpt_path"] is not None:
         record = check_checkpoint(config["ckpt_path"], module, to_train=config["train"])
         if not config["train"]:
             data.normalise_as(record["mean"], record["std"])
-    callbacks = build_callbacks(config, data, module)
+    configured = build_callbacks(config, data, module)
     interrupts, logger = interrupts or Interrupts(), RunLogger()
-    trainer = build_trainer(config, [*callbacks, StopOnSignal(interrupts)], logger)
+    together = [*configured, *callbacks, StopOnSignal(interrupts)]
+    trainer = build_trainer(config, together, logger)
     if config["train"]:
         check_optimizer(module, trainer)
-    kept = [c for c in callbacks if isinstance(c, RunCheckpoint)]
+    kept = [c for c in configured if isinstance(c, RunCheckpoint)]
     return Parts(
         data=data,
         module=module,
@@ -106,8 +116,15 @@ def build(config: Mapping[str, Any], interrupts: Interrupts | None = None) -> Pa
     )
 
 
-def build_data(config: Mapping[str, Any]) -> MultiheadDataModule:
+def build_data(
+    config: Mapping[str, Any], opened: dict[str, MultiheadDataModule] | None = None
+) -> MultiheadDataModule:
     """Read the data and split them.
+
+    Args:
+        config: A composed configuration in plain types.
+        opened: Data that earlier runs of this process read, by their settings, to be shared and
+            added to; none to read anew.
 
     Raises:
         DataError: For files that are missing, damaged or hostile.
@@ -118,6 +135,9 @@ def build_data(config: Mapping[str, Any]) -> MultiheadDataModule:
         raise ConfigError(
             f"data._target_ makes a {type(data).__name__}, not a MultiheadDataModule."
         )
+    if opened is not None:
+        same_files = {k: v for k, v in config["data"].items() if k not in LOADER_SETTINGS}
+        data.share(opened.setdefault(json.dumps(same_files, sort_keys=True), data))
     _ = data.train_indices
     if config["test"]:
         _check_test_part(data)

@@ -3,8 +3,9 @@
 Folders searched, first hit wins: `experiments/` of the current folder, then the package's own.
 """
 
+import copy
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,6 +64,45 @@ def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[st
             return settle(config, config.hydra.runtime.choices.get("experiment"))
     except (*USER_ERRORS, ValueError) as error:  # Hydra raises bare ones for odd group choices
         raise explain(error, overrides, folder) from error
+
+
+class Base:
+    """A composed run of which many variants are wanted: composing takes 0.3 s, a variant 10 ms.
+
+    Args:
+        overrides: Such as `["experiment=multihead_cnn_mnist", "seed=1"]`.
+
+    Attributes:
+        groups: The choice of each config group.
+
+    Raises:
+        ConfigError: In one line, with the nearest valid key or choice.
+    """
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        register_folders()
+        GlobalHydra.instance().clear()
+        folder = str(settings.packaged("experiments").absolute())
+        try:
+            with initialize_config_dir(config_dir=folder, version_base="1.3"):
+                config = compose(ROOT, overrides=list(overrides), return_hydra_config=True)
+        except (*USER_ERRORS, ValueError) as error:
+            raise explain(error, overrides) from error
+        self.groups = {str(k): str(v) for k, v in config.hydra.runtime.choices.items()}
+        OmegaConf.set_struct(config, False)
+        del config["hydra"]
+        self._config = config
+
+    def variant(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the configuration with other values.
+
+        Args:
+            values: By dotted path, in plain types; what refers to them follows.
+        """
+        config = copy.deepcopy(self._config)
+        for path, value in values.items():
+            OmegaConf.update(config, path, value, merge=True, force_add=True)
+        return settle(config, self.groups.get("experiment"))
 
 
 def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:

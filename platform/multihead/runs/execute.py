@@ -8,12 +8,14 @@ import gc
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
@@ -67,6 +69,25 @@ class RunResult:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Membership:
+    """What whoever starts many runs adds to each: a study to its trials, an ablation to its arms.
+
+    Attributes:
+        kind: The tag `multihead.kind`.
+        run_id: Our id of the run, made beforehand so that it is known whatever happens; or None.
+        tags: Further tags, such as the parent run.
+        callbacks: Further callbacks of the training.
+        opened: Data that earlier runs of this process read; see `build_data`.
+    """
+
+    kind: str = "run"
+    run_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    callbacks: Sequence[Callback] = ()
+    opened: dict[str, MultiheadDataModule] | None = None
+
+
 class Announcer:
     """Told what a person would want to know while a run goes on; says nothing by itself."""
 
@@ -75,7 +96,11 @@ class Announcer:
 
 
 def execute(
-    config: Mapping[str, Any], *, resume: str | None = None, announcer: Announcer | None = None
+    config: Mapping[str, Any],
+    *,
+    resume: str | None = None,
+    announcer: Announcer | None = None,
+    member: Membership | None = None,
 ) -> RunResult:
     """Train, test and record one run.
 
@@ -83,6 +108,7 @@ def execute(
         config: A composed configuration in plain types.
         resume: Our id of a run to go on with, in the same record, or None.
         announcer: Told of the start.
+        member: What the study or ablation adds to which the run belongs, if it does.
 
     Raises:
         MultiheadError: For what a user can mend; nothing is recorded unless training began.
@@ -90,15 +116,16 @@ def execute(
     """
     store = Store(config["logger"]["tracking_uri"], Path(config["paths"]["home"]).expanduser())
     interrupts = Interrupts()
+    member = member or Membership("run" if config["train"] else "evaluation")
     with _quiet_libraries(), interrupts.installed():
-        parts = build(config, interrupts)
+        parts = build(config, interrupts, callbacks=member.callbacks, opened=member.opened)
         notes = _notes(parts)
         announcer = announcer or Announcer()
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
             return _train_and_test(config, parts, None, notes)
         interrupts.held = True  # until there is somebody to give the run its status
-        run = _open(store, config, resume)
+        run = _open(store, config, resume, member)
         with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
@@ -112,19 +139,28 @@ def execute(
             with system_metrics(run.log_metrics, run.age):
                 result = _train_and_test(config, parts, run, notes)
             run.set_tags({NOTE_TAG: note(parts, result.metrics, config, run.run_id)})
-            if config["train"]:
+            if config["train"] and member.kind != "trial":  # a study keeps few of them
                 notes += log_run_model(run, parts.data, config)
         # Only now has the store been told everything there was time for.
         return replace(result, mlflow_id=run.mlflow_id, url=run.url, notes=tuple(notes))
 
 
-def _open(store: Store, config: Mapping[str, Any], resume: str | None) -> TrackedRun:
+def _open(
+    store: Store, config: Mapping[str, Any], resume: str | None, member: Membership
+) -> TrackedRun:
     if resume is not None:
-        step = read_checkpoint(config["ckpt_path"])["global_step"]
+        start = config["ckpt_path"]  # none: it stopped before its first checkpoint
+        step = 0 if start is None else read_checkpoint(start)["global_step"]
         return TrackedRun.reopen(store, resume, config, from_step=step)
-    experiment = config["logger"]["experiment_name"]
-    kind = "run" if config["train"] else "evaluation"
-    return TrackedRun.create(store, experiment, config, name=config["name"], kind=kind)
+    return TrackedRun.create(
+        store,
+        config["logger"]["experiment_name"],
+        config,
+        name=config["name"],
+        kind=member.kind,
+        run_id=member.run_id,
+        tags=member.tags,
+    )
 
 
 def _train_and_test(
@@ -265,6 +301,9 @@ def _few_collections() -> Iterator[None]:
     MLflow, SQLAlchemy and torch leave a million of them, and a step makes enough new ones to
     have them all looked at again and again: a tenth of the time of a small network's step.
     """
+    if gc.get_freeze_count():  # by a process of many runs, once for all of them
+        yield
+        return
     gc.collect()
     gc.freeze()
     try:

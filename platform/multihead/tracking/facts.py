@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
 def installed() -> list[str]:
     """Return `name==version` of every installed package, sorted."""
     return sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower)
@@ -64,6 +66,7 @@ def user() -> str:
         return str(os.getuid())
 
 
+@cache
 def git_state() -> dict[str, str]:
     """Return commit, branch and whether the tree is dirty: of the package's checkout, else here.
 

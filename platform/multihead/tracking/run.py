@@ -86,17 +86,28 @@ class TrackedRun:
         *,
         name: str | None = None,
         kind: str = "run",
+        run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> "TrackedRun":
         """Make the folder, write the configuration into it, and begin the first attempt.
 
         A store that does not answer is told later.
+
+        Args:
+            store: Where the record will be.
+            experiment: MLflow's name of the experiment.
+            config: A composed configuration in plain types.
+            name: Of the run in MLflow; made from experiment and id if none.
+            kind: What it is: run, evaluation, study, trial, ...
+            run_id: Our id, if it was made before; see `new_run_id`.
+            tags: Further tags, such as the run it belongs to.
 
         Raises:
             StoreError: If the folder cannot be written to or the store refuses; nothing is left
                 then.
         """
         store.make_home()
-        run_id = new_run_id()
+        run_id = run_id or new_run_id()
         folder = RunFolder(store.home / run_id)
         try:
             folder.path.mkdir()
@@ -107,7 +118,7 @@ class TrackedRun:
                 "create",
                 experiment=experiment,
                 name=name or f"{experiment}-{run_id[-6:]}",
-                tags={"multihead.kind": kind},
+                tags={**(tags or {}), "multihead.kind": kind},
             )
             run._begin()
         except (StoreError, OSError) as error:

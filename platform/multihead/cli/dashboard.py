@@ -1,0 +1,49 @@
+"""optuna-dashboard on a study's storage, on loopback: it knows neither users nor passwords."""
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from multihead.cli.ui import HOST, free_port
+
+if TYPE_CHECKING:
+    from multihead.studies.definition import Definition
+
+PORT = 8080
+# The address of the storage may hold a password, so it travels in the environment.
+_CODE = (
+    "import os; from optuna.storages import RDBStorage; from optuna_dashboard import run_server; "
+    "run_server(RDBStorage(os.environ['MULTIHEAD_STUDY_STORAGE'], skip_table_creation=True), "
+    "host=os.environ['HOST'], port=int(os.environ['PORT']))"
+)
+
+
+def serve(definition: "Definition") -> None:
+    """Serve the dashboard until Ctrl-C.
+
+    Raises:
+        ConfigError: If the storage has no such study.
+    """
+    from multihead.studies.opening import url_of
+    from multihead.studies.registry import known
+    from multihead.studies.storage import StudyStorage, shown
+
+    url = url_of(definition)
+    storage = StudyStorage(url)
+    known(storage, definition.name)
+    storage.close()
+    port = free_port(PORT)
+    click.echo(f"optuna-dashboard on {shown(url)}\n  http://{HOST}:{port}\nCtrl-C stops it")
+    environment = os.environ | {
+        "MULTIHEAD_STUDY_STORAGE": url,
+        "HOST": HOST,
+        "PORT": str(port),
+    }
+    with subprocess.Popen([sys.executable, "-c", _CODE], env=environment) as process:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.terminate()

@@ -1,0 +1,233 @@
+"""`multihead study`: a search, started, resumed, watched, stopped or looked at."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from multihead.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from multihead.studies.confirm import Confirmed
+    from multihead.studies.definition import Definition
+    from multihead.studies.opening import OpenStudy
+    from multihead.studies.runner import Ended
+
+_SHOWN = 5
+
+
+@click.command("study", context_settings={"ignore_unknown_options": False})
+@click.argument("name")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--resume", "mode", flag_value="resume", help="Go on to the same total of trials.")
+@click.option("--dry-run", "mode", flag_value="dry-run", help="Check, show three trials, cost.")
+@click.option("--status", "mode", flag_value="status", help="Show counts, best and workers.")
+@click.option("--best", "mode", flag_value="best", help="Show the best trials.")
+@click.option("--stop", "mode", flag_value="stop", help="End the workers, with checkpoints.")
+@click.option("--check", "mode", flag_value="check", help="Compare Optuna and MLflow, and repair.")
+@click.option("--ui", "mode", flag_value="ui", help="Open optuna-dashboard on loopback.")
+@click.option("--export", type=click.Path(path_type=Path), help="Write FILE.parquet, .csv, .json.")
+def command(name: str, overrides: tuple[str, ...], mode: str | None, export: Path | None) -> None:
+    """Search with many trainings, in parallel, each of them a run.
+
+    NAME is one of `multihead list`, or a YAML file. KEY=VALUE changes a key of the study
+    (n_trials=50 workers=2 pruner=none), or else of its base experiment (trainer.max_epochs=1).
+    """
+    from multihead.studies.definition import load_definition
+
+    definition = load_definition(name, overrides)
+    if export is not None:
+        _export(definition, export)
+    elif mode in (None, "resume"):
+        _run(definition, overrides, resume=mode == "resume")
+    else:
+        assert mode is not None
+        _ACTIONS[mode](definition)
+
+
+def _run(definition: "Definition", overrides: tuple[str, ...], *, resume: bool) -> None:
+    from rich.console import Console
+
+    from multihead.studies.confirm import confirm
+    from multihead.studies.opening import as_started, start
+    from multihead.studies.progress import Progress
+    from multihead.studies.record import StudyRecord
+    from multihead.studies.runner import Runner, agree
+
+    if resume:
+        definition = as_started(definition, overrides)
+    opened = start(definition, resume=resume)
+    try:
+        record = StudyRecord(opened)
+    except StoreError:
+        _help(opened)
+        return
+    click.echo(f"study {opened.name}  {record.run.url}")
+    try:
+        with Progress(Console(stderr=True)) as progress:
+            ended = Runner(opened, record.now_and_then).run(progress)
+        for line in agree(opened):
+            click.echo(f"repaired: {line}", err=True)
+    except BaseException:
+        record.end("the command failed", interrupted=True)
+        raise
+    record.end(ended.reason, interrupted=ended.signum is not None)
+    _end(opened, ended)
+    _show(opened, confirm(opened))
+    click.echo(f"link     {record.run.url}\npage     {record.folder / 'study.html'}")
+    picture = "pareto_front" if opened.definition.several else "importance"
+    if (record.folder / f"{picture}.png").exists():
+        click.echo(f"picture  {record.folder / f'{picture}.png'}")
+
+
+def _help(opened: "OpenStudy") -> None:
+    """Work on a study whose record another command writes."""
+    from rich.console import Console
+
+    from multihead.studies.progress import Progress
+    from multihead.studies.runner import Runner
+
+    click.echo(f"study {opened.name} is being run by another command; adding workers to it")
+    with Progress(Console(stderr=True)) as progress:
+        _end(opened, Runner(opened, lambda: None).run(progress))
+    _show(opened, [])
+
+
+def _end(opened: "OpenStudy", ended: "Ended") -> None:
+    """Say why a study ended early, and exit if a signal ended it."""
+    if ended.signum is not None:
+        click.echo(
+            f"multihead: interrupted; `multihead study {opened.name} --resume` goes on", err=True
+        )
+        sys.exit(128 + ended.signum)
+    if ended.reason is not None:
+        click.echo(f"stopped: {ended.reason}", err=True)
+
+
+def _show(opened: "OpenStudy", confirmed: "list[Confirmed]") -> None:
+    """Print the best trials, and what the best came to on the test split."""
+    from multihead.studies.table import ranked, trials_table
+
+    order = [t.number for t in ranked(opened.definition, opened.trials())]
+    table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
+    counts = table["state"].value_counts().to_dict()
+    click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials yet")
+    if not order:
+        return
+    columns = [c for c in table.columns if c not in ("mlflow_id", "cause", "started", "attempts")]
+    columns = [c for c in columns if not c.startswith("simplex.") and c != "state"]
+    _print_table(table.set_index("number", drop=False).loc[order[:_SHOWN], columns])
+    for each in confirmed:
+        metrics = "  ".join(f"{k} {v:.4f}" for k, v in each.metrics.items() if k.endswith("_acc"))
+        click.echo(f"confirm  trial {each.trial}, fresh seed {each.seed}: {metrics}  {each.run_id}")
+
+
+def _print_table(table: "pd.DataFrame") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        shown.add_column(column.removeprefix("model."), justify="right", overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    console = Console()
+    (console if console.is_terminal else Console(width=160)).print(shown)
+
+
+def _dry_run(definition: "Definition") -> None:
+    import yaml
+
+    from multihead.studies.dry_run import estimate, sampled
+
+    plan, configs = sampled(definition, 3)
+    for number, (params, values) in enumerate(configs):
+        click.echo(
+            f"# trial {number}{' (the defaults)' if number == 0 and definition.defaults else ''}"
+        )
+        click.echo(yaml.safe_dump({"parameters": params, "sets": values}, sort_keys=False).rstrip())
+    click.echo(estimate(definition, plan))
+
+
+def _status(definition: "Definition") -> None:
+    from multihead.studies.opening import load
+    from multihead.studies.progress import Snapshot
+    from multihead.studies.recover import workers_of
+    from multihead.studies.registry import alive, known
+
+    opened = load(definition)
+    running = alive(opened.storage, opened.name, workers_of(opened.store))
+    workers = [process for process in running if process.kind == "worker"]
+    snapshot = Snapshot(opened.definition, opened.trials(), workers)
+    click.echo(snapshot.counts())
+    click.echo(snapshot.best())
+    for worker in workers:
+        click.echo(
+            f"worker {worker.position} ({worker.place}): trial {worker.number}, {worker.note}"
+        )
+    stop = known(opened.storage, opened.name).stop
+    if stop is not None:
+        click.echo(f"stopped: {stop}")
+
+
+def _best(definition: "Definition") -> None:
+    from multihead.studies.opening import load
+
+    _show(load(definition), [])
+
+
+def _stop(definition: "Definition") -> None:
+    from multihead.studies.opening import url_of
+    from multihead.studies.registry import ask_to_stop, known
+    from multihead.studies.storage import StudyStorage
+
+    storage = StudyStorage(url_of(definition))
+    known(storage, definition.name)
+    ask_to_stop(storage, definition.name, "asked to stop", interrupt=True)
+    click.echo(f"the workers of {definition.name} end with checkpoints; --resume goes on")
+
+
+def _check(definition: "Definition") -> None:
+    from multihead.studies.opening import load
+    from multihead.studies.runner import agree
+
+    opened = load(definition)
+    found = agree(opened)
+    for line in found:
+        click.echo(f"repaired: {line}")
+    ended = sum(t.state.is_finished() for t in opened.trials())
+    click.echo(
+        f"{ended} of {opened.definition.n_trials} trials have ended; Optuna and MLflow agree"
+    )
+
+
+def _export(definition: "Definition", path: Path) -> None:
+    from multihead.studies.opening import load
+    from multihead.studies.table import SUFFIXES, trials_table, write_table
+
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"--export {path} has no known ending; use {', '.join(SUFFIXES)}.")
+    opened = load(definition)
+    table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
+    write_table(table, path)
+    click.echo(f"{len(table)} trials in {path}")
+
+
+def _ui(definition: "Definition") -> None:
+    from multihead.cli.dashboard import serve
+
+    serve(definition)
+
+
+_ACTIONS = {
+    "dry-run": _dry_run,
+    "status": _status,
+    "best": _best,
+    "stop": _stop,
+    "check": _check,
+    "ui": _ui,
+}

@@ -1,0 +1,1 @@
+"""Searches: many runs, chosen by Optuna, in parallel, none of them lost."""

@@ -1,0 +1,56 @@
+"""From a trial's parameters to the configuration of its runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from multihead.runs.config import Base
+from multihead.studies.definition import Definition
+
+# Far from the seeds of any search, which are the base's and those just after it.
+_CONFIRM_OFFSET = 100_000
+
+
+class TrialConfigs:
+    """The configurations of a study's runs; each choice of config groups is composed once.
+
+    Args:
+        definition: The study.
+
+    Raises:
+        ConfigError: In one line, if the base does not compose.
+    """
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self._bases: dict[tuple[str, ...], Base] = {}
+        self.base = self._base({}).variant({})
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The base's choice of each config group."""
+        return self._base({}).groups
+
+    def seed(self, index: int) -> int:
+        """Return the seed of the trainings with this index in their trials."""
+        return int(self.base["seed"]) + index
+
+    def confirm_seed(self, index: int) -> int:
+        """Return a seed that no training of the search has."""
+        return self.seed(self.definition.seeds + _CONFIRM_OFFSET + index)
+
+    def config(self, values: Mapping[str, Any], **further: Any) -> dict[str, Any]:
+        """Return the configuration of one run.
+
+        Args:
+            values: By override path, as `Space.values` returns them.
+            further: Values of keys at the top, such as `seed`.
+        """
+        groups = {path: value for path, value in values.items() if "/" in path}
+        plain = {p.lstrip("+"): v for p, v in values.items() if "/" not in p}
+        return self._base(groups).variant({**plain, **further})
+
+    def _base(self, groups: Mapping[str, Any]) -> Base:
+        chosen = tuple(f"{group}={choice}" for group, choice in groups.items())
+        if chosen not in self._bases:
+            self._bases[chosen] = Base([*self.definition.base, *chosen])
+        return self._bases[chosen]

@@ -1,0 +1,228 @@
+"""A study is a file: `studies/search/NAME.yaml`, checked here key by key.
+
+Folders searched, first hit wins: `studies/` of the current folder, then the package's own.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from multihead import settings
+from multihead.errors import ConfigError
+from multihead.runs.config import nearest
+
+GROUP = "search"
+Direction = Literal["maximize", "minimize"]
+_NAME = re.compile(r"[A-Za-z0-9][\w\-.]{0,79}", re.ASCII)
+_LOWER_IS_BETTER = ("_loss", "_mae", "_rmse", "_mse", "_error", "_ece")
+_HIGHER_IS_BETTER = ("acc", "acc_best", "acc_weighted", "score", "score_best", "_r2", "_within")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Confirm(_Strict):
+    """Retraining of the best trial on seeds that the search never used, each tested once."""
+
+    seeds: int = Field(default=0, ge=0, le=1000)
+
+
+class Definition(_Strict):
+    """A study as its file and the command line say it.
+
+    Attributes:
+        name: Of the study in the storage, and of its MLflow experiment.
+        experiment: The base: a choice of `experiments/experiment`, or none.
+        overrides: Of the base, in Hydra's grammar.
+        space: By override path, what is searched; see `space.Space`.
+        objectives: Direction by metric; values are those of the epoch of best.ckpt.
+        sampler: `name` and arguments of the sampler.
+        pruner: `name` and arguments of the pruner.
+        n_trials: Trials that end COMPLETE, PRUNED or FAIL, over all workers and resumes.
+        minutes: No trial starts later than this after the command did; no limit if none.
+        patience: Stop after so many trials without improvement; never if none.
+        seeds: Trainings per trial; the mean is the objective.
+        workers: Processes on this machine.
+        devices_per_worker: GPUs of each worker; below 1, several workers share a GPU.
+        retries: How often a trial is tried again after its worker died.
+        hung_after: Seconds without a batch after which a worker counts as hung.
+        keep: The best trials whose checkpoints are kept; all if none.
+        defaults: Whether the base itself is trial 0.
+        enqueue: Parameters by path of trials to start with, or ids of earlier runs.
+        confirm: What follows the search.
+        storage: URL of the database; SQLite in `MULTIHEAD_HOME` if none.
+    """
+
+    name: str
+    experiment: str | None = None
+    overrides: tuple[str, ...] = ()
+    space: dict[str, Any] = Field(min_length=1)
+    objectives: dict[str, Direction] = Field(min_length=1)
+    sampler: dict[str, Any] = Field(default_factory=lambda: {"name": "tpe"})
+    pruner: dict[str, Any] = Field(default_factory=lambda: {"name": "none"})
+    n_trials: int = Field(ge=1, le=1_000_000)
+    minutes: float | None = Field(default=None, gt=0)
+    patience: int | None = Field(default=None, ge=1)
+    seeds: int = Field(default=1, ge=1, le=1000)
+    workers: int = Field(default=1, ge=1, le=1024)
+    devices_per_worker: float = Field(default=1, gt=0)
+    retries: int = Field(default=3, ge=0)
+    hung_after: float = Field(default=600, gt=0)
+    keep: int | None = Field(default=None, ge=0)
+    defaults: bool = True
+    enqueue: tuple[dict[str, Any] | str, ...] = ()
+    confirm: Confirm = Confirm()
+    storage: str | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError("a name is 1 to 80 letters, digits and any of _ - .")
+        return name
+
+    @field_validator("sampler", "pruner", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if value is None or value is False:
+            return {"name": "none"}
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            raise ValueError("give a name, or {name: ..., and its arguments}")
+        return value
+
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _directed(cls, value: Any) -> Any:
+        metrics = [value] if isinstance(value, str) else value
+        if isinstance(metrics, list | tuple):
+            return {str(metric): direction_of(str(metric)) for metric in metrics}
+        return metrics
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several objectives, and a front instead of a best trial."""
+        return len(self.objectives) > 1
+
+    @property
+    def base(self) -> list[str]:
+        """The overrides that compose the base; trials never read the test split."""
+        chosen = [] if self.experiment is None else [f"experiment={self.experiment}"]
+        named = [f"logger.experiment_name={self.name}"]
+        return [*chosen, *named, *self.overrides, "test=false"]
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must stay when a study is resumed: all but budget, workers and the end."""
+        free = {"n_trials", "minutes", "patience", "workers", "devices_per_worker", "retries"}
+        free |= {"hung_after", "keep", "confirm", "storage"}
+        return self.model_dump(mode="json", exclude=free)
+
+
+def direction_of(metric: str) -> Direction:
+    """Return whether more of a metric is better, from its name.
+
+    Raises:
+        ValueError: If the name does not tell.
+    """
+    if metric.endswith(_LOWER_IS_BETTER) or metric == "val/loss":
+        return "minimize"
+    if metric.endswith(_HIGHER_IS_BETTER):
+        return "maximize"
+    raise ValueError(f"{metric} does not tell its direction; write {{{metric}: maximize}}")
+
+
+def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:
+    """Read a study's file and apply `key=value` arguments.
+
+    Args:
+        name: Of the file, without its ending, or the path of a YAML file.
+        arguments: A key of the study, or, where it is none, an override of the base.
+
+    Raises:
+        ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
+    """
+    path = _find(name)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is no mapping; a study has experiment, space, objectives, ...")
+    return _with({"name": path.stem, **content}, arguments, path.name)
+
+
+def changed(definition: Definition, arguments: Sequence[str]) -> Definition:
+    """Return a study as it was started, with further `key=value` arguments.
+
+    Raises:
+        ConfigError: As `load_definition` says.
+    """
+    new = [argument for argument in arguments if argument not in definition.overrides]
+    return _with(definition.model_dump(mode="json"), new, definition.name)
+
+
+def _with(content: dict[str, Any], arguments: Sequence[str], where: str) -> Definition:
+    content["overrides"] = list(content.get("overrides") or [])
+    for argument in arguments:
+        _apply(content, argument)
+    try:
+        return Definition.model_validate(content)
+    except ValidationError as error:
+        raise _explain(error, where) from error
+
+
+def _find(name: str) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise ConfigError(f"there is no study file {name}.")
+        return Path(name)
+    folders = [folder / GROUP for folder in settings.config_folders("studies")]
+    known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+    if name not in known:
+        raise ConfigError(
+            f"there is no study {name!r}{nearest(name, known)}; choose one of: {', '.join(known)}."
+        )
+    return next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
+
+
+def _apply(content: dict[str, Any], argument: str) -> None:
+    """Put one argument where it belongs: into the study, or before its base's overrides."""
+    key, equals, text = argument.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{argument!r} is no override; write key=value.")
+    head, _, rest = key.partition(".")
+    if head not in Definition.model_fields:
+        content["overrides"].append(argument)
+        return
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{argument!r}: the value is not YAML.") from error
+    if head == "overrides":
+        raise ConfigError(f"{argument!r}: write the overrides of the base as they are.")
+    if not rest:
+        content[head] = value
+        return
+    node = content.get(head) or {}
+    named = node if isinstance(node, dict) else {"name": node}  # sampler: tpe
+    content[head] = {**named, rest: value}
+
+
+def _explain(error: ValidationError, where: str) -> ConfigError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    names = list(Definition.model_fields)
+    if first["type"] == "extra_forbidden":
+        return ConfigError(
+            f"{where}: there is no key {key!r}{nearest(key, names)}; allowed: {', '.join(names)}."
+        )
+    if first["type"] == "missing":
+        return ConfigError(f"{where}: the key {key!r} is missing; the shipped studies show it.")
+    message = first["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{where}: {key} is {first['input']!r}: {message}.")

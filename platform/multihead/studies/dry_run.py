@@ -1,0 +1,64 @@
+"""What a study would do: some trials it would sample, and what it would cost."""
+
+import time
+from typing import Any
+
+import optuna
+import torch
+
+from multihead.runs.build import build
+from multihead.studies.check import Plan, check
+from multihead.studies.definition import Definition
+from multihead.studies.pruners import make_pruner
+from multihead.studies.samplers import make_sampler
+
+_TIMED_BATCHES = 10
+Sampled = tuple[dict[str, Any], dict[str, Any]]
+
+
+def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
+    """Check a study and return its first trials: parameters, and what they set by path.
+
+    Raises:
+        MultiheadError: For what cannot run.
+    """
+    plan = check(definition)
+    study = optuna.create_study(
+        directions=list(definition.objectives.values()),
+        sampler=make_sampler(definition.sampler),
+        pruner=make_pruner(definition),
+    )
+    if definition.defaults:
+        study.enqueue_trial(plan.space.params_of(plan.configs.base, plan.configs.groups))
+    found = []
+    for _ in range(count):
+        params = plan.space.suggest(study.ask())
+        values = plan.space.values(params)
+        build(plan.configs.config(values), opened=plan.opened)
+        found.append((params, values))
+    return plan, found
+
+
+def estimate(definition: Definition, plan: Plan) -> str:
+    """Time some batches of the base and return what the study would take at most, in a line."""
+    parts = build(plan.configs.base, opened=plan.opened)
+    loader, module = parts.data.train_dataloader(), parts.module
+    optimizer = module.optimizer(module.parameters())
+    batches = 0
+    began = time.perf_counter()
+    with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in str(parts.trainer.precision)):
+        for batch in loader:
+            losses, _, _ = module.losses(batch)
+            optimizer.zero_grad()
+            module.balancer(losses).backward()
+            optimizer.step()
+            batches += 1
+            if batches == _TIMED_BATCHES:
+                break
+    epoch = (time.perf_counter() - began) / batches * len(loader)
+    epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
+    hours = definition.n_trials * epochs * epoch / definition.workers / 3600
+    return (
+        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
+        f"at most {hours:.2f} h with {definition.workers} workers, less what is pruned"
+    )

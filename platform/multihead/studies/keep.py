@@ -1,0 +1,27 @@
+"""Keep the checkpoints of the best trials alone."""
+
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial
+
+from multihead.studies.definition import Definition
+from multihead.studies.table import ranked
+from multihead.studies.trial import MLFLOW_RUNS, RUNS, drop_checkpoints
+from multihead.tracking.removal import remove_artifacts
+from multihead.tracking.store import Store
+
+
+def drop_others(store: Store, definition: Definition, trials: Sequence[FrozenTrial]) -> None:
+    """Delete the checkpoints of ended trials that are not among the best `keep`."""
+    if definition.keep is None:
+        return
+    best = {t.number for t in ranked(definition, trials)[: definition.keep]}
+    for trial in trials:
+        if not trial.state.is_finished() or trial.number in best:
+            continue
+        for seed, run_id in trial.user_attrs.get(RUNS, {}).items():
+            if (store.home / run_id / "checkpoints").exists():
+                mlflow_id = trial.user_attrs.get(MLFLOW_RUNS, {}).get(seed)
+                if mlflow_id is not None:
+                    remove_artifacts(store, mlflow_id, "checkpoints")
+                drop_checkpoints(store.home / run_id)

@@ -1,0 +1,157 @@
+"""Who works on which trial: a lease with owner, attempt and an expiry by the database's clock.
+
+Optuna alone would take the late result of a worker that was given up and then fail the one that
+took over. Here the first decision on a trial stands, and only its owner can make it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from multihead.errors import MultiheadError
+from multihead.studies.storage import StudyStorage, metadata
+
+LEASE_SECONDS = 120.0
+State = Literal["COMPLETE", "PRUNED", "FAIL"]
+
+leases = sa.Table(
+    "multihead_leases",
+    metadata,
+    sa.Column("study", sa.String(80), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("trial_id", sa.Integer, nullable=False),
+    sa.Column("owner", sa.String(80)),  # none: nobody works on it now
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("lost", sa.Integer, nullable=False),  # attempts that ended without a word
+    sa.Column("expires", sa.Float, nullable=False),
+    sa.Column("outcome", sa.Text),  # JSON; once set, it stays
+    sa.Column("decided", sa.Float),
+)
+
+
+class LeaseLost(MultiheadError):
+    """The trial was given to another worker; nothing of this one counts any more."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        state: As in Optuna.
+        values: One per objective, if COMPLETE.
+        cause: Why, in one line, if PRUNED or FAIL.
+        attrs: User attributes of the trial that belong to its end.
+    """
+
+    state: State
+    values: tuple[float, ...] = ()
+    cause: str = ""
+    attrs: Mapping[str, Any] | None = None
+
+    def to_json(self) -> str:
+        """Return what the database keeps."""
+        record = {"state": self.state, "values": self.values, "cause": self.cause}
+        return json.dumps(record | {"attrs": dict(self.attrs or {})}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Outcome":
+        """Read what `to_json` wrote."""
+        record = json.loads(text)
+        return cls(record["state"], tuple(record["values"]), record["cause"], record["attrs"])
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on one trial.
+
+    Attributes:
+        study: Name of the study.
+        number: Of the trial.
+        trial_id: Optuna's id of the trial.
+        owner: The worker.
+        attempt: Counted from 1; it grows whenever the trial changes hands.
+    """
+
+    study: str
+    number: int
+    trial_id: int
+    owner: str
+    attempt: int
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return sa.and_(
+            leases.c.study == self.study,
+            leases.c.number == self.number,
+            leases.c.owner == self.owner,
+            leases.c.attempt == self.attempt,
+        )
+
+    def renew(self, storage: StudyStorage) -> None:
+        """Check that the trial is still ours and keep it for another `LEASE_SECONDS`.
+
+        A lease that ran out while nobody took the trial is still ours.
+
+        Raises:
+            LeaseLost: If the trial has another owner, or was decided.
+        """
+        change = (
+            sa.update(leases)
+            .where(self._mine, leases.c.outcome.is_(None))
+            .values(expires=storage.now + LEASE_SECONDS)
+        )
+        with storage.engine.begin() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise LeaseLost(f"trial {self.number} was given to another worker")
+
+    def decide(self, storage: StudyStorage, outcome: Outcome) -> None:
+        """Fix how the trial ended; deciding the same again, after a lost reply, is no error.
+
+        Raises:
+            LeaseLost: If the trial has another owner, or was decided otherwise.
+        """
+        text = outcome.to_json()
+        change = (
+            sa.update(leases)
+            .where(self._mine, sa.or_(leases.c.outcome.is_(None), leases.c.outcome == text))
+            .values(outcome=text, decided=storage.now)
+        )
+        with storage.engine.begin() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise LeaseLost(f"trial {self.number} was given to another worker")
+
+    def release(self, storage: StudyStorage, *, lost: bool = False) -> None:
+        """Let another worker go on with the trial now.
+
+        Args:
+            storage: The database.
+            lost: Whether this counts against the trial's retries.
+        """
+        with storage.engine.begin() as connection:
+            connection.execute(
+                sa.update(leases)
+                .where(self._mine, leases.c.outcome.is_(None))
+                .values(owner=None, expires=0.0, lost=leases.c.lost + int(lost))
+            )
+
+
+def release_owner(storage: StudyStorage, owner: str) -> None:
+    """Let the trials of a worker that died go to others at once, and count the loss."""
+    with storage.engine.begin() as connection:
+        connection.execute(
+            sa.update(leases)
+            .where(leases.c.owner == owner, leases.c.outcome.is_(None))
+            .values(owner=None, expires=0.0, lost=leases.c.lost + 1)
+        )
+
+
+def rows_of(storage: StudyStorage, study: str) -> list[sa.Row[Any]]:
+    """Return every lease of a study with `alive` (it has an owner and did not run out)."""
+    alive = sa.and_(leases.c.owner.is_not(None), leases.c.expires > storage.now).label("alive")
+    query = sa.select(leases, alive).where(leases.c.study == study).order_by(leases.c.number)
+    with storage.engine.connect() as connection:
+        return list(connection.execute(query))

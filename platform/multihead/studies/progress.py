@@ -1,0 +1,116 @@
+"""What a person sees while a study runs: counts, the best, time left, and a line per worker."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from multihead.studies.definition import Definition
+from multihead.studies.table import ranked
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment.
+
+    Attributes:
+        definition: Of the study.
+        trials: All of them.
+        workers: Those that are present.
+    """
+
+    definition: Definition
+    trials: Sequence[FrozenTrial]
+    workers: Sequence[Any]
+
+    @property
+    def ended(self) -> int:
+        """Number of trials in a terminal state."""
+        return sum(t.state.is_finished() for t in self.trials)
+
+    def counts(self) -> str:
+        """Return the trials by state, and the time left."""
+        by_state = Counter(t.state for t in self.trials)
+        parts = [f"{self.ended}/{self.definition.n_trials} trials"]
+        busy = sum(worker.number is not None for worker in self.workers)
+        parts += [f"{busy} running"] if busy else []
+        for state, word in ((TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")):
+            parts += [f"{by_state[state]} {word}"] if by_state[state] else []
+        left = self.seconds_left()
+        return ", ".join(parts) + (f", about {_span(left)} left" if left else "")
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time left from the mean duration of the trials so far."""
+        spans = [t.duration.total_seconds() for t in self.trials if t.duration is not None]
+        left = self.definition.n_trials - self.ended
+        if not spans or left <= 0:
+            return None
+        return left * sum(spans) / len(spans) / max(1, len(self.workers))
+
+    def best(self) -> str:
+        """Return the best trial in a line, or the size of the front."""
+        order = ranked(self.definition, self.trials)
+        if not order:
+            return "no complete trial yet"
+        values = zip(self.definition.objectives, order[0].values, strict=True)
+        text = "  ".join(f"{name} {value:.4f}" for name, value in values)
+        return f"best: trial {order[0].number}  {text}"
+
+
+class Progress:
+    """Draw snapshots in a terminal; print a line per ended trial elsewhere.
+
+    Args:
+        console: Where to draw.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._printed: set[int] = set()
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show one moment."""
+        if not self.console.is_terminal:
+            self._print(snapshot)
+            return
+        table = Table.grid(padding=(0, 2))
+        for worker in snapshot.workers:
+            trial = "" if worker.number is None else f"trial {worker.number}"
+            table.add_row(f"worker {worker.position}", trial, worker.note)
+        body = Group(Text(snapshot.counts(), style="bold"), Text(snapshot.best()), table)
+        self._live.update(body, refresh=True)
+
+    def _print(self, snapshot: Snapshot) -> None:
+        for trial in snapshot.trials:
+            if trial.state.is_finished() and trial.number not in self._printed:
+                self._printed.add(trial.number)
+                self.console.print(_line(snapshot.definition, trial), highlight=False)
+
+
+def _line(definition: Definition, trial: FrozenTrial) -> str:
+    head = f"trial {trial.number:3d}  {trial.state.name:8s}"
+    if trial.state == TrialState.COMPLETE:
+        values = zip(definition.objectives, trial.values, strict=True)
+        return head + "  " + "  ".join(f"{name} {value:.4f}" for name, value in values)
+    return f"{head}  {trial.user_attrs.get('cause', '')}"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}" if hours else f"{minutes}m{rest:02d}" if minutes else f"{rest}s"

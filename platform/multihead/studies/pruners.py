@@ -1,0 +1,81 @@
+"""Pruners by name: Optuna's for one objective, dominance for several."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+
+from multihead.errors import ConfigError
+from multihead.runs.config import nearest
+from multihead.studies.definition import Definition
+from multihead.studies.dominance import DominancePruner
+
+DOMINANCE = "dominance"
+_MAKERS: dict[str, Callable[..., BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "asha": optuna.pruners.SuccessiveHalvingPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+    "wilcoxon": optuna.pruners.WilcoxonPruner,
+}
+_DEFAULTS: dict[str, dict[str, Any]] = {"percentile": {"percentile": 25.0}}
+PRUNERS = (*_MAKERS, DOMINANCE)
+
+
+def make_pruner(definition: Definition) -> BasePruner:
+    """Make Optuna's pruner of a study; one that never prunes where ours does it.
+
+    Raises:
+        ConfigError: For an unknown name or argument, or a pruner that does not fit the objectives
+            or seeds.
+    """
+    arguments = {**definition.pruner}
+    name = arguments.pop("name")
+    if name not in PRUNERS:
+        raise ConfigError(
+            f"pruner is {name!r}{nearest(str(name), PRUNERS)}; choose one of: {', '.join(PRUNERS)}."
+        )
+    if name == DOMINANCE:
+        make_dominance(definition)
+        return optuna.pruners.NopPruner()
+    if name != "none" and definition.several:
+        raise ConfigError(
+            f"pruner {name} compares one objective, but the study has "
+            f"{len(definition.objectives)}; choose dominance or none."
+        )
+    if name == "wilcoxon" and definition.seeds < 2:
+        raise ConfigError(
+            "pruner wilcoxon compares trials seed by seed, but the study has seeds=1; "
+            "set seeds to 2 or more, or choose another pruner."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            return _MAKERS[name](**_DEFAULTS.get(name, {}) | arguments)
+        except (TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"pruner {name} refuses its arguments: {reason}") from error
+
+
+def make_dominance(definition: Definition) -> DominancePruner | None:
+    """Make the pruner by dominance, if the study has it.
+
+    Raises:
+        ConfigError: For a single objective, and for wrong arguments.
+    """
+    arguments = {**definition.pruner}
+    if arguments.pop("name") != DOMINANCE:
+        return None
+    if not definition.several:
+        raise ConfigError(
+            "pruner dominance compares several objectives, but the study has one; choose median, "
+            "hyperband, asha, percentile, threshold or none."
+        )
+    try:
+        return DominancePruner(list(definition.objectives.values()), **arguments)
+    except TypeError as error:
+        raise ConfigError(f"pruner dominance refuses its arguments: {error}") from error

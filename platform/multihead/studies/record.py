@@ -1,0 +1,184 @@
+"""The study's own run in MLflow: its file, its trials as a table, pictures, an interactive page."""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+
+from multihead.figures import search as figures
+from multihead.studies.opening import OpenStudy, record_of
+from multihead.studies.page import lowest_is_best, write_page
+from multihead.studies.recover import seal_parent
+from multihead.studies.registry import known
+from multihead.studies.table import ranked, trials_table
+from multihead.studies.trial import STATE_TAG, STEPS
+from multihead.tracking.run import TrackedRun
+
+FOLDER = "study"
+_AGAIN_SECONDS = 120.0
+
+
+class StudyRecord:
+    """Writes what a study has come to into its run.
+
+    Args:
+        opened: The study.
+
+    Raises:
+        StoreError: If another command is writing it.
+    """
+
+    def __init__(self, opened: OpenStudy) -> None:
+        self.opened = opened
+        run_id = known(opened.storage, opened.name).parent
+        assert run_id is not None
+        config = record_of(opened.definition, opened.plan)
+        self.run = TrackedRun.reopen(opened.store, run_id, config)
+        self._last = time.monotonic()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.run.set_tags({STATE_TAG: "RUNNING"})
+        definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "study.yaml"
+            path.write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
+            self.run.log_file(path, FOLDER)
+
+    @property
+    def folder(self) -> Path:
+        """Where pictures and tables are on this machine."""
+        return self.run.folder / FOLDER
+
+    def now_and_then(self) -> None:
+        """Write figures of the study at once, and pictures once in two minutes."""
+        self._metrics()
+        if time.monotonic() - self._last > _AGAIN_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Write everything."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._metrics()
+        for path in draw(self.opened, self.folder):
+            self.run.log_file(path, FOLDER)
+        self._last = time.monotonic()
+
+    def end(self, reason: str | None, *, interrupted: bool) -> None:
+        """Write everything and give the run its status."""
+        self.write()
+        seal_parent(self.run, reason, interrupted=interrupted)
+
+    def _metrics(self) -> None:
+        trials = self.opened.trials()
+        order = ranked(self.opened.definition, trials)
+        ended = sum(t.state.is_finished() for t in trials)
+        metrics = {"trials/ended": float(ended), "trials/complete": float(len(order))}
+        pruned = sum(t.state == TrialState.PRUNED for t in trials)
+        failed = sum(t.state == TrialState.FAIL for t in trials)
+        metrics |= {"trials/pruned": float(pruned), "trials/failed": float(failed)}
+        if order:
+            objectives = self.opened.definition.objectives
+            metrics |= {f"best/{m}": v for m, v in zip(objectives, order[0].values, strict=True)}
+        self.run.log_metrics(metrics, ended)
+
+
+def draw(opened: OpenStudy, folder: Path) -> Iterator[Path]:
+    """Write table, pictures and page of a study into a folder, and return their paths.
+
+    Pictures that the trials so far do not allow (an importance from one trial) are left out.
+    """
+    definition, trials = opened.definition, opened.trials()
+    table = trials_table(definition, opened.plan.space, trials, opened.storage)
+    table.to_parquet(folder / "trials.parquet", index=False)
+    yield folder / "trials.parquet"
+    done = [t for t in trials if t.state == TrialState.COMPLETE]
+    if done:
+        yield from _pictures(opened, table, done, folder)
+    write_page(opened.study, definition, table, folder / "study.html")
+    yield folder / "study.html"
+
+
+def _pictures(
+    opened: OpenStudy, table: pd.DataFrame, done: Sequence[FrozenTrial], folder: Path
+) -> Iterator[Path]:
+    """Draw what the trials so far allow; yield each picture's path."""
+    objectives = opened.definition.objectives
+    shown = _shown(opened, table)
+    for index, (metric, direction) in enumerate(objectives.items()):
+        key, maximize = metric.replace("/", "_"), direction == "maximize"
+        path = folder / f"history_{key}.png"
+        figures.history(table, metric, maximize=maximize, path=path)
+        yield path
+        if shown and len(done) > 1:
+            path = folder / f"slice_{key}.png"
+            figures.slices(table, metric, shown, path)
+            yield path
+            path = folder / f"parallel_{key}.png"
+            figures.parallel_coordinates(table, metric, shown, maximize=maximize, path=path)
+            yield path
+        if curves := _curves(opened.trials(), index):
+            states = {t.number: t.state.name for t in opened.trials()}
+            path = folder / f"intermediate_{key}.png"
+            figures.intermediate_values(curves, states, metric, path)
+            yield path
+    if shares := importances(opened.study, list(objectives)):
+        path = folder / "importance.png"
+        figures.importance(shares, path)
+        yield path
+    if len(objectives) > 1:
+        front = [t.number for t in opened.study.best_trials]
+        path = folder / "pareto_front.png"
+        figures.pareto_front(table, list(objectives), front, path)
+        yield path
+    path = folder / "timeline.png"
+    figures.timeline(table, path)
+    yield path
+
+
+def _shown(opened: OpenStudy, table: pd.DataFrame) -> list[str]:
+    """Return the parameters that vary, loss weights as such."""
+    names = [p.name for p in opened.plan.space.parameters if not p.name.startswith("simplex.")]
+    names += [column for column in table.columns if column.startswith("weights.")]
+    return [name for name in names if table[name].nunique() > 1]
+
+
+def importances(study: optuna.Study, metrics: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
+    """Return how much each parameter matters, by objective; empty if the trials do not tell.
+
+    Source: PED-ANOVA, Watanabe, Bansal & Hutter, IJCAI 2023, Optuna's default.
+    """
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    common = [
+        name
+        for name in (done[0].params if done else {})
+        if all(name in t.params for t in done) and len({t.params[name] for t in done}) > 1
+    ]
+    varied = all(len({t.values[i] for t in done}) > 1 for i in range(len(metrics)))
+    if len(done) < 4 or not common or not varied:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that low values are explained: the target sees to it
+        return {
+            metric: optuna.importance.get_param_importances(
+                study, params=common, target=lowest_is_best(study, index)
+            )
+            for index, metric in enumerate(metrics)
+        }
+
+
+def _curves(trials: Sequence[FrozenTrial], index: int) -> dict[int, dict[int, float]]:
+    curves = {}
+    for trial in trials:
+        steps = trial.user_attrs.get(STEPS)
+        if steps:
+            curves[trial.number] = {int(s): values[index] for s, values in steps.items()}
+        elif trial.intermediate_values and index == 0:
+            curves[trial.number] = dict(sorted(trial.intermediate_values.items()))
+    return curves

@@ -1,0 +1,198 @@
+"""The database of studies: Optuna's tables and ours beside them, in SQLite or PostgreSQL.
+
+SQLite is in WAL mode and every write begins by taking the write lock, so that several processes
+wait for each other instead of failing. docs/studies.md says why not Optuna's journal file.
+"""
+
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy as sa
+from filelock import FileLock
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+
+from multihead import settings
+from multihead.errors import ConfigError, StoreError
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 900.0
+_BUSY_SECONDS = 60
+_POLL_SECONDS = 0.01
+_POSTGRES: dict[str, Any] = {
+    "pool_size": 2,
+    "max_overflow": 2,
+    "pool_pre_ping": True,
+    "pool_recycle": 1800,
+    # A process that stops within a transaction must not keep the others waiting for ever.
+    "connect_args": {
+        "connect_timeout": 10,
+        "options": "-c idle_in_transaction_session_timeout=60000",
+    },
+}
+_SQLITE: dict[str, Any] = {
+    "connect_args": {"timeout": _BUSY_SECONDS, "isolation_level": "IMMEDIATE"}
+}
+
+metadata = sa.MetaData()
+
+
+def default_url(home: Path | None = None) -> str:
+    """Return the URL of the database without a server: SQLite in `MULTIHEAD_HOME`."""
+    return f"sqlite:///{(home or settings.home()) / 'studies.db'}"
+
+
+def shown(url: str) -> str:
+    """Return a URL without its password."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+class StudyStorage:
+    """A database of studies.
+
+    Args:
+        url: `sqlite:///FILE` or `postgresql+psycopg://...`.
+        create: Make the tables that are not there yet.
+
+    Attributes:
+        optuna: The same database as Optuna's storage.
+        engine: Its connections.
+
+    Raises:
+        ConfigError: For another kind of database.
+        StoreError: If it does not answer.
+    """
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        self.url = url
+        try:
+            parts = sa.make_url(url)
+        except sa.exc.ArgumentError as error:
+            raise ConfigError(f"storage {shown(url)!r} is not a URL of a database.") from error
+        self.kind = parts.get_backend_name()
+        if self.kind not in ("sqlite", "postgresql") or (
+            self.kind == "sqlite" and not parts.database
+        ):
+            raise ConfigError(
+                f"storage {shown(url)!r} is of a kind that studies cannot use; give "
+                f"sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE."
+            )
+        self._file = Path(parts.database or "")
+        options = _SQLITE if self.kind == "sqlite" else _POSTGRES
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            if create:
+                self._create(options)
+            elif self.kind == "sqlite" and not self._file.is_file():
+                raise ConfigError(f"there is no study storage {self._file} yet.")
+            self.optuna = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
+        except (sa.exc.SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
+            raise StoreError(
+                f"the study storage {shown(url)} does not answer: {_line(error)}"
+            ) from error
+        self.engine: sa.Engine = self.optuna.engine
+
+    def _create(self, options: dict[str, Any]) -> None:
+        """Make the tables once, whoever else is doing the same at this moment."""
+        if self.kind == "sqlite":
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file_lock():
+                with closing(sqlite3.connect(self._file, timeout=_BUSY_SECONDS)) as file:
+                    file.execute("PRAGMA journal_mode=WAL")
+                made = RDBStorage(self.url, engine_kwargs=options)
+                metadata.create_all(made.engine)
+                made.engine.dispose()
+            return
+        first = sa.create_engine(self.url, **options)
+        with first.begin() as connection:
+            connection.execute(_advisory_lock("multihead"))
+            made = RDBStorage(self.url, engine_kwargs=options)
+            metadata.create_all(made.engine)
+            made.engine.dispose()
+        first.dispose()
+
+    @property
+    def now(self) -> sa.ColumnElement[float]:
+        """Seconds since 1970 by the database's clock, so that hosts need not agree."""
+        if self.kind == "sqlite":
+            return sa.literal_column("(julianday('now') - 2440587.5) * 86400.0", sa.Float)
+        return sa.literal_column("EXTRACT(EPOCH FROM clock_timestamp())", sa.Float)
+
+    @contextmanager
+    def lock(self, study: str) -> Iterator[None]:
+        """Let one process at a time decide on a study; a process that dies lets go."""
+        if self.kind == "sqlite":
+            with self._file_lock():
+                yield
+            return
+        with self.engine.begin() as connection:
+            connection.execute(_advisory_lock(f"multihead:{study}"))
+            yield
+
+    def _file_lock(self) -> FileLock:
+        path = self._file.with_name(f".{self._file.name}.lock")
+        return FileLock(path, poll_interval=_POLL_SECONDS)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.optuna.remove_session()
+        self.engine.dispose()
+
+
+def patiently(
+    call: Callable[[], T],
+    *,
+    notice: Callable[[str], None] = lambda text: None,
+    patience: float = PATIENCE_SECONDS,
+) -> T:
+    """Call, and call again while the storage is away; the call must bear being repeated.
+
+    Args:
+        call: What to do.
+        notice: Told once that the storage is away, and once that it is back.
+        patience: Seconds after which it is an error.
+
+    Raises:
+        StoreError: If the storage stays away.
+    """
+    began, pause, away = time.monotonic(), 0.2, False
+    while True:
+        try:
+            result = call()
+        except (StorageInternalError, sa.exc.SQLAlchemyError) as error:
+            if not _is_outage(error):
+                raise
+            if time.monotonic() - began > patience:
+                raise StoreError(f"the study storage stays away: {_line(error)}") from error
+            if not away:
+                notice(f"the study storage does not answer, waiting: {_line(error)}")
+            away = True
+            time.sleep(pause)
+            pause = min(5.0, pause * 2)
+        else:
+            if away:
+                notice("the study storage is back")
+            return result
+
+
+def _is_outage(error: BaseException) -> bool:
+    away = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+    if isinstance(error, away) or isinstance(error.__cause__, away):
+        return True
+    cause = error if isinstance(error, sa.exc.DBAPIError) else error.__cause__
+    return isinstance(cause, sa.exc.DBAPIError) and cause.connection_invalidated
+
+
+def _advisory_lock(name: str) -> sa.TextClause:
+    return sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))").bindparams(name=name)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error.__cause__ or error).splitlines()
+    return text[0][:200] if text else type(error).__name__

@@ -1,0 +1,102 @@
+"""A study's trials as a table: one row per trial, the same columns whatever the trials did."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from multihead.errors import ConfigError
+from multihead.studies.definition import Definition
+from multihead.studies.lease import rows_of
+from multihead.studies.space import Space
+from multihead.studies.storage import StudyStorage
+from multihead.studies.trial import MLFLOW_RUNS, RUNS, WEIGHTS
+
+SUFFIXES = (".parquet", ".csv", ".json")
+
+
+def trials_table(
+    definition: Definition, space: Space, trials: Sequence[FrozenTrial], storage: StudyStorage
+) -> pd.DataFrame:
+    """Return the trials by number.
+
+    Returns:
+        `number`, `state`, a column per objective, per parameter and per searched loss weight
+        (`weights.HEAD`), `run_id` and `mlflow_id` (of the first seed), `attempts`, `cause`,
+        `started` (UTC), `seconds`.
+    """
+    attempts = {row.number: row.attempt for row in rows_of(storage, definition.name)}
+    rows = [_row(definition, space, t) | {"attempts": attempts.get(t.number, 0)} for t in trials]
+    heads = dict.fromkeys(h for t in trials for h in t.user_attrs.get(WEIGHTS, {}))
+    columns = [
+        "number",
+        "state",
+        *definition.objectives,
+        *(p.name for p in space.parameters),
+        *(f"weights.{head}" for head in heads),
+        *("run_id", "mlflow_id", "attempts", "cause", "started", "seconds"),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _row(definition: Definition, space: Space, trial: FrozenTrial) -> dict[str, Any]:
+    row: dict[str, Any] = {"number": trial.number, "state": trial.state.name}
+    if trial.state == TrialState.COMPLETE:
+        row |= dict(zip(definition.objectives, trial.values, strict=True))
+    row |= {p.name: trial.params.get(p.name) for p in space.parameters}
+    row |= {f"weights.{head}": w for head, w in trial.user_attrs.get(WEIGHTS, {}).items()}
+    row["run_id"] = next(iter(trial.user_attrs.get(RUNS, {}).values()), None)
+    row["mlflow_id"] = next(iter(trial.user_attrs.get(MLFLOW_RUNS, {}).values()), None)
+    row["cause"] = trial.user_attrs.get("cause", "")
+    started = trial.datetime_start
+    row["started"] = (
+        None if started is None else pd.Timestamp(started.astimezone()).tz_convert("UTC")
+    )
+    row["seconds"] = None if trial.duration is None else trial.duration.total_seconds()
+    return row
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as its file's ending says.
+
+    Raises:
+        ConfigError: For another ending than `SUFFIXES`, or a place that cannot be written to.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"--export {path} has no known ending; use {', '.join(SUFFIXES)}.")
+    try:
+        if path.suffix == ".parquet":
+            table.to_parquet(path, index=False)
+        elif path.suffix == ".csv":
+            table.to_csv(path, index=False)
+        else:
+            text = table.to_json(orient="records", date_format="iso", indent=2)
+            path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"--export {path} cannot be written to ({reason}).") from error
+
+
+def ranked(definition: Definition, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the complete trials, the best first.
+
+    With several objectives: those that fewest others dominate first, ties by the mean rank over
+    the objectives.
+    """
+    done = [t for t in trials if t.state == TrialState.COMPLETE]
+    signs = [1 if d == "maximize" else -1 for d in definition.objectives.values()]
+    points = {t.number: [s * v for s, v in zip(signs, t.values, strict=True)] for t in done}
+
+    def key(trial: FrozenTrial) -> tuple[float, ...]:
+        own = points[trial.number]
+        if len(own) == 1:
+            return (-own[0], trial.number)
+        dominated = sum(
+            all(a >= b for a, b in zip(p, own, strict=True)) and p != own for p in points.values()
+        )
+        ranks = sum(sum(p[i] > own[i] for p in points.values()) for i in range(len(own)))
+        return (dominated, ranks, trial.number)
+
+    return sorted(done, key=key)

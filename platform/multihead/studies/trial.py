@@ -1,0 +1,246 @@
+"""One trial: its parameters, its runs (one per seed), and how it ended."""
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+from optuna.trial import TrialState
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import CheckpointError, MultiheadError
+from multihead.runs.api import resumed_config
+from multihead.runs.execute import Announcer, Membership, RunResult, execute
+from multihead.studies.configs import TrialConfigs
+from multihead.studies.dominance import DominancePruner
+from multihead.studies.lease import Lease, Outcome
+from multihead.studies.reporter import Reporter
+from multihead.studies.space import WEIGHTS_PATH, Space
+from multihead.studies.storage import patiently
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.run import RUN_TAG, TrackedRun, new_run_id
+from multihead.tracking.store import Store
+
+STUDY_TAG, TRIAL_TAG, STATE_TAG = "multihead.study", "multihead.trial", "multihead.state"
+PARENT_TAG = "mlflow.parentRunId"
+# User attributes of a trial.
+RUNS, MLFLOW_RUNS = "runs", "mlflow_runs"  # our and MLflow's ids, by seed
+SEED_VALUES = "seed_values"  # the objectives of each seed that is done
+STEPS = "steps"  # several objectives by step; Optuna keeps those of one objective
+WEIGHTS = "weights"  # loss weights by head
+T = TypeVar("T")
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+class OutOfMemory(MultiheadError):
+    """The machine had no memory for a trial; another worker may have it."""
+
+
+@dataclass
+class TrialRunner:
+    """Runs the trials of a worker.
+
+    Attributes:
+        study: Optuna's view of the study.
+        configs: Makes configurations.
+        space: What is searched.
+        dominance: The pruner of several objectives, or None.
+        parent: MLflow's id of the study's run.
+        store: Where runs are recorded.
+        guard: Called before every word about a trial; raises if it is no longer ours.
+        tick: Called whenever something moves, with what it is.
+        notice: Told that the storage is away, and that it is back.
+        opened: Data shared by the runs of this process.
+    """
+
+    study: optuna.Study
+    configs: TrialConfigs
+    space: Space
+    dominance: DominancePruner | None
+    parent: str
+    store: Store
+    guard: Callable[[Lease], None]
+    tick: Callable[[str], None]
+    notice: Callable[[str], None]
+    opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Call, waiting out a storage that is away."""
+        return patiently(call, notice=self.notice)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The objectives."""
+        return list(self.configs.definition.objectives)
+
+    def run(self, lease: Lease) -> Outcome:
+        """Do what is left of a trial: all of it, or what an interrupted attempt did not.
+
+        Raises:
+            OutOfMemory: If there was no memory for it here and now.
+            RunInterrupted: After a signal, with a checkpoint to go on from.
+        """
+        self.tick("samples")
+        trial, params = self.patiently(lambda: self._sample(lease))
+        values = self.space.values(params)
+        if self.space.weights is not None and WEIGHTS not in trial.user_attrs:
+            self._note(lease, trial, WEIGHTS, values[WEIGHTS_PATH])
+        done: dict[str, list[float]] = dict(trial.user_attrs.get(SEED_VALUES, {}))
+        for index in range(self.configs.definition.seeds):
+            seed = str(self.configs.seed(index))
+            if seed not in done:
+                found, cause = self._train(lease, trial, values, seed)
+                if found is None:
+                    return Outcome("PRUNED", cause=cause)
+                if not all(map(math.isfinite, found)):
+                    return Outcome("FAIL", cause=_not_finite(self.metrics, found))
+                done[seed] = found
+                self._note(lease, trial, SEED_VALUES, done)
+            reason = self._across_seeds(lease, trial, index, done)
+            if reason is not None:
+                return Outcome("PRUNED", cause=reason)
+        means = [sum(column) / len(done) for column in zip(*done.values(), strict=True)]
+        return Outcome("COMPLETE", tuple(means))
+
+    def _sample(self, lease: Lease) -> tuple[optuna.Trial, dict[str, Any]]:
+        trial = optuna.Trial(self.study, lease.trial_id)
+        return trial, self.space.suggest(trial)
+
+    def _note(self, lease: Lease, trial: optuna.Trial, key: str, value: Any) -> None:
+        self.guard(lease)
+        self.patiently(lambda: trial.set_user_attr(key, value))
+
+    def _should_prune(self, lease: Lease, trial: optuna.Trial, step: int, value: float) -> bool:
+        self.guard(lease)
+        self.patiently(lambda: trial.report(value, step))
+        return self.patiently(trial.should_prune)
+
+    def _train(
+        self, lease: Lease, trial: optuna.Trial, values: Mapping[str, Any], seed: str
+    ) -> tuple[list[float] | None, str]:
+        """Train once; return the objectives, or none and why the trial was pruned."""
+        run_id = self._run_id(lease, trial, seed)
+        several = self.configs.definition.seeds > 1
+        name = f"{lease.study}-{lease.number:03d}" + (f"-seed{seed}" if several else "")
+        config = self.configs.config(values, seed=int(seed), name=name)
+        reporter = Reporter(
+            self.metrics,
+            None if several else lambda step, found: self._report(lease, trial, step, found),
+            self.tick,
+        )
+        tags = {
+            PARENT_TAG: self.parent,
+            STUDY_TAG: lease.study,
+            TRIAL_TAG: str(lease.number),
+            STATE_TAG: "RUNNING",
+        }
+        member = Membership("trial", run_id, tags, [reporter], self.opened)
+        announcer = _Noting(lambda key, v: self._note(lease, trial, key, v), lease, trial, seed)
+        try:
+            result = self._attempt(config, run_id, member, announcer)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, MemoryError) or any(
+                m in str(error).lower() for m in _OUT_OF_MEMORY
+            ):
+                raise OutOfMemory(" ".join(str(error).split())[:200]) from error
+            raise
+        if reporter.pruned is not None:
+            return None, reporter.pruned
+        best = [result.metrics.get(f"best/{m}", result.metrics.get(m)) for m in self.metrics]
+        return [math.nan if value is None else value for value in best], ""
+
+    def _attempt(
+        self, config: dict[str, Any], run_id: str, member: Membership, announcer: Announcer
+    ) -> RunResult:
+        """Go on with the run where an earlier attempt left it, or begin it."""
+        folder = RunFolder(self.store.home / run_id)
+        if not folder.spool.is_file():
+            shutil.rmtree(folder.path, ignore_errors=True)
+            return execute(config, announcer=announcer, member=member)
+        with suppress(CheckpointError):  # none yet: the same record from its beginning
+            _, config = resumed_config(run_id, [f"paths.home={self.store.home}"])
+        return execute(config, resume=run_id, announcer=announcer, member=member)
+
+    def _run_id(self, lease: Lease, trial: optuna.Trial, seed: str) -> str:
+        """Return our id of the run, written down before anything is made of it."""
+        runs: dict[str, str] = dict(trial.user_attrs.get(RUNS, {}))
+        if seed not in runs:
+            runs[seed] = new_run_id()
+            self._note(lease, trial, RUNS, runs)
+        return runs[seed]
+
+    def _report(
+        self, lease: Lease, trial: optuna.Trial, step: int, values: list[float]
+    ) -> str | None:
+        if len(values) == 1:
+            stop = self._should_prune(lease, trial, step, values[0])
+            return f"{self._pruner} at step {step}" if stop else None
+        self._note(lease, trial, STEPS, {**trial.user_attrs.get(STEPS, {}), str(step): values})
+        if self.dominance is None:
+            return None
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        others = [
+            {int(s): v for s, v in t.user_attrs[STEPS].items()}
+            for t in self.patiently(lambda: self.study.get_trials(deepcopy=False, states=states))
+            if t.number != trial.number and STEPS in t.user_attrs
+        ]
+        return self.dominance.reason(step, values, others)
+
+    def _across_seeds(
+        self, lease: Lease, trial: optuna.Trial, index: int, done: Mapping[str, list[float]]
+    ) -> str | None:
+        """Report after a seed: its own value to Wilcoxon's test, else the mean so far."""
+        definition = self.configs.definition
+        if definition.seeds == 1 or definition.several or index + 1 == definition.seeds:
+            return None
+        firsts = [values[0] for values in done.values()]
+        paired = definition.pruner["name"] == "wilcoxon"
+        value = firsts[index] if paired else sum(firsts) / len(firsts)
+        stop = self._should_prune(lease, trial, index + 1, value)
+        return f"{self._pruner} after {index + 1} seeds" if stop else None
+
+    @property
+    def _pruner(self) -> str:
+        return f"pruner {self.configs.definition.pruner['name']}"
+
+
+@dataclass
+class _Noting(Announcer):
+    """Note MLflow's id of a trial's run in the trial, as soon as there is one."""
+
+    note: Callable[[str, Any], None]
+    lease: Lease
+    trial: optuna.Trial
+    seed: str
+
+    def started(self, run: TrackedRun | None, parts: Any, notes: list[str]) -> None:
+        """Write the id down."""
+        assert run is not None
+        known = self.trial.user_attrs.get(MLFLOW_RUNS, {})
+        run.set_tags({"multihead.attempt": str(self.lease.attempt)})
+        if run.mlflow_id is not None:
+            self.note(MLFLOW_RUNS, {**known, self.seed: run.mlflow_id})
+
+
+def recorded(store: Store, run_id: str) -> Any:
+    """Return the MLflow run with our id, or None."""
+    with store.errors():
+        experiments = [e.experiment_id for e in store.client.search_experiments()]
+        found = store.client.search_runs(
+            experiments, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1
+        )
+    return found[0] if found else None
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Delete the checkpoints of a run's folder."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _not_finite(metrics: list[str], values: list[float]) -> str:
+    bad = [m for m, v in zip(metrics, values, strict=True) if not math.isfinite(v)]
+    return f"{bad[0]} is not a finite number"

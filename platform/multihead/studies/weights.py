@@ -1,0 +1,67 @@
+"""Loss weights as what they are: K numbers with a fixed sum, so K - 1 things to search.
+
+A common factor of all weights is a second learning rate. Both forms here fix the sum (to that of
+the base's weights, so that the base is one of the points), hence the learning rate stays apart.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from multihead.errors import ConfigError
+
+_EDGE = 1e-9
+
+
+def simplex_weights(coordinates: Sequence[float], total: float) -> list[float]:
+    """Map the unit cube onto the weights, uniform onto uniform (stick breaking).
+
+    Head i takes the share 1 - (1 - u_i)^(1 / (K - 1 - i)) of what the heads before it left: the
+    quantile of Beta(1, K - 1 - i), which makes the weights uniform on the simplex, whatever the
+    order of the heads. Source: Devroye, Non-Uniform Random Variate Generation, 1986, XI.4.
+
+    Args:
+        coordinates: [K - 1], each 0 to 1.
+        total: The sum of the weights.
+
+    Returns:
+        Weights [K], 0 or more.
+    """
+    weights, left, rest = [], total, len(coordinates)
+    for index, u in enumerate(coordinates):
+        taken = left * (1 - (1 - u) ** (1 / (rest - index)))
+        weights.append(taken)
+        left -= taken
+    return [*weights, left]
+
+
+def simplex_coordinates(weights: Sequence[float]) -> list[float]:
+    """Return the point of the cube [K - 1] that `simplex_weights` maps onto these weights."""
+    coordinates, left, rest = [], sum(weights), len(weights) - 1
+    for index, weight in enumerate(weights[:-1]):
+        share = min(1.0, weight / left) if left > _EDGE else 0.0
+        coordinates.append(1 - (1 - share) ** (rest - index))
+        left -= weight
+    return coordinates
+
+
+def ratio_weights(reference: str, ratios: Mapping[str, float], total: float) -> dict[str, float]:
+    """Return weights by head with the given ratios to the reference head and the given sum."""
+    relative = {reference: 1.0, **ratios}
+    scale = total / sum(relative.values())
+    return {name: value * scale for name, value in relative.items()}
+
+
+def check_heads(names: Sequence[str], heads: Sequence[str]) -> None:
+    """Check that weights are searched for two or more heads that there are.
+
+    Raises:
+        ConfigError: Naming the head.
+    """
+    for name in names:
+        if name not in heads:
+            raise ConfigError(
+                f"space.loss_weights names head {name!r}, but the base has {list(heads)}."
+            )
+    if len(set(names)) != len(names) or len(names) < 2:
+        raise ConfigError(
+            f"space.loss_weights has the heads {list(names)}; name two or more, each once."
+        )

@@ -1,0 +1,277 @@
+"""One worker: `python -m multihead.studies.worker --study NAME --storage URL`, from anywhere.
+
+Libraries are imported and data opened once; trials follow each other in the same process.
+"""
+
+import argparse
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from multihead.errors import MultiheadError, StoreError
+from multihead.studies.budget import Budget, Limits, tell
+from multihead.studies.check import prepare
+from multihead.studies.keep import drop_others
+from multihead.studies.lease import Lease, LeaseLost, Outcome
+from multihead.studies.opening import store_of
+from multihead.studies.pruners import make_dominance, make_pruner
+from multihead.studies.recover import seal, workers_of
+from multihead.studies.registry import Presence, known
+from multihead.studies.samplers import make_sampler
+from multihead.studies.storage import StudyStorage, patiently
+from multihead.studies.trial import OutOfMemory, TrialRunner
+from multihead.tracking.store import Store
+from multihead.training.interrupts import RunInterrupted
+
+STORAGE_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
+GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # of the memory of its GPU that a worker may take
+EXIT_LOST, EXIT_MEMORY = 75, 76
+_BEAT_SECONDS = 2.0
+_IDLE_SECONDS = 1.0
+
+
+def say(text: str) -> None:
+    """Tell whoever reads the worker's log."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} worker {os.getpid()}: {text}\n")
+    sys.stderr.flush()
+
+
+class Heart(threading.Thread):
+    """Keep lease and presence alive while the work moves, and obey a wish to interrupt it.
+
+    Nothing in it may end it but `stop`: what the storage refuses now is tried again.
+
+    Args:
+        presence: The worker's entry.
+        storage: The database.
+        hung_after: Seconds without movement after which it falls silent.
+        attached: Whether the worker ends with the process that started it.
+    """
+
+    def __init__(
+        self, presence: Presence, storage: StudyStorage, hung_after: float, *, attached: bool
+    ) -> None:
+        super().__init__(name="heart", daemon=True)
+        self.presence, self.storage, self.hung_after = presence, storage, hung_after
+        self.lease: Lease | None = None
+        self.note = "starts"
+        self._moved = time.monotonic()
+        self._parent = os.getppid() if attached else None
+        self._over = threading.Event()
+
+    def tick(self, note: str) -> None:
+        """Hear that something moved."""
+        self._moved, self.note = time.monotonic(), note
+
+    def run(self) -> None:
+        """Beat until stopped."""
+        while not self._over.wait(_BEAT_SECONDS):
+            if self._parent is not None and os.getppid() != self._parent:
+                self._parent = None
+                os.kill(os.getpid(), signal.SIGTERM)
+            if time.monotonic() - self._moved < self.hung_after:
+                patiently(self._beat, patience=float("inf"))
+
+    def _beat(self) -> None:
+        lease = self.lease
+        self.presence.beat(None if lease is None else lease.number, self.note)
+        if lease is not None and self.lease is lease:
+            try:
+                lease.renew(self.storage)
+            except LeaseLost:
+                if self.lease is lease:  # else it was decided meanwhile
+                    lost(lease)
+        if known(self.storage, self.presence.study).interrupt:
+            os.kill(os.getpid(), signal.SIGTERM)
+            self._over.wait(_BEAT_SECONDS * 5)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._over.set()
+        self.join(timeout=30)
+
+
+def lost(lease: Lease) -> None:
+    """End the process at once: all it could still write belongs to another worker now."""
+    say(f"trial {lease.number} was given to another worker; ending")
+    os._exit(EXIT_LOST)
+
+
+def work(study: str, url: str, *, attached: bool = False) -> None:
+    """Work on a study until nothing is left.
+
+    Args:
+        study: Its name.
+        url: Of the storage.
+        attached: End when the process that started this one ends.
+
+    Raises:
+        MultiheadError: If the study is not there, or its base cannot run here.
+        RunInterrupted: After SIGTERM or Ctrl-C.
+    """
+    storage = patiently(lambda: StudyStorage(url), notice=say)
+    found = known(storage, study)
+    definition = found.definition
+    plan = prepare(definition)
+    store = store_of(plan)
+    presence = patiently(lambda: _enter(storage, study, workers_of(store)), notice=say)
+    optunas = optuna.load_study(
+        study_name=study,
+        storage=storage.optuna,
+        sampler=make_sampler(definition.sampler, presence.position),
+        pruner=make_pruner(definition),
+    )
+    heart = Heart(presence, storage, definition.hung_after, attached=attached)
+    runner = TrialRunner(
+        study=optunas,
+        configs=plan.configs,
+        space=plan.space,
+        dominance=make_dominance(definition),
+        parent=parent_of(store, storage, study),
+        store=store,
+        guard=lambda lease: guard(storage, lease),
+        tick=heart.tick,
+        notice=say,
+        opened=plan.opened,
+    )
+    limits = Limits(definition.n_trials, definition.retries, definition.patience)
+    heart.start()
+    _cap_gpu_memory()
+    gc.collect()
+    gc.freeze()
+    try:
+        _loop(Budget(storage, optunas, limits), runner, heart)
+    finally:
+        heart.stop()
+        presence.end()
+        storage.close()
+        gc.unfreeze()
+
+
+def _enter(storage: StudyStorage, study: str, folder: Path) -> Presence:
+    with storage.lock(study):
+        return Presence(storage, study, folder, "worker")
+
+
+def _cap_gpu_memory() -> None:
+    import torch
+
+    share = float(os.environ.get(GPU_SHARE_VARIABLE, 1))
+    if share < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(share)
+
+
+def _loop(budget: Budget, runner: TrialRunner, heart: Heart) -> None:
+    while True:
+        heart.tick("looks for a trial")
+        found = patiently(lambda: _next(budget, heart.presence.owner), notice=say)
+        if found == "done":
+            return
+        if found == "wait":
+            time.sleep(_IDLE_SECONDS)
+            continue
+        assert isinstance(found, Lease)
+        heart.lease = found
+        try:
+            outcome = _outcome(runner, found)
+        except OutOfMemory as error:
+            say(f"trial {found.number}: out of memory ({error}); another worker goes on")
+            heart.lease = None
+            give_back(budget.storage, found, lost=True)
+            sys.exit(EXIT_MEMORY)
+        except (RunInterrupted, StoreError) as stop:
+            heart.lease = None
+            give_back(budget.storage, found, lost=isinstance(stop, StoreError))
+            raise
+        heart.tick("records the trial")
+        heart.lease = None
+        finish(budget, runner, found, outcome)
+
+
+def _next(budget: Budget, owner: str) -> Lease | str:
+    stop = known(budget.storage, budget.name).stop
+    return "done" if stop is not None else budget.claim(owner)
+
+
+def _outcome(runner: TrialRunner, lease: Lease) -> Outcome:
+    """Run a trial; what it could not do is how it ended, not the end of the worker."""
+    try:
+        return runner.run(lease)
+    except (OutOfMemory, LeaseLost, StoreError):
+        raise
+    except MultiheadError as error:
+        return Outcome("FAIL", cause=" ".join(str(error).split())[:1000])
+    except Exception as error:  # noqa: BLE001 - a trial may run any code, its failure is a result
+        return Outcome(
+            "FAIL", cause=f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
+        )
+
+
+def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) -> None:
+    """Decide how a trial ended, then say so in Optuna and in its runs."""
+    try:
+        patiently(lambda: lease.decide(budget.storage, outcome), notice=say)
+    except LeaseLost:
+        lost(lease)
+    patiently(lambda: tell(budget.study, lease.number, outcome), notice=say)
+    trial = next(t for t in budget.trials() if t.number == lease.number)
+    seal(runner.store, runner.configs, trial, parent=runner.parent)
+    drop_others(runner.store, runner.configs.definition, budget.trials())
+
+
+def give_back(storage: StudyStorage, lease: Lease, *, lost: bool) -> None:
+    """Let another worker go on with a trial."""
+    patiently(lambda: lease.release(storage, lost=lost), notice=say)
+
+
+def guard(storage: StudyStorage, lease: Lease) -> None:
+    """Go on only if the trial is still ours; wait out a storage that is away."""
+    try:
+        patiently(lambda: lease.renew(storage), notice=say)
+    except LeaseLost:
+        lost(lease)
+
+
+def parent_of(store: Store, storage: StudyStorage, study: str) -> str:
+    """Return MLflow's id of the study's run."""
+    from multihead.tracking.run import find_run
+
+    parent = known(storage, study).parent
+    return "" if parent is None else str(find_run(store, parent).info.run_id)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker from the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m multihead.studies.worker")
+    parser.add_argument("--study", required=True, help="name of the study in the storage")
+    parser.add_argument("--storage", default=os.environ.get(STORAGE_VARIABLE), help="its URL")
+    parser.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.storage is None:
+        parser.error("--storage is required")
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        work(given.study, given.storage, attached=given.attached)
+    except MultiheadError as error:
+        say(" ".join(str(error).split()))
+        return 2
+    except RunInterrupted as stop:
+        return stop.exit_code
+    return 0
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise RunInterrupted(signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

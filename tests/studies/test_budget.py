@@ -1,0 +1,168 @@
+"""Leases and the exact number of trials, on the storage without a server."""
+
+import threading
+
+import optuna
+import pytest
+import sqlalchemy as sa
+from optuna.trial import TrialState
+from tests.studies.conftest import Define
+
+from multihead.studies.budget import Budget, Limits, tell
+from multihead.studies.lease import Lease, LeaseLost, Outcome, leases
+from multihead.studies.registry import register
+from multihead.studies.storage import StudyStorage
+
+DONE = Outcome("COMPLETE", (0.5,))
+
+
+@pytest.fixture
+def study(storage: StudyStorage, define: Define) -> optuna.Study:
+    register(storage, define())
+    return optuna.load_study(study_name="search", storage=storage.optuna)
+
+
+def expire(storage: StudyStorage) -> None:
+    """Let every lease run out, as the database's clock would."""
+    with storage.engine.begin() as connection:
+        connection.execute(sa.update(leases).values(expires=0.0))
+
+
+def claim(budget: Budget, owner: str = "a") -> Lease:
+    lease = budget.claim(owner)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def end(budget: Budget, lease: Lease, outcome: Outcome = DONE) -> None:
+    lease.decide(budget.storage, outcome)
+    tell(budget.study, lease.number, outcome)
+
+
+def test_many_threads_end_exactly_the_trials_asked_for(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(20, 0, None))
+
+    def work(owner: str) -> None:
+        while (lease := budget.claim(owner)) != "done":
+            if isinstance(lease, Lease):
+                end(budget, lease)
+
+    threads = [threading.Thread(target=work, args=(str(i),)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 20
+
+
+def test_an_interrupted_trial_keeps_its_number_and_goes_first(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(5, 3, None))
+    first = claim(budget, "a")
+    first.release(storage)
+    again = claim(budget, "b")
+    assert (again.number, again.trial_id, again.attempt) == (first.number, first.trial_id, 2)
+
+
+def test_the_late_word_of_a_worker_that_was_given_up_is_refused(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    """Optuna alone would accept it, and then fail the worker that took over."""
+    budget = Budget(storage, study, Limits(5, 3, None))
+    old = claim(budget, "a")
+    expire(storage)
+    new = claim(budget, "b")
+    with pytest.raises(LeaseLost):
+        old.renew(storage)
+    with pytest.raises(LeaseLost):
+        old.decide(storage, Outcome("COMPLETE", (0.1,)))
+    end(budget, new)
+    assert study.trials[0].value == 0.5
+
+
+def test_a_lease_that_ran_out_is_still_ours_while_nobody_took_it(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    """After a minute without the storage, its workers go on."""
+    lease = claim(Budget(storage, study, Limits(5, 3, None)))
+    expire(storage)
+    lease.renew(storage)
+    lease.decide(storage, DONE)
+
+
+def test_deciding_again_after_a_lost_reply_is_no_error(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    lease = claim(Budget(storage, study, Limits(5, 3, None)))
+    lease.decide(storage, DONE)
+    lease.decide(storage, DONE)
+    with pytest.raises(LeaseLost):
+        lease.decide(storage, Outcome("FAIL", cause="changed its mind"))
+
+
+def test_a_trial_that_kills_its_workers_fails_in_the_end(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(1, 2, None))
+    for _ in range(3):
+        assert claim(budget).number == 0
+        expire(storage)
+    assert budget.claim("a") == "done"
+    assert study.trials[0].state == TrialState.FAIL
+    assert study.trials[0].user_attrs["cause"] == "its worker died 3 times"
+
+
+def test_stopping_a_study_costs_no_retry(storage: StudyStorage, study: optuna.Study) -> None:
+    budget = Budget(storage, study, Limits(1, 0, None))
+    for _ in range(4):
+        claim(budget).release(storage)
+    end(budget, claim(budget))
+
+
+def test_a_trial_whose_maker_died_before_the_lease_is_adopted(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    study.ask()
+    budget = Budget(storage, study, Limits(1, 0, None))
+    assert claim(budget).number == 0
+    assert budget.claim("b") == "wait"
+
+
+def test_a_trial_decided_but_not_told_is_told_by_the_next_claim(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(1, 0, None))
+    claim(budget).decide(storage, Outcome("PRUNED", cause="too slow"))
+    assert budget.claim("b") == "done"
+    assert study.trials[0].state == TrialState.PRUNED
+    assert study.trials[0].user_attrs["cause"] == "too slow"
+
+
+def test_ten_failures_in_a_row_with_one_cause_end_the_study(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(50, 0, None))
+    for step in range(10):
+        end(budget, claim(budget), Outcome("FAIL", cause=f"loss not finite at step {step}"))
+    assert budget.claim("a") == "done"
+
+
+def test_a_success_among_failures_lets_the_study_go_on(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(50, 0, None))
+    for step in range(12):
+        end(budget, claim(budget), DONE if step == 5 else Outcome("FAIL", cause="same"))
+    assert isinstance(budget.claim("a"), Lease)
+
+
+def test_no_improvement_for_n_trials_ends_the_study(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(50, 0, 4))
+    for value in (0.1, 0.9, 0.2, 0.3, 0.4, 0.5):
+        end(budget, claim(budget), Outcome("COMPLETE", (value,)))
+    assert budget.claim("a") == "done"

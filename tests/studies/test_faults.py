@@ -1,0 +1,116 @@
+"""What a study survives, by causing it."""
+
+import os
+import random
+import signal
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from tests.studies.conftest import SMALL, assert_agreement, start_study, trials_of
+
+from multihead.studies.storage import default_url
+from multihead.tracking.store import Store
+
+pytestmark = pytest.mark.slow
+
+
+def worker_pids(home: Path) -> list[int]:
+    """Return the process numbers of the workers that say they are there."""
+    try:
+        with closing(sqlite3.connect(home / "studies.db", timeout=30)) as connection:
+            rows = connection.execute(
+                "SELECT place FROM multihead_workers WHERE kind = 'worker' AND NOT ended"
+            )
+            return [int(place.rsplit(" ", 1)[-1]) for (place,) in rows]
+    except sqlite3.OperationalError:
+        return []
+
+
+def kill_some(home: Path, process: object, kills: int, pause: float) -> int:
+    """Kill -9 workers at random moments while the study runs; returns how many."""
+    done = 0
+    rng = random.Random(0)
+    while done < kills and process.poll() is None:  # type: ignore[attr-defined]
+        time.sleep(rng.uniform(0, 2 * pause))
+        pids = worker_pids(home)
+        if pids:
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(pids), signal.SIGKILL)
+                done += 1
+    return done
+
+
+def test_workers_killed_at_random_cost_no_trial_and_add_none(home: Path, store: Store) -> None:
+    count, kills = int(os.environ.get("KILL_TRIALS", 12)), int(os.environ.get("KILLS", 8))
+    process = start_study("digits_quick", f"n_trials={count}", *SMALL, folder=home.parent)
+    done = kill_some(home, process, kills, pause=8)
+    output, _ = process.communicate(timeout=3000)
+    assert process.returncode == 0, output
+    assert done > 0
+    assert_agreement(store, default_url(home), "digits_quick", count)
+
+
+def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
+    home: Path, store: Store
+) -> None:
+    process = start_study("digits_quick", "n_trials=6", *SMALL, folder=home.parent)
+    while not worker_pids(home) or not trials_of(default_url(home), "digits_quick"):
+        time.sleep(0.2)
+        assert process.poll() is None, process.communicate()
+    time.sleep(2)
+    process.kill()
+    for pid in worker_pids(home):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    again = start_study("digits_quick", "--resume", folder=home.parent)
+    output, _ = again.communicate(timeout=900)
+    assert again.returncode == 0, output
+    assert_agreement(store, default_url(home), "digits_quick", 6)
+
+
+def test_the_trial_of_a_worker_that_stands_still_goes_on_in_another(
+    home: Path, store: Store
+) -> None:
+    """The stopped worker can be killed, but it cannot say that it hangs."""
+    process = start_study("digits_quick", "n_trials=4", *SMALL, folder=home.parent)
+    while not trials_of(default_url(home), "digits_quick") if worker_pids(home) else True:
+        time.sleep(0.5)
+        assert process.poll() is None, process.communicate()
+    os.kill(worker_pids(home)[0], signal.SIGSTOP)
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+    assert_agreement(store, default_url(home), "digits_quick", 4)
+
+
+def test_two_commands_on_an_empty_storage_share_one_study(home: Path, store: Store) -> None:
+    both = [
+        start_study("digits_quick", "n_trials=6", "workers=1", *SMALL, folder=home.parent)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=900)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert_agreement(store, default_url(home), "digits_quick", 6)
+
+
+def test_a_config_that_cannot_run_ten_times_stops_the_study_with_its_cause(
+    home: Path, store: Store
+) -> None:
+    """A learning rate of 1e30 makes every loss infinite."""
+    process = start_study(
+        "digits_quick",
+        "n_trials=30",
+        "defaults=false",
+        "workers=1",
+        "space.model.optimizer.lr={low: 1.0e+30, high: 1.0e+31, log: true}",
+        *SMALL,
+        "trainer.max_epochs=2",
+        folder=home.parent,
+    )
+    output, _ = process.communicate(timeout=900)
+    assert "10 trials in a row failed with the same cause" in output
+    assert "not finite" in output
+    assert_agreement(store, default_url(home), "digits_quick", 10)

@@ -1,0 +1,131 @@
+"""Samplers and pruners by name."""
+
+from collections.abc import Callable
+
+import optuna
+import pytest
+from tests.studies.conftest import Define
+
+from multihead.errors import ConfigError
+from multihead.studies.budget import Budget, Limits, tell
+from multihead.studies.lease import Lease, Outcome
+from multihead.studies.pruners import PRUNERS, make_pruner
+from multihead.studies.registry import register
+from multihead.studies.samplers import SAMPLERS, grid, make_sampler
+from multihead.studies.space import build_space
+from multihead.studies.storage import StudyStorage
+
+SPACE = {
+    "lr": {"low": 1e-4, "high": 1e-1, "log": True},
+    "width": {"low": 8, "high": 64, "log": True},
+    "net": ["a", "b"],
+    "drop": {"low": 0.0, "high": 0.5, "when": {"net": "a"}},
+}
+
+
+def value(params: dict[str, float]) -> float:
+    return -abs(params["lr"] - 0.01) - abs(params["width"] - 20) / 100
+
+
+def plain(trial: optuna.Trial) -> float:
+    """What a user of Optuna would write."""
+    params = {
+        "lr": trial.suggest_float("lr", 1e-4, 1e-1, log=True),
+        "width": trial.suggest_int("width", 8, 64, log=True),
+    }
+    if trial.suggest_categorical("net", ["a", "b"]) == "a":
+        trial.suggest_float("drop", 0.0, 0.5)
+    return value(params)
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "nsga2"])
+def test_a_serial_study_suggests_what_a_plain_optuna_script_does(
+    name: str, storage: StudyStorage, define: Define
+) -> None:
+    register(storage, define())
+    study = optuna.load_study(
+        study_name="search",
+        storage=storage.optuna,
+        sampler=make_sampler({"name": name, "seed": 7}),
+    )
+    space = build_space(SPACE, {}, {})
+    budget = Budget(storage, study, Limits(15, 0, None))
+    while isinstance(lease := budget.claim("me"), Lease):
+        params = space.suggest(optuna.Trial(study, lease.trial_id))
+        outcome = Outcome("COMPLETE", (value(params),))
+        lease.decide(storage, outcome)
+        tell(study, lease.number, outcome)
+    makers: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+        "nsga2": optuna.samplers.NSGAIISampler,
+    }
+    script = optuna.create_study(direction="maximize", sampler=makers[name](seed=7))
+    script.optimize(plain, n_trials=15)
+    assert [t.params for t in study.trials] == [t.params for t in script.trials]
+
+
+def test_a_later_worker_draws_other_numbers() -> None:
+    """Otherwise a resumed study repeats its first trials."""
+    drawn = []
+    for worker in range(2):
+        study = optuna.create_study(sampler=make_sampler({"name": "random"}, worker))
+        drawn.append(study.ask().suggest_float("x", 0, 1))
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_can_be_made(name: str) -> None:
+    make_sampler({"name": name})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"name": "tpa"}, r"did you mean 'tpe'"),
+        ({"name": "tpe", "startup": 3}, "refuses its arguments"),
+        ({"name": "tpe", "seed": "x"}, "seed"),
+    ],
+)
+def test_a_wrong_sampler_is_named(spec: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_sampler(spec)
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_every_pruner_fits_some_study(name: str, define: Define) -> None:
+    arguments = {"threshold": {"lower": 0.1}}.get(name, {})
+    several = ["val/digit_acc", "val/thickness_acc"] if name == "dominance" else "val/digit_acc"
+    pruner = {"name": name, **arguments}
+    make_pruner(define(pruner=pruner, objectives=several, seeds=2))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"pruner": "hyperbend"}, "did you mean 'hyperband'"),
+        (
+            {"pruner": "median", "objectives": ["val/digit_acc", "val/acc"]},
+            "choose dominance or none",
+        ),
+        ({"pruner": "dominance"}, "the study has one"),
+        ({"pruner": "wilcoxon"}, "seeds=1"),
+        ({"pruner": {"name": "median", "warm": 1}}, "refuses its arguments"),
+    ],
+)
+def test_a_pruner_that_does_not_fit_is_refused_with_the_reason(
+    keys: dict[str, object], message: str, define: Define
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_pruner(define(**keys))
+
+
+def test_a_grid_has_every_point_once() -> None:
+    space = build_space({"a": [1, 2], "b": {"low": 0.0, "high": 1.0, "step": 0.5}}, {}, {})
+    points = {tuple(point.values()) for point in grid(space)}
+    assert points == {(a, b) for a in (1, 2) for b in (0.0, 0.5, 1.0)}
+
+
+def test_a_grid_of_a_continuous_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no finite set"):
+        grid(build_space({"a": {"low": 0.0, "high": 1.0}}, {}, {}))

@@ -1,0 +1,114 @@
+"""Trials as runs: real trainings of the digits, in this process."""
+
+import optuna
+import pytest
+from tests.studies.conftest import Define, assert_agreement
+
+from multihead.studies.check import prepare
+from multihead.studies.confirm import confirm
+from multihead.studies.definition import Definition
+from multihead.studies.lease import Lease
+from multihead.studies.opening import OpenStudy, start
+from multihead.studies.recover import check_agreement
+from multihead.studies.registry import known
+from multihead.studies.storage import default_url
+from multihead.studies.table import trials_table
+from multihead.studies.worker import main
+from multihead.tracking.store import Store
+
+pytestmark = pytest.mark.slow
+
+
+def search(definition: Definition) -> OpenStudy:
+    """Run a study with one worker, in this process."""
+    opened = start(definition, resume=False)
+    assert opened.presence is not None
+    assert main(["--study", definition.name, "--storage", default_url()]) == 0
+    opened.presence.end()
+    return opened
+
+
+def test_a_serial_study_has_the_base_as_trial_0_and_never_reads_the_test_split(
+    store: Store, define: Define
+) -> None:
+    space = {
+        "model.optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True},
+        "loss_weights": {"simplex": ["digit", "thickness", "smoothness"]},
+    }
+    opened = search(define(space=space, confirm={"seeds": 1}))
+    assert_agreement(store, default_url(), "search", 3)
+    table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
+    assert table.loc[0, "model.optimizer.lr"] == 0.002
+    weights = table[["weights.digit", "weights.thickness", "weights.smoothness"]]
+    assert weights.loc[0].tolist() == pytest.approx([1.0, 0.5, 0.5])
+    assert weights.sum(axis=1).tolist() == pytest.approx([2.0] * 3)
+    for run_id in table["mlflow_id"]:
+        metrics = store.client.get_run(run_id).data.metrics
+        assert not [name for name in metrics if name.startswith("test/")]
+    (confirmed,) = confirm(opened)
+    assert "test/digit_acc" in confirmed.metrics
+    assert confirm(opened)[0].run_id == confirmed.run_id, "each is tested once"
+    opened.storage.close()
+
+
+def test_a_pruned_trial_says_at_which_step_and_why(store: Store, define: Define) -> None:
+    pruner = {"name": "threshold", "lower": 1.1}
+    overrides = ["trainer.max_epochs=3", "trainer.min_epochs=3", "trainer.accelerator=cpu"]
+    split = ["data.train_val_test_split=[64,64,64]"]
+    search(define(pruner=pruner, overrides=[*overrides, *split], n_trials=1)).storage.close()
+    assert_agreement(store, default_url(), "search", 1)
+    runs = store.client.search_runs([store.experiment_id("search")], "tags.`multihead.trial` = '0'")
+    assert runs[0].data.tags["multihead.pruned"] == "pruner threshold at step 1"
+    assert runs[0].data.metrics["epoch"] == 0
+
+
+def test_seeds_are_runs_and_the_objective_is_their_mean(store: Store, define: Define) -> None:
+    opened = search(define(seeds=2, n_trials=1))
+    (trial,) = opened.trials()
+    values = [v for (v,) in trial.user_attrs["seed_values"].values()]
+    assert len(values) == 2
+    assert trial.value == pytest.approx(sum(values) / 2)
+    ids = trial.user_attrs["mlflow_runs"].values()
+    assert {store.client.get_run(i).info.status for i in ids} == {"FINISHED"}
+    opened.storage.close()
+
+
+def test_an_interrupted_trial_goes_on_in_its_run(store: Store, define: Define) -> None:
+    """A worker died after the run was made: number, parameters and run stay."""
+    definition = define(n_trials=1)
+    opened = start(definition, resume=False)
+    assert opened.presence is not None
+    lease = opened.budget.claim("somebody who dies")
+    assert isinstance(lease, Lease)
+    params = opened.plan.space.suggest(optuna.Trial(opened.study, lease.trial_id))
+    lease.release(opened.storage, lost=True)
+    assert main(["--study", "search", "--storage", default_url()]) == 0
+    opened.presence.end()
+    (trial,) = opened.trials()
+    assert trial.params == params
+    assert_agreement(store, default_url(), "search", 1)
+    opened.storage.close()
+
+
+def test_check_repairs_what_a_crash_left(store: Store, define: Define) -> None:
+    opened = search(define(n_trials=2))
+    first = opened.trials()[0]
+    mlflow_id = next(iter(first.user_attrs["mlflow_runs"].values()))
+    store.client.update_run(mlflow_id, status="RUNNING")
+    opened.study.ask()
+    found = check_agreement(store, opened.storage, opened.study, opened.plan.configs, opened.parent)
+    assert any("trial 0 is COMPLETE, its run was RUNNING" in line for line in found)
+    assert any("trial 2 was RUNNING, but nobody works on it" in line for line in found)
+    assert store.client.get_run(mlflow_id).info.status == "FINISHED"
+    again = check_agreement(store, opened.storage, opened.study, opened.plan.configs, opened.parent)
+    assert again == []
+    opened.storage.close()
+
+
+def test_a_worker_finds_data_and_base_by_itself(define: Define, store: Store) -> None:
+    opened = start(define(), resume=False)
+    assert opened.presence is not None
+    there = known(opened.storage, "search")
+    assert prepare(there.definition).space == opened.plan.space
+    opened.presence.end()
+    opened.storage.close()
