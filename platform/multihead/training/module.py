@@ -102,6 +102,14 @@ class MultiheadLitModule(pl.LightningModule):
         if all(c is None or isinstance(c, nn.Module) for c in made):
             self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the current hook forty times a step, and a torch module looks for
+        # parameters, buffers and modules in whatever is set: 2 microseconds each.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     # -- configuration ---------------------------------------------------------------------
 
     def configure_from(self, data: MultiheadDataModule) -> None:
