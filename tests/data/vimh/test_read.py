@@ -426,3 +426,13 @@ class TestPickles:
         content = self.batch() | {"data": [row] * 5000, "vimh_labels": [[*label]] * 5000}
         with pytest.raises(DataError, match="unfold"):
             everything(self.write(tmp_path, content))
+
+
+def test_a_file_that_is_cut_while_it_is_open_is_an_error(tmp_path: Path) -> None:
+    """Its missing pages would otherwise end the process by SIGBUS."""
+    folder = write_folder(tmp_path, size=(64, 64, 3), counts=(4, 1))
+    source = vimh_source(folder, "train")
+    with (folder / "train").open("r+b") as file:
+        file.truncate(5000)
+    with pytest.raises(DataError, match=r"was cut from 49,196 to 5,000 bytes"):
+        source.take(np.array([3]))
