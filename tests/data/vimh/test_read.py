@@ -327,7 +327,10 @@ class TestPickles:
         data = content["data"]
         labels = content["vimh_labels"]
         if kind == "lists":
-            content |= {"data": data.tolist(), "scale_factors": [[-80.0, 0.0], [-70.0, 1.0]]}
+            content |= {
+                "data": data.tolist(),
+                "scale_factors": [np.array([-80.0, 0.0]), (-70, 1.0)],
+            }
         elif kind == "arrays":
             content |= {"data": [*data], "vimh_labels": [np.array(row) for row in labels]}
         elif kind == "bytes":
