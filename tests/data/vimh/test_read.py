@@ -439,3 +439,11 @@ def test_a_file_that_is_cut_while_it_is_open_is_an_error(tmp_path: Path) -> None
         file.truncate(5000)
     with pytest.raises(DataError, match=r"was cut from 49,196 to 5,000 bytes"):
         source.take(np.array([3]))
+
+
+def test_metadata_that_contradict_themselves_show_both_sizes(tmp_path: Path) -> None:
+    for text in ("4x5x3", "4x5", "any"):
+        assert len(vimh_source(write_folder(tmp_path, image_size=text), "train")) == 12
+    folder = write_folder(tmp_path, image_size="5x4x3")
+    with pytest.raises(DataError, match=r"image_size says 5x4x3, but .* are \[4, 5, 3\]"):
+        vimh_source(folder, "train")

@@ -33,6 +33,7 @@ OWN_KEYS = (
 )
 ENCODING_KEYS = ("format", "metadata_bytes", "N_range")
 _REQUIRED = ("format", "height", "width", "channels", "parameter_names", "parameter_mappings")
+_IMAGE_SIZE = re.compile(r"\d{1,5}x\d{1,5}(x\d{1,5})?", re.ASCII)
 _VERSION = re.compile(r"v?([1-9]\d{0,3})(?:\.(\d{1,4}))*", re.ASCII)
 
 
@@ -118,6 +119,7 @@ def read_info(path: str | Path) -> VIMHInfo:
     if missing:
         raise DataError(f"{where} lacks {', '.join(missing)}; needed are {', '.join(_REQUIRED)}.")
     _check_format(record, where)
+    _check_image_size(record, where)
     parameters = read_parameters(record["parameter_names"], record["parameter_mappings"], where)
     notices, heads = name_heads(parameters, where)
     return VIMHInfo(
@@ -265,6 +267,22 @@ def _check_format(record: Mapping[str, Any], where: str) -> None:
 def _between_1_and_3(version: str) -> bool:
     major, *minor = (int(part) for part in version.split("."))
     return 1 <= major < 3 or (major == 3 and not any(minor))
+
+
+def _check_image_size(record: Mapping[str, Any], where: str) -> None:
+    """Compare `image_size`, where it is `HxW` or `HxWxC`, with the sizes beside it."""
+    text = record.get("image_size")
+    if not isinstance(text, str) or not _IMAGE_SIZE.fullmatch(text):
+        return
+    sizes = [record[key] for key in ("height", "width", "channels")]
+    said = [int(part) for part in text.split("x")]
+    if said != sizes[: len(said)]:
+        raise DataError(
+            one_line(
+                f"{where}: image_size says {text}, but height, width and channels are "
+                f"{sizes!r:.60}. Correct the wrong one."
+            )
+        )
 
 
 def _size(record: Mapping[str, Any], key: str, where: str) -> int:
