@@ -1,11 +1,14 @@
 """`multihead data` as a person meets it: list, inspect, validate, convert."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.vimh_files import NOTE, write_folder
 
 from multihead import Head, Heads
 from multihead.cli.data import COMMANDS
@@ -88,6 +91,14 @@ def test_inspect_tells_what_to_look_at_and_writes_page_and_picture(
     assert "51 semitones" in shown
     assert page.read_text().startswith("<!doctype html>")
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_warning_about_data_is_a_line_without_code(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, mappings={"note one": NOTE})
+    command = [sys.executable, "-m", "multihead", "data", "list", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"multihead: {folder}/vimh_dataset_info.json: heads are named by")
 
 
 def test_inspect_of_one_split_reads_no_other(

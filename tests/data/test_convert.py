@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.vimh_files import pictures, record, write_folder
 
 from multihead import Head, Heads
 from multihead.data.convert import Batch, convert, dataset_content, refuse_same_place
@@ -73,6 +74,38 @@ def test_metadata_that_nobody_knows_are_kept(vimh: Path, tmp_path: Path) -> None
         {"note": "how high"},
     )
     assert info.heads["note"] == NOTE
+
+
+def test_what_strangers_say_of_parameters_is_kept(tmp_path: Path) -> None:
+    """Names that cannot be heads, keys of entries, fixed parameters and entries without an id."""
+    mappings = {
+        "größe der Saite": {"min": 1, "max": 2, "curve": [1, "s"], "type": "continuous"},
+        "kind": {"min": 1, "max": 2, "type": "classification", "labels": {"1": "a"}},
+        "gain": {"min": 3, "max": 3, "unit": "dB", "description": "loudness"},
+        "größe_der_Saite": {"min": 4, "max": 4, "scale": "linear"},
+        "unused": {"min": 0, "max": 1, "note": None},
+    }
+    folder = write_folder(
+        tmp_path,
+        counts=(3, 0),
+        mappings=mappings,
+        parameter_names=[*mappings][:2],
+        label_encoding={"metadata_bytes": 6, "values": "uint8"},
+    )
+    pairs = [[(0, i), (1, i % 2)] for i in range(3)]
+    rows = zip(pictures(3, 4, 5, 3), pairs, strict=True)
+    (folder / "train").write_bytes(b"".join(record(*row) for row in rows))
+    with pytest.warns(UserWarning, match="heads are named by letters"):
+        convert(dataset_content(open_dataset(folder)), tmp_path / "b", ["binary"])
+    written = json.loads((tmp_path / "b" / "vimh_dataset_info.json").read_text())
+    assert written["parameter_names"] == [*mappings][:2]
+    assert {**written["label_encoding"], "values": "uint8"} == written["label_encoding"]
+    for name, entry in mappings.items():
+        default = {} if name == "unused" else {"scale": "linear"}
+        assert written["parameter_mappings"][name] == entry | default
+    with pytest.warns(UserWarning, match="heads are named by letters"):
+        convert(dataset_content(open_dataset(tmp_path / "b")), tmp_path / "c", ["binary"])
+    assert files(tmp_path / "c") == files(tmp_path / "b")
 
 
 def test_cifar100mh_becomes_vimh(tmp_path: Path) -> None:

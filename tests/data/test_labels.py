@@ -4,7 +4,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from multihead import MultiheadDataset
-from multihead.data.labels import LabelMaps, functional_heads, shipped_heads
+from multihead.data.labels import LabelMaps, shipped_heads
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Head
 
@@ -65,17 +65,3 @@ def test_a_label_outside_the_classes_names_the_sample(label: int) -> None:
     data = MultiheadDataset([(None, 0), (None, label)])
     with pytest.raises(DataError, match=f"sample 1 has label {label}"):
         _ = data[1]
-
-
-def test_a_head_that_is_a_function_of_another_is_found() -> None:
-    labels = LabelMaps(DIGITS, shipped_heads("handwritten_digit"))(np.arange(10).repeat(2))
-    assert functional_heads(labels) == {"thickness": "digit", "smoothness": "digit"}
-
-
-def test_two_heads_that_determine_each_other_are_named_once() -> None:
-    a = np.array([0, 1, 2, 0])
-    assert functional_heads({"a": a, "b": 2 - a}) in ({"a": "b"}, {"b": "a"})
-
-
-def test_independent_heads_are_not_called_functions() -> None:
-    assert functional_heads({"a": np.array([0, 0, 1, 1]), "b": np.array([0, 1, 0, 1])}) == {}

@@ -3,7 +3,9 @@
 import logging
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from click.shell_completion import BashComplete, add_completion_class
@@ -32,6 +34,8 @@ _MODULES = {name: f"multihead.cli.{name}" for name in COMMANDS} | {"list": "mult
 _LAZY = {name: (_MODULES[name], text) for name, text in COMMANDS.items()}
 
 
+_PACKAGE = Path(__file__).parents[1]
+_FORMAT = warnings.formatwarning
 _HELP = """Train networks with one backbone and several heads, and keep every figure of it.
 
 \b
@@ -106,6 +110,20 @@ def show_notices() -> None:
     notices = logging.getLogger("multihead")
     notices.propagate = False
     notices.handlers = [_Notices()]
+    warnings.formatwarning = _notice
+
+
+def _notice(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Write a warning of the package as a notice: its place in the code helps no user."""
+    if category is UserWarning and Path(filename).is_relative_to(_PACKAGE):
+        return f"multihead: {' '.join(str(message).split())}\n"
+    return _FORMAT(message, category, filename, lineno, line)
 
 
 def fail(message: str) -> None:

@@ -18,10 +18,10 @@ from multihead.data.vimh.datamodule import VIMHDataModule
 from multihead.data.vimh.dataset import SourceDataset
 from multihead.data.vimh.dimensions import Dimensions
 from multihead.data.vimh.info import (
-    OWN_KEYS,
     PixelOrder,
     VIMHInfo,
     check_names,
+    kept,
     name_heads,
     read_counts,
     read_parameters,
@@ -75,8 +75,8 @@ def read_cifar100mh_info(path: str | Path) -> VIMHInfo:
     where = one_line(str(file))
     record = read_json_object(file) if file.is_file() else {}
     names, mappings = record.get("parameter_names"), record.get("parameter_mappings")
-    if names is None and isinstance(mappings, dict):
-        names = [*mappings]
+    if names is None and mappings is not None:
+        names = [*mappings] if isinstance(mappings, dict) else []
     notices: tuple[str, ...] = ()
     if names is not None and mappings is not None:
         parameters = read_parameters(names, mappings, where)
@@ -97,9 +97,9 @@ def read_cifar100mh_info(path: str | Path) -> VIMHInfo:
         heads=made,
         pixel_order=read_pixel_order(record, where),
         counts=read_counts(record, where),
-        extra={key: value for key, value in record.items() if key not in OWN_KEYS},
         notices=(*notices, *more),
         metadata=INFO_FILE,
+        **kept(record, parameters, where),
     )
 
 

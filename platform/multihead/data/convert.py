@@ -37,6 +37,9 @@ class Content:
             and at least once.
         fixed: Values of parameters that do not vary, by name.
         descriptions: Free text by name.
+        names: The parameter's own name by head name, where it is another.
+        entries: What else is said of a parameter, by its own name.
+        encoding: What else is said of how labels are stored.
         metadata: What else the metadata hold, kept as it is.
     """
 
@@ -47,6 +50,9 @@ class Content:
     batches: Callable[[Split], Iterator[Batch]]
     fixed: Mapping[str, float] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    encoding: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -77,6 +83,9 @@ def dataset_content(dataset: Dataset, pixel_order: PixelOrder | None = None) -> 
         batches,
         info.fixed,
         info.descriptions,
+        info.names,
+        info.entries,
+        info.encoding,
         info.extra,
     )
 
@@ -118,6 +127,9 @@ def convert(
         forms=forms,
         fixed=content.fixed,
         descriptions=content.descriptions,
+        names=content.names,
+        entries=content.entries,
+        encoding=content.encoding,
         metadata=content.metadata,
         overwrite=overwrite,
     ) as writer:
@@ -157,6 +169,9 @@ def _compare(content: Content, path: Path, form: Form, counts: Mapping[Split, in
         content.heads.to_record(),
         dict(content.fixed),
         dict(content.descriptions),
+        dict(content.names),
+        dict(content.entries),
+        dict(content.encoding),
         dict(content.metadata),
     ):
         raise DataError(f"{path} reads back with other metadata than were written.")
@@ -188,6 +203,9 @@ def _metadata(info: VIMHInfo) -> tuple[object, ...]:
         info.heads.to_record(),
         dict(info.fixed),
         dict(info.descriptions),
+        dict(info.names),
+        dict(info.entries),
+        dict(info.encoding),
         dict(info.extra),
     )
 

@@ -30,6 +30,7 @@ class Layout:
         read: Reads a split of a folder with such files, `(folder, split, pixel order)`.
         place: Where in a folder of datasets it has to lie; anywhere if empty.
         marker: A file that it must have as well, if any.
+        heads: Which of the shipped heads its label is mapped to, if any.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Layout:
     read: Callable[[Path, Split, PixelOrder | None], Source]
     place: str = ""
     marker: str = ""
+    heads: str = ""
 
     def splits(self, folder: Path) -> tuple[Split, ...]:
         """Return the splits that the folder has files of; none where the marker is missing."""
@@ -57,30 +59,36 @@ class Dataset:
         """The splits there are files of."""
         return self.layout.splits(self.path)
 
-    def read(self, split: Split, pixel_order: PixelOrder | None = None) -> Source:
-        """Read a split; the pixel order is for pickles whose metadata do not say.
+    def read(
+        self, split: Split, pixel_order: PixelOrder | None = None, *, mapped: bool = True
+    ) -> Source:
+        """Read a split.
+
+        Args:
+            split: `train` or `test`.
+            pixel_order: Of pickles whose metadata do not say.
+            mapped: Give a single label the shipped heads that are made of it, if there are any.
 
         Raises:
             DataError: If there is no such split, or it is damaged or hostile.
         """
         if split not in self.splits:
             raise DataError(f"{self.path} has no split {split!r}; it has {list(self.splits)}.")
-        return self.layout.read(self.path, split, pixel_order)
+        source = self.layout.read(self.path, split, pixel_order)
+        if not (mapped and self.layout.heads):
+            return source
+        (head,) = source.heads.values()
+        return LabelMaps(head, shipped_heads(self.layout.heads)).apply(source)
 
 
 def _mnist(folder: Path, split: Split, order: PixelOrder | None) -> Source:
     del order  # one channel has none
-    return _with_heads(mnist(folder.parents[1], split, download=False), "handwritten_digit")
+    return mnist(folder.parents[1], split, download=False)
 
 
 def _cifar10(folder: Path, split: Split, order: PixelOrder | None) -> Source:
     del order  # as published
-    return _with_heads(cifar10(folder.parent, split, download=False), "cifar10_object")
-
-
-def _with_heads(source: Source, name: str) -> Source:
-    (head,) = source.heads.values()
-    return LabelMaps(head, shipped_heads(name)).apply(source)
+    return cifar10(folder.parent, split, download=False)
 
 
 _IDX = "images-idx3-ubyte"
@@ -99,12 +107,14 @@ LAYOUTS = (
         },
         _mnist,
         place="MNIST/raw",
+        heads="handwritten_digit",
     ),
     Layout(
         "CIFAR-10",
         {"train": ("data_batch_1",), "test": ("test_batch",)},
         _cifar10,
         place="cifar-10-batches-py",
+        heads="cifar10_object",
     ),
     # Last, because its metadata may be missing, and others have files of these names.
     Layout(
@@ -123,8 +133,8 @@ def open_dataset(path: Path) -> Dataset:
     """
     if not path.is_dir():
         raise DataError(
-            f"{one_line(str(path))} is no folder; `multihead data list` shows "
-            f"which datasets there are."
+            f"{one_line(str(path))} is no folder. `multihead data list` shows which datasets "
+            f"there are, `multihead data generate resonator` makes one."
         )
     found = list(_datasets_at(path.absolute()))
     if len(found) == 1:
@@ -132,6 +142,12 @@ def open_dataset(path: Path) -> Dataset:
     if found:
         names = ", ".join(str(dataset.path) for dataset in found)
         raise DataError(f"{path} holds several datasets; name one of {names}.")
+    for form in LAYOUTS:
+        if form.marker and (path / form.marker).is_file():
+            raise DataError(
+                f"{one_line(str(path))} has {form.marker}, but none of the files "
+                f"{[f for split in SPLITS for f in form.signs[split]]}."
+            )
     tried = "; ".join(
         f"{form.name} ({form.marker or form.signs['train'][0]}"
         f"{f' in {form.place}' if form.place else ''})"

@@ -1,4 +1,4 @@
-"""Heads made from a dataset's own label by label maps, and what such heads can show.
+"""Heads made from a dataset's own label by label maps.
 
 A map gives every label of the dataset a class of the new head, such as the stroke thickness
 of a digit. A mapped head is a function of the label, so its accuracy follows the label's: it
@@ -110,27 +110,6 @@ class MultiheadDataset(Dataset[tuple[Any, dict[str, int]]]):
 
     def __iter__(self) -> Iterator[tuple[Any, dict[str, int]]]:
         return (self[index] for index in range(len(self)))
-
-
-def functional_heads(labels: Mapping[str, NDArray[np.int64]]) -> dict[str, str]:
-    """Return `{B: A}` for each head B whose label is determined by the label of head A.
-
-    Args:
-        labels: int64 [N] by head name; determined means H(B|A) = 0 on these labels.
-    """
-    found: dict[str, str] = {}
-    for b, of_b in labels.items():
-        for a, of_a in labels.items():
-            # A head that is itself a function of B would only say the same again.
-            if a != b and found.get(a) != b and _is_function(of_b, of_a):
-                found[b] = a
-                break
-    return found
-
-
-def _is_function(b: NDArray[np.int64], a: NDArray[np.int64]) -> bool:
-    pairs = np.unique(np.stack([a, b], axis=1), axis=0)
-    return len(pairs) == len(np.unique(a)) and len(np.unique(b)) > 1
 
 
 def _mapped_head(base: Head, name: str, spec: Mapping[str, Any]) -> tuple[Head, NDArray[np.int64]]:

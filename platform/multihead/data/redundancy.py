@@ -77,6 +77,25 @@ def redundancy(
     return Redundancy(nmi, tuple(functions), tuple(sorted(pairs, key=_strength)), threshold)
 
 
+def functional_heads(codes: Mapping[str, NDArray[np.integer]]) -> dict[str, str]:
+    """Return `{B: A}` for heads B whose label is determined by that of a head A.
+
+    Only where labels without any relation would hardly ever look so: in four samples, each label
+    may well occur once. Of two heads that determine each other one is named.
+
+    Args:
+        codes: Labels [N] by head name.
+    """
+    ranks = {name: _ranks(values) for name, values in codes.items()}
+    found: dict[str, str] = {}
+    for a, b in combinations(ranks, 2):
+        for function, base in _functions(a, b, ranks[a], ranks[b]):
+            # A head that is itself a function of B would only say the same again.
+            if function not in found and found.get(base) != function:
+                found[function] = base
+    return found
+
+
 def _strength(pair: tuple[str, str, float]) -> float:
     return -pair[2]
 

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.data.labels import functional_heads
+from multihead.data.redundancy import functional_heads
 from multihead.runs.build import Parts, build
 from multihead.runs.lifecycle import deserved_status
 from multihead.runs.model import log_run_model

@@ -327,7 +327,10 @@ class TestPickles:
         data = content["data"]
         labels = content["vimh_labels"]
         if kind == "lists":
-            content |= {"data": data.tolist(), "scale_factors": [[-80.0, 0.0], [-70.0, 1.0]]}
+            content |= {
+                "data": data.tolist(),
+                "scale_factors": [np.array([-80.0, 0.0]), (-70, 1.0)],
+            }
         elif kind == "arrays":
             content |= {"data": [*data], "vimh_labels": [np.array(row) for row in labels]}
         elif kind == "bytes":
@@ -426,3 +429,21 @@ class TestPickles:
         content = self.batch() | {"data": [row] * 5000, "vimh_labels": [[*label]] * 5000}
         with pytest.raises(DataError, match="unfold"):
             everything(self.write(tmp_path, content))
+
+
+def test_a_file_that_is_cut_while_it_is_open_is_an_error(tmp_path: Path) -> None:
+    """Its missing pages would otherwise end the process by SIGBUS."""
+    folder = write_folder(tmp_path, size=(64, 64, 3), counts=(4, 1))
+    source = vimh_source(folder, "train")
+    with (folder / "train").open("r+b") as file:
+        file.truncate(5000)
+    with pytest.raises(DataError, match=r"was cut from 49,196 to 5,000 bytes"):
+        source.take(np.array([3]))
+
+
+def test_metadata_that_contradict_themselves_show_both_sizes(tmp_path: Path) -> None:
+    for text in ("4x5x3", "4x5", "any"):
+        assert len(vimh_source(write_folder(tmp_path, image_size=text), "train")) == 12
+    folder = write_folder(tmp_path, image_size="5x4x3")
+    with pytest.raises(DataError, match=r"image_size says 5x4x3, but .* are \[4, 5, 3\]"):
+        vimh_source(folder, "train")

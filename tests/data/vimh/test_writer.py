@@ -113,6 +113,10 @@ def test_the_metadata_hold_what_was_given(tmp_path: Path) -> None:
         ({"metadata": {"a": float("nan")}}, "cannot be written as JSON"),
         ({"metadata": {"a": object()}}, "cannot be written as JSON"),
         ({"fixed": {"drum": 1.0}}, "fixed has 'drum'"),
+        ({"path": "vimh-4x3x2_x"}, "vimh-4x3x2_x says 4x3x2 .* the images are 3x4x2"),
+        ({"names": {"x": "y z"}}, "names has 'x'"),
+        ({"entries": {"x": {"min": 3}}}, "entries has 'x'"),
+        ({"encoding": {"metadata_bytes": 6}}, "encoding has 'metadata_bytes'"),
         ({"descriptions": {"no": ""}}, "descriptions has 'no'"),
         ({"heads": Heads([Head("a", 257)])}, "257 classes"),
         (
@@ -125,9 +129,10 @@ def test_the_metadata_hold_what_was_given(tmp_path: Path) -> None:
 def test_what_vimh_cannot_hold_is_refused(
     tmp_path: Path, options: dict[str, Any], reason: str
 ) -> None:
-    arguments = {"heads": HEADS, "image_shape": SHAPE} | options
+    arguments = {"path": "d", "heads": HEADS, "image_shape": SHAPE} | options
+    arguments["path"] = tmp_path / arguments["path"]
     with pytest.raises(ConfigError, match=reason):
-        VIMHWriter(tmp_path / "d", **arguments)
+        VIMHWriter(**arguments)
     assert [*tmp_path.iterdir()] == []
 
 

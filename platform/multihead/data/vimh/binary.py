@@ -61,9 +61,10 @@ class BinaryFile:
         self.path, self.info = path, info
         try:
             self.size = path.stat().st_size
-            self.raw = _map(path, self.size)
+            self._mapped = _map(path, self.size)
         except (OSError, ValueError) as error:
             raise DataError(one_line(f"{path} cannot be read: {error}.")) from None
+        self.raw = np.frombuffer(self._mapped, np.uint8)
         check_dimensions(info.folder, info.dimensions, self._stated(), path.name, info.metadata)
         self.header = info.header_bytes or self._header()
         self.pairs_per_sample = self._count(self.header)
@@ -92,7 +93,12 @@ class BinaryFile:
         self.__init__(*state)  # type: ignore[misc]
 
     def pairs(self, index: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
-        """Return ids and values uint8 [n, N, 2] of samples, unchecked."""
+        """Return ids and values uint8 [n, N, 2] of samples, unchecked.
+
+        Raises:
+            DataError: If the file was cut short since it was opened.
+        """
+        self._check_size()
         return np.ascontiguousarray(self._records["pairs"][index])
 
     def spec_range(self, index: NDArray[np.int64] | slice) -> NDArray[np.float32] | None:
@@ -159,6 +165,17 @@ class BinaryFile:
                     place = offset if fault.pair is None else at + 2 * fault.pair
                     yield SampleError(self.path, sample, place, fault.message)
             offset, sample = offset + size, sample + 1
+
+    def _check_size(self) -> None:
+        # To touch a page that is no longer in the file would end the process without a word.
+        size = self.size if isinstance(self._mapped, bytes) else self._mapped.size()
+        if size < self.size:
+            raise DataError(
+                one_line(
+                    f"{self.path} was cut from {self.size:,} to {size:,} bytes while it was read. "
+                    f"Write it again, and start anew."
+                )
+            )
 
     def _stated(self) -> Dimensions | None:
         if self.size < 6:
@@ -234,8 +251,8 @@ class BinaryFile:
         return f"it has N = {count} parameters, the first sample has {self.pairs_per_sample}"
 
 
-def _map(path: Path, size: int) -> NDArray[np.uint8]:
+def _map(path: Path, size: int) -> mmap.mmap | bytes:
     if not size:
-        return np.zeros(0, np.uint8)  # nothing cannot be mapped
+        return b""  # nothing cannot be mapped
     with path.open("rb") as file:
-        return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), np.uint8)
+        return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)

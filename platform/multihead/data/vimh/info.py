@@ -1,7 +1,7 @@
 """The metadata of a VIMH folder, `vimh_dataset_info.json`, checked and in types of ours."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,9 @@ OWN_KEYS = (
     "test_samples",
     "label_encoding",
 )
+ENCODING_KEYS = ("format", "metadata_bytes", "N_range")
 _REQUIRED = ("format", "height", "width", "channels", "parameter_names", "parameter_mappings")
+_IMAGE_SIZE = re.compile(r"\d{1,5}x\d{1,5}(x\d{1,5})?", re.ASCII)
 _VERSION = re.compile(r"v?([1-9]\d{0,3})(?:\.(\d{1,4}))*", re.ASCII)
 
 
@@ -50,6 +52,9 @@ class VIMHInfo:
         counts: Samples by split, as far as they are said.
         fixed: Values of the fixed parameters by name, also of those without an id.
         descriptions: By head name, where there are any.
+        names: The parameter's own name by head name, where it is another.
+        entries: What `parameter_mappings` say beyond all that, by the parameter's own name.
+        encoding: Every other key of `label_encoding`.
         extra: Every other key, as it was.
         notices: What a user should be told once, a line each.
         metadata: The name of the file it comes from.
@@ -65,6 +70,9 @@ class VIMHInfo:
     counts: Mapping[str, int] = field(default_factory=dict)
     fixed: Mapping[str, float] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    encoding: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     metadata: str = INFO_FILE
@@ -111,6 +119,7 @@ def read_info(path: str | Path) -> VIMHInfo:
     if missing:
         raise DataError(f"{where} lacks {', '.join(missing)}; needed are {', '.join(_REQUIRED)}.")
     _check_format(record, where)
+    _check_image_size(record, where)
     parameters = read_parameters(record["parameter_names"], record["parameter_mappings"], where)
     notices, heads = name_heads(parameters, where)
     return VIMHInfo(
@@ -122,13 +131,39 @@ def read_info(path: str | Path) -> VIMHInfo:
         header_bytes=_header_bytes(record.get("label_encoding"), where),
         pixel_order=read_pixel_order(record, where),
         counts=read_counts(record, where),
-        fixed=_fixed(record["parameter_mappings"], where),
-        descriptions={
-            p.head.name: p.description for p in parameters if p.head is not None and p.description
-        },
-        extra={key: value for key, value in record.items() if key not in OWN_KEYS},
         notices=notices,
+        **kept(record, parameters, where),
     )
+
+
+def kept(
+    record: Mapping[str, Any], parameters: Sequence[VIMHParameter], where: str
+) -> dict[str, Any]:
+    """Return the fields of `VIMHInfo` that a copy of the dataset has to keep.
+
+    Raises:
+        DataError: For an entry of `parameter_mappings` that makes no sense.
+    """
+    mappings = record.get("parameter_mappings") or {}
+    named = {parameter.name for parameter in parameters}
+    others = [read_parameter(n, entry, where) for n, entry in mappings.items() if n not in named]
+    made = [(p, p.head) for p in parameters if p.head is not None]
+    constant = [p for p in (*parameters, *others) if p.value is not None]
+    entries = {p.name: p.more for p in (*parameters, *constant) if p.more}
+    unused = {p.name: mappings[p.name] for p in others if p.head is not None}
+    encoding = record.get("label_encoding")
+    return {
+        "fixed": {p.name: p.value for p in constant},
+        "names": {head.name: p.name for p, head in made if head.name != p.name},
+        "descriptions": {head.name: p.description for p, head in made if p.description},
+        "entries": entries | unused,
+        "encoding": {
+            key: value
+            for key, value in (encoding if isinstance(encoding, dict) else {}).items()
+            if key not in ENCODING_KEYS
+        },
+        "extra": {key: value for key, value in record.items() if key not in OWN_KEYS},
+    }
 
 
 def read_parameters(names: object, mappings: object, where: str) -> tuple[VIMHParameter, ...]:
@@ -137,9 +172,9 @@ def read_parameters(names: object, mappings: object, where: str) -> tuple[VIMHPa
     Raises:
         DataError: If they are not 1 to 255 different names with a mapping each.
     """
-    words = check_names(names, where)
     if not isinstance(mappings, dict):
         raise DataError(f"{where}: parameter_mappings must be an object.")
+    words = check_names(names, where)
     for name in words:
         if name not in mappings:
             raise DataError(one_line(f"{where}: parameter_mappings has no {name!r}; add it."))
@@ -234,6 +269,22 @@ def _between_1_and_3(version: str) -> bool:
     return 1 <= major < 3 or (major == 3 and not any(minor))
 
 
+def _check_image_size(record: Mapping[str, Any], where: str) -> None:
+    """Compare `image_size`, where it is `HxW` or `HxWxC`, with the sizes beside it."""
+    text = record.get("image_size")
+    if not isinstance(text, str) or not _IMAGE_SIZE.fullmatch(text):
+        return
+    sizes = [record[key] for key in ("height", "width", "channels")]
+    said = [int(part) for part in text.split("x")]
+    if said != sizes[: len(said)]:
+        raise DataError(
+            one_line(
+                f"{where}: image_size says {text}, but height, width and channels are "
+                f"{sizes!r:.60}. Correct the wrong one."
+            )
+        )
+
+
 def _size(record: Mapping[str, Any], key: str, where: str) -> int:
     size = record[key]
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
@@ -269,8 +320,3 @@ def _header_bytes(encoding: object, where: str) -> int | None:
     if not isinstance(words, str) or "height" not in words.lower():
         return None
     return 14 if "spec_min" in words.lower() else 6
-
-
-def _fixed(mappings: Mapping[str, object], where: str) -> dict[str, float]:
-    read = (read_parameter(name, record, where) for name, record in mappings.items())
-    return {p.name: p.value for p in read if p.value is not None}

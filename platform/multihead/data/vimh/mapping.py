@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from multihead.data.pickle_file import one_line
@@ -32,13 +32,15 @@ class VIMHParameter:
         value: The value of a fixed parameter, else None.
         description: Free text; empty where there is none.
         notice: What a reader should be told once, or empty.
+        more: What else its entry says.
     """
 
     name: str
     head: Head | None
     value: float | None
     description: str
-    notice: str
+    notice: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def head_name(name: str) -> str:
@@ -64,7 +66,9 @@ def read_parameter(name: str, record: object, where: str) -> VIMHParameter:
     low, high = (_number(record, key, where) for key in ("min", "max"))
     description = _text(record, "description", where)
     if low == high:
-        return VIMHParameter(name, None, low, description, "")
+        implied = {"min": record["min"], "max": record["max"], "scale": "linear"}
+        more = {k: v for k, v in record.items() if k not in implied or v != implied[k]}
+        return VIMHParameter(name, None, low, description, more=more)
     if low > high:
         raise DataError(f"{where} has min {low} above max {high}; swap them.")
     word = head_name(name)
@@ -85,7 +89,9 @@ def read_parameter(name: str, record: object, where: str) -> VIMHParameter:
             head = head.as_kind("regression", bounded=_BY_KIND[kind])
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
-    return VIMHParameter(name, head, None, description, notice)
+    said = {*write_parameter(head), "description"}
+    more = {key: value for key, value in record.items() if key not in said}
+    return VIMHParameter(name, head, None, description, notice, more)
 
 
 def write_parameter(head: Head) -> dict[str, Any]:

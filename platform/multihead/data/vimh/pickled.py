@@ -117,7 +117,8 @@ class PickledFile:
         if factors is None:
             return None
         if isinstance(factors, list):
-            pairs = [p for p in factors if isinstance(p, list | tuple) and len(p) == 2]
+            rows = [[*r] if isinstance(r, np.ndarray) and r.shape == (2,) else r for r in factors]
+            pairs = [r for r in rows if isinstance(r, list | tuple) and len(r) == 2]
             numbers = [*chain.from_iterable(pairs)]
             if len(pairs) == len(factors) and all(_is_number(v) for v in numbers):
                 factors = np.array(numbers, np.float64).reshape(-1, 2)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from multihead.data.source import Split
 from multihead.data.vimh.binary import record_dtype
-from multihead.data.vimh.dimensions import LARGEST
-from multihead.data.vimh.info import INFO_FILE, OWN_KEYS
-from multihead.data.vimh.mapping import write_parameter
+from multihead.data.vimh.dimensions import LARGEST, Dimensions, folder_dimensions
+from multihead.data.vimh.info import ENCODING_KEYS, INFO_FILE, OWN_KEYS
+from multihead.data.vimh.mapping import head_name, write_parameter
 from multihead.data.vimh.pickle_stream import PickleStream
 from multihead.data.vimh.publish import Publication
 from multihead.data.vimh.source import FORMS, Form
@@ -42,6 +42,9 @@ class VIMHWriter:
         forms: `binary`, `pickle`, or both.
         fixed: Values by name of parameters that do not vary, for the record.
         descriptions: Free text by head name.
+        names: The parameter's own name by head name, where it is another, such as one with spaces.
+        entries: Further keys of a parameter's entry, by its own name, written as they are.
+        encoding: Further keys of `label_encoding`, written as they are.
         metadata: Further keys of the metadata, written as they are.
         overwrite: Replace a dataset that is there.
 
@@ -61,6 +64,9 @@ class VIMHWriter:
         forms: Sequence[Form] = ("binary",),
         fixed: Mapping[str, float] | None = None,
         descriptions: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
+        entries: Mapping[str, Mapping[str, Any]] | None = None,
+        encoding: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -68,11 +74,13 @@ class VIMHWriter:
         self.image_shape, self.forms = _checked_shape(image_shape), tuple(dict.fromkeys(forms))
         self.dataset_name = dataset_name or self.path.absolute().name
         self.fixed, self.descriptions = dict(fixed or {}), dict(descriptions or {})
-        self.metadata, self.overwrite = dict(metadata or {}), overwrite
-        self._mappings = {name: write_parameter(head) for name, head in heads.items()}
-        self._check()
+        self.names, self.entries = dict(names or {}), dict(entries or {})
+        self.encoding, self.overwrite = dict(encoding or {}), overwrite
+        self.metadata = dict(metadata or {})
+        self._mappings = {self._own(name): write_parameter(head) for name, head in heads.items()}
         self._counts: dict[str, int] = {}
         self._header: int | None = None
+        self._check()
         self._binary: dict[str, Any] = {}
         self._pickles: dict[str, PickleStream] = {}
 
@@ -209,7 +217,9 @@ class VIMHWriter:
         for name, value in self.fixed.items():
             mappings[name] = {"min": value, "max": value, "scale": "linear"}
         for name, text in self.descriptions.items():
-            mappings[name]["description"] = text
+            mappings[self._own(name)]["description"] = text
+        for name, more in self.entries.items():
+            mappings[name] = mappings.get(name, {}) | dict(more)
         spec = " [spec_min] [spec_max]" if self._header == 14 else ""
         words = f"[height] [width] [channels]{spec} [N] [id] [value] ... [pixels]"
         record = {
@@ -222,7 +232,7 @@ class VIMHWriter:
             "channels": channels,
             "pixel_order": "HWC",
             "varying_parameters": len(self.heads),
-            "parameter_names": list(self.heads),
+            "parameter_names": list(self._mappings),
             "parameter_mappings": mappings,
             **{
                 f"{split}_samples": self._counts[split]
@@ -233,9 +243,22 @@ class VIMHWriter:
                 "format": words,
                 "metadata_bytes": self._header,
                 "N_range": [1, 255],
+                **self.encoding,
             },
         }
         return record | self.metadata
+
+    def _own(self, name: str) -> str:
+        return self.names.get(name, name)
+
+    def _may_own(self, name: str) -> bool:
+        return name in self.heads and head_name(self.names[name]) == name
+
+    def _repeats(self, name: str) -> bool:
+        """Tell whether an entry says anew what the writer says."""
+        own = self._mappings.get(name, {})
+        ends = ("min", "max") if name in self.fixed else ()
+        return not {*own, *ends}.isdisjoint(self.entries[name])
 
     def _check(self) -> None:
         if len(self.heads) > 255:
@@ -244,7 +267,10 @@ class VIMHWriter:
             raise ConfigError(f"forms are {list(self.forms)}; give one or both of {list(FORMS)}.")
         for key, given, allowed in (
             ("metadata", [k for k in self.metadata if k in OWN_KEYS], "keys VIMH does not have"),
-            ("fixed", [k for k in self.fixed if k in self.heads], "names that are no heads"),
+            ("names", [k for k in self.names if not self._may_own(k)], "names that become heads"),
+            ("entries", [k for k in self.entries if self._repeats(k)], "keys VIMH does not have"),
+            ("fixed", [k for k in self.fixed if k in self._mappings], "names that are no heads"),
+            ("encoding", [k for k in self.encoding if k in ENCODING_KEYS], "keys VIMH lacks"),
             (
                 "descriptions",
                 [k for k in self.descriptions if k not in {*self.heads, *self.fixed}],
@@ -253,8 +279,15 @@ class VIMHWriter:
         ):
             if given:
                 raise ConfigError(f"{key} has {given[0]!r}; use {allowed}.")
+        channels, height, width = self.image_shape
+        named, stated = folder_dimensions(self.path), Dimensions(height, width, channels)
+        if named is not None and not named.agrees(stated):
+            raise ConfigError(
+                f"{self.path.name} says {named} (height x width x channels), but the images are "
+                f"{stated}; choose another name."
+            )
         try:
-            texts = (self.metadata, self.fixed, self.descriptions, self.dataset_name)
+            texts = (self._record(), self.dataset_name)
             json.dumps(texts, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the metadata cannot be written as JSON: {error}.") from None
