@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
@@ -34,9 +35,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def installed() -> list[str]:
-    """Return `name==version` of every installed package, sorted."""
-    return sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower)
+@cache
+def installed() -> tuple[str, ...]:
+    """Return `name==version` of every installed package, sorted; as found the first time."""
+    names = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
+    return tuple(sorted(names, key=str.lower))
 
 
 def hardware() -> dict[str, str]:
