@@ -161,7 +161,13 @@ def _points(client: Any, run: Any, model_id: str) -> Iterator[Any]:
 
 
 def register_model(
-    store: Store, model_id: str, name: str, *, alias: str | None, tags: Mapping[str, str]
+    store: Store,
+    model_id: str,
+    name: str,
+    *,
+    alias: str | None,
+    tags: Mapping[str, str],
+    description: str = "",
 ) -> int:
     """Make a LoggedModel a version of a registered model.
 
@@ -171,6 +177,7 @@ def register_model(
         name: Of the registered model; it is made if it is not there.
         alias: Set to the new version, or None.
         tags: Of the version.
+        description: Of the version, in Markdown.
 
     Returns:
         The version; the one that is there already if the model was registered before.
@@ -185,19 +192,22 @@ def register_model(
             client.create_registered_model(name)
         versions = client.search_model_versions(f"name = '{name}'")
         known = [v for v in versions if v.tags.get(_MODEL_TAG) == model_id]
-        made = known[0] if known else _new_version(client, model, name, tags)
+        made = known[0] if known else _new_version(client, model, name, tags, description)
         if alias is not None:
             client.set_registered_model_alias(name, alias, made.version)
     return int(made.version)
 
 
-def _new_version(client: Any, model: Any, name: str, tags: Mapping[str, str]) -> Any:
+def _new_version(
+    client: Any, model: Any, name: str, tags: Mapping[str, str], description: str
+) -> Any:
     made = client.create_model_version(
         name,
         source=model.artifact_location,
         run_id=model.source_run_id,
         tags={**tags, _MODEL_TAG: model.model_id},
         model_id=model.model_id,
+        description=description,
     )
     # What MLflow's own registration notes, so that the UI shows the version on the model's page.
     known = json.loads(model.tags.get(_REGISTERED_TAG, "[]"))
