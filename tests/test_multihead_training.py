@@ -98,12 +98,9 @@ def test_three_kinds_of_heads_are_trained_recorded_and_loaded(mixed: Run, store:
     for split in ("train", "val", "test"):
         got = {n.removeprefix(f"{split}/") for n in result.metrics if n.startswith(f"{split}/")}
         heads = {f"{h}_{kind}" for h in ("place", "light") for kind in PARAMETER_METRICS}
-        more = {
-            "train": set(),
-            "val": {"acc_best", "score_best"},
-            "test": {"way_ece", "place_quantile_error"},
-        }
-        assert got == heads | more[split] | {"way_acc", "way_loss", "loss", "acc", "score"}
+        own = {"val": {"acc_best", "score_best"}, "test": {"way_ece", "place_quantile_error"}}
+        common = {"way_acc", "way_loss", "loss", "acc", "score"}
+        assert got == heads | common | own.get(split, set())
     assert result.units == {"place": "mm", "light": "lux"}
     assert result.optimized_value == result.metrics["best/val/score"]
     loaded, test = load_run(result.run_id), bars(Path(), "test")
@@ -123,8 +120,10 @@ def test_three_kinds_of_heads_are_trained_recorded_and_loaded(mixed: Run, store:
     files = {f.path for f in store.client.list_artifacts(result.mlflow_id, "test")}
     assert files == {
         "test/test.csv",
-        *(f"test/{n}.{s}" for n in ("confusion_way", "predicted_place", "predicted_light")
-          for s in ("csv", "png")),
+        *(f"test/{n}.{s}" for n in (
+            "confusion_way", "predicted_place", "predicted_light", "reliability_way",
+            "reliability_place", "worst_way", "worst_place", "worst_light",
+        ) for s in ("csv", "png")),
     }  # fmt: skip
     folder = Path(store.client.download_artifacts(result.mlflow_id, "test"))
     table = pd.read_csv(folder / "test.csv", index_col="head")
@@ -237,7 +236,7 @@ def test_what_does_not_suit_a_kind_is_refused_in_one_line(
 
 def test_a_checkpoint_of_other_units_is_refused(mixed: Run, tmp_path: Path) -> None:
     """Its weights fit, but what it predicts means something else."""
-    made = mixed()
+    made = mixed("test=false")
     checkpoint = read_checkpoint(str(made.best_checkpoint))
     checkpoint["multihead"]["heads"][1]["parameter"]["maximum"] = 80.0
     torch.save(checkpoint, tmp_path / "other.ckpt")
@@ -274,7 +273,14 @@ def test_a_vimh_folder_configures_heads_criteria_and_metrics(home: Path, vimh_fo
     assert 0 <= result.optimized_value <= 1
 
 
-@pytest.mark.parametrize("kind", ["classification", "ordinal", "regression"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "classification",
+        pytest.param("ordinal", marks=pytest.mark.slow),
+        pytest.param("regression", marks=pytest.mark.slow),
+    ],
+)
 def test_a_vimh_head_can_be_of_any_kind(home: Path, vimh_folder: Path, kind: Kind) -> None:
     result = run(_vimh(vimh_folder, f"+data.head_kinds={{light: {kind}}}", "test=false"))
     heads = load_run(result.run_id).heads

@@ -77,14 +77,14 @@ def test_artifacts_lie_under_the_home_whatever_the_current_folder(
     train: Run, store: Store, home: Path
 ) -> None:
     """MLflow's own default is ./mlruns of wherever the command ran."""
-    result = train()
+    result = train("test=false")
     uri = find_run(store, result.run_id).info.artifact_uri
     assert uri.startswith((home / "artifacts" / "multihead_cnn_digits").as_uri())
     assert not Path("mlruns").exists()
 
 
 def test_curves_have_one_point_per_epoch_at_the_right_step(train: Run, store: Store) -> None:
-    result = train("trainer.max_epochs=3", "data.batch_size=32")
+    result = train("trainer.max_epochs=3", "data.batch_size=32", "test=false")
     history = _history(store, result.run_id)
     for name in ("train/digit_loss", "val/thickness_acc", "val/acc_best", "lr"):
         assert [step for step, _ in history[name]] == [4, 8, 12]
@@ -113,9 +113,10 @@ def test_the_test_split_is_not_read_unless_asked(train: Run, store: Store) -> No
 
 
 def test_the_same_seed_gives_the_same_curves_to_the_bit(train: Run, store: Store) -> None:
-    first, second = train("trainer.max_epochs=2"), train("trainer.max_epochs=2")
+    short = ("trainer.max_epochs=2", "test=false")
+    first, second = train(*short), train(*short)
     assert _history(store, first.run_id) == _history(store, second.run_id)
-    other = train("trainer.max_epochs=2", "seed=1")
+    other = train(*short, "seed=1")
     assert _history(store, first.run_id) != _history(store, other.run_id)
 
 
@@ -146,7 +147,7 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_the_last_checkpoint(
 
 
 def test_notes_name_heads_that_are_functions_of_another(train: Run) -> None:
-    (note,) = train().notes
+    (note,) = train("test=false").notes
     assert note.startswith("thickness and smoothness are functions of digit")
 
 
@@ -178,8 +179,12 @@ def _stopped(step: int, number: int, *overrides: str) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize(
     ("step", "number", "code"),
-    [(6, signal.SIGTERM, 143), (8, signal.SIGINT, 130)],
-    ids=["SIGTERM within an epoch", "Ctrl-C at the end of an epoch"],
+    [
+        pytest.param(6, signal.SIGTERM, 143, id="SIGTERM within an epoch"),
+        pytest.param(
+            8, signal.SIGINT, 130, id="Ctrl-C at the end of an epoch", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_an_interrupted_run_is_killed_and_goes_on_to_the_uninterrupted_result(
     home: Path, store: Store, step: int, number: int, code: int
@@ -208,16 +213,16 @@ def test_an_interrupted_run_is_killed_and_goes_on_to_the_uninterrupted_result(
 
 
 def test_a_finished_run_can_be_given_more_epochs(train: Run, store: Store) -> None:
-    first = train("trainer.max_epochs=2")
+    first = train("trainer.max_epochs=2", "test=false")
     run([f"resume={first.run_id[:-2]}", "trainer.max_epochs=3"])
-    longer = train("trainer.max_epochs=3")
+    longer = train("trainer.max_epochs=3", "test=false")
     ours, theirs = _history(store, first.run_id), _history(store, longer.run_id)
     assert ours["val/digit_loss"] == theirs["val/digit_loss"]
     assert len(ours["train/loss"]) == 3
 
 
 def test_what_changed_with_a_resume_is_on_record_and_stays(train: Run, store: Store) -> None:
-    first = train()
+    first = train("test=false")
     run([f"resume={first.run_id}", "trainer.max_epochs=2"])
     assert find_run(store, first.run_id).data.tags["resumed.trainer.max_epochs"] == "2"
     assert run([f"resume={first.run_id}", "trainer.max_epochs=3"]).run_id == first.run_id
@@ -228,7 +233,7 @@ def test_what_changed_with_a_resume_is_on_record_and_stays(train: Run, store: St
 @pytest.mark.parametrize("override", ["seed=2", "logger.experiment_name=other", "--cfg"])
 def test_a_resume_cannot_change_what_makes_the_run(train: Run, override: str) -> None:
     with pytest.raises(ConfigError, match=r"cannot change within a run|takes overrides only"):
-        run([f"resume={train().run_id}", override])
+        run([f"resume={train('test=false').run_id}", override])
 
 
 def test_a_run_resumes_from_another_folder_with_its_own_store(
@@ -237,7 +242,7 @@ def test_a_run_resumes_from_another_folder_with_its_own_store(
     """The record names a relative home, and a store that is not the default."""
     monkeypatch.delenv("MULTIHEAD_HOME")
     uri = f"logger.tracking_uri=sqlite:///{home}/mlflow.db"
-    first = run([*DIGITS, "trainer.max_epochs=1", uri])
+    first = run([*DIGITS, "trainer.max_epochs=1", "test=false", uri])
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
     monkeypatch.setenv("MULTIHEAD_HOME", str(tmp_path / "runs"))
@@ -260,9 +265,10 @@ def test_a_run_that_does_not_improve_on_its_start_tests_the_starts_best(train: R
 
 
 def test_a_checkpoint_can_start_another_run(train: Run) -> None:
-    first = train("trainer.max_epochs=1")
-    second = train("trainer.max_epochs=2", f"ckpt_path={first.folder}/checkpoints/last.ckpt")
-    whole = train("trainer.max_epochs=2")
+    first = train("test=false")
+    last = f"ckpt_path={first.folder}/checkpoints/last.ckpt"
+    second = train("trainer.max_epochs=2", "test=false", last)
+    whole = train("trainer.max_epochs=2", "test=false")
     assert second.metrics["val/digit_loss"] == whole.metrics["val/digit_loss"]
     assert second.run_id != first.run_id
 

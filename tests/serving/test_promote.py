@@ -18,6 +18,8 @@ def test_a_promoted_run_is_found_by_name_alias_and_version(
     made = promote(str(trained.run_id), "digits", alias="champion", store=store)
     again = promote(str(trained.mlflow_id), "digits", alias="champion", store=store)
     assert (made, made.uri, made.version) == (again, "models:/digits@champion", 1)
+    version = store.client.get_model_version_by_alias("digits", "champion")
+    assert f"multihead rerun {trained.run_id}" in version.description
     for uri in (made.uri, "models:/digits/1", f"models:/{made.model_id}"):
         model = find_model(uri, store)
         assert (model.run_id, model.shape) == (trained.run_id, (8, 8, 1))

@@ -28,8 +28,10 @@ def reliability_figure(
         path: Where to write; the suffix chooses the format.
         axes: What the horizontal and the vertical axis show.
     """
-    figure = Figure(figsize=(4.6, 5.4), layout="constrained")
+    figure = Figure(figsize=(4.6, 5.4))
     top, bottom = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+    # What is on the axes is known; a layout engine would draw everything twice.
+    figure.subplots_adjust(left=0.15, right=0.96, top=0.9, bottom=0.1, hspace=0.08)
     top.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="as promised")
     seen = table.dropna(subset=["observed", "expected"])
     top.plot(seen["expected"], seen["observed"], "o-", color="tab:blue", label="observed")

@@ -36,6 +36,8 @@ from multihead.training.hardware import resolve_accelerator
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
 
+# Of the many facts of `environment.json`, those worth a column in a list of runs.
+_TAGGED_VERSIONS = ("python", "torch")
 _NOTED_SAMPLES = 10_000  # that show which heads are functions of others
 
 
@@ -224,7 +226,7 @@ def _record_start(
         "multihead.tags": ",".join(map(str, config["tags"])),
         **{f"tag.{tag}": "true" for tag in config["tags"]},
         **{f"git.{key}": value for key, value in git.items()},
-        **{f"version.{key}": value for key, value in versions.items()},
+        **{f"version.{key}": versions[key] for key in _TAGGED_VERSIONS},
         **{f"hardware.{key}": value for key, value in hardware.items()},
         "hardware.device": device,
         "precision": str(trainer.precision),

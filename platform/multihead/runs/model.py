@@ -1,5 +1,6 @@
 """A run's best checkpoint as an MLflow model, made when its training has ended."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,14 +42,16 @@ def log_run_model(
         Nothing, or a line that says why there is no model: that is no reason to call the training
         failed.
     """
-    best = run.folder / "checkpoints" / BEST
+    from safetensors import SafetensorError
+
+    best, folder = run.folder / "checkpoints" / BEST, run.folder / FOLDER
     if not best.is_file():
         return []
     try:
-        loaded = load_checkpoint(best, config)
-    except CheckpointError as error:
+        digest = _write(load_checkpoint(best, config), folder, examples_of(data))
+    except (CheckpointError, OSError, SafetensorError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
         return [f"there is no model of this run: {error}"]
-    digest = _write(loaded, run.folder / FOLDER, examples_of(data))
     run.log_model(FOLDER, digest)
     return []
 

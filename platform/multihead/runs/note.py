@@ -33,13 +33,14 @@ def note(parts: Parts, metrics: Mapping[str, float], config: Mapping[str, Any], 
     tested = any(name.startswith("test/") for name in metrics)
     split = "test" if tested else "best/val"
     where = f"Test, {len(data.test_indices):,} images, read once" if tested else "Best validation"
+    # The page folds all but the first lines away.
     lines = [
-        f"{', '.join(heads)} from {len(data.train_indices):,} images of {data.train_source.name}; "
-        f"seed {config['seed']}, {parts.parameters:,} parameters.",
-        "",
         f"**{where}**",
         "",
         *_table(heads, metrics, split),
+        "",
+        f"{', '.join(heads)} from {len(data.train_indices):,} images of {data.train_source.name}; "
+        f"seed {config['seed']}, {parts.parameters:,} parameters.",
         "",
     ]
     if tested:

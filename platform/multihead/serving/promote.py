@@ -9,6 +9,7 @@ from multihead.errors import ConfigError
 from multihead.runs.bundle import read_examples
 from multihead.runs.load import load_run
 from multihead.runs.model import blank_example, make_model
+from multihead.runs.note import NOTE_TAG
 from multihead.tracking.models import BUNDLE, register_model, run_model
 from multihead.tracking.run import RUN_TAG, find_run
 from multihead.tracking.store import Store
@@ -56,8 +57,7 @@ def promote(
         )
     store = store or Store()
     found = find_run(store, run)
-    tested = {k: v for k, v in found.data.metrics.items() if k.startswith("test/")}
-    if not tested:
+    if not any(name.startswith("test/") for name in found.data.metrics):
         raise ConfigError(
             f"run {run} has no test metrics, so nobody knows how good it is; train with test=true."
         )
@@ -66,7 +66,8 @@ def promote(
     made = run_model(store, run_id)
     examples = blank_example(loaded) if made is None else read_examples(made.folder / BUNDLE)
     model_id = make_model(store, run_id, found.info.run_id, np.ascontiguousarray(examples))
-    tags = {RUN_TAG: run_id, **{f"metric.{k}": f"{v:.6g}" for k, v in tested.items()}}
-    version = register_model(store, model_id, name, alias=alias, tags=tags)
+    tags = {RUN_TAG: run_id}
+    told = found.data.tags.get(NOTE_TAG, "")
+    version = register_model(store, model_id, name, alias=alias, tags=tags, description=told)
     place = f"@{alias}" if alias else f"/{version}"
     return Promoted(f"models:/{name}{place}", version, model_id)

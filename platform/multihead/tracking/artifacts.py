@@ -29,7 +29,7 @@ class Artifacts:
         sent: SHA-256 by path of the files in the store.
 
     Attributes:
-        uploading: Bytes of the file that is under way.
+        uploading: Bytes of the file or model that is under way.
     """
 
     def __init__(

@@ -279,7 +279,12 @@ class Delivery:
         if not (folder / "MLmodel").is_file():
             self.artifacts.notice(f"{folder} is gone; `multihead promote` makes the model anew")
             return
-        send_model(self.store, str(self.cursor.mlflow_id), folder, record["digest"])
+        files = (path for path in folder.rglob("*") if path.is_file())
+        self.artifacts.uploading = sum(path.stat().st_size for path in files)
+        try:
+            send_model(self.store, str(self.cursor.mlflow_id), folder, record["digest"])
+        finally:
+            self.artifacts.uploading = 0
 
     def _log_batch(self, records: list[spool.Record]) -> None:
         from mlflow.entities import Metric, Param, RunTag

@@ -36,9 +36,10 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def installed() -> list[str]:
-    """Return `name==version` of every installed package, sorted."""
-    return sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower)
+def installed() -> tuple[str, ...]:
+    """Return `name==version` of every installed package, sorted; as found the first time."""
+    names = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
+    return tuple(sorted(names, key=str.lower))
 
 
 def hardware() -> dict[str, str]:

@@ -82,15 +82,12 @@ def send_model(store: Store, mlflow_id: str, folder: Path, digest: str) -> str:
         StoreError: If the store refuses.
     """
     with store.errors(), _quiet():
-        from mlflow.entities import LoggedModelOutput
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
         from mlflow.models import Model
 
         client = store.client
         run = client.get_run(mlflow_id)
-        found = sent_model(store, run, digest)
-        if found is not None:
-            return found
-        made = client.create_logged_model(
+        made = _begun(client, run, digest) or client.create_logged_model(
             run.info.experiment_id,
             name=_model_name(run.info.run_name),
             source_run_id=mlflow_id,
@@ -98,6 +95,8 @@ def send_model(store: Store, mlflow_id: str, folder: Path, digest: str) -> str:
             params={k: v for k, v in run.data.params.items() if k.startswith("model.")},
             model_type="multihead",
         )
+        if made.status == LoggedModelStatus.READY:
+            return str(made.model_id)
         written = Model.load(str(folder))
         written.model_id, written.run_id = made.model_id, mlflow_id
         written.artifact_path = made.artifact_location
@@ -106,21 +105,29 @@ def send_model(store: Store, mlflow_id: str, folder: Path, digest: str) -> str:
         points = list(_points(client, run, made.model_id))
         if points:
             client.log_batch(mlflow_id, metrics=points)
-        step = max((point.step for point in points), default=0)
-        client.log_outputs(mlflow_id, [LoggedModelOutput(made.model_id, step)])
+        if made.model_id not in [output.model_id for output in _outputs(run)]:
+            step = max((point.step for point in points), default=0)
+            client.log_outputs(mlflow_id, [LoggedModelOutput(made.model_id, step)])
         client.finalize_logged_model(made.model_id, "READY")
     return str(made.model_id)
 
 
-def sent_model(store: Store, run: Any, digest: str) -> str | None:
-    """Return the id of a run's model with these weights that is whole in the store, or None."""
-    from mlflow.entities import LoggedModelStatus
+def _begun(client: Any, run: Any, digest: str) -> Any:
+    """Return the model with these weights that was made for a run, whole or not, or None.
 
-    for output in (run.outputs.model_outputs if run.outputs else []) or []:
-        model = store.client.get_logged_model(output.model_id)
-        if model.tags.get(DIGEST_TAG) == digest and model.status == LoggedModelStatus.READY:
-            return str(model.model_id)
-    return None
+    It is looked for among all models: whoever made it may have been killed before it was tied to
+    the run.
+    """
+    found = client.search_logged_models(
+        [run.info.experiment_id],
+        f"source_run_id = '{run.info.run_id}' AND tags.`{DIGEST_TAG}` = '{digest}'",
+        order_by=[{"field_name": "creation_timestamp", "ascending": True}],
+    )
+    return next(iter(found), None)
+
+
+def _outputs(run: Any) -> list[Any]:
+    return list((run.outputs.model_outputs if run.outputs else None) or [])
 
 
 def _points(client: Any, run: Any, model_id: str) -> Iterator[Any]:
@@ -154,7 +161,13 @@ def _points(client: Any, run: Any, model_id: str) -> Iterator[Any]:
 
 
 def register_model(
-    store: Store, model_id: str, name: str, *, alias: str | None, tags: Mapping[str, str]
+    store: Store,
+    model_id: str,
+    name: str,
+    *,
+    alias: str | None,
+    tags: Mapping[str, str],
+    description: str = "",
 ) -> int:
     """Make a LoggedModel a version of a registered model.
 
@@ -164,6 +177,7 @@ def register_model(
         name: Of the registered model; it is made if it is not there.
         alias: Set to the new version, or None.
         tags: Of the version.
+        description: Of the version, in Markdown.
 
     Returns:
         The version; the one that is there already if the model was registered before.
@@ -178,19 +192,22 @@ def register_model(
             client.create_registered_model(name)
         versions = client.search_model_versions(f"name = '{name}'")
         known = [v for v in versions if v.tags.get(_MODEL_TAG) == model_id]
-        made = known[0] if known else _new_version(client, model, name, tags)
+        made = known[0] if known else _new_version(client, model, name, tags, description)
         if alias is not None:
             client.set_registered_model_alias(name, alias, made.version)
     return int(made.version)
 
 
-def _new_version(client: Any, model: Any, name: str, tags: Mapping[str, str]) -> Any:
+def _new_version(
+    client: Any, model: Any, name: str, tags: Mapping[str, str], description: str
+) -> Any:
     made = client.create_model_version(
         name,
         source=model.artifact_location,
         run_id=model.source_run_id,
         tags={**tags, _MODEL_TAG: model.model_id},
         model_id=model.model_id,
+        description=description,
     )
     # What MLflow's own registration notes, so that the UI shows the version on the model's page.
     known = json.loads(model.tags.get(_REGISTERED_TAG, "[]"))
@@ -263,9 +280,13 @@ def run_model(store: Store, wanted: str) -> FetchedModel | None:
     Raises:
         ConfigError: If there is no such run.
     """
-    outputs = find_run(store, wanted).outputs
-    models = (outputs.model_outputs if outputs else None) or []
-    return fetch_model(store, f"models:/{models[-1].model_id}") if models else None
+    with store.errors():
+        outputs = _outputs(find_run(store, wanted))
+        models = [store.client.get_logged_model(output.model_id) for output in outputs]
+    if not models:
+        return None
+    newest = max(models, key=lambda model: model.creation_timestamp)
+    return fetch_model(store, f"models:/{newest.model_id}")
 
 
 def _model_name(name: str) -> str:
