@@ -169,9 +169,10 @@ def _unknown_override(text: str, overrides: Sequence[str], folder: Path | None) 
     if word in siblings:
         return ConfigError(text)
     where = f"in {path}" if path else "at the top"
+    allowed = f"allowed: {', '.join(siblings)}" if siblings else f"{path} is empty"
     return ConfigError(
-        f"there is no key {word!r} {where}{nearest(word, siblings)}; allowed: "
-        f"{', '.join(siblings)}. To add a key, write +{key}=..."
+        f"there is no key {word!r} {where}{nearest(word, siblings)}; {allowed}. To add a key, "
+        f"write +{key}=..."
     )
 
 
