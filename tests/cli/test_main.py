@@ -63,7 +63,7 @@ def test_cfg_job_prints_the_composed_config(tmp_path: Path) -> None:
 def test_train_help_is_hydras(tmp_path: Path) -> None:
     shown = multihead(["train", "--help"], folder=tmp_path)
     assert shown.returncode == 0
-    assert "experiment: cnn_cifar10, cnn_mnist" in shown.stdout
+    assert "cnn_cifar10, cnn_mnist" in shown.stdout
 
 
 @pytest.mark.parametrize(

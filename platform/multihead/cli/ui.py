@@ -8,7 +8,7 @@ import sys
 import click
 
 from multihead.errors import ConfigError
-from multihead.tracking.store import DEFAULT_PORT, Store
+from multihead.tracking.store import DEFAULT_PORT, UI_VIEW, Store
 
 HOST = "127.0.0.1"
 _PORTS_TRIED = 100
@@ -26,7 +26,8 @@ def command(port: int) -> None:
     free = free_port(port)
     if free != port:
         click.echo(f"port {port} is busy; using the next free one, {free}", err=True)
-    click.echo(f"MLflow UI on {store.shown_uri}\n  http://{HOST}:{free}\nCtrl-C stops it")
+    page = f"http://{HOST}:{free}/#/experiments?{UI_VIEW}"
+    click.echo(f"MLflow UI on {store.shown_uri}\n  {page}\nCtrl-C stops it")
     # The store's address may hold a password, so it travels in the environment.
     environment = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": store.uri,

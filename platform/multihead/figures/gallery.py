@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -33,11 +32,10 @@ def gallery_figure(
     axes.set_axis_off()
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         left, top = (number % _COLUMNS) * cell[0], (number // _COLUMNS + 1) * cell[1]
-        grey = image.shape[0] < 3
-        shown = image[0] if grey else image[:3].transpose(1, 2, 0)
-        limits: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if grey else {}
+        shown = image[0] if image.shape[0] < 3 else image[:3].transpose(1, 2, 0)
         extent = (left, left + 1, top, top - height / width)
-        axes.imshow(shown, interpolation="nearest", extent=extent, **limits)
+        # The last three are ignored for colours.
+        axes.imshow(shown, interpolation="nearest", extent=extent, cmap="gray", vmin=0, vmax=255)
         place = left + 0.5, top - height / width - 0.03
         axes.text(*place, caption, fontsize=8, ha="center", va="bottom")
     axes.set(xlim=(-0.05, _COLUMNS * cell[0] - 0.05), ylim=(rows * cell[1], 0), aspect="equal")

@@ -6,7 +6,6 @@ repeat, and finds the model it sent before by the digest of its weights.
 
 import json
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -295,8 +294,7 @@ def _model_name(name: str) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep MLflow's progress bars and advice out of the terminal."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    """Keep MLflow's advice out of the terminal."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     with warnings.catch_warnings():

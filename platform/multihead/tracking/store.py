@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_PORT = 5000
+# The UI's view of trainings; it opens the one of chat traces otherwise.
+UI_VIEW = "workflowType=machine_learning"
 _SERVERS = ("http", "https")
 # Without it the UI shows an experiment among chat traces and prompts.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -30,6 +32,7 @@ _LOCKED_SECONDS = 1
 # MLflow retries for minutes and writes tracebacks to the terminal; our sender has its own patience.
 _MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
@@ -223,7 +226,7 @@ class Store:
     def run_url(self, experiment_id: str, run_id: str) -> str:
         """Return the address of a run's page, in the UI that `multihead ui` starts if local."""
         base = self.uri.rstrip("/") if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
-        return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
+        return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?{UI_VIEW}"
 
 
 def _may_pass(error: Exception) -> bool:
