@@ -70,8 +70,11 @@ def end_interrupted(stop: RunInterrupted) -> NoReturn:
 
 def _this_command() -> str:
     """Return how to call this command again: by its name where the shell would find it."""
-    called = Path(sys.argv[0])
-    if shutil.which("multihead") is not None or called.name != "multihead":
+    # Not argv, in which Hydra sees a name of ours.
+    called = next(
+        (Path(word) for word in sys.orig_argv[:2] if Path(word).name == "multihead"), None
+    )
+    if shutil.which("multihead") is not None or called is None:
         return "multihead"
     here = Path.cwd()
     return str(called.relative_to(here) if called.is_relative_to(here) else called)
