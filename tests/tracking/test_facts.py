@@ -19,6 +19,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         subprocess.run(["git", "-C", str(folder), *arguments], check=True)
     monkeypatch.setattr(facts, "__file__", str(folder / "package" / "facts.py"))
     monkeypatch.chdir(folder)
+    facts.git_state.cache_clear()  # a process asks once
     return folder
 
 
@@ -34,6 +35,7 @@ def test_the_diff_has_tracked_changes_but_no_untracked_file_and_no_password(chec
     assert "+two" in diff
     assert "postgresql://me:***@host/db" in diff
     assert "secret" not in diff
+    facts.git_state.cache_clear()
     assert facts.git_state()["dirty"] == "true"
 
 
