@@ -1,4 +1,5 @@
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from multihead.tracking.secrets import masked, masked_values, shareable
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A git repository with one commit, that takes the place of the package's checkout."""
     folder = tmp_path / "checkout"
     folder.mkdir()
@@ -20,7 +21,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(facts, "__file__", str(folder / "package" / "facts.py"))
     monkeypatch.chdir(folder)
     facts.git_state.cache_clear()  # a process asks once
-    return folder
+    yield folder
+    facts.git_state.cache_clear()
 
 
 def test_a_clean_checkout_has_no_diff(checkout: Path) -> None:
