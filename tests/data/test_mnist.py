@@ -224,7 +224,7 @@ def test_without_a_network_one_line_says_what_to_put_where(
     began = time.monotonic()
     with pytest.raises(DataError) as error:
         read_mnist(tmp_path / "new" / "data", "train", download=allowed)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30
     message = str(error.value)
     assert "\n" not in message
     assert all(name in message for name in ALL)
@@ -248,7 +248,7 @@ def test_a_silent_mirror_is_not_waited_for(
 
 
 def _slow_lookup(*args: object, **kwargs: object) -> None:
-    time.sleep(3)
+    time.sleep(6)
     raise OSError("no such name")
 
 
@@ -261,7 +261,7 @@ def test_a_slow_name_server_is_not_waited_for(
     began = time.monotonic()
     with pytest.raises(DataError, match=r"no answer in 0\.2 seconds"):
         read_mnist(tmp_path, "train")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_a_file_that_came_meanwhile_is_kept(mirror: Path, tmp_path: Path) -> None:
