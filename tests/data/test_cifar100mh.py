@@ -11,6 +11,8 @@ import torch
 from tests.vimh_files import batch, pictures
 
 from multihead import CIFAR100MHDataModule, CIFAR100MHDataset
+from multihead.data.cifar100mh import read_cifar100mh_info
+from multihead.data.vimh import validate
 from multihead.errors import DataError
 
 MAPPINGS = {"pitch": {"min": 10, "max": 60}, "loudness": {"min": 0.0, "max": 1.0}}
@@ -88,3 +90,17 @@ def test_missing_batches_are_named(tmp_path: Path) -> None:
         CIFAR100MHDataset(tmp_path)
     with pytest.raises(DataError, match="is no folder"):
         CIFAR100MHDataset(tmp_path / "none")
+
+
+def test_validation_tells_every_sample_with_a_problem(tmp_path: Path) -> None:
+    folder = write(tmp_path, INFO)
+    assert list(validate(folder, read_cifar100mh_info)) == []
+    content = pickle.loads((folder / "train_batch").read_bytes())
+    content["cifar100mh_labels"][2] = [2, 0, 1, 7, 0]
+    content["cifar100mh_labels"][9] = [2, 0, 0, 0, 3]
+    (folder / "train_batch").write_bytes(pickle.dumps(content))
+    found = list(validate(folder, read_cifar100mh_info))
+    assert [(Path(p.file).name, p.sample) for p in found] == [
+        ("train_batch", 2),
+        ("train_batch", 9),
+    ]

@@ -3,8 +3,12 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from multihead.data.vimh.validate import Problem
 
 _MOST = 1000
 
@@ -30,19 +34,20 @@ def command(path: Path) -> None:
 
 
 def _problems(path: Path) -> Iterator[str]:
-    from multihead.data.datasets import open_dataset
+    from multihead.data.cifar100mh import read_cifar100mh_info
+    from multihead.data.datasets import CIFAR100MH, open_dataset
     from multihead.data.inspect import chunks
     from multihead.data.vimh import validate
     from multihead.data.vimh.info import INFO_FILE
     from multihead.errors import DataError
 
     if (path / INFO_FILE).is_file():
-        for problem in validate(path):
-            sample = "" if problem.sample is None else f" sample {problem.sample:,}"
-            offset = "" if problem.offset is None else f" byte {problem.offset:,}"
-            yield f"{problem.file}:{sample}{offset} {problem.message}"
+        yield from map(_line, validate(path))
         return
     dataset = open_dataset(path)
+    if dataset.layout is CIFAR100MH:
+        yield from map(_line, validate(dataset.path, read_cifar100mh_info))
+        return
     for split in dataset.splits:
         try:
             source = dataset.read(split)
@@ -50,3 +55,9 @@ def _problems(path: Path) -> Iterator[str]:
                 source.take(index)
         except DataError as error:
             yield str(error)
+
+
+def _line(problem: "Problem") -> str:
+    sample = "" if problem.sample is None else f" sample {problem.sample:,}"
+    offset = "" if problem.offset is None else f" byte {problem.offset:,}"
+    return f"{problem.file}:{sample}{offset} {problem.message}"

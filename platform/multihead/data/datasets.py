@@ -92,6 +92,11 @@ def _cifar10(folder: Path, split: Split, order: PixelOrder | None) -> Source:
 
 
 _IDX = "images-idx3-ubyte"
+CIFAR100MH = Layout(
+    "CIFAR-100-MH",
+    {"train": ("train_batch",), "test": ("test_batch",)},
+    cifar100mh,
+)
 LAYOUTS = (
     Layout(
         "VIMH",
@@ -116,12 +121,7 @@ LAYOUTS = (
         place="cifar-10-batches-py",
         heads="cifar10_object",
     ),
-    # Last, because its metadata may be missing, and others have files of these names.
-    Layout(
-        "CIFAR-100-MH",
-        {"train": ("train_batch",), "test": ("test_batch",)},
-        cifar100mh,
-    ),
+    CIFAR100MH,  # last, because its metadata may be missing, and others have files of these names
 )
 
 

@@ -1,7 +1,7 @@
 """Check every record of a folder and tell every problem, where opening stops at the first."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,17 +41,20 @@ class Problem:
     message: str
 
 
-def validate(path: str | Path) -> Iterator[Problem]:
+def validate(
+    path: str | Path, read: Callable[[str | Path], VIMHInfo] = read_info
+) -> Iterator[Problem]:
     """Check metadata, dimensions, counts, and every sample of both forms of both splits.
 
     Args:
         path: The dataset's folder.
+        read: Reads its metadata; those of a related format for folders of that.
 
     Yields:
         Problems, file by file, in the order of the samples.
     """
     try:
-        info = read_info(path)
+        info = read(path)
     except DataError as error:
         yield Problem(str(path), None, None, str(error))
         return
