@@ -15,6 +15,7 @@ from tests.tracking.faults import (
     start_training,
     stored_points,
     train_to_the_end,
+    trained_points,
     wait_for_points,
 )
 
@@ -57,5 +58,5 @@ def test_nothing_is_lost_or_doubled_by_killing_the_process_again_and_again(
     assert errors == ""
     out, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, EPOCHS)
     whole = re.search(r"^run (\S+)", out, re.MULTILINE)[1]
-    assert stored_points(store, run_id) == stored_points(store, whole)
+    assert trained_points(store, run_id) == trained_points(store, whole)
     assert find_run(store, run_id).info.status == "FINISHED"

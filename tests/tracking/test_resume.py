@@ -13,8 +13,8 @@ from tests.conftest import multihead
 from tests.tracking.faults import (
     SLOW_TRAINING,
     start_training,
-    stored_points,
     train_to_the_end,
+    trained_points,
     wait_for_points,
 )
 
@@ -43,7 +43,7 @@ def test_sigterm_at_random_steps_changes_nothing(home: Path, store: Store, tmp_p
     out, errors = train_to_the_end(tmp_path / "rest", *arguments)
     assert errors == ""
     whole, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, epochs)
-    assert stored_points(store, _id(out)) == stored_points(store, _id(whole))
+    assert trained_points(store, _id(out)) == trained_points(store, _id(whole))
 
 
 def test_a_damaged_last_checkpoint_is_named_and_the_previous_one_used(
@@ -59,7 +59,7 @@ def test_a_damaged_last_checkpoint_is_named_and_the_previous_one_used(
     assert "last.ckpt is damaged" in errors
     assert "previous.ckpt is used" in errors
     whole, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, "trainer.max_epochs=4")
-    ours, theirs = (stored_points(store, _id(text)) for text in (out, whole))
+    ours, theirs = (trained_points(store, _id(text)) for text in (out, whole))
     # The run that ended after three epochs recorded its best ones at that step too.
     assert {k: v for k, v in ours.items() if not k.startswith("best/")} == {
         k: v for k, v in theirs.items() if not k.startswith("best/")

@@ -1,4 +1,6 @@
+import itertools
 import threading
+import time
 
 from multihead.errors import StoreError
 from multihead.tracking.system import system_metrics
@@ -23,10 +25,18 @@ def test_it_looks_again_and_once_more_at_the_end() -> None:
         if len(seen) == 2:
             twice.set()
 
-    with system_metrics(log, lambda: 0, interval=0.01):
+    with system_metrics(log, itertools.count().__next__, interval=0.01):
         assert twice.wait(10)
         before = len(seen)
     assert len(seen) > before
+    assert seen == [*range(len(seen))]
+
+
+def test_a_step_is_logged_once() -> None:
+    seen: list[int] = []
+    with system_metrics(lambda metrics, step: seen.append(step), lambda: 7, interval=0.01):
+        time.sleep(0.5)
+    assert seen == [7]
 
 
 def test_a_store_that_refuses_ends_the_looking_and_not_the_run() -> None:

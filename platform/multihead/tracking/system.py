@@ -25,7 +25,7 @@ def system_metrics(
 
     Args:
         log: Takes metrics and a step; called from a thread of its own.
-        step: Returns where the run is, such as its age in seconds: the points of one step are one.
+        step: Returns where the run is, such as its age in seconds; a step is logged once.
         interval: Seconds between two looks.
     """
     stop = threading.Event()
@@ -48,11 +48,15 @@ def _watch(
     interval: float,
     stop: threading.Event,
 ) -> None:
-    over = False
+    over, last = False, None
     while not over:
         over = stop.wait(0.1 if look.is_new else interval)
+        now = step()
+        if now == last:
+            continue
+        last = now
         try:
-            log(look(), step())
+            log(look(), now)
         except MultiheadError:
             return  # the run itself will say so; its load is no reason to end it
 
