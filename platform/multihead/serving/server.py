@@ -1,5 +1,6 @@
 """A server process around the application."""
 
+import gc
 import socket
 
 import uvicorn
@@ -40,4 +41,8 @@ def serve(model: ServedModel, limits: Limits, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    # The lists of a JSON body set the garbage collector off, which would walk the libraries' million
+    # objects each time: 0.3 s, where reading the body takes 5 ms.
+    gc.collect()
+    gc.freeze()
     uvicorn.Server(config).run(sockets=[listening])
