@@ -12,7 +12,7 @@ from multihead.studies.lease import Lease, Outcome
 from multihead.studies.pruners import PRUNERS, make_pruner
 from multihead.studies.registry import register
 from multihead.studies.samplers import SAMPLERS, grid, make_sampler
-from multihead.studies.space import build_space
+from multihead.studies.space_file import build_space
 from multihead.studies.storage import StudyStorage
 
 SPACE = {

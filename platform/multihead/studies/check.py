@@ -16,7 +16,8 @@ from multihead.studies.configs import TrialConfigs
 from multihead.studies.definition import Definition
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import GRID, ONE_OBJECTIVE, grid, make_sampler
-from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, build_space, lookup
+from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, lookup
+from multihead.studies.space_file import WEIGHTS, build_space
 
 _NOT_QUALITY = ("epoch", "step", "lr")
 _NOT_SEARCHED = ("train", "test", "ckpt_path", "name", "tags", "seed", "optimized_metric")
@@ -124,7 +125,7 @@ def _example(names: Sequence[str]) -> str:
 
 def _check_path(path: str, configs: TrialConfigs) -> None:
     """Refuse a path that the base does not have, or that a trial must not change."""
-    if path == "loss_weights":
+    if path == WEIGHTS:
         return
     plain = path.lstrip("+")
     if plain in _NOT_SEARCHED or plain.startswith(_NOT_SEARCHED_IN):
