@@ -9,6 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
+from multihead.heads import Heads
 from multihead.runs.build import build, build_data, logged_metrics
 from multihead.runs.config import nearest
 from multihead.runs.schema import check_config
@@ -32,11 +33,13 @@ class Plan:
     Attributes:
         configs: Makes the configurations of its runs.
         space: What is searched.
+        heads: Those of the base.
         opened: The base's data, read.
     """
 
     configs: TrialConfigs
     space: Space
+    heads: Heads
     opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
 
 
@@ -49,7 +52,7 @@ def prepare(definition: Definition) -> Plan:
     configs, opened = TrialConfigs(definition), dict[str, MultiheadDataModule]()
     data = build_data(configs.base, opened)
     space = build_space(definition.space, data.heads, configs.base)
-    return Plan(configs, space, opened)
+    return Plan(configs, space, data.heads, opened)
 
 
 def check(definition: Definition) -> Plan:

@@ -71,7 +71,7 @@ class Runner:
         bury(self.opened.storage, self.opened.name, workers_of(self.opened.store))
         with self._signals():
             try:
-                for place in range(self.opened.definition.workers):
+                for place in range(self.opened.definition.workers if self.left else 0):
                     self._start(place)
                 while self.processes:
                     time.sleep(_LOOK_SECONDS)
@@ -83,6 +83,12 @@ class Runner:
                 self._end_processes()
         patiently(lambda: self._look(progress))
         return Ended(self._reason(), self.signum)
+
+    @property
+    def left(self) -> int:
+        """The number of trials that have not ended."""
+        rows = rows_of(self.opened.storage, self.opened.name)
+        return self.opened.definition.n_trials - sum(row.outcome is not None for row in rows)
 
     def _reason(self) -> str | None:
         stop = known(self.opened.storage, self.opened.name).stop

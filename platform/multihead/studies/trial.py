@@ -15,6 +15,7 @@ from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, MultiheadError
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
+from multihead.studies.budget import LOST
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.dominance import DominancePruner
 from multihead.studies.lease import Lease, Outcome
@@ -146,7 +147,9 @@ class TrialRunner:
             if isinstance(error, MemoryError) or any(
                 m in str(error).lower() for m in _OUT_OF_MEMORY
             ):
-                raise OutOfMemory(" ".join(str(error).split())[:200]) from error
+                reason = f"out of memory ({' '.join(str(error).split())[:200]})"
+                self._note(lease, trial, LOST, reason)
+                raise OutOfMemory(reason) from error
             raise
         if reporter.pruned is not None:
             return None, reporter.pruned

@@ -183,7 +183,7 @@ def _loop(budget: Budget, runner: TrialRunner, heart: Heart) -> None:
         try:
             outcome = _outcome(runner, found)
         except OutOfMemory as error:
-            say(f"trial {found.number}: out of memory ({error}); another worker goes on")
+            say(f"trial {found.number}: {error}; another worker goes on")
             heart.lease = None
             give_back(budget.storage, found, lost=True)
             sys.exit(EXIT_MEMORY)
