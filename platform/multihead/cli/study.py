@@ -123,13 +123,14 @@ def _status(definition: "Definition") -> None:
     from multihead.studies.progress import Snapshot
     from multihead.studies.recover import workers_of
     from multihead.studies.registry import alive, known
+    from multihead.studies.table import best_of
 
     opened = load(definition)
     running = alive(opened.storage, opened.name, workers_of(opened.store))
     workers = [process for process in running if process.kind == "worker"]
     snapshot = Snapshot(opened.definition, opened.trials(), workers)
     click.echo(snapshot.counts())
-    click.echo(snapshot.best())
+    click.echo(best_of(snapshot.definition, snapshot.trials))
     for worker in workers:
         click.echo(
             f"worker {worker.position} ({worker.place}): trial {worker.number}, {worker.note}"

@@ -146,12 +146,12 @@ def _make(
     definition: Definition, plan: Plan, storage: StudyStorage, store: Store, points: list[Any]
 ) -> None:
     """Write a study; it counts as made with the last step, and each may have been done before."""
+    experiment = plan.configs.base["logger"]["experiment_name"]
+    runs = runs_of(store, experiment, definition.name, "study")  # first: it may not answer
     study = register(storage, definition)
     if not study.get_trials(deepcopy=False):
         for point in points:
             study.enqueue_trial(point)
-    experiment = plan.configs.base["logger"]["experiment_name"]
-    runs = runs_of(store, experiment, definition.name, "study")
     if runs:
         parent = str(runs[0].data.tags[RUN_TAG])
     else:

@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import TrialState
 
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.errors import CheckpointError, MultiheadError
+from multihead.errors import CheckpointError, ConfigError, MultiheadError
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
 from multihead.studies.budget import LOST
@@ -143,10 +143,8 @@ class TrialRunner:
         announcer = _Noting(lambda key, v: self._note(lease, trial, key, v), lease, trial, seed)
         try:
             result = self._attempt(config, run_id, member, announcer)
-        except (MemoryError, RuntimeError) as error:
-            if isinstance(error, MemoryError) or any(
-                m in str(error).lower() for m in _OUT_OF_MEMORY
-            ):
+        except (MemoryError, RuntimeError, ConfigError) as error:  # the network may not fit
+            if _is_out_of_memory(error):
                 reason = f"out of memory ({' '.join(str(error).split())[:200]})"
                 self._note(lease, trial, LOST, reason)
                 raise OutOfMemory(reason) from error
@@ -242,6 +240,11 @@ def recorded(store: Store, run_id: str) -> Any:
 def drop_checkpoints(folder: Path) -> None:
     """Delete the checkpoints of a run's folder."""
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
 def _not_finite(metrics: list[str], values: list[float]) -> str:
