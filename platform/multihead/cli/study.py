@@ -56,11 +56,11 @@ def _run(name: str, definition: "Definition", overrides: tuple[str, ...], *, res
     if resume:
         definition = as_started(definition, overrides)
     opened = start(definition, resume=resume)
-    command = again(name, overrides)
+    typed = again(name, overrides)
     try:
         record = StudyRecord(opened)
     except StoreError:
-        _help(opened, command)
+        _help(opened, typed)
         return
     click.echo(f"study {opened.name}  {record.run.url}")
     runner = Runner(opened, record.now_and_then)
@@ -75,13 +75,13 @@ def _run(name: str, definition: "Definition", overrides: tuple[str, ...], *, res
         record.end("the command failed", interrupted=True)
         raise
     record.end(ended.reason, interrupted=ended.signum is not None)
-    _end(ended, command)
+    _end(ended, typed)
     show_trials(opened)
     show_confirmed(opened, confirm(opened))
-    show_links(opened, record, command)
+    show_links(opened, record, typed)
 
 
-def _help(opened: "OpenStudy", command: str) -> None:
+def _help(opened: "OpenStudy", typed: str) -> None:
     """Work on a study whose record another command writes."""
     from rich.console import Console
 
@@ -91,14 +91,14 @@ def _help(opened: "OpenStudy", command: str) -> None:
 
     click.echo(f"study {opened.name} is being run by another command; adding workers to it")
     with Progress(Console(stderr=True)) as progress:
-        _end(Runner(opened, lambda: None).run(progress), command)
+        _end(Runner(opened, lambda: None).run(progress), typed)
     show_trials(opened)
 
 
-def _end(ended: "Ended", command: str) -> None:
+def _end(ended: "Ended", typed: str) -> None:
     """Say why a study ended early, and exit if a signal ended it."""
     if ended.signum is not None:
-        click.echo(f"multihead: interrupted; `{command} --resume` goes on", err=True)
+        click.echo(f"multihead: interrupted; `{typed} --resume` goes on", err=True)
         sys.exit(128 + ended.signum)
     if ended.reason is not None:
         click.echo(f"stopped: {ended.reason}", err=True)

@@ -86,11 +86,11 @@ def show_confirmed(opened: "OpenStudy", confirmed: "Sequence[Confirmed]") -> Non
         click.echo(f"confirm  {each.run_id}")
 
 
-def show_links(opened: "OpenStudy", record: "StudyRecord", command: str) -> None:
+def show_links(opened: "OpenStudy", record: "StudyRecord", typed: str) -> None:
     """Print where to look further."""
     click.echo(f"link     {record.run.url}\npage     {record.folder / 'study.html'}")
     name = "pareto_front" if opened.definition.several else "importance"
     picture = record.folder / f"{name}.png"
     if picture.exists():
         click.echo(f"picture  {picture}")
-    click.echo(f"browse   {this_command()} ui\ntrials   {command} --ui")
+    click.echo(f"browse   {this_command()} ui\ntrials   {typed} --ui")

@@ -11,18 +11,14 @@ from dataclasses import dataclass
 from types import FrameType
 
 from multihead.errors import StoreError
+from multihead.studies.heart import EXIT_LOST
 from multihead.studies.lease import LEASE_SECONDS, rows_of
 from multihead.studies.opening import OpenStudy, url_of
 from multihead.studies.progress import Progress, Snapshot
 from multihead.studies.recover import check_agreement, workers_of
 from multihead.studies.registry import ask_to_stop, bury, known, present
 from multihead.studies.storage import patiently
-from multihead.studies.worker import (
-    EXIT_LOST,
-    EXIT_MEMORY,
-    GPU_SHARE_VARIABLE,
-    STORAGE_VARIABLE,
-)
+from multihead.studies.worker import EXIT_MEMORY, GPU_SHARE_VARIABLE, STORAGE_VARIABLE
 
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 60
