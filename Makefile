@@ -35,8 +35,9 @@ setup: ## Install what is needed to run, into .venv
 setup-dev: ## Install what is needed to run and to develop, into .venv
 	@tools/setup.sh dev
 
-demo: setup ## Train three heads on the digits that come with scikit-learn
-	@$(MULTIHEAD) train experiment=multihead_cnn_digits $(ARGS)
+demo: setup ## Search loss weights on the digits that come with scikit-learn: twelve trainings
+	@$(MULTIHEAD) study digits_quick $(ARGS)
+	@echo "make ui shows these runs in the browser, make studies-ui the trials"
 
 exp-%: setup ## Train experiments/experiment/NAME.yaml (write - for _)
 	@$(MULTIHEAD) train experiment=$(subst -,_,$*) $(ARGS)

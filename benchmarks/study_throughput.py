@@ -1,16 +1,20 @@
-"""Trials per hour of a study on MNIST, three ways, alternating, in one run.
+"""A search on MNIST four ways, alternating, in one run: trials per hour, and time to the best.
 
     python benchmarks/study_throughput.py --rounds 3 --trials 8 --epochs 3 --images 10000
 
-(a) study     this platform, one worker per core; with `--pruned` once more with ASHA
-(b) serial    the same trials one after another in one process with all threads
-(c) common    a fresh Lightning run per trial: torchvision data, DataLoader, float32, CSV logger,
-              in one process after another: what a tutorial teaches
+study     this platform, one worker per core, no pruning
+serial    the same in one process with all threads
+common    a fresh Lightning process per trial: torchvision data, DataLoader, float32, CSV logger
+          and checkpoints: what a tutorial teaches
+pruned    as `study`, with ASHA, and `--more` times as many trials
 
-All three train the same trials: learning rate and loss weights of a random sampler with the same
-seed. Time is from the start of the command to its end, so start-up counts for all.
-Reported are trials per hour and the best value; with `--pruned` also the time until the best value
-of (c) was reached. Needs MNIST in MULTIHEAD_DATA_DIR.
+All train the same trials (learning rate and loss weights of Optuna's default sampler, seeded with
+the number of the round; `pruned` samples more after them) on the same images, and judge them by
+the same 5,000 others. Time is from the start of the command, so start-up counts for all. Time to
+the best is until a trial ended as well as the best one of `common` in that round, or better.
+The study's own timeline gives the pause between two trials of a worker; that of `serial`, how
+much of a trial is not training (`Trainer.fit`), but study, tracking, and building the network.
+Needs MNIST in MULTIHEAD_DATA_DIR.
 """
 
 import argparse
@@ -21,120 +25,219 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import optuna
 import yaml
 
+from multihead import MNISTDataModule, settings
+from multihead.studies.lease import rows_of
+from multihead.studies.storage import StudyStorage
+from multihead.studies.weights import simplex_weights
+
+HERE = Path(__file__).resolve().parent
+METRIC, VALIDATION, DATA_SEED = "val/digit_acc", 5000, 12345
+HEADS, TOTAL = ("digit", "thickness", "smoothness"), 2.0  # the sum of the shipped weights
 SPACE = {
     "model.optimizer.lr": {"low": 2e-4, "high": 2e-2, "log": True},
-    "loss_weights": {"simplex": ["digit", "thickness", "smoothness"]},
+    "loss_weights": {"simplex": list(HEADS)},
 }
-COMMON = """
-import sys, json, pathlib, tempfile
-sys.path.insert(0, {here!r})
-import train_throughput as t
-import torch, torchvision, lightning.pytorch as pl
-lr, images, epochs, seed = json.loads(sys.argv[1])
-t.LR = lr
-pl.seed_everything(seed, verbose=False)
-transform = torchvision.transforms.Compose([torchvision.transforms.ToTensor(),
-    torchvision.transforms.Normalize((0.1307,), (0.3081,))])
-whole = torchvision.datasets.MNIST({data!r}, train=True, transform=transform)
-rest = len(whole) - images - 5000
-train, val, _ = torch.utils.data.random_split(whole, [images, 5000, rest])
-with tempfile.TemporaryDirectory() as home:
-    trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", default_root_dir=home,
-        enable_model_summary=False, enable_progress_bar=False, logger=pl.loggers.CSVLogger(home))
-    loaders = [torch.utils.data.DataLoader(d, t.BATCH, shuffle=d is train) for d in (train, val)]
-    trainer.fit(t.CommonModule(), *loaders)
-    print("value", float(trainer.callback_metrics["val/digit_acc"]))
-"""
+WAYS = ("study", "serial", "common", "pruned")
 
 
-def study(
-    folder: Path, given: argparse.Namespace, *, workers: int, pruner: str
-) -> tuple[float, float]:
-    """Return the seconds and the best value of a study of the platform."""
-    name = f"{pruner}_{workers}_{time.time_ns()}"
+@dataclass
+class Search:
+    """What one way of searching came to.
+
+    Attributes:
+        seconds: From the start of the command to its end.
+        ends: Seconds from the start to the end of each complete trial, and its value.
+        trials: Number of trials that ended.
+        pauses: Seconds between two trials of a worker.
+        beside: Seconds per trial beside training, and share of the trial.
+    """
+
+    seconds: float
+    ends: list[tuple[float, float]]
+    trials: int
+    pauses: tuple[float, ...] = ()
+    beside: tuple[float, float] | None = None
+
+    @property
+    def best(self) -> float:
+        """The best value."""
+        return max(value for _, value in self.ends)
+
+    def reached(self, target: float) -> float:
+        """Return the seconds until a trial had ended with a value, or infinity."""
+        return min((end for end, value in self.ends if value >= target), default=float("inf"))
+
+
+def draw(seed: int, count: int) -> list[dict]:
+    """Return what Optuna's default sampler suggests without knowing any result."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    found = []
+    for _ in range(count):
+        trial = study.ask()
+        lr = trial.suggest_float("lr", 2e-4, 2e-2, log=True)
+        cube = [trial.suggest_float(name, 0, 1) for name in HEADS[:-1]]
+        weights = dict(zip(HEADS, simplex_weights(cube, TOTAL), strict=True))
+        found.append({"model.optimizer.lr": lr, "loss_weights": weights})
+    return found
+
+
+def platform(way: str, folder: Path, given: argparse.Namespace, seed: int) -> Search:
+    """Search with `multihead study`."""
+    name = f"{way}_{seed}"
+    pruned = way == "pruned"
     content = {
         "experiment": "multihead_cnn_mnist",
         "overrides": [
             f"trainer.max_epochs={given.epochs}",
-            f"data.train_val_test_split=[{given.images},5000,0]",
+            f"data.train_val_test_split=[{given.images},{VALIDATION},0]",
             "trainer.accelerator=cpu",
+            f"callbacks.model_checkpoint.monitor={METRIC}",
+            f"+callbacks.clock={{_target_: fit_clock.FitClock, file: {folder / name}.seconds}}",
         ],
         "space": SPACE,
-        "objectives": "val/digit_acc",
-        "sampler": {"name": "random", "seed": 0},
-        "pruner": pruner,
-        "n_trials": given.trials,
-        "workers": workers,
+        "objectives": METRIC,
+        "sampler": {"name": "tpe", "seed": seed},
+        "pruner": {"name": "asha", "min_resource": 1, "reduction_factor": 3} if pruned else "none",
+        "n_trials": given.trials * (given.more if pruned else 1),
+        "workers": 1 if way == "serial" else len(os.sched_getaffinity(0)),
         "defaults": False,
+        "enqueue": draw(seed, given.trials),
         "keep": 1,
     }
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
-    environment = os.environ | {"MULTIHEAD_HOME": str(folder / "home")}
-    began = time.perf_counter()
+    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"MULTIHEAD_HOME": str(folder / "home"), "PYTHONPATH": path}
+    began, clock = datetime.now(), time.perf_counter()
     command = [sys.executable, "-m", "multihead", "study", f"{name}.yaml"]
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    seconds = time.perf_counter() - began
-    storage = f"sqlite:///{folder / 'home' / 'studies.db'}"
-    return seconds, optuna.load_study(study_name=name, storage=storage).best_value
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    seconds = time.perf_counter() - clock
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return read(name, folder, began, seconds, serial=way == "serial")
 
 
-def common(folder: Path, given: argparse.Namespace) -> tuple[float, float]:
-    """Return the seconds and the best value of the common way."""
-    here, data = str(Path(__file__).parent), os.environ.get("MULTIHEAD_DATA_DIR", "data")
-    code = COMMON.format(here=here, data=str(Path(data).absolute()))
-    sampler = optuna.samplers.RandomSampler(seed=0)
-    found = optuna.create_study(direction="maximize", sampler=sampler)
+def read(name: str, folder: Path, began: datetime, seconds: float, *, serial: bool) -> Search:
+    """Return a study's timeline."""
+    storage = StudyStorage(f"sqlite:///{folder / 'home' / 'studies.db'}")
+    trials = optuna.load_study(study_name=name, storage=storage.optuna).get_trials()
+    by_worker: dict[str, list[optuna.trial.FrozenTrial]] = {}
+    for row in rows_of(storage, name):
+        by_worker.setdefault(row.owner, []).append(trials[row.number])
+    storage.close()
+    lanes = [sorted(lane, key=lambda t: t.datetime_start) for lane in by_worker.values()]
+    pauses = tuple(
+        (after.datetime_start - before.datetime_complete).total_seconds()
+        for lane in lanes
+        for before, after in pairwise(lane)
+    )
+    done = [t for t in trials if t.state.name == "COMPLETE"]
+    ends = [((t.datetime_complete - began).total_seconds(), t.value) for t in done]
+    beside = None
+    if serial:
+        training = [float(line) for line in (folder / f"{name}.seconds").read_text().split()]
+        whole = sum(t.duration.total_seconds() for t in trials) + sum(pauses)
+        beside = (whole - sum(training)) / len(trials), 1 - sum(training) / whole
+    return Search(seconds, ends, len(trials), pauses, beside)
 
-    def objective(trial: optuna.Trial) -> float:
-        lr = trial.suggest_float("lr", 2e-4, 2e-2, log=True)
-        arguments = json.dumps([lr, given.images, given.epochs, trial.number])
-        command = [sys.executable, "-c", code, arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
-        return float(done.stdout.rsplit("value", 1)[1])
 
+def common(folder: Path, given: argparse.Namespace, seed: int) -> Search:
+    """Search with a fresh process per trial."""
+    split = folder / "split.npz"
+    if not split.exists():
+        data = MNISTDataModule(
+            settings.data_dir(),
+            multihead=True,
+            train_val_test_split=(given.images, VALIDATION, 0),
+            seed=DATA_SEED,
+        )
+        np.savez(split, train=data.train_indices, val=data.val_indices)
+    ends = []
     began = time.perf_counter()
-    found.optimize(objective, n_trials=given.trials)
-    return time.perf_counter() - began, found.best_value
+    for params in draw(seed, given.trials):
+        arguments = {
+            "data": str(Path(settings.data_dir()).absolute()),
+            "split": str(split),
+            "lr": params["model.optimizer.lr"],
+            "weights": params["loss_weights"],
+            "epochs": given.epochs,
+        }
+        command = [sys.executable, str(HERE / "common_trial.py"), json.dumps(arguments)]
+        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        ends.append((time.perf_counter() - began, float(done.stdout.split()[-1])))
+    return Search(time.perf_counter() - began, ends, given.trials)
+
+
+def show(found: dict[str, list[Search]]) -> None:
+    """Print medians over the rounds."""
+    base = found["common"]
+
+    def ratios(way: str, of: Callable[[Search, Search], float]) -> str:
+        each = [of(mine, theirs) for mine, theirs in zip(found[way], base, strict=True)]
+        return f"{statistics.median(each):5.2f} ({min(each):.2f} to {max(each):.2f})"
+
+    print("\nmedians over the rounds")
+    for way in ("study", "serial", "common"):
+        rate = statistics.median(3600 * s.trials / s.seconds for s in found[way])
+        print(
+            f"{way:8s} {rate:7.1f} trials/h, "
+            f"{ratios(way, lambda a, b: b.seconds / a.seconds)} x common"
+        )
+    for way in ("study", "pruned"):
+        print(
+            f"{way:8s} reached the best of common in "
+            f"{ratios(way, lambda a, b: b.reached(b.best) / a.reached(b.best))} x less time than "
+            f"common did, {ratios(way, lambda a, b: b.seconds / a.reached(b.best))} x less than "
+            f"its whole search"
+        )
+    pauses = [
+        pause for way in ("study", "serial", "pruned") for s in found[way] for pause in s.pauses
+    ]
+    print(f"between two trials of a worker: median {statistics.median(pauses):.3f} s, longest "
+          f"{max(pauses):.3f} s")  # fmt: skip
+    beside = [s.beside for s in found["serial"] if s.beside is not None]
+    seconds, share = (statistics.median(column) for column in zip(*beside, strict=True))
+    print(f"beside training, of one trial after another: {seconds:.3f} s per trial, {share:.1%}")
 
 
 def main() -> None:
-    """Read the command line and print trials per hour, per round and as medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Read the command line, search, and print a line per search and the medians."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--pruned", action="store_true", help="also with ASHA")
+    parser.add_argument("--more", type=int, default=3, help="times the trials, for `pruned`")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    cores = len(os.sched_getaffinity(0))
-    ways = {
-        "study": lambda f: study(f, given, workers=cores, pruner="none"),
-        "serial": lambda f: study(f, given, workers=1, pruner="none"),
-        "common": lambda f: common(f, given),
-    }
-    if given.pruned:
-        ways["pruned"] = lambda f: study(f, given, workers=cores, pruner="asha")
-    rates: dict[str, list[float]] = {way: [] for way in ways}
+    found: dict[str, list[Search]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         for index in range(given.rounds):
-            order = list(ways)
-            for way in order[index % len(order) :] + order[: index % len(order)]:
-                seconds, best = ways[way](Path(scratch))
-                rates[way].append(3600 * given.trials / seconds)
+            first = index % len(WAYS)
+            for way in WAYS[first:] + WAYS[:first]:
+                search = (
+                    common(folder, given, index)
+                    if way == "common"
+                    else platform(way, folder, given, index)
+                )
+                found[way].append(search)
                 print(
-                    f"round {index} {way:8s} {rates[way][-1]:7.1f} trials/h  best {best:.4f}",
+                    f"round {index + 1}  {way:8s} {search.trials:3d} trials in "
+                    f"{search.seconds:6.1f} s, best {search.best:.4f} after "
+                    f"{search.reached(search.best):6.1f} s",
                     flush=True,
                 )
-    base = statistics.median(rates["common"])
-    for way, values in rates.items():
-        median = statistics.median(values)
-        print(f"{way:8s} {median:7.1f} trials/h  {median / base:5.2f} x common")
+    show(found)
 
 
 if __name__ == "__main__":

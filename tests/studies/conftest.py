@@ -9,6 +9,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.storages import RDBStorage
 
 from multihead.studies.definition import Definition
@@ -59,6 +61,13 @@ def storage(home: Path, empty_studies: Path) -> StudyStorage:
     """The storage without a server, in the home."""
     shutil.copy(empty_studies, home / "studies.db")
     return StudyStorage(default_url())
+
+
+class Hungry(Callback):
+    """Ask for more memory than any machine has, as a training does that does not fit."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        torch.empty(2**46)
 
 
 def start_study(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:

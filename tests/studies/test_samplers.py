@@ -12,7 +12,7 @@ from multihead.studies.lease import Lease, Outcome
 from multihead.studies.pruners import PRUNERS, make_pruner
 from multihead.studies.registry import register
 from multihead.studies.samplers import SAMPLERS, grid, make_sampler
-from multihead.studies.space import build_space
+from multihead.studies.space_file import build_space
 from multihead.studies.storage import StudyStorage
 
 SPACE = {
@@ -20,7 +20,9 @@ SPACE = {
     "width": {"low": 8, "high": 64, "log": True},
     "net": ["a", "b"],
     "drop": {"low": 0.0, "high": 0.5, "when": {"net": "a"}},
+    "loss_weights": {"simplex": ["digit", "thickness", "smoothness"]},
 }
+HEADS = dict.fromkeys(("digit", "thickness", "smoothness"))
 
 
 def value(params: dict[str, float]) -> float:
@@ -35,6 +37,8 @@ def plain(trial: optuna.Trial) -> float:
     }
     if trial.suggest_categorical("net", ["a", "b"]) == "a":
         trial.suggest_float("drop", 0.0, 0.5)
+    for name in ("simplex.digit", "simplex.thickness"):
+        trial.suggest_float(name, 0.0, 1.0)
     return value(params)
 
 
@@ -48,7 +52,7 @@ def test_a_serial_study_suggests_what_a_plain_optuna_script_does(
         storage=storage.optuna,
         sampler=make_sampler({"name": name, "seed": 7}),
     )
-    space = build_space(SPACE, {}, {})
+    space = build_space(SPACE, HEADS, {})
     budget = Budget(storage, study, Limits(15, 0, None))
     while isinstance(lease := budget.claim("me"), Lease):
         params = space.suggest(optuna.Trial(study, lease.trial_id))

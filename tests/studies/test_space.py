@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from multihead.errors import ConfigError
-from multihead.studies.space import Space, build_space
+from multihead.studies.space import Space
+from multihead.studies.space_file import build_space
 from multihead.studies.weights import simplex_coordinates, simplex_weights
 
 HEADS = {"digit": None, "thickness": None, "smoothness": None}

@@ -13,7 +13,7 @@ from multihead.studies.recover import check_agreement
 from multihead.studies.registry import known
 from multihead.studies.storage import default_url
 from multihead.studies.table import trials_table
-from multihead.studies.worker import main
+from multihead.studies.worker import EXIT_MEMORY, main
 from multihead.tracking.store import Store
 
 pytestmark = pytest.mark.slow
@@ -86,6 +86,28 @@ def test_an_interrupted_trial_goes_on_in_its_run(store: Store, define: Define) -
     opened.presence.end()
     (trial,) = opened.trials()
     assert trial.params == params
+    assert_agreement(store, default_url(), "search", 1)
+    opened.storage.close()
+
+
+def test_a_trial_without_memory_is_tried_again_and_fails_with_that_cause(
+    store: Store, define: Define
+) -> None:
+    """A worker without memory ends, so that what it holds is free for the next one."""
+    overrides = [*define().overrides, "+callbacks.hungry._target_=tests.studies.conftest.Hungry"]
+    opened = start(define(n_trials=1, retries=1, overrides=overrides), resume=False)
+    assert opened.presence is not None
+    for _ in range(2):
+        with pytest.raises(SystemExit) as stop:
+            main(["--study", "search", "--storage", default_url()])
+        assert stop.value.code == EXIT_MEMORY
+    assert main(["--study", "search", "--storage", default_url()]) == 0
+    opened.presence.end()
+    (trial,) = opened.trials()
+    assert trial.state.name == "FAIL"
+    assert trial.user_attrs["cause"].startswith("out of memory (")
+    assert trial.user_attrs["cause"].endswith(" 2 times")
+    check_agreement(store, opened.storage, opened.study, opened.plan.configs, opened.parent)
     assert_agreement(store, default_url(), "search", 1)
     opened.storage.close()
 

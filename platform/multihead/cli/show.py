@@ -57,7 +57,7 @@ def show_result(result: RunResult) -> None:
     click.echo(f"run      {result.run_id}\nlink     {result.url or result.folder}")
     if result.best_checkpoint is not None:
         click.echo(f"weights  {result.best_checkpoint}")
-    click.echo(f"browse   {_this_command()} ui")
+    click.echo(f"browse   {this_command()} ui")
 
 
 def end_interrupted(stop: RunInterrupted) -> NoReturn:
@@ -68,7 +68,7 @@ def end_interrupted(stop: RunInterrupted) -> NoReturn:
     sys.exit(stop.exit_code)
 
 
-def _this_command() -> str:
+def this_command() -> str:
     """Return how to call this command again: by its name where the shell would find it."""
     # Not argv, in which Hydra sees a name of ours.
     called = next(

@@ -9,14 +9,9 @@ import click
 from multihead.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from multihead.studies.confirm import Confirmed
     from multihead.studies.definition import Definition
     from multihead.studies.opening import OpenStudy
     from multihead.studies.runner import Ended
-
-_SHOWN = 5
 
 
 @click.command("study", context_settings={"ignore_unknown_options": False})
@@ -42,15 +37,16 @@ def command(name: str, overrides: tuple[str, ...], mode: str | None, export: Pat
     if export is not None:
         _export(definition, export)
     elif mode in (None, "resume"):
-        _run(definition, overrides, resume=mode == "resume")
+        _run(name, definition, overrides, resume=mode == "resume")
     else:
         assert mode is not None
         _ACTIONS[mode](definition)
 
 
-def _run(definition: "Definition", overrides: tuple[str, ...], *, resume: bool) -> None:
+def _run(name: str, definition: "Definition", overrides: tuple[str, ...], *, resume: bool) -> None:
     from rich.console import Console
 
+    from multihead.cli.study_show import again, show_confirmed, show_links, show_trials
     from multihead.studies.confirm import confirm
     from multihead.studies.opening import as_started, start
     from multihead.studies.progress import Progress
@@ -60,83 +56,52 @@ def _run(definition: "Definition", overrides: tuple[str, ...], *, resume: bool) 
     if resume:
         definition = as_started(definition, overrides)
     opened = start(definition, resume=resume)
+    typed = again(name, overrides)
     try:
         record = StudyRecord(opened)
     except StoreError:
-        _help(opened)
+        _help(opened, typed)
         return
     click.echo(f"study {opened.name}  {record.run.url}")
+    runner = Runner(opened, record.now_and_then)
+    if not runner.left:
+        click.echo("all its trials have ended; n_trials=N --resume adds some, name=... starts anew")
     try:
         with Progress(Console(stderr=True)) as progress:
-            ended = Runner(opened, record.now_and_then).run(progress)
+            ended = runner.run(progress)
         for line in agree(opened):
             click.echo(f"repaired: {line}", err=True)
     except BaseException:
         record.end("the command failed", interrupted=True)
         raise
     record.end(ended.reason, interrupted=ended.signum is not None)
-    _end(opened, ended)
-    _show(opened, confirm(opened))
-    click.echo(f"link     {record.run.url}\npage     {record.folder / 'study.html'}")
-    picture = "pareto_front" if opened.definition.several else "importance"
-    if (record.folder / f"{picture}.png").exists():
-        click.echo(f"picture  {record.folder / f'{picture}.png'}")
+    _end(ended, typed)
+    show_trials(opened)
+    show_confirmed(opened, confirm(opened))
+    show_links(opened, record, typed)
 
 
-def _help(opened: "OpenStudy") -> None:
+def _help(opened: "OpenStudy", typed: str) -> None:
     """Work on a study whose record another command writes."""
     from rich.console import Console
 
+    from multihead.cli.study_show import show_trials
     from multihead.studies.progress import Progress
     from multihead.studies.runner import Runner
 
     click.echo(f"study {opened.name} is being run by another command; adding workers to it")
     with Progress(Console(stderr=True)) as progress:
-        _end(opened, Runner(opened, lambda: None).run(progress))
-    _show(opened, [])
+        _end(Runner(opened, lambda: None).run(progress), typed)
+    show_trials(opened)
 
 
-def _end(opened: "OpenStudy", ended: "Ended") -> None:
+def _end(ended: "Ended", typed: str) -> None:
     """Say why a study ended early, and exit if a signal ended it."""
     if ended.signum is not None:
-        click.echo(
-            f"multihead: interrupted; `multihead study {opened.name} --resume` goes on", err=True
-        )
+        click.echo(f"multihead: interrupted; `{typed} --resume` goes on", err=True)
         sys.exit(128 + ended.signum)
     if ended.reason is not None:
         click.echo(f"stopped: {ended.reason}", err=True)
-
-
-def _show(opened: "OpenStudy", confirmed: "list[Confirmed]") -> None:
-    """Print the best trials, and what the best came to on the test split."""
-    from multihead.studies.table import ranked, trials_table
-
-    order = [t.number for t in ranked(opened.definition, opened.trials())]
-    table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
-    counts = table["state"].value_counts().to_dict()
-    click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials yet")
-    if not order:
-        return
-    columns = [c for c in table.columns if c not in ("mlflow_id", "cause", "started", "attempts")]
-    columns = [c for c in columns if not c.startswith("simplex.") and c != "state"]
-    _print_table(table.set_index("number", drop=False).loc[order[:_SHOWN], columns])
-    for each in confirmed:
-        metrics = "  ".join(f"{k} {v:.4f}" for k, v in each.metrics.items() if k.endswith("_acc"))
-        click.echo(f"confirm  trial {each.trial}, fresh seed {each.seed}: {metrics}  {each.run_id}")
-
-
-def _print_table(table: "pd.DataFrame") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        shown.add_column(column.removeprefix("model."), justify="right", overflow="fold")
-    for row in table.itertuples(index=False):
-        shown.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
-    console = Console()
-    (console if console.is_terminal else Console(width=160)).print(shown)
 
 
 def _dry_run(definition: "Definition") -> None:
@@ -158,13 +123,14 @@ def _status(definition: "Definition") -> None:
     from multihead.studies.progress import Snapshot
     from multihead.studies.recover import workers_of
     from multihead.studies.registry import alive, known
+    from multihead.studies.table import best_of
 
     opened = load(definition)
     running = alive(opened.storage, opened.name, workers_of(opened.store))
     workers = [process for process in running if process.kind == "worker"]
     snapshot = Snapshot(opened.definition, opened.trials(), workers)
     click.echo(snapshot.counts())
-    click.echo(snapshot.best())
+    click.echo(best_of(snapshot.definition, snapshot.trials))
     for worker in workers:
         click.echo(
             f"worker {worker.position} ({worker.place}): trial {worker.number}, {worker.note}"
@@ -175,9 +141,10 @@ def _status(definition: "Definition") -> None:
 
 
 def _best(definition: "Definition") -> None:
+    from multihead.cli.study_show import show_trials
     from multihead.studies.opening import load
 
-    _show(load(definition), [])
+    show_trials(load(definition))
 
 
 def _stop(definition: "Definition") -> None:

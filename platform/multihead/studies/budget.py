@@ -18,6 +18,7 @@ from multihead.studies.lease import LEASE_SECONDS, Lease, Outcome, leases, rows_
 from multihead.studies.storage import StudyStorage
 
 SAME_FAILURES = 10
+LOST = "lost"  # user attribute of a trial: why its last attempt ended without a result
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Budget:
                     tell(self.study, row.number, Outcome.from_json(row.outcome))
             for row in rows:
                 if row.outcome is None and not row.alive:
-                    lease = self._take_over(row, trials[row.number].state, owner)
+                    lease = self._take_over(row, trials[row.number], owner)
                     if lease is not None:
                         return lease
             if len(rows) < self.limits.n_trials and self.exhausted(rows) is None:
@@ -99,9 +100,9 @@ class Budget:
             return None
         return f"no improvement in the last {since} trials"
 
-    def _take_over(self, row: sa.Row[Any], state: TrialState, owner: str) -> Lease | None:
+    def _take_over(self, row: sa.Row[Any], trial: FrozenTrial, owner: str) -> Lease | None:
         """Give a trial that nobody works on to a worker, unless it killed too many of them."""
-        if state == TrialState.WAITING:
+        if trial.state == TrialState.WAITING:
             self.study._storage.set_trial_state_values(row.trial_id, TrialState.RUNNING)
         lost = row.lost + (row.owner is not None)
         lease = Lease(self.name, row.number, row.trial_id, owner, row.attempt + 1)
@@ -117,7 +118,8 @@ class Budget:
                 )
             )
         if lost > self.limits.retries:
-            outcome = Outcome("FAIL", cause=f"its worker died {lost} times")
+            why = trial.user_attrs.get(LOST, "its worker died")
+            outcome = Outcome("FAIL", cause=f"{why} {lost} times")
             lease.decide(self.storage, outcome)
             tell(self.study, row.number, outcome)
             return None

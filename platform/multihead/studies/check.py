@@ -9,6 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
+from multihead.heads import Heads
 from multihead.runs.build import build, build_data, logged_metrics
 from multihead.runs.config import nearest
 from multihead.runs.schema import check_config
@@ -16,7 +17,8 @@ from multihead.studies.configs import TrialConfigs
 from multihead.studies.definition import Definition
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import GRID, ONE_OBJECTIVE, grid, make_sampler
-from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, build_space, lookup
+from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, lookup
+from multihead.studies.space_file import WEIGHTS, build_space
 
 _NOT_QUALITY = ("epoch", "step", "lr")
 _NOT_SEARCHED = ("train", "test", "ckpt_path", "name", "tags", "seed", "optimized_metric")
@@ -31,11 +33,13 @@ class Plan:
     Attributes:
         configs: Makes the configurations of its runs.
         space: What is searched.
+        heads: Those of the base.
         opened: The base's data, read.
     """
 
     configs: TrialConfigs
     space: Space
+    heads: Heads
     opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
 
 
@@ -48,7 +52,7 @@ def prepare(definition: Definition) -> Plan:
     configs, opened = TrialConfigs(definition), dict[str, MultiheadDataModule]()
     data = build_data(configs.base, opened)
     space = build_space(definition.space, data.heads, configs.base)
-    return Plan(configs, space, opened)
+    return Plan(configs, space, data.heads, opened)
 
 
 def check(definition: Definition) -> Plan:
@@ -124,7 +128,7 @@ def _example(names: Sequence[str]) -> str:
 
 def _check_path(path: str, configs: TrialConfigs) -> None:
     """Refuse a path that the base does not have, or that a trial must not change."""
-    if path == "loss_weights":
+    if path == WEIGHTS:
         return
     plain = path.lstrip("+")
     if plain in _NOT_SEARCHED or plain.startswith(_NOT_SEARCHED_IN):

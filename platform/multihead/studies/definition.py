@@ -39,7 +39,7 @@ class Definition(_Strict):
         name: Of the study in the storage, and of its MLflow experiment.
         experiment: The base: a choice of `experiments/experiment`, or none.
         overrides: Of the base, in Hydra's grammar.
-        space: By override path, what is searched; see `space.Space`.
+        space: By override path, what is searched; see `space_file`.
         objectives: Direction by metric; values are those of the epoch of best.ckpt.
         sampler: `name` and arguments of the sampler.
         pruner: `name` and arguments of the pruner.

@@ -77,7 +77,7 @@ def start(definition: Definition, *, resume: bool) -> OpenStudy:
 
     Args:
         definition: From its file and the command line.
-        resume: Go on with a study that stopped.
+        resume: Take a new budget for a study that is there.
 
     Raises:
         MultiheadError: For what cannot run; nothing is left then.
@@ -146,12 +146,12 @@ def _make(
     definition: Definition, plan: Plan, storage: StudyStorage, store: Store, points: list[Any]
 ) -> None:
     """Write a study; it counts as made with the last step, and each may have been done before."""
+    experiment = plan.configs.base["logger"]["experiment_name"]
+    runs = runs_of(store, experiment, definition.name, "study")  # first: it may not answer
     study = register(storage, definition)
     if not study.get_trials(deepcopy=False):
         for point in points:
             study.enqueue_trial(point)
-    experiment = plan.configs.base["logger"]["experiment_name"]
-    runs = runs_of(store, experiment, definition.name, "study")
     if runs:
         parent = str(runs[0].data.tags[RUN_TAG])
     else:
@@ -171,10 +171,11 @@ def _make(
 def _join(
     wanted: Definition, there: Definition, storage: StudyStorage, store: Store, *, resume: bool
 ) -> None:
-    """Go on with a study, with a new budget if it is resumed.
+    """Go on with a study that is the same, with a new budget if it is resumed.
 
     Raises:
-        ConfigError: If it is another study of the same name, or stopped and not to be resumed.
+        ConfigError: If it is another study of the same name, or one with another budget that is not
+            to be resumed.
     """
     old, new = there.identity(), wanted.identity()
     different = [key for key in new if new[key] != old.get(key)]
@@ -185,11 +186,12 @@ def _join(
             f"{new[key]}); name the new one with name=..."
         )
     running = alive(storage, wanted.name, workers_of(store))
-    if not running and not resume:
+    if not running and not resume and wanted.model_dump_json() != there.model_dump_json():
         ended = sum(row.outcome is not None for row in rows_of(storage, wanted.name))
         raise ConfigError(
-            f"the study {wanted.name!r} is there already with {ended} of {there.n_trials} trials; "
-            f"go on with --resume, or start another with name=..."
+            f"the storage has the study {wanted.name!r} with another budget or end, and {ended} of "
+            f"its {there.n_trials} trials have ended; go on with --resume, or start another with "
+            f"name=..."
         )
     parent = known(storage, wanted.name).parent
     update(storage, wanted if resume else there, parent=parent, stop=None, interrupt=False)

@@ -9,19 +9,30 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna import visualization as plots
+from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from multihead.studies.definition import Definition
+from multihead.studies.table import best_of
+from multihead.studies.trial import WEIGHTS
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1080px; color: #1a202c }
-h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-p.lead { color: #4a5568; margin-top: 0 } .scroll { overflow-x: auto; max-height: 30rem }
-table { border-collapse: collapse; font-size: 13px } th { position: sticky; top: 0 }
-th { text-align: left }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #e2e8f0; background: #fff }
-td { font-variant-numeric: tabular-nums }
+:root { color-scheme: light dark;
+  --page: #fbfbf9; --text: #1c1e21; --soft: #5d6470; --line: #dfe1e4 }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #131518; --text: #e7e8ea; --soft: #a0a7b1; --line: #33383f }
+}
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1080px; padding: 0 1rem;
+  background: var(--page); color: var(--text) }
+h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin: 2.2rem 0 0 }
+p { margin: 0 } p.lead { color: var(--soft) } .scroll { overflow: auto; max-height: 30rem }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
+th { position: sticky; top: 0; background: var(--page); color: var(--soft); text-align: left }
+th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
 """
+# Read on light and on dark ground alike; plotly draws its own colours, not those of the page.
+_INK, _GRID = "#808791", "rgba(128, 135, 145, .25)"
+_STATES = {"COMPLETE": "#4c8dd6", "PRUNED": "#dd6b20", "FAIL": "#d64545", "RUNNING": "#9aa3ae"}
 
 
 def write_page(
@@ -37,21 +48,64 @@ def write_page(
     """
     counts = table["state"].value_counts().to_dict()
     lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
+    best = html.escape(best_of(definition, study.get_trials(deepcopy=False)))
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         f"<title>{html.escape(definition.name)}</title><style>{_STYLE}</style>",
-        f"<h1>{html.escape(definition.name)}</h1><p class=lead>{lead or 'no trials yet'}</p>",
+        f"<h1>{html.escape(definition.name)}</h1><p>{best}</p>",
+        f"<p class=lead>{lead or 'no trials yet'}</p>",
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # experimental, and that low values are explained
         for index, (title, figure) in enumerate(_figures(study, definition)):
-            figure.update_layout(template="plotly_white", title=None, height=440)
-            body = figure.to_html(full_html=False, include_plotlyjs=index == 0)
+            _paint(figure)
+            shown = {"displaylogo": False}
+            body = figure.to_html(full_html=False, include_plotlyjs=index == 0, config=shown)
             parts.append(f"<h2>{html.escape(title)}</h2>{body}")
-    shown = table.drop(columns=["mlflow_id"])
-    rows = shown.to_html(index=False, float_format=lambda v: f"{v:.5g}", na_rep="", border=0)
+    hidden = [c for c in table.columns if c == "mlflow_id" or c.startswith("simplex.")]
+    rows = table.drop(columns=hidden).to_html(
+        index=False, float_format=lambda v: f"{v:.5g}", na_rep="", border=0
+    )
     parts.append(f"<h2>Trials</h2><div class=scroll>{rows}</div></html>")
     path.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _paint(figure: Any) -> None:
+    """Let the page's ground through, and give each state the colour of the pictures."""
+    figure.update_layout(
+        template="plotly_white",
+        title=None,
+        height=400,
+        margin={"t": 30, "b": 50},
+        font_color=_INK,
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(0, 0, 0, 0)",
+    )
+    figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID)
+    figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID)
+    for trace in figure.data:
+        if trace.type == "bar" and trace.name in _STATES:
+            trace.marker.color = _STATES[trace.name]
+
+
+def with_weights(study: optuna.Study) -> optuna.Study:
+    """Return the complete trials with their loss weights in place of the numbers searched."""
+    shown = optuna.create_study(directions=study.directions)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        weights = {f"weights.{h}": w for h, w in trial.user_attrs.get(WEIGHTS, {}).items()}
+        if not weights:
+            return study
+        kept = [n for n in trial.params if not n.startswith(("simplex.", "ratio."))]
+        span = FloatDistribution(0.0, 1.001 * sum(weights.values()))
+        shown.add_trial(
+            optuna.trial.create_trial(
+                params={n: trial.params[n] for n in kept} | weights,
+                distributions={n: trial.distributions[n] for n in kept}
+                | dict.fromkeys(weights, span),
+                values=trial.values,
+            )
+        )
+    return shown
 
 
 def lowest_is_best(study: optuna.Study, index: int) -> Callable[[FrozenTrial], float]:
@@ -79,8 +133,9 @@ def _figures(study: optuna.Study, definition: Definition) -> Iterator[tuple[str,
             f"{metric}: importance",
             plots.plot_param_importances(study, target=target, target_name=metric),
         )
-        yield f"{metric}: parallel coordinates", plots.plot_parallel_coordinate(study, **options)
-        yield f"{metric}: slices", plots.plot_slice(study, **options)
+        shown = with_weights(study)
+        yield f"{metric}: parallel coordinates", plots.plot_parallel_coordinate(shown, **options)
+        yield f"{metric}: slices", plots.plot_slice(shown, **options)
     if not definition.several and any(
         t.intermediate_values for t in study.get_trials(deepcopy=False)
     ):

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multihead.studies.definition import Definition
-from multihead.studies.table import ranked
+from multihead.studies.table import best_of
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,6 @@ class Snapshot:
             return None
         return left * sum(spans) / len(spans) / max(1, len(self.workers))
 
-    def best(self) -> str:
-        """Return the best trial in a line, or the size of the front."""
-        order = ranked(self.definition, self.trials)
-        if not order:
-            return "no complete trial yet"
-        values = zip(self.definition.objectives, order[0].values, strict=True)
-        text = "  ".join(f"{name} {value:.4f}" for name, value in values)
-        return f"best: trial {order[0].number}  {text}"
-
 
 class Progress:
     """Draw snapshots in a terminal; print a line per ended trial elsewhere.
@@ -92,7 +83,13 @@ class Progress:
         for worker in snapshot.workers:
             trial = "" if worker.number is None else f"trial {worker.number}"
             table.add_row(f"worker {worker.position}", trial, worker.note)
-        body = Group(Text(snapshot.counts(), style="bold"), Text(snapshot.best()), table)
+        if not snapshot.workers and snapshot.ended < snapshot.definition.n_trials:
+            table.add_row("the workers are starting")
+        body = Group(
+            Text(snapshot.counts(), style="bold"),
+            Text(best_of(snapshot.definition, snapshot.trials)),
+            table,
+        )
         self._live.update(body, refresh=True)
 
     def _print(self, snapshot: Snapshot) -> None:

@@ -11,18 +11,14 @@ from dataclasses import dataclass
 from types import FrameType
 
 from multihead.errors import StoreError
+from multihead.studies.heart import EXIT_LOST
 from multihead.studies.lease import LEASE_SECONDS, rows_of
 from multihead.studies.opening import OpenStudy, url_of
 from multihead.studies.progress import Progress, Snapshot
 from multihead.studies.recover import check_agreement, workers_of
 from multihead.studies.registry import ask_to_stop, bury, known, present
 from multihead.studies.storage import patiently
-from multihead.studies.worker import (
-    EXIT_LOST,
-    EXIT_MEMORY,
-    GPU_SHARE_VARIABLE,
-    STORAGE_VARIABLE,
-)
+from multihead.studies.worker import EXIT_MEMORY, GPU_SHARE_VARIABLE, STORAGE_VARIABLE
 
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 60
@@ -71,7 +67,7 @@ class Runner:
         bury(self.opened.storage, self.opened.name, workers_of(self.opened.store))
         with self._signals():
             try:
-                for place in range(self.opened.definition.workers):
+                for place in range(self.opened.definition.workers if self.left else 0):
                     self._start(place)
                 while self.processes:
                     time.sleep(_LOOK_SECONDS)
@@ -83,6 +79,12 @@ class Runner:
                 self._end_processes()
         patiently(lambda: self._look(progress))
         return Ended(self._reason(), self.signum)
+
+    @property
+    def left(self) -> int:
+        """The number of trials that have not ended."""
+        rows = rows_of(self.opened.storage, self.opened.name)
+        return self.opened.definition.n_trials - sum(row.outcome is not None for row in rows)
 
     def _reason(self) -> str | None:
         stop = known(self.opened.storage, self.opened.name).stop

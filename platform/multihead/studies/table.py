@@ -79,6 +79,16 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         raise ConfigError(f"--export {path} cannot be written to ({reason}).") from error
 
 
+def best_of(definition: Definition, trials: Sequence[FrozenTrial]) -> str:
+    """Return the best trial in a line."""
+    order = ranked(definition, trials)
+    if not order:
+        return "no complete trial yet"
+    values = zip(definition.objectives, order[0].values, strict=True)
+    text = "  ".join(f"{name} {value:.4f}" for name, value in values)
+    return f"best: trial {order[0].number}  {text}"
+
+
 def ranked(definition: Definition, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the complete trials, the best first.
 

@@ -12,9 +12,10 @@ import optuna
 from optuna.trial import TrialState
 
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.errors import CheckpointError, MultiheadError
+from multihead.errors import CheckpointError, ConfigError, MultiheadError
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
+from multihead.studies.budget import LOST
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.dominance import DominancePruner
 from multihead.studies.lease import Lease, Outcome
@@ -142,11 +143,11 @@ class TrialRunner:
         announcer = _Noting(lambda key, v: self._note(lease, trial, key, v), lease, trial, seed)
         try:
             result = self._attempt(config, run_id, member, announcer)
-        except (MemoryError, RuntimeError) as error:
-            if isinstance(error, MemoryError) or any(
-                m in str(error).lower() for m in _OUT_OF_MEMORY
-            ):
-                raise OutOfMemory(" ".join(str(error).split())[:200]) from error
+        except (MemoryError, RuntimeError, ConfigError) as error:  # the network may not fit
+            if _is_out_of_memory(error):
+                reason = f"out of memory ({' '.join(str(error).split())[:200]})"
+                self._note(lease, trial, LOST, reason)
+                raise OutOfMemory(reason) from error
             raise
         if reporter.pruned is not None:
             return None, reporter.pruned
@@ -239,6 +240,11 @@ def recorded(store: Store, run_id: str) -> Any:
 def drop_checkpoints(folder: Path) -> None:
     """Delete the checkpoints of a run's folder."""
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
 def _not_finite(metrics: list[str], values: list[float]) -> str:

@@ -5,6 +5,8 @@ the base's weights, so that the base is one of the points), hence the learning r
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from multihead.errors import ConfigError
 
@@ -65,3 +67,26 @@ def check_heads(names: Sequence[str], heads: Sequence[str]) -> None:
         raise ConfigError(
             f"space.loss_weights has the heads {list(names)}; name two or more, each once."
         )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How loss weights are searched: exactly one of the two forms.
+
+    Attributes:
+        simplex: Heads whose weights have a fixed sum, or ().
+        reference: The head that the ratios refer to, or None.
+        total: The sum of the weights.
+    """
+
+    simplex: tuple[str, ...]
+    reference: str | None
+    total: float
+
+    def of(self, params: Mapping[str, Any]) -> dict[str, float]:
+        """Return the weight of each head for a trial's parameters."""
+        if self.reference is None:
+            cube = [params[f"simplex.{name}"] for name in self.simplex[:-1]]
+            return dict(zip(self.simplex, simplex_weights(cube, self.total), strict=True))
+        ratios = {n.removeprefix("ratio."): v for n, v in params.items() if n.startswith("ratio.")}
+        return ratio_weights(self.reference, ratios, self.total)

@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import optuna
 from multihead.errors import MultiheadError, StoreError
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.check import prepare
+from multihead.studies.heart import Heart, lost, say
 from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
 from multihead.studies.opening import store_of
@@ -33,76 +33,8 @@ from multihead.training.interrupts import RunInterrupted
 
 STORAGE_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
 GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # of the memory of its GPU that a worker may take
-EXIT_LOST, EXIT_MEMORY = 75, 76
-_BEAT_SECONDS = 2.0
+EXIT_MEMORY = 76
 _IDLE_SECONDS = 1.0
-
-
-def say(text: str) -> None:
-    """Tell whoever reads the worker's log."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} worker {os.getpid()}: {text}\n")
-    sys.stderr.flush()
-
-
-class Heart(threading.Thread):
-    """Keep lease and presence alive while the work moves, and obey a wish to interrupt it.
-
-    Nothing in it may end it but `stop`: what the storage refuses now is tried again.
-
-    Args:
-        presence: The worker's entry.
-        storage: The database.
-        hung_after: Seconds without movement after which it falls silent.
-        attached: Whether the worker ends with the process that started it.
-    """
-
-    def __init__(
-        self, presence: Presence, storage: StudyStorage, hung_after: float, *, attached: bool
-    ) -> None:
-        super().__init__(name="heart", daemon=True)
-        self.presence, self.storage, self.hung_after = presence, storage, hung_after
-        self.lease: Lease | None = None
-        self.note = "starts"
-        self._moved = time.monotonic()
-        self._parent = os.getppid() if attached else None
-        self._over = threading.Event()
-
-    def tick(self, note: str) -> None:
-        """Hear that something moved."""
-        self._moved, self.note = time.monotonic(), note
-
-    def run(self) -> None:
-        """Beat until stopped."""
-        while not self._over.wait(_BEAT_SECONDS):
-            if self._parent is not None and os.getppid() != self._parent:
-                self._parent = None
-                os.kill(os.getpid(), signal.SIGTERM)
-            if time.monotonic() - self._moved < self.hung_after:
-                patiently(self._beat, patience=float("inf"))
-
-    def _beat(self) -> None:
-        lease = self.lease
-        self.presence.beat(None if lease is None else lease.number, self.note)
-        if lease is not None and self.lease is lease:
-            try:
-                lease.renew(self.storage)
-            except LeaseLost:
-                if self.lease is lease:  # else it was decided meanwhile
-                    lost(lease)
-        if known(self.storage, self.presence.study).interrupt:
-            os.kill(os.getpid(), signal.SIGTERM)
-            self._over.wait(_BEAT_SECONDS * 5)
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._over.set()
-        self.join(timeout=30)
-
-
-def lost(lease: Lease) -> None:
-    """End the process at once: all it could still write belongs to another worker now."""
-    say(f"trial {lease.number} was given to another worker; ending")
-    os._exit(EXIT_LOST)
 
 
 def work(study: str, url: str, *, attached: bool = False) -> None:
@@ -183,7 +115,7 @@ def _loop(budget: Budget, runner: TrialRunner, heart: Heart) -> None:
         try:
             outcome = _outcome(runner, found)
         except OutOfMemory as error:
-            say(f"trial {found.number}: out of memory ({error}); another worker goes on")
+            say(f"trial {found.number}: {error}; another worker goes on")
             heart.lease = None
             give_back(budget.storage, found, lost=True)
             sys.exit(EXIT_MEMORY)

@@ -1,0 +1,50 @@
+"""One trial of a search the common way: a process, torchvision data, DataLoader, float32.
+
+    python benchmarks/common_trial.py '{"data": DIR, "split": FILE, "lr": 0.002, ...}'
+
+Prints the digit's accuracy on the validation images at its best epoch. `study_throughput.py`
+starts it; the images of training and validation are given, so that both sides judge alike.
+"""
+
+import json
+import logging
+import sys
+import tempfile
+
+import lightning.pytorch as pl
+import numpy as np
+import torchvision
+import train_throughput as tutorial
+from torch.utils.data import DataLoader, Subset
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+
+def train(data: str, split: str, lr: float, weights: dict[str, float], epochs: int) -> float:
+    """Train once and return the best validation accuracy of the digit."""
+    tutorial.LR, tutorial.WEIGHTS = lr, weights
+    pl.seed_everything(12345, verbose=False)
+    transform = Compose([ToTensor(), Normalize((0.1307,), (0.3081,))])
+    whole = torchvision.datasets.MNIST(data, train=True, transform=transform)
+    indices = np.load(split)
+    loaders = [
+        DataLoader(Subset(whole, indices[part]), tutorial.BATCH, shuffle=part == "train")
+        for part in ("train", "val")
+    ]
+    with tempfile.TemporaryDirectory() as home:
+        best = pl.callbacks.ModelCheckpoint(monitor="val/digit_acc", mode="max")
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            callbacks=[best],
+            default_root_dir=home,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            logger=pl.loggers.CSVLogger(home),
+        )
+        trainer.fit(tutorial.CommonModule(), *loaders)
+    return float(best.best_model_score)
+
+
+if __name__ == "__main__":
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    print(train(**json.loads(sys.argv[1])))

@@ -1,0 +1,96 @@
+"""What a person sees of a study at its end: the best trials, what mattered, the test, links."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+from typing import TYPE_CHECKING
+
+import click
+
+from multihead.cli.show import this_command
+from multihead.cli.tables import console, show_table
+
+if TYPE_CHECKING:
+    from multihead.studies.confirm import Confirmed
+    from multihead.studies.opening import OpenStudy
+    from multihead.studies.record import StudyRecord
+
+_SHOWN = 5
+_BAR = 30
+_HIDDEN = ("state", "mlflow_id", "cause", "started", "attempts")
+_METRICS = {"acc": "accuracy", "mae": "MAE", "rmse": "RMSE", "r2": "R²", "loss": "loss"}
+
+
+def again(name: str, overrides: Sequence[str]) -> str:
+    """Return how to call a study again that was called by a name and overrides."""
+    kept = [o for o in overrides if o.startswith(("name=", "storage="))]
+    return shlex.join([this_command(), "study", name, *kept])
+
+
+def show_trials(opened: "OpenStudy") -> None:
+    """Print how the trials ended, the best of them, and which parameters mattered."""
+    from multihead.studies.record import importances
+    from multihead.studies.table import ranked, trials_table
+
+    order = [t.number for t in ranked(opened.definition, opened.trials())]
+    table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
+    counts = table["state"].value_counts().to_dict()
+    lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
+    click.echo(lead or "no trials yet")
+    if not order:
+        return
+    columns = [c for c in table.columns if c not in _HIDDEN and not c.startswith("simplex.")]
+    best = table.set_index("number", drop=False).loc[order[:_SHOWN], columns]
+    formats = {c: "{:.4g}" for c in best.columns if best[c].dtype.kind == "f"} | {"number": "{}"}
+    best = best.rename(columns=lambda c: c.removeprefix("model."))
+    formats = {c.removeprefix("model."): text for c, text in formats.items()}
+    show_table(best, "the best of them" if len(order) > 1 else "the only complete one", formats)
+    show_importances(importances(opened.study, list(opened.definition.objectives)))
+
+
+def show_importances(found: Mapping[str, Mapping[str, float]]) -> None:
+    """Print a bar per parameter, for each objective."""
+    for metric, shares in found.items():
+        click.echo(f"what {metric} depends on")
+        width = max(map(len, shares))
+        for name, share in shares.items():
+            bar = "█" * round(_BAR * share)
+            console().print(f"  {name:{width}s}  {share:4.0%}  {bar}", highlight=False)
+        click.echo()
+
+
+def show_confirmed(opened: "OpenStudy", confirmed: "Sequence[Confirmed]") -> None:
+    """Print a row per head of what the best trial came to on the test split."""
+    import pandas as pd
+
+    if not confirmed:
+        return
+    rows = []
+    for head in opened.plan.heads:
+        row = {"head": head}
+        for ending, title in _METRICS.items():
+            values = [c.metrics.get(f"test/{head}_{ending}") for c in confirmed]
+            found = [value for value in values if value is not None]
+            if found:
+                row[title] = f"{mean(found):.4f}"
+                row[title] += f" ± {stdev(found):.4f}" if len(found) > 1 else ""
+        rows.append(row)
+    table = pd.DataFrame(rows).fillna("")
+    seeds = ", ".join(str(each.seed) for each in confirmed)
+    title = (
+        f"trial {confirmed[0].trial}, trained again on fresh seed{'s' * (len(confirmed) > 1)} "
+        f"{seeds} and tested once"
+    )
+    show_table(table, title, dict.fromkeys(table.columns[1:], "{}"))
+    for each in confirmed:
+        click.echo(f"confirm  {each.run_id}")
+
+
+def show_links(opened: "OpenStudy", record: "StudyRecord", typed: str) -> None:
+    """Print where to look further."""
+    click.echo(f"link     {record.run.url}\npage     {record.folder / 'study.html'}")
+    name = "pareto_front" if opened.definition.several else "importance"
+    picture = record.folder / f"{name}.png"
+    if picture.exists():
+        click.echo(f"picture  {picture}")
+    click.echo(f"browse   {this_command()} ui\ntrials   {typed} --ui")

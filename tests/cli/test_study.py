@@ -1,0 +1,49 @@
+"""`multihead study` as a person meets it: mistakes cost a line, and leave nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from multihead.cli.main import main
+
+FOURTH = "+data.heads.orientation.map=[0,1,2,3,0,1,2,3,0,1]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits_quik"], "did you mean 'digits_quick'"),
+        (["digits_quick", "n_trial=4"], "n_trial"),
+        (["digits_quick", "n_trials=many"], "n_trials is 'many'"),
+        (["digits_quick", "workers=0"], "workers"),
+        (["digits_quick", "trainer.max_epoch=1"], "max_epoch"),
+        (["digits_quick", "confirm.seed=1"], "confirm.seed"),
+        (["digits_quick", "sampler=tpa"], "did you mean 'tpe'"),
+        (["digits_quick", "pruner=dominance"], "the study has one"),
+        (["digits_quick", "objectives=[val/digit_acc,val/acc]"], "choose dominance or none"),
+        (["digits_quick", "objectives=val/loss"], "changes with the weights themselves"),
+        (["digits_quick", "objectives=test/digit_acc"], "never read"),
+        (["digits_quick", FOURTH, "objectives=val/orientaton_acc"], "val/orientation_acc"),
+        (["digits_quick", FOURTH, "space.loss_weights={simplex: [digit, angle]}"], "'angle'"),
+        (["digits_quick", "space.model.optimizer.rl=[0.1]"], "optimizer has: lr"),
+        (["digits_quick", "enqueue=[20200101-000000-abcdef]"], "20200101-000000-abcdef"),
+        (["digits_quick", "storage=mysql://localhost/x"], "of a kind"),
+        (["digits_quick", "storage=postgresql+psycopg://u:secret@127.0.0.1:9/x"], "not answer"),
+        (["digits_quick", "--status"], "no study storage"),
+        (["digits_quick", "--resume"], "no study storage"),
+        (["digits_quick", "--export", "trials.xlsx"], ".parquet"),
+        (["cifar10_loss_weights", "data.data_dir=nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    arguments: list[str], message: str, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["study", *arguments])
+    out, err = capfd.readouterr()
+    assert stop.value.code == 2
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert "secret" not in err
+    assert {path.name for path in home.iterdir()} <= {"mlflow.db", ".store.lock"}
+    assert [path.name for path in home.parent.iterdir()] == ["home"]
