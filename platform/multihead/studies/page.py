@@ -34,7 +34,7 @@ th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); w
 _INK, _GRID, _CLEAR = "#808791", "rgba(128, 135, 145, .25)", "rgba(0, 0, 0, 0)"
 _BLUE, _ORANGE = "#4c8dd6", "#dd6b20"
 _STATES = {"COMPLETE": _BLUE, "PRUNED": _ORANGE, "FAIL": "#d64545", "RUNNING": "#9aa3ae"}
-_SCALE, _FRONT = [[0, "#a9b4c2"], [1, "#2f80d8"]], [[0, "#f0b27a"], [1, _ORANGE]]
+_SCALE, _FRONT = [[0, "#a9b4c2"], [1, "#3f93ee"]], [[0, "#f0b27a"], [1, _ORANGE]]
 
 
 def write_page(
@@ -78,7 +78,7 @@ def _paint(figure: Any) -> None:
         template="plotly_white",
         title=None,
         width=None,
-        height=400,
+        height=580 if any(trace.type == "scatter3d" for trace in figure.data) else 400,
         margin={"t": 30, "b": 50},
         font_color=_INK,
         paper_bgcolor=_CLEAR,
@@ -87,13 +87,16 @@ def _paint(figure: Any) -> None:
     )
     figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID)
     figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID)
+    walls = {"backgroundcolor": _CLEAR, "gridcolor": _GRID}
+    figure.update_scenes(xaxis=walls, yaxis=walls, zaxis=walls)
     for trace in figure.data:
         if trace.type == "bar":
             trace.marker.color = _STATES.get(trace.name, _BLUE)
         elif trace.type == "parcoords":
             trace.line.colorscale = _SCALE
         elif trace.marker.colorscale is not None:
-            trace.marker.colorscale = _FRONT if trace.name == "Best Trial" else _SCALE
+            front = trace.marker.colorbar.title.text == "Best Trial"
+            trace.marker.colorscale = _FRONT if front else _SCALE
 
 
 def with_weights(study: optuna.Study) -> optuna.Study:
