@@ -1,6 +1,7 @@
 """A search on MNIST four ways, alternating, in one run: trials per hour, and time to the best.
 
     python benchmarks/study_throughput.py --rounds 3 --trials 8 --epochs 3 --images 10000
+    python benchmarks/study_throughput.py --ways common pruned --trials 12 --epochs 6
 
 study     this platform, one worker per core, no pruning
 serial    the same in one process with all threads
@@ -11,7 +12,8 @@ pruned    as `study`, with ASHA, and `--more` times as many trials
 All train the same trials (learning rate and loss weights of Optuna's default sampler, seeded with
 the number of the round; `pruned` samples more after them) on the same images, and judge them by
 the same 5,000 others. Time is from the start of the command, so start-up counts for all. Time to
-the best is until a trial ended as well as the best one of `common` in that round, or better.
+the best is until a trial ended as well as the best one of `common` in that round, or better; as the
+noise of 5,000 images decides between good trials, the time for the same trials is told beside it.
 The study's own timeline gives the pause between two trials of a worker; that of `serial`, how
 much of a trial is not training (`Trainer.fit`), but study, tracking, and building the network.
 Needs MNIST in MULTIHEAD_DATA_DIR.
@@ -19,6 +21,7 @@ Needs MNIST in MULTIHEAD_DATA_DIR.
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -56,15 +59,13 @@ class Search:
 
     Attributes:
         seconds: From the start of the command to its end.
-        ends: Seconds from the start to the end of each complete trial, and its value.
-        trials: Number of trials that ended.
+        ends: By trial, seconds from the start to its end, and its value; -inf if pruned.
         pauses: Seconds between two trials of a worker.
         beside: Seconds per trial beside training, and share of the trial.
     """
 
     seconds: float
     ends: list[tuple[float, float]]
-    trials: int
     pauses: tuple[float, ...] = ()
     beside: tuple[float, float] | None = None
 
@@ -73,9 +74,13 @@ class Search:
         """The best value."""
         return max(value for _, value in self.ends)
 
+    def through(self, count: int) -> float:
+        """Return the seconds until the first trials had ended, whatever came of them."""
+        return max(end for end, _ in self.ends[:count])
+
     def reached(self, target: float) -> float:
         """Return the seconds until a trial had ended with a value, or infinity."""
-        return min((end for end, value in self.ends if value >= target), default=float("inf"))
+        return min((end for end, value in self.ends if value >= target), default=math.inf)
 
 
 def draw(seed: int, count: int) -> list[dict]:
@@ -140,14 +145,19 @@ def read(name: str, folder: Path, began: datetime, seconds: float, *, serial: bo
         for lane in lanes
         for before, after in pairwise(lane)
     )
-    done = [t for t in trials if t.state.name == "COMPLETE"]
-    ends = [((t.datetime_complete - began).total_seconds(), t.value) for t in done]
+    ends = [
+        (
+            (t.datetime_complete - began).total_seconds(),
+            t.value if t.state.name == "COMPLETE" else -math.inf,
+        )
+        for t in trials
+    ]
     beside = None
     if serial:
         training = [float(line) for line in (folder / f"{name}.seconds").read_text().split()]
         whole = sum(t.duration.total_seconds() for t in trials) + sum(pauses)
         beside = (whole - sum(training)) / len(trials), 1 - sum(training) / whole
-    return Search(seconds, ends, len(trials), pauses, beside)
+    return Search(seconds, ends, pauses, beside)
 
 
 def common(folder: Path, given: argparse.Namespace, seed: int) -> Search:
@@ -174,39 +184,35 @@ def common(folder: Path, given: argparse.Namespace, seed: int) -> Search:
         command = [sys.executable, str(HERE / "common_trial.py"), json.dumps(arguments)]
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         ends.append((time.perf_counter() - began, float(done.stdout.split()[-1])))
-    return Search(time.perf_counter() - began, ends, given.trials)
+    return Search(time.perf_counter() - began, ends)
 
 
-def show(found: dict[str, list[Search]]) -> None:
+def show(found: dict[str, list[Search]], count: int) -> None:
     """Print medians over the rounds."""
-    base = found["common"]
 
-    def ratios(way: str, of: Callable[[Search, Search], float]) -> str:
-        each = [of(mine, theirs) for mine, theirs in zip(found[way], base, strict=True)]
+    def against(way: str, of: Callable[[Search, Search], float]) -> str:
+        pairs = zip(found[way], found["common"], strict=True)
+        each = [of(mine, common) for mine, common in pairs]
         return f"{statistics.median(each):5.2f} ({min(each):.2f} to {max(each):.2f})"
 
-    print("\nmedians over the rounds")
-    for way in ("study", "serial", "common"):
-        rate = statistics.median(3600 * s.trials / s.seconds for s in found[way])
+    print("\nmedians over the rounds, against common")
+    for way in [way for way in found if way != "common"]:
+        same = against(way, lambda a, b: b.seconds / a.through(count))
+        best = against(way, lambda a, b: b.reached(b.best) / a.reached(b.best))
+        print(f"{way:8s} {same} x less time for the same {count} trials, {best} x to its best")
+    for way, searches in found.items():
+        rate = statistics.median(3600 * len(s.ends) / s.seconds for s in searches)
+        print(f"{way:8s} {rate:7.1f} trials/h")
+    pauses = [pause for searches in found.values() for s in searches for pause in s.pauses]
+    if pauses:
+        longest = max(pauses)
         print(
-            f"{way:8s} {rate:7.1f} trials/h, "
-            f"{ratios(way, lambda a, b: b.seconds / a.seconds)} x common"
+            f"pause of a worker: median {statistics.median(pauses):.3f} s, longest {longest:.3f} s"
         )
-    for way in ("study", "pruned"):
-        print(
-            f"{way:8s} reached the best of common in "
-            f"{ratios(way, lambda a, b: b.reached(b.best) / a.reached(b.best))} x less time than "
-            f"common did, {ratios(way, lambda a, b: b.seconds / a.reached(b.best))} x less than "
-            f"its whole search"
-        )
-    pauses = [
-        pause for way in ("study", "serial", "pruned") for s in found[way] for pause in s.pauses
-    ]
-    print(f"between two trials of a worker: median {statistics.median(pauses):.3f} s, longest "
-          f"{max(pauses):.3f} s")  # fmt: skip
-    beside = [s.beside for s in found["serial"] if s.beside is not None]
-    seconds, share = (statistics.median(column) for column in zip(*beside, strict=True))
-    print(f"beside training, of one trial after another: {seconds:.3f} s per trial, {share:.1%}")
+    beside = [s.beside for s in found.get("serial", []) if s.beside is not None]
+    if beside:
+        seconds, share = (statistics.median(column) for column in zip(*beside, strict=True))
+        print(f"beside training, one trial after another: {seconds:.3f} s per trial, {share:.1%}")
 
 
 def main() -> None:
@@ -217,14 +223,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--more", type=int, default=3, help="times the trials, for `pruned`")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     given = parser.parse_args()
+    if "common" not in given.ways:
+        parser.error("the others are compared with common; add it to --ways")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found: dict[str, list[Search]] = {way: [] for way in WAYS}
+    found: dict[str, list[Search]] = {way: [] for way in given.ways}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for index in range(given.rounds):
-            first = index % len(WAYS)
-            for way in WAYS[first:] + WAYS[:first]:
+            first = index % len(given.ways)
+            for way in given.ways[first:] + given.ways[:first]:
                 search = (
                     common(folder, given, index)
                     if way == "common"
@@ -232,12 +241,12 @@ def main() -> None:
                 )
                 found[way].append(search)
                 print(
-                    f"round {index + 1}  {way:8s} {search.trials:3d} trials in "
+                    f"round {index + 1}  {way:8s} {len(search.ends):3d} trials in "
                     f"{search.seconds:6.1f} s, best {search.best:.4f} after "
                     f"{search.reached(search.best):6.1f} s",
                     flush=True,
                 )
-    show(found)
+    show(found, given.trials)
 
 
 if __name__ == "__main__":

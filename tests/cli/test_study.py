@@ -9,6 +9,19 @@ from multihead.cli.main import main
 FOURTH = "+data.heads.orientation.map=[0,1,2,3,0,1,2,3,0,1]"
 
 
+def test_a_dry_run_shows_three_trials_and_the_cost_and_leaves_nothing(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["study", "digits_quick", "--dry-run", "trainer.max_epochs=1"])
+    out, err = capfd.readouterr()
+    assert (stop.value.code, err) == (0, "")
+    assert out.startswith("# trial 0 (the defaults)")
+    assert out.count("# trial") == 3
+    assert "12 trials x 1 epochs" in out
+    assert [path.name for path in home.iterdir()] == ["mlflow.db"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -110,10 +110,9 @@ def _dry_run(definition: "Definition") -> None:
     from multihead.studies.dry_run import estimate, sampled
 
     plan, configs = sampled(definition, 3)
+    defaults = definition.defaults and definition.sampler["name"] != "grid"
     for number, (params, values) in enumerate(configs):
-        click.echo(
-            f"# trial {number}{' (the defaults)' if number == 0 and definition.defaults else ''}"
-        )
+        click.echo(f"# trial {number}{' (the defaults)' if number == 0 and defaults else ''}")
         click.echo(yaml.safe_dump({"parameters": params, "sets": values}, sort_keys=False).rstrip())
     click.echo(estimate(definition, plan))
 

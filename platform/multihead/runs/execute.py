@@ -4,7 +4,6 @@ Studies call it with other weights and learning rates, ablations with other head
 the command line with what was typed.
 """
 
-import gc
 import json
 import logging
 import warnings
@@ -21,6 +20,7 @@ from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.redundancy import functional_heads
 from multihead.runs.build import Parts, build
+from multihead.runs.collector import few_collections
 from multihead.runs.lifecycle import deserved_status
 from multihead.runs.model import log_run_model
 from multihead.runs.note import NOTE_TAG, note
@@ -171,7 +171,7 @@ def _train_and_test(
     trainer, module, data = parts.trainer, parts.module, parts.data
     try:
         if config["train"]:
-            with _few_collections():
+            with few_collections():
                 trainer.fit(module, data, ckpt_path=parts.start_from)
         metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}
         best_metrics = dict(parts.checkpoint.best_metrics) if parts.checkpoint else {}
@@ -294,24 +294,6 @@ def _notes(parts: Parts) -> list[str]:
         f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
         for base, heads in by_base.items()
     ]
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Keep the garbage collector from walking the libraries' objects during training.
-
-    MLflow, SQLAlchemy and torch leave a million of them, and a step makes enough new ones to
-    have them all looked at again and again: a tenth of the time of a small network's step.
-    """
-    if gc.get_freeze_count():  # by a process of many runs, once for all of them
-        yield
-        return
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextmanager

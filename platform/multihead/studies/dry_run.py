@@ -9,6 +9,8 @@ import torch
 from multihead.runs.build import build
 from multihead.studies.check import Plan, check
 from multihead.studies.definition import Definition
+from multihead.studies.opening import first_points
+from multihead.studies.progress import span
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import make_sampler
 
@@ -23,13 +25,14 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
         MultiheadError: For what cannot run.
     """
     plan = check(definition)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         directions=list(definition.objectives.values()),
         sampler=make_sampler(definition.sampler),
         pruner=make_pruner(definition),
     )
-    if definition.defaults:
-        study.enqueue_trial(plan.space.params_of(plan.configs.base, plan.configs.groups))
+    for point in first_points(definition, plan)[:count]:
+        study.enqueue_trial(point)
     found = []
     for _ in range(count):
         params = plan.space.suggest(study.ask())
@@ -57,8 +60,8 @@ def estimate(definition: Definition, plan: Plan) -> str:
                 break
     epoch = (time.perf_counter() - began) / batches * len(loader)
     epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
-    hours = definition.n_trials * epochs * epoch / definition.workers / 3600
+    seconds = definition.n_trials * epochs * epoch / definition.workers
     return (
         f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
-        f"at most {hours:.2f} h with {definition.workers} workers, less what is pruned"
+        f"at most {span(seconds)} with {definition.workers} workers, less what is pruned"
     )

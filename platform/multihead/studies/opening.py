@@ -83,7 +83,7 @@ def start(definition: Definition, *, resume: bool) -> OpenStudy:
         MultiheadError: For what cannot run; nothing is left then.
     """
     plan = check(definition)
-    points = _first_points(definition, plan)
+    points = first_points(definition, plan)
     store = store_of(plan)
     _ = store.client
     storage = StudyStorage(url_of(definition), create=True)
@@ -197,7 +197,7 @@ def _join(
     update(storage, wanted if resume else there, parent=parent, stop=None, interrupt=False)
 
 
-def _first_points(definition: Definition, plan: Plan) -> list[dict[str, Any]]:
+def first_points(definition: Definition, plan: Plan) -> list[dict[str, Any]]:
     """Return the parameters of the trials that are not sampled: defaults, enqueued, a grid."""
     space, configs = plan.space, plan.configs
     if definition.sampler["name"] == GRID:

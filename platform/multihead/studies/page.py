@@ -31,8 +31,10 @@ th { position: sticky; top: 0; background: var(--page); color: var(--soft); text
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
 """
 # Read on light and on dark ground alike; plotly draws its own colours, not those of the page.
-_INK, _GRID = "#808791", "rgba(128, 135, 145, .25)"
-_STATES = {"COMPLETE": "#4c8dd6", "PRUNED": "#dd6b20", "FAIL": "#d64545", "RUNNING": "#9aa3ae"}
+_INK, _GRID, _CLEAR = "#808791", "rgba(128, 135, 145, .25)", "rgba(0, 0, 0, 0)"
+_BLUE, _ORANGE = "#4c8dd6", "#dd6b20"
+_STATES = {"COMPLETE": _BLUE, "PRUNED": _ORANGE, "FAIL": "#d64545", "RUNNING": "#9aa3ae"}
+_SCALE, _FRONT = [[0, "#a9b4c2"], [1, "#3f93ee"]], [[0, "#f0b27a"], [1, _ORANGE]]
 
 
 def write_page(
@@ -71,21 +73,30 @@ def write_page(
 
 
 def _paint(figure: Any) -> None:
-    """Let the page's ground through, and give each state the colour of the pictures."""
+    """Let the page's ground and width through, and draw in colours that both grounds bear."""
     figure.update_layout(
         template="plotly_white",
         title=None,
-        height=400,
+        width=None,
+        height=580 if any(trace.type == "scatter3d" for trace in figure.data) else 400,
         margin={"t": 30, "b": 50},
         font_color=_INK,
-        paper_bgcolor="rgba(0, 0, 0, 0)",
-        plot_bgcolor="rgba(0, 0, 0, 0)",
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+        modebar={"bgcolor": _CLEAR, "color": _INK},
     )
     figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID)
     figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID)
+    walls = {"backgroundcolor": _CLEAR, "gridcolor": _GRID}
+    figure.update_scenes(xaxis=walls, yaxis=walls, zaxis=walls)
     for trace in figure.data:
-        if trace.type == "bar" and trace.name in _STATES:
-            trace.marker.color = _STATES[trace.name]
+        if trace.type == "bar":
+            trace.marker.color = _STATES.get(trace.name, _BLUE)
+        elif trace.type == "parcoords":
+            trace.line.colorscale = _SCALE
+        elif trace.marker.colorscale is not None:
+            front = trace.marker.colorbar.title.text == "Best Trial"
+            trace.marker.colorscale = _FRONT if front else _SCALE
 
 
 def with_weights(study: optuna.Study) -> optuna.Study:

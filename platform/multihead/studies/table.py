@@ -1,5 +1,6 @@
 """A study's trials as a table: one row per trial, the same columns whatever the trials did."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         elif path.suffix == ".csv":
             table.to_csv(path, index=False)
         else:
-            text = table.to_json(orient="records", date_format="iso", indent=2)
+            rows = table.astype(object).where(table.notna(), None).to_dict("records")
+            text = json.dumps(rows, indent=2, default=pd.Timestamp.isoformat, allow_nan=False)
             path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         reason = error.strerror or error

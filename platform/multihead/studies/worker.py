@@ -4,7 +4,6 @@ Libraries are imported and data opened once; trials follow each other in the sam
 """
 
 import argparse
-import gc
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import optuna
 
 from multihead.errors import MultiheadError, StoreError
+from multihead.runs.collector import few_collections
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.check import prepare
 from multihead.studies.heart import Heart, lost, say
@@ -77,15 +77,13 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
     limits = Limits(definition.n_trials, definition.retries, definition.patience)
     heart.start()
     _cap_gpu_memory()
-    gc.collect()
-    gc.freeze()
     try:
-        _loop(Budget(storage, optunas, limits), runner, heart)
+        with few_collections():
+            _loop(Budget(storage, optunas, limits), runner, heart)
     finally:
         heart.stop()
         presence.end()
         storage.close()
-        gc.unfreeze()
 
 
 def _enter(storage: StudyStorage, study: str, folder: Path) -> Presence:
