@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from optuna.pruners import BasePruner
 
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, message_of
 from multihead.runs.config import nearest
 from multihead.studies.definition import Definition
 from multihead.studies.dominance import DominancePruner
@@ -57,8 +57,9 @@ def make_pruner(definition: Definition) -> BasePruner:
         try:
             return _MAKERS[name](**_DEFAULTS.get(name, {}) | arguments)
         except (TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ConfigError(f"pruner {name} refuses its arguments: {reason}") from error
+            raise ConfigError(
+                f"pruner {name} refuses its arguments: {message_of(error)}"
+            ) from error
 
 
 def make_dominance(definition: Definition) -> DominancePruner | None:

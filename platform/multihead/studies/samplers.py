@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, message_of
 from multihead.runs.config import nearest
 from multihead.studies.space import Space
 
@@ -59,7 +59,9 @@ def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
         try:
             return _MAKERS[name](seed=seed, **quiet, **arguments)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"sampler {name} refuses its arguments: {_line(error)}") from error
+            raise ConfigError(
+                f"sampler {name} refuses its arguments: {message_of(error)}"
+            ) from error
 
 
 def grid(space: Space) -> list[dict[str, Any]]:
@@ -86,7 +88,3 @@ def grid(space: Space) -> list[dict[str, Any]]:
             axes.append(np.arange(d.low, d.high + d.step / 2, d.step).tolist())
     names = [parameter.name for parameter in space.parameters]
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

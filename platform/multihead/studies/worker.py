@@ -14,7 +14,7 @@ from typing import Any
 
 import optuna
 
-from multihead.errors import MultiheadError, StoreError
+from multihead.errors import MultiheadError, StoreError, message_of
 from multihead.runs.collector import few_collections
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.check import prepare
@@ -138,11 +138,9 @@ def _outcome(runner: TrialRunner, lease: Lease) -> Outcome:
     except (OutOfMemory, LeaseLost, StoreError):
         raise
     except MultiheadError as error:
-        return Outcome("FAIL", cause=" ".join(str(error).split())[:1000])
+        return Outcome("FAIL", cause=message_of(error)[:1000])
     except Exception as error:  # noqa: BLE001 - a trial may run any code, its failure is a result
-        return Outcome(
-            "FAIL", cause=f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
-        )
+        return Outcome("FAIL", cause=f"{type(error).__name__}: {message_of(error)}"[:1000])
 
 
 def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) -> None:
@@ -192,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         work(given.study, given.storage, attached=given.attached)
     except MultiheadError as error:
-        say(" ".join(str(error).split()))
+        say(message_of(error))
         return 2
     except RunInterrupted as stop:
         return stop.exit_code
