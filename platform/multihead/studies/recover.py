@@ -26,6 +26,7 @@ from multihead.studies.trial import (
     TRIAL_TAG,
     recorded,
 )
+from multihead.tracking.delivery import TAG_LENGTH
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import ERROR_TAG, RUN_TAG, Status, TrackedRun
 from multihead.tracking.store import Store
@@ -80,9 +81,9 @@ def _agree(store: Store, trial: FrozenTrial, run: Any, cause: str, *, ended: boo
         found.append(f"trial {trial.number} is {state}, its run was {run.info.status}")
         _end_run(store, run, status, cause)
     with store.errors():
-        if any(run.data.tags.get(k) != v[:5000] for k, v in tags.items()):
+        if any(run.data.tags.get(k) != v[:TAG_LENGTH] for k, v in tags.items()):
             for key, value in tags.items():
-                store.client.set_tag(run.info.run_id, key, value[:5000])
+                store.client.set_tag(run.info.run_id, key, value[:TAG_LENGTH])
     return found
 
 
