@@ -21,14 +21,13 @@ from multihead.studies.check import prepare
 from multihead.studies.heart import Heart, lost, say
 from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
-from multihead.studies.opening import store_of
+from multihead.studies.opening import parent_of, store_of
 from multihead.studies.pruners import make_dominance, make_pruner
 from multihead.studies.recover import seal, workers_of
 from multihead.studies.registry import Presence, known
 from multihead.studies.samplers import make_sampler
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
-from multihead.tracking.store import Store
 from multihead.training.interrupts import RunInterrupted
 
 STORAGE_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
@@ -67,7 +66,7 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
         configs=plan.configs,
         space=plan.space,
         dominance=make_dominance(definition),
-        parent=parent_of(store, storage, study),
+        parent=parent_of(store, found),
         store=store,
         guard=lambda lease: guard(storage, lease),
         tick=heart.tick,
@@ -166,14 +165,6 @@ def guard(storage: StudyStorage, lease: Lease) -> None:
         patiently(lambda: lease.renew(storage), notice=say)
     except LeaseLost:
         lost(lease)
-
-
-def parent_of(store: Store, storage: StudyStorage, study: str) -> str:
-    """Return MLflow's id of the study's run."""
-    from multihead.tracking.run import find_run
-
-    parent = known(storage, study).parent
-    return "" if parent is None else str(find_run(store, parent).info.run_id)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
