@@ -13,7 +13,10 @@ Make = Callable[..., pd.DataFrame]
 
 def test_only_seeds_of_both_arms_are_compared_and_the_others_named(values: Make) -> None:
     table = values(
-        {("single", "digit", "acc"): [0.1, 0.2, 0.3, None], ("both", "digit", "acc"): [0.5, None, 0.7, 0.8]}
+        {
+            ("single", "digit", "acc"): [0.1, 0.2, 0.3, None],
+            ("both", "digit", "acc"): [0.5, None, 0.7, 0.8],
+        }
     )
     (pair,) = pairs(table, "single")
     assert pair.ours.tolist() == [0.5, 0.7]

@@ -47,9 +47,7 @@ def test_a_row_per_head_and_one_for_their_mean(comparison: Comparison) -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_the_descriptive_columns_are_those_of_the_values(
-    comparison: Comparison, head: str
-) -> None:
+def test_the_descriptive_columns_are_those_of_the_values(comparison: Comparison, head: str) -> None:
     ours, theirs = (np.array(DRAWN[arm, head, "acc"]) for arm in ("both", "single"))
     found = row(comparison, head)
     assert found["n"] == 8
@@ -92,7 +90,7 @@ def test_holm_is_across_the_heads_and_the_mean_is_not_one_of_them(
 def test_heads_of_different_metrics_are_one_family(values: Make) -> None:
     """An ablation of an accuracy and an error asks two questions, not one twice."""
     of = {("single", h, m): np.arange(6.0) for h, m in (("digit", "acc"), ("slant", "mae"))}
-    of |= {("both", h, m): v + [1, 2, 3, 4, 5, 6] for (_, h, m), v in of.items()}
+    of |= {("both", h, m): v + np.arange(1, 7) for (_, h, m), v in of.items()}
     table = compare(values(of), "single", lower_is_better={"mae"}).table
     assert table["p"].tolist() == [2 / 2**6] * 2
     assert table["p_holm"].tolist() == [4 / 2**6] * 2
@@ -100,7 +98,7 @@ def test_heads_of_different_metrics_are_one_family(values: Make) -> None:
 
 def test_second_metrics_are_another_family(values: Make) -> None:
     of = {("single", h, m): np.arange(6.0) for h in ("a", "b") for m in ("acc", "r2")}
-    of |= {("both", h, m): v + [1, 2, 3, 4, 5, 6] for (_, h, m), v in of.items()}
+    of |= {("both", h, m): v + np.arange(1, 7) for (_, h, m), v in of.items()}
     table = compare(values(of), "single", lower_is_better=()).table
     heads = table[table["head"] != "mean"]
     assert heads["p_holm"].tolist() == [4 / 2**6] * 4
