@@ -8,11 +8,14 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from multihead.ablation.definition import Definition
+from multihead.ablation.definition import Definition, checked
 from multihead.ablation.plan import Plan
 from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
 from multihead.ablation.result import Result
+from multihead.errors import ConfigError
 from multihead.runs.fingerprint import settings_hash
+from multihead.runs.load import run_file
+from multihead.studies.file import read_file
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 
@@ -48,15 +51,17 @@ class AblationRecord:
         hashes = {settings_hash(cell.config) for cell in plan.cells} - set(known)
         now = datetime.now(UTC).isoformat()
         self.run.set_tags({f"{_SINCE}{each}": now for each in sorted(hashes)})
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / f"{name}.yaml"
+            path.write_text(definition_text(plan.definition), encoding="utf-8")
+            self.run.log_file(path, FOLDER)
 
     def write(self, result: Result) -> None:
-        """Attach file, tables and listing of the runs."""
+        """Attach the tables, among them the listing of all runs."""
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            (folder / f"{result.name}.yaml").write_text(result.definition, encoding="utf-8")
             for name, table in tables_of(result):
-                table.to_csv(folder / f"{name}.csv", index=False)
-            for path in sorted(folder.iterdir()):
+                path = Path(scratch) / f"{name}.csv"
+                table.to_csv(path, index=False)
                 self.run.log_file(path, FOLDER)
 
 
@@ -78,6 +83,22 @@ def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:
             if tag.startswith(_SINCE):
                 found.setdefault(tag.removeprefix(_SINCE), pd.Timestamp(value))
     return found
+
+
+def recorded_definition(store: Store, ablation: str) -> Definition:
+    """Return an ablation as it was last run.
+
+    Raises:
+        ConfigError: If it is not on record.
+    """
+    for run in parents_of(store, ablation):
+        place = f"{FOLDER}/{ablation}.yaml"
+        file = run_file(store, run, store.home / our_id(run) / place, place)
+        if file is not None:
+            return checked(read_file(file, "an ablation"), place)
+    raise ConfigError(
+        f"there is no ablation {ablation!r} on record; run it with `multihead ablate {ablation}`."
+    )
 
 
 def definition_text(definition: Definition) -> str:
