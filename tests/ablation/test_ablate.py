@@ -55,9 +55,7 @@ def test_trainings_on_record_are_not_run_again(
     first = multihead(["ablate", str(file)], folder=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "4 trainings: 1 on record, 3 to run" in first.stdout
-    assert (
-        "uniform" in first.stdout and "not met: no test before selection: uniform" in first.stdout
-    )
+    assert "not met: no test before selection: uniform" in first.stdout
     (parent,) = parents_of(store, "small")
     made = arm_runs(store)
     assert [run.data.tags[PARENT_TAG] for run in made] == [parent.info.run_id] * 3

@@ -12,7 +12,7 @@ from multihead.ablation.definition import Definition, checked
 from multihead.ablation.plan import Plan
 from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
 from multihead.ablation.result import Result
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, StoreError
 from multihead.runs.fingerprint import settings_hash
 from multihead.runs.load import run_file
 from multihead.studies.file import read_file
@@ -55,6 +55,20 @@ class AblationRecord:
             path = Path(scratch) / f"{name}.yaml"
             path.write_text(definition_text(plan.definition), encoding="utf-8")
             self.run.log_file(path, FOLDER)
+
+    @property
+    def mlflow_id(self) -> str:
+        """MLflow's id of the run.
+
+        Raises:
+            StoreError: If the store has not made the run yet.
+        """
+        if self.run.mlflow_id is None:
+            raise StoreError(
+                f"the store {self.run.store.shown_uri} is too slow to make the ablation's run; "
+                f"call again when it answers."
+            )
+        return self.run.mlflow_id
 
     def write(self, result: Result) -> None:
         """Attach the tables, among them the listing of all runs."""
