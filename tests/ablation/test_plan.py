@@ -1,5 +1,7 @@
 """What is refused before anything is trained."""
 
+from pathlib import Path
+
 import pytest
 from tests.ablation.definitions import define
 
@@ -25,7 +27,6 @@ def test_every_part_has_a_cell_per_seed() -> None:
 @pytest.mark.parametrize(
     ("arm", "message"),
     [
-        ({"overrides": ["data=multihead_mnist"]}, "arm 'odd'|different training data|not there"),
         (
             {"overrides": ["data.train_val_test_split=[128,64,32]"]},
             "different test sets",
@@ -41,6 +42,13 @@ def test_an_arm_that_cannot_be_compared_is_refused(arm: dict[str, object], messa
     with pytest.raises(ConfigError, match=message) as error:
         prepare(define(arms={"base": {}, "odd": arm}, baseline="base"))
     assert "\n" not in str(error.value)
+
+
+def test_an_arm_with_other_files_is_refused(mnist_dir: Path) -> None:
+    sizes = "data.train_val_test_split=[64,32,32]"
+    other = {"overrides": ["data=multihead_mnist", f"data.data_dir={mnist_dir}", sizes]}
+    with pytest.raises(ConfigError, match="different training data"):
+        prepare(define(arms={"base": {}, "odd": other}, baseline="base"))
 
 
 def test_training_on_fewer_images_is_allowed_and_said() -> None:

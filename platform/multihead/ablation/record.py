@@ -117,6 +117,6 @@ def recorded_definition(store: Store, ablation: str) -> Definition:
 
 def definition_text(definition: Definition) -> str:
     """Return a definition as the YAML of its file, with what the command line changed."""
-    return yaml.safe_dump(
-        definition.model_dump(mode="json", exclude_defaults=True), sort_keys=False
-    )
+    content = definition.model_dump(mode="json", exclude_defaults=True)
+    text: str = yaml.safe_dump(content, sort_keys=False)
+    return text
