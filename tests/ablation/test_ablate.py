@@ -35,8 +35,8 @@ def arm_runs(store: Store) -> list[object]:
     return list(search(store, f"tags.`multihead.kind` = '{ARM_KIND}'"))
 
 
-def test_a_run_on_record_is_found_and_its_test_reading_is_flagged(train: Run, store: Store) -> None:
-    """It was not made by the ablation, and its test was read before the arm was selected."""
+def test_a_run_on_record_is_found_by_what_it_trained(train: Run, store: Store) -> None:
+    """Whoever made it; a run with another learning rate is another training."""
     run = train("seed=1", *UNIFORM)
     plan = prepare(define(arms=ARMS))
     missing = [cell.name for cell in plan.missing(store)]
