@@ -126,6 +126,7 @@ def test_a_failed_training_is_shown(file: Path) -> None:
     assert "single-digit-seed1  FINISHED" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_to_is_one_line(file: Path) -> None:
     blocked = file.parent / "file"
     blocked.touch()
