@@ -1,6 +1,6 @@
-"""What an ablation came to, wherever its runs were made: tables, no objects of a library."""
+"""What an ablation came to, in one object: all that a report says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -9,12 +9,12 @@ from multihead.ablation.statistics import Comparison
 
 @dataclass(frozen=True)
 class Check:
-    """One rule of a fair comparison.
+    """One demand of a fair comparison.
 
     Attributes:
-        name: The rule.
-        met: Whether it is met.
-        reason: What shows it, or what is amiss.
+        name: The demand.
+        met: Whether this ablation meets it.
+        reason: Why, or why not.
     """
 
     name: str
@@ -24,22 +24,22 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """An ablation and all that its report shows.
+    """An ablation and what it came to.
 
     Attributes:
         name: Of the ablation.
-        definition: The text of its file; empty if there is none.
-        values: Columns arm, seed, head, metric, split, value, run.
-        runs: Columns arm, seed, head, run, mlflow_id, state, reason, config_hash, data_digest,
-            parameters, train_seconds, epochs, host, url.
-        curves: Columns arm, seed, head, metric, split, epoch, value.
-        comparison: The statistics.
-        redundancy: Normalised mutual information of every two heads, [T, T] by name.
-        functions: Lines such as "B is a function of A".
-        protocol: The rules of a fair comparison.
-        commands: What to type to make it again.
+        definition: Its file as it was run, in YAML.
+        values: As `collect.VALUES` says.
+        runs: As `collect.RUNS` says.
+        curves: As `collect.CURVES` says.
+        comparison: With the baseline.
+        redundancy: Normalised mutual information of heads, [T, T] by head name.
+        functions: A sentence for each head that is a function of another.
+        protocol: What a fair comparison demands, and whether it is met.
+        commands: What makes all this again.
         baseline: The arm that the others are compared with.
-        url: Of its record; empty if there is none.
+        url: Of the ablation's run, or None.
+        test_reads: As `ledger.COLUMNS` says.
     """
 
     name: str
@@ -53,4 +53,5 @@ class Result:
     protocol: tuple[Check, ...]
     commands: tuple[str, ...]
     baseline: str
-    url: str
+    url: str | None
+    test_reads: pd.DataFrame = field(default_factory=pd.DataFrame)

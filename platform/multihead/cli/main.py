@@ -21,6 +21,8 @@ COMMANDS = {
     "rerun": "Train a recorded run again: rerun RUN [overrides]; says what differs from then.",
     "runs": "List runs, or compare some by their ids.",
     "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
+    "report": "Write the report on an ablation: one page, and its tables as files.",
+    "compare": "Write such a report on runs picked by hand: compare RUN RUN...",
     "promote": "Register a run's model: promote <run id> --name X --alias champion",
     "serve": "Answer over HTTP: serve models:/X@champion",
     "export": "Write a run's network as ONNX, TorchScript or safetensors.",

@@ -65,7 +65,7 @@ def page(result: Result) -> str:
         lead=_lead(result, split),
         link=web_address(result.url),
         warnings=list(_warnings(result)),
-        answers=answers(result, arms),
+        answers=answers(result, found),
         arms=list(arms.values()),
         split=split,
         groups=found,

@@ -1,6 +1,6 @@
 """What the statistics of an ablation say, as text: a sentence per head and arm, a table row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,17 +37,24 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is to be said of an arm and a head.
+    """What is to be said of a head.
 
     Attributes:
-        arm: Which arm.
-        verdict: In a word.
-        sentence: With figures.
+        head: Its name.
+        rows: One per arm, of the metric by which the head is judged.
+        sentences: One per arm, with figures.
     """
 
-    arm: Arm
-    verdict: Verdict
-    sentence: str
+    head: str
+    rows: "list[Row]"
+    sentences: list[str]
+
+    @property
+    def verdicts(self) -> "list[tuple[Verdict, list[Row]]]":
+        """The arms by verdict: first better, then worse, then those that are open."""
+        words = dict.fromkeys((BETTER, WORSE, *(row.verdict.word for row in self.rows)))
+        found = [(word, [r for r in self.rows if r.verdict.word == word]) for word in words]
+        return [(Verdict(word), rows) for word, rows in found if rows]
 
 
 @dataclass(frozen=True)
@@ -105,14 +112,18 @@ class Group:
         return f"{_shown(self.head)}, {self.metric}"
 
 
-def answers(result: Result, arms: Mapping[str, Arm]) -> dict[str, list[Answer]]:
-    """Return what is to be said of every head, the mean over heads last."""
-    judged = result.comparison.table.drop_duplicates(["arm", "head"]).to_dict("records")
-    found: dict[str, list[Answer]] = {}
-    for row, sentence in zip(judged, result.comparison.sentences, strict=True):
-        answer = Answer(arms[row["arm"]], Verdict(row["verdict"]), sentence)
-        found.setdefault(row["head"], []).append(answer)
-    return {_shown(head): found[head] for head in sorted(found, key=lambda head: head == MEAN)}
+def answers(result: Result, groups: Sequence[Group]) -> list[Answer]:
+    """Return what is to be said of every head, in the order of the groups."""
+    judged = result.comparison.table.drop_duplicates(["arm", "head"])
+    arms_and_heads = zip(judged["arm"], judged["head"], strict=True)
+    said = dict(zip(arms_and_heads, result.comparison.sentences, strict=True))
+    first: dict[str, Group] = {}
+    for group in groups:
+        first.setdefault(group.head, group)
+    return [
+        Answer(_shown(head), group.rows, [said[row.arm.name, head] for row in group.rows])
+        for head, group in first.items()
+    ]
 
 
 def groups(result: Result, arms: Mapping[str, Arm], split: str) -> list[Group]:

@@ -59,9 +59,7 @@ def pair_cards(
             )
 
 
-def curve_cards(
-    result: Result, groups: Sequence[Group], arms: Mapping[str, Arm]
-) -> Iterator[Card]:
+def curve_cards(result: Result, groups: Sequence[Group], arms: Mapping[str, Arm]) -> Iterator[Card]:
     """Yield learning curves on validation per head and metric that has some."""
     curves = result.curves[result.curves["split"] == "val"]
     for group in groups:

@@ -47,7 +47,8 @@ def cost_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any
 def run_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
     """Yield every run, those that did not finish first."""
     order = result.runs["state"].eq("FINISHED").sort_values(kind="stable").index
-    for row in result.runs.loc[order].to_dict("records"):
+    runs = result.runs.loc[order].astype({"epochs": "float64", "train_seconds": "float64"})
+    for row in runs.to_dict("records"):
         yield {
             "run": row["run"] or row["mlflow_id"] or "not started",
             "link": web_address(row["url"]),
@@ -72,9 +73,9 @@ def heat_rows(nmi: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def web_address(url: str) -> str | None:
+def web_address(url: str | None) -> str | None:
     """Return an address that a link may lead to: none that would run something."""
-    return url if url.startswith(("http://", "https://")) else None
+    return url if url and url.startswith(("http://", "https://")) else None
 
 
 def _shade(value: float) -> int:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-_SUMS = {"parameters": "sum", "train_seconds": "sum", "epochs": "sum", "run": "size"}
+_NUMBERS = ("parameters", "train_seconds", "epochs")
+_SUMS = dict.fromkeys(_NUMBERS, "sum") | {"run": "size"}
 
 
 def cost_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -19,6 +20,7 @@ def cost_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
         Columns arm, trainings, finished, networks, parameters, epochs, train_seconds,
         parameters_ratio, train_seconds_ratio.
     """
+    runs = runs.astype(dict.fromkeys(_NUMBERS, "float64"))
     done = runs["state"] == "FINISHED"
     whole = done.groupby([runs["arm"], runs["seed"]]).transform("all")
     per_seed = runs[whole].groupby(["arm", "seed"], sort=False).agg(_SUMS)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from statistics import median
 
 MISSING = "–"
 _MINUS = "\u2212"
@@ -9,7 +10,7 @@ _MOST_PLACES = 6
 
 
 def places(spreads: Iterable[float]) -> int:
-    """Return how many decimals to print: two digits of the smallest spread that is not 0.
+    """Return how many decimals to print: two digits of the median spread.
 
     Args:
         spreads: Standard deviations, differences or widths of what is printed together.
@@ -17,7 +18,7 @@ def places(spreads: Iterable[float]) -> int:
     sizes = [abs(s) for s in spreads if math.isfinite(s) and s != 0]
     if not sizes:
         return 4
-    return min(max(1 - math.floor(math.log10(min(sizes))), 0), _MOST_PLACES)
+    return min(max(1 - math.floor(math.log10(median(sizes))), 0), _MOST_PLACES)
 
 
 def number(value: float, decimals: int) -> str:

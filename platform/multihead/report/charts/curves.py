@@ -92,6 +92,7 @@ def _strips(
     """Return invisible strips, each with the values of all arms at an epoch."""
     shown = epochs[:: math.ceil(len(epochs) / _MOST_TIPS)]
     half = (x(shown[-1]) - x(shown[0])) / max(2 * (len(shown) - 1), 1) or 10.0
+    tall = {"y": _TOP, "height": _BOTTOM - _TOP}
     strips = []
     for epoch in shown:
         lines: list[tuple[int | None, str]] = [(None, f"epoch {epoch}")]
@@ -106,7 +107,9 @@ def _strips(
         strips.append(
             element(
                 "g",
-                element("rect", x=at - half, y=_TOP, width=2 * half, height=_BOTTOM - _TOP, class_="hit"),
+                element(
+                    "rect", x=at - half, y=_TOP, width=2 * half, height=_BOTTOM - _TOP, class_="hit"
+                ),
                 line(at, _TOP, at, _BOTTOM, "cursor"),
                 data_tip=tip(lines),
             )

@@ -1,7 +1,7 @@
 """By how much each arm differs from the baseline: every seed, the mean and its interval."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -21,6 +21,7 @@ from multihead.report.charts.svg import (
 from multihead.report.numbers import interval, places, signed
 
 _ROW, _TOP, _LEFT, _RIGHT = 40, 24, 12, WIDTH - 12
+_SIDE = 52
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,19 @@ def interval_chart(
     inside = [
         x_axis(scale, bottom, _TOP - 6),
         line(zero, _TOP - 6, zero, bottom, "zero"),
-        label(max(zero - 6, 48), 12, f"← {better[0]}", class_="tick", anchor="end"),
-        label(min(zero + 6, WIDTH - 48), 12, f"{better[1]} →", class_="tick"),
+        *_sides(zero, *better),
         *(_row(d, scale, _TOP + _ROW * i, decimals) for i, d in enumerate(differences)),
         label((_LEFT + _RIGHT) / 2, bottom + 30, f"difference in {quantity}", anchor="middle"),
     ]
     return chart(bottom + 38, f"Differences from the baseline in {quantity}, by arm", *inside)
+
+
+def _sides(zero: float, left: str, right: str) -> Iterator[Markup]:
+    """Yield what a difference on either side of 0 means, where there is room to say so."""
+    if zero - _LEFT > _SIDE:
+        yield label(zero - 6, 12, f"← {left}", class_="tick", anchor="end")
+    if _RIGHT - zero > _SIDE:
+        yield label(zero + 6, 12, f"{right} →", class_="tick")
 
 
 def _row(found: Difference, scale: Scale, top: float, decimals: int) -> Markup:

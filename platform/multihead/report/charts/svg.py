@@ -90,17 +90,17 @@ class Scale:
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, count: int) -> list[tuple[float, str]]:
-        """Return about so many round values in the range, with their texts."""
+        """Return round values in the range, as many or up to twice as many, with their texts."""
         rough = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(rough))
-        step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.99)
+        step = next(power * m for m in (5, 2, 1) if power * m <= rough * 1.01)
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         values = [i * step for i in range(first, last + 1)]
         return [(v, f"{v + 0.0:.{decimals}f}".replace("-", "\u2212")) for v in values]
 
 
-def x_axis(scale: Scale, y: float, top: float, count: int = 5) -> Markup:
+def x_axis(scale: Scale, y: float, top: float, count: int = 4) -> Markup:
     """Return ticks with numbers below `y`, and grid lines up to `top`."""
     return Markup("").join(
         line(scale(v), top, scale(v), y, "grid")
@@ -109,7 +109,7 @@ def x_axis(scale: Scale, y: float, top: float, count: int = 5) -> Markup:
     )
 
 
-def y_axis(scale: Scale, x: float, right: float, count: int = 4) -> Markup:
+def y_axis(scale: Scale, x: float, right: float, count: int = 3) -> Markup:
     """Return ticks with numbers left of `x`, and grid lines to `right`."""
     return Markup("").join(
         line(x, scale(v), right, scale(v), "grid")
