@@ -105,11 +105,12 @@ def _worst(rows: pd.DataFrame, lower_is_better: Collection[str]) -> pd.Series | 
 
 def _note(changes: pd.Series, undefined: pd.DataFrame, of_baseline: list[str]) -> str:
     missing = [head for head in of_baseline if head not in changes.index]
-    without = f", without {', '.join(missing)}" if missing else ""
+    over = f"over {len(changes)} of {len(of_baseline)} heads"
+    over += f", without {', '.join(missing)}" if missing else ""
     if undefined.empty:
-        return f"positive is better; {len(changes)} heads{without}"
+        return f"positive is better; {over}"
     row = undefined.iloc[0]
     return (
         f"undefined: the baseline's {row['metric']} of {row['head']} is "
-        f"{row['baseline_mean']:.4g}, not above 0; see the differences per head{without}"
+        f"{row['baseline_mean']:.4g}, not above 0; see the differences per head; {over}"
     )

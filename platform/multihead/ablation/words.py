@@ -22,7 +22,7 @@ def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
     """
     place = f"{row['arm']}, {row['head']}"
     if row["n"] == 0:
-        return f"{place}: inconclusive against {baseline}, {row['note']}."
+        return f"{place}: inconclusive against {baseline}: {row['note']}."
     figures = f"{_delta(row)} {row['metric']} at n = {row['n']}"
     if row["n"] == 1:
         return f"{place}: inconclusive against {baseline}: {figures}; one seed has no spread."
@@ -30,7 +30,8 @@ def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
     figures += f", {100 * level:g}% interval {_interval(row)}, p = {row['p_holm']:.2g}{after}"
     if row["verdict"] != "inconclusive":
         return f"{place}: {row['verdict']} than {baseline}: {figures}."
-    return f"{place}: inconclusive against {baseline}: {figures}{_reach(row, 1 - level)}{_needed(row)}."
+    figures += _reach(row, 1 - level) + _needed(row)
+    return f"{place}: inconclusive against {baseline}: {figures}."
 
 
 def _reach(row: Mapping[str, Any], alpha: float) -> str:
