@@ -20,6 +20,7 @@ COMMANDS = {
     "data": "Look at datasets, check, convert and make them.",
     "rerun": "Train a recorded run again: rerun RUN [overrides]; says what differs from then.",
     "runs": "List runs, or compare some by their ids.",
+    "ablate": "Compare arms over seeds: ablate NAME [key=value]... (try `ablate --help`).",
     "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
     "report": "Write the report on an ablation: one page, and its tables as files.",
     "compare": "Write such a report on runs picked by hand: compare RUN RUN...",

@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 import torch
 
-from multihead.runs.build import build
+from multihead.runs.build import Parts, build
 from multihead.studies.check import Plan, check
 from multihead.studies.definition import Definition
 from multihead.studies.pruners import make_pruner
@@ -42,6 +42,17 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
 def estimate(definition: Definition, plan: Plan) -> str:
     """Time some batches of the base and return what the study would take at most, in a line."""
     parts = build(plan.configs.base, opened=plan.opened)
+    epoch = epoch_seconds(parts)
+    epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
+    hours = definition.n_trials * epochs * epoch / definition.workers / 3600
+    return (
+        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
+        f"at most {hours:.2f} h with {definition.workers} workers, less what is pruned"
+    )
+
+
+def epoch_seconds(parts: Parts) -> float:
+    """Train some batches on the CPU and return how long an epoch would take there."""
     loader, module = parts.data.train_dataloader(), parts.module
     optimizer = module.optimizer(module.parameters())
     batches = 0
@@ -55,10 +66,4 @@ def estimate(definition: Definition, plan: Plan) -> str:
             batches += 1
             if batches == _TIMED_BATCHES:
                 break
-    epoch = (time.perf_counter() - began) / batches * len(loader)
-    epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
-    hours = definition.n_trials * epochs * epoch / definition.workers / 3600
-    return (
-        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
-        f"at most {hours:.2f} h with {definition.workers} workers, less what is pruned"
-    )
+    return (time.perf_counter() - began) / batches * len(loader)

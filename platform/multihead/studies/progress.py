@@ -43,7 +43,7 @@ class Snapshot:
         for state, word in ((TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")):
             parts += [f"{by_state[state]} {word}"] if by_state[state] else []
         left = self.seconds_left()
-        return ", ".join(parts) + (f", about {_span(left)} left" if left else "")
+        return ", ".join(parts) + (f", about {span(left)} left" if left else "")
 
     def seconds_left(self) -> float | None:
         """Estimate the time left from the mean duration of the trials so far."""
@@ -110,7 +110,8 @@ def _line(definition: Definition, trial: FrozenTrial) -> str:
     return f"{head}  {trial.user_attrs.get('cause', '')}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Return a span of time as `1h05`, `2m03` or `7s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}" if hours else f"{minutes}m{rest:02d}" if minutes else f"{rest}s"
