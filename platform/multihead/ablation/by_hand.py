@@ -9,6 +9,7 @@ from multihead.ablation.by_hand_protocol import checks
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.errors import ConfigError
+from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.compare import OVERALL, compare_runs
 from multihead.tracking.query import picked_runs
 from multihead.tracking.run import ERROR_TAG, RUN_TAG
@@ -45,7 +46,8 @@ def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
     with store.errors():
         runs = [store.client.get_run(mlflow_id) for mlflow_id in table["mlflow_id"]]
     compared = compare_runs(table)
-    arms = _arms(compared.config)
+    config = _differing(compared.config)
+    arms = _arms(config)
     baseline = arms[0]
     judged = _judged(compared.metrics, [arm == baseline for arm in arms])
     keys = list(zip(arms, table["params.seed"].astype(int), runs, strict=True))
@@ -72,7 +74,7 @@ def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
         ),
         redundancy=pd.DataFrame(),
         functions=functions,
-        protocol=checks(listed, [run.data.tags for run in runs], list(compared.config.index)),
+        protocol=checks(listed, [run.data.tags for run in runs], list(config.index)),
         commands=(*(f"multihead rerun {name}" for name in names), _command(names)),
         baseline=baseline,
         url=None,
@@ -92,13 +94,19 @@ def _check(table: pd.DataFrame) -> None:
         )
 
 
-def _arms(config: pd.DataFrame) -> list[str]:
-    """Return the arm of each run, from the parameters [P, N] in which runs differ."""
-    config = config[[not str(key).startswith((*_SEEDS, *_WITHOUT_EFFECT)) for key in config.index]]
+def _differing(config: pd.DataFrame) -> pd.DataFrame:
+    """Return those of the parameters [P, N] that make arms differ."""
+    keys = [str(key) for key in config.index]
+    config = config[[k not in _SEEDS and not k.startswith(_WITHOUT_EFFECT) for k in keys]]
     if config.empty:
         raise ConfigError(
             "the runs differ in nothing but their seeds; name runs of at least two configurations."
         )
+    return config
+
+
+def _arms(config: pd.DataFrame) -> list[str]:
+    """Return the arm of each run, from the parameters [P, N] in which runs differ."""
     last = [str(key).rpartition(".")[2] for key in config.index]
     short = [n if last.count(n) == 1 else str(k) for n, k in zip(last, config.index, strict=True)]
     names: dict[tuple[str, ...], str] = {}
@@ -165,7 +173,7 @@ def _run(arm: str, seed: int, run: Any, store: Store) -> dict[str, Any]:
         "mlflow_id": info.run_id,
         "state": info.status,
         "reason": tags.get(ERROR_TAG, ""),
-        "config_hash": tags.get("multihead.config_hash", ""),
+        "config_hash": tags.get(HASH_TAG, ""),
         "data_digest": tags.get("data.test_digest", ""),
         "parameters": float(tags.get("parameters", "nan")),
         "train_seconds": float("nan")

@@ -14,8 +14,8 @@ def command(name: str, out: Path | None) -> None:
     The page is report.html, in the folder NAME-report unless --out names another. Beside it are
     the tables as CSV and Parquet, and all of it as Markdown.
     """
-    from multihead.ablation.collect import result
     from multihead.report.ablation import write
+    from multihead.report.ablation_record import recorded
 
-    found = result(name)
+    found = recorded(name)
     click.echo(write(found, out or Path(f"{found.name}-report")))

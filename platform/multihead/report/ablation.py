@@ -18,7 +18,7 @@ from multihead.report.ablation_rows import (
     summary_rows,
     web_address,
 )
-from multihead.report.ablation_tables import markdown, tables
+from multihead.report.ablation_tables import WORDS, markdown, tables, words
 from multihead.report.charts.arms import arms_of
 from multihead.report.page import render
 
@@ -42,6 +42,7 @@ def write(result: Result, folder: Path) -> Path:
     for name, table in tables(result).items():
         files[f"{name}.csv"] = partial(table.to_csv, index=False)
         files[f"{name}.parquet"] = partial(table.to_parquet, index=False)
+    files[WORDS] = partial(_write_text, words(result))
     files[TEXT] = partial(_write_text, markdown(result))
     files[PAGE] = partial(_write_text, page(result))
     try:

@@ -128,7 +128,7 @@ def answers(result: Result, groups: Sequence[Group]) -> list[Answer]:
 
 def groups(result: Result, arms: Mapping[str, Arm], split: str) -> list[Group]:
     """Return the statistics by head and metric, the mean over heads last."""
-    table = result.comparison.table
+    table = result.comparison.table.astype({"seeds_needed": "float64"})
     values = with_mean(result.values[result.values["split"] == split])
     values = values[values["arm"] == result.baseline]
     falling = falling_metrics(table["metric"].unique())
