@@ -107,9 +107,7 @@ def _strips(
         strips.append(
             element(
                 "g",
-                element(
-                    "rect", x=at - half, y=_TOP, width=2 * half, height=_BOTTOM - _TOP, class_="hit"
-                ),
+                element("rect", x=at - half, width=2 * half, class_="hit", **tall),
                 line(at, _TOP, at, _BOTTOM, "cursor"),
                 data_tip=tip(lines),
             )
