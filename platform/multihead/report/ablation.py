@@ -91,9 +91,9 @@ def _lead(result: Result, split: str) -> str:
     values = result.values
     arms, heads = (values[column].nunique() for column in ("arm", "head"))
     seeds = values.groupby("arm")["seed"].nunique()
-    count = str(seeds.max()) if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    count = "" if seeds.min() == seeds.max() else f"{seeds.min()} to "
     return (
-        f"{_many(arms, 'arm')} on {_many(heads, 'head')}, {count} seeds each, measured on the "
+        f"{_many(arms, 'arm')} on {_many(heads, 'head')}, {count}{_many(seeds.max(), 'seed')} each, measured on the "
         f"{split} split; {result.baseline} is the baseline."
     )
 

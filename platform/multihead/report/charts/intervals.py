@@ -20,7 +20,7 @@ from multihead.report.charts.svg import (
 )
 from multihead.report.numbers import interval, places, signed
 
-_ROW, _TOP, _LEFT, _RIGHT = 40, 24, 12, WIDTH - 12
+_ROW, _TOP, _LEFT, _RIGHT = 46, 24, 12, WIDTH - 12
 _SIDE = 52
 
 
@@ -60,13 +60,13 @@ def interval_chart(
     scale = Scale.over([0.0, *spread], _LEFT, _RIGHT)
     decimals = places(d.high - d.low if math.isfinite(d.low) else d.delta for d in differences)
     better = ("better", "worse") if lower_is_better else ("worse", "better")
-    zero = scale(0.0)
+    zero, said = scale(0.0), f"difference in {quantity}"
     inside = [
         x_axis(scale, bottom, _TOP - 6),
         line(zero, _TOP - 6, zero, bottom, "zero"),
         *_sides(zero, *better),
         *(_row(d, scale, _TOP + _ROW * i, decimals) for i, d in enumerate(differences)),
-        label((_LEFT + _RIGHT) / 2, bottom + 30, f"difference in {quantity}", anchor="middle"),
+        label(WIDTH / 2, bottom + 30, fitted(said, WIDTH), anchor="middle"),
     ]
     return chart(bottom + 38, f"Differences from the baseline in {quantity}, by arm", *inside)
 
@@ -84,7 +84,7 @@ def _row(found: Difference, scale: Scale, top: float, decimals: int) -> Markup:
     if not math.isfinite(found.low):
         said = f"{signed(found.delta, decimals)}, no interval"
     name = fitted(found.arm.name, _RIGHT - _LEFT - 6.6 * len(said) - 12)
-    middle = top + 27
+    middle = top + 23
     parts = [
         label(_LEFT, top + 12, name),
         label(_RIGHT, top + 12, said, anchor="end"),
@@ -92,7 +92,7 @@ def _row(found: Difference, scale: Scale, top: float, decimals: int) -> Markup:
         element("rect", x=0, y=top, width=WIDTH, height=_ROW, class_="hit"),
     ]
     parts += [
-        element("circle", cx=scale(value), cy=middle + 5, r=2, class_="seed")
+        element("circle", cx=scale(value), cy=middle + 7, r=2, class_="seed")
         for value in found.seeds.values()
         if math.isfinite(value)
     ]
