@@ -38,7 +38,7 @@ def write(result: Result, folder: Path) -> Path:
     Raises:
         ConfigError: If the folder cannot be written to.
     """
-    files: dict[str, Callable[[Path], object]] = {}
+    files: dict[str, Callable[[Path], None]] = {}
     for name, table in tables(result).items():
         files[f"{name}.csv"] = partial(table.to_csv, index=False)
         files[f"{name}.parquet"] = partial(table.to_parquet, index=False)

@@ -94,4 +94,5 @@ def _pairs(result: Result, group: Group, split: str) -> dict[str, pd.DataFrame]:
 
 
 def _changes(pairs: pd.DataFrame) -> dict[int, float]:
-    return (pairs["arm"] - pairs["baseline"]).to_dict()
+    changes: dict[int, float] = (pairs["arm"] - pairs["baseline"]).to_dict()
+    return changes
