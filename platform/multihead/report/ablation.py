@@ -91,9 +91,11 @@ def _lead(result: Result, split: str) -> str:
     values = result.values
     arms, heads = (values[column].nunique() for column in ("arm", "head"))
     seeds = values.groupby("arm")["seed"].nunique()
-    count = "" if seeds.min() == seeds.max() else f"{seeds.min()} to "
+    count = _many(seeds.max(), "seed")
+    if seeds.min() < seeds.max():
+        count = f"{seeds.min()} to {count}"
     return (
-        f"{_many(arms, 'arm')} on {_many(heads, 'head')}, {count}{_many(seeds.max(), 'seed')} each, measured on the "
+        f"{_many(arms, 'arm')} on {_many(heads, 'head')}, {count} each, measured on the "
         f"{split} split; {result.baseline} is the baseline."
     )
 
