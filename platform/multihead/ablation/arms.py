@@ -3,6 +3,7 @@
 A part is one training setup: an arm has one, or, of single-task networks, one per head.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -139,7 +140,8 @@ def _text(value: Any) -> str:
             return "{" + ",".join(f"{k}:{_text(v)}" for k, v in value.items()) + "}"
         case list() | tuple():
             return "[" + ",".join(map(_text, value)) + "]"
-    quoted = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    # In a quoted text of Hydra's a backslash stands for itself, unless a quote follows.
+    quoted = re.sub(r"(\\+)(?='|$)", r"\1\1", str(value)).replace("'", r"\'")
     return f"'{quoted}'"
 
 

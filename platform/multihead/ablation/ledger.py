@@ -63,23 +63,28 @@ def _row(run: Any) -> dict[str, Any]:
     }
 
 
-def early_reads(table: pd.DataFrame, plan: Plan, began: pd.Timestamp) -> Mapping[str, pd.DataFrame]:
+def early_reads(
+    table: pd.DataFrame, plan: Plan, selected: Mapping[str, pd.Timestamp]
+) -> Mapping[str, pd.DataFrame]:
     """Return, by arm, the readings by its own configuration before the arm was selected.
 
     An arm that was tuned, or is the best trial of a study, is selected when its search ended; any
-    other one when the ablation began.
+    other one when it became part of the ablation.
 
     Args:
         table: From `ledger`.
         plan: Of the ablation.
-        began: When the ablation was first run.
+        selected: When each configuration became part of it, by settings hash; those that are
+            not there yet do now.
     """
+    now = pd.Timestamp.now(tz="UTC")
     found: dict[str, list[pd.DataFrame]] = {}
     for cell in {cell.part.name: cell for cell in plan.cells}.values():
-        result = plan.tuned.get(cell.part.name)
-        selected = began if result is None else pd.Timestamp(result.ended, unit="s", tz="UTC")
-        own = table["settings_hash"] == settings_hash(cell.config)
-        early = table[own & (table["read"] < selected)]
+        result, settings = plan.tuned.get(cell.part.name), settings_hash(cell.config)
+        when = selected.get(settings, now)
+        if result is not None:
+            when = pd.Timestamp(result.ended, unit="s", tz="UTC")
+        early = table[(table["settings_hash"] == settings) & (table["read"] < when)]
         if len(early):
             found.setdefault(cell.part.arm, []).append(early)
     return {arm: pd.concat(tables, ignore_index=True) for arm, tables in found.items()}

@@ -4,6 +4,7 @@ Every part is built once, so that what cannot run is said before anything is tra
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,6 +127,7 @@ def prepare(definition: Definition) -> Plan:
     Raises:
         MultiheadError: In one line, for whatever cannot run or be compared.
     """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     base = compose(definition).variant({})
     reader = _Reader()
     data = build_data(base, reader.opened)

@@ -8,11 +8,14 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from multihead.ablation.definition import Definition
+from multihead.ablation.definition import Definition, checked
 from multihead.ablation.plan import Plan
 from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
 from multihead.ablation.result import Result
+from multihead.errors import ConfigError, StoreError
 from multihead.runs.fingerprint import settings_hash
+from multihead.runs.load import run_file
+from multihead.studies.file import read_file
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 
@@ -48,15 +51,31 @@ class AblationRecord:
         hashes = {settings_hash(cell.config) for cell in plan.cells} - set(known)
         now = datetime.now(UTC).isoformat()
         self.run.set_tags({f"{_SINCE}{each}": now for each in sorted(hashes)})
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / f"{name}.yaml"
+            path.write_text(definition_text(plan.definition), encoding="utf-8")
+            self.run.log_file(path, FOLDER)
+
+    @property
+    def mlflow_id(self) -> str:
+        """MLflow's id of the run.
+
+        Raises:
+            StoreError: If the store has not made the run yet.
+        """
+        if self.run.mlflow_id is None:
+            raise StoreError(
+                f"the store {self.run.store.shown_uri} is too slow to make the ablation's run; "
+                f"call again when it answers."
+            )
+        return self.run.mlflow_id
 
     def write(self, result: Result) -> None:
-        """Attach file, tables and listing of the runs."""
+        """Attach the tables, among them the listing of all runs."""
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            (folder / f"{result.name}.yaml").write_text(result.definition, encoding="utf-8")
             for name, table in tables_of(result):
-                table.to_csv(folder / f"{name}.csv", index=False)
-            for path in sorted(folder.iterdir()):
+                path = Path(scratch) / f"{name}.csv"
+                table.to_csv(path, index=False)
                 self.run.log_file(path, FOLDER)
 
 
@@ -80,8 +99,24 @@ def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:
     return found
 
 
+def recorded_definition(store: Store, ablation: str) -> Definition:
+    """Return an ablation as it was last run.
+
+    Raises:
+        ConfigError: If it is not on record.
+    """
+    for run in parents_of(store, ablation):
+        place = f"{FOLDER}/{ablation}.yaml"
+        file = run_file(store, run, store.home / our_id(run) / place, place)
+        if file is not None:
+            return checked(read_file(file, "an ablation"), place)
+    raise ConfigError(
+        f"there is no ablation {ablation!r} on record; run it with `multihead ablate {ablation}`."
+    )
+
+
 def definition_text(definition: Definition) -> str:
     """Return a definition as the YAML of its file, with what the command line changed."""
-    return yaml.safe_dump(
-        definition.model_dump(mode="json", exclude_defaults=True), sort_keys=False
-    )
+    content = definition.model_dump(mode="json", exclude_defaults=True)
+    text: str = yaml.safe_dump(content, sort_keys=False)
+    return text

@@ -78,7 +78,7 @@ def _run(plan: "Plan", store: "Store") -> None:
     record = AblationRecord(plan, store)
     click.echo(f"ablation {plan.definition.name}  {record.run.url}")
     try:
-        runner = Runner(plan, store, str(record.run.mlflow_id))
+        runner = Runner(plan, store, record.mlflow_id)
         works = _train(runner)
         result = outcome(plan, store, runner.states(plan.cells))
         record.write(result)
