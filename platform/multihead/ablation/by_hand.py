@@ -110,14 +110,20 @@ def _arms(config: pd.DataFrame) -> list[str]:
     last = [str(key).rpartition(".")[2] for key in config.index]
     short = [n if last.count(n) == 1 else str(k) for n, k in zip(last, config.index, strict=True)]
     names: dict[tuple[str, ...], str] = {}
-    for _, column in config.fillna("none").items():
-        texts = tuple(map(str, column))
-        if texts not in names:
-            name = ", ".join(f"{k}={v}" for k, v in zip(short, texts, strict=True))
-            if len(name) > _LONGEST_NAME:
-                name = f"{name[: _LONGEST_NAME - 5]}… ({len(names) + 1})"
-            names[texts] = name
-    return [names[tuple(map(str, column))] for _, column in config.fillna("none").items()]
+    arms = []
+    for _, column in config.fillna("").items():
+        values = tuple(map(str, column))
+        if values not in names:
+            names[values] = _name(short, values, number=len(names) + 1)
+        arms.append(names[values])
+    return arms
+
+
+def _name(keys: Sequence[str], values: Sequence[str], number: int) -> str:
+    """Return the parameters that an arm has; an empty value is none."""
+    named = [f"{key}={value}" for key, value in zip(keys, values, strict=True) if value]
+    name = ", ".join(named) or f"without {', '.join(keys)}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 5]}… ({number})"
 
 
 def _judged(metrics: pd.DataFrame, of_baseline: Sequence[bool]) -> dict[str, str]:

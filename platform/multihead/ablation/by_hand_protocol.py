@@ -6,12 +6,13 @@ import pandas as pd
 
 from multihead.ablation.power import smallest_p
 from multihead.ablation.result import Check
+from multihead.tracking.code import DIFF_TAG
 
 _ENOUGH = 0.05
 # Tags that have to be the same for runs to be comparable, by what they are called.
 _SAME = {
     "the same data and test set": ("data.train_digest", "data.test_digest"),
-    "the same code": ("git.commit", "multihead.version", "code.diff"),
+    "the same code": ("git.commit", DIFF_TAG, "multihead.version"),
     "the same kind of machine": ("hardware.device", "precision"),
 }
 

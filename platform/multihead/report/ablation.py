@@ -62,6 +62,7 @@ def page(result: Result) -> str:
     found = groups(result, arms, split)
     return render(
         "ablation",
+        kind="Ablation" if result.definition else "Comparison",
         title=result.name,
         lead=_lead(result, split),
         link=web_address(result.url),

@@ -31,6 +31,6 @@ def fenced(text: str, language: str = "") -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.6g}"
-    return escaped(str(value))
+    if pd.isna(value):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))

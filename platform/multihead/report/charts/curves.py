@@ -36,7 +36,7 @@ def curve_chart(curves: Mapping[Arm, pd.DataFrame], *, quantity: str) -> Markup:
     """
     drawn = {arm: _summary(frame) for arm, frame in curves.items()}
     epochs = sorted({int(e) for found in drawn.values() for e in found.index})
-    x = Scale(epochs[0], max(epochs[-1], epochs[0] + 1), _LEFT + 6, _RIGHT - 6)
+    x = Scale(epochs[0], max(epochs[-1], epochs[0] + 1), _LEFT + 6, _RIGHT - 6, whole=True)
     y = Scale.over(_shown(drawn, epochs), _BOTTOM, _TOP)
     decimals = places([(y.high - y.low) / 10])
     frame = {"x": _LEFT, "y": _TOP, "width": _RIGHT - _LEFT, "height": _BOTTOM - _TOP}

@@ -69,12 +69,14 @@ class Scale:
         high: Largest value.
         start: Where the smallest is drawn.
         end: Where the largest is drawn.
+        whole: Whether values are whole numbers.
     """
 
     low: float
     high: float
     start: float
     end: float
+    whole: bool = False
 
     @classmethod
     def over(cls, values: Iterable[float], start: float, end: float) -> "Scale":
@@ -94,6 +96,7 @@ class Scale:
         rough = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(power * m for m in (5, 2, 1) if power * m <= rough * 1.01)
+        step = max(step, 1.0) if self.whole else step
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         values = [i * step for i in range(first, last + 1)]
