@@ -65,6 +65,7 @@ def _run(plan: "Plan", store: "Store") -> None:
     from multihead.ablation.record import AblationRecord
     from multihead.ablation.runner import Runner, failures
     from multihead.ablation.tuning import study_of, tune
+    from multihead.report.ablation_record import attach
     from multihead.studies.progress import Progress as Trials
     from multihead.training.interrupts import RunInterrupted
 
@@ -81,6 +82,7 @@ def _run(plan: "Plan", store: "Store") -> None:
         works = _train(runner)
         result = outcome(plan, store, runner.states(plan.cells))
         record.write(result)
+        attach(result, record.run)
     except RunInterrupted as stop:
         record.run.finish("KILLED", str(stop), stop.exit_code)
         raise

@@ -22,6 +22,8 @@ COMMANDS = {
     "runs": "List runs, or compare some by their ids.",
     "ablate": "Compare arms over seeds: ablate NAME [key=value]... (try `ablate --help`).",
     "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
+    "report": "Write the report on an ablation: one page, and its tables as files.",
+    "compare": "Write such a report on runs picked by hand: compare RUN RUN...",
     "promote": "Register a run's model: promote <run id> --name X --alias champion",
     "serve": "Answer over HTTP: serve models:/X@champion",
     "export": "Write a run's network as ONNX, TorchScript or safetensors.",
