@@ -1,0 +1,130 @@
+"""Measures of many pictures: taken once, in parallel, and kept under the pictures' digest."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from multihead.data.strokes.measure import COLUMNS, measure_strokes
+from multihead.errors import DataError
+from multihead.files import write_atomically
+
+# Part of the key: to be changed with any definition, so that old measures are not found again.
+_DEFINITIONS = "strokes 1"
+_CHUNK = 250
+_WORTH_WORKERS = 1000  # starting one takes as long as measuring some hundred pictures
+_IDLE_SECONDS = 2  # for a worker to stay when there is nothing to do, or nobody to do it for
+_log = logging.getLogger(__name__)
+
+
+def measured_once(images: NDArray[np.uint8], folders: Sequence[Path]) -> pd.DataFrame:
+    """Return `measure_strokes` of pictures, from a file if they have been measured before.
+
+    The file appears whole or not at all; one that is damaged is replaced. Processes that ask at
+    once wait for the first. Files are read without running anything in them, and take no more
+    memory than they have bytes.
+
+    Args:
+        images: uint8 [N, H, W].
+        folders: Where to look; the file is made in the first that can be written to.
+
+    Raises:
+        DataError: If no folder can be written to, or the images cannot be measured.
+    """
+    name = f"strokes-{_digest(images)}.npy"
+    found = _find(name, len(images), folders)
+    if found is not None:
+        return found
+    folder = _writable(folders)
+    lock = folder / f".{name}.lock"
+    try:
+        with FileLock(lock):
+            try:
+                return _measure_into(folder / name, images)
+            finally:
+                # Whoever already waits for this file looks for the measures first.
+                lock.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder / name} cannot be written: {error.strerror or error}.") from error
+
+
+def measure_in_parallel(images: NDArray[np.uint8]) -> pd.DataFrame:
+    """Return `measure_strokes` of pictures [N, H, W], by a process per core, showing progress."""
+    chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
+    workers = 1 if len(images) < _WORTH_WORKERS else joblib.cpu_count()
+    with joblib.parallel_config("loky", idle_worker_timeout=_IDLE_SECONDS):
+        parts = joblib.Parallel(n_jobs=workers, return_as="generator")(
+            joblib.delayed(measure_strokes)(chunk) for chunk in chunks
+        )
+        bar = track(parts, "measuring strokes", total=len(chunks), console=Console(stderr=True))
+        return pd.concat(bar, ignore_index=True) if chunks else measure_strokes(images)
+
+
+def _measure_into(path: Path, images: NDArray[np.uint8]) -> pd.DataFrame:
+    found = _find(path.name, len(images), [path.parent])
+    if found is not None:
+        return found
+    # No handler is set up in a training, so a warning is shown on stderr as it is.
+    _log.warning("measuring the strokes of %s pictures, once, into %s", f"{len(images):,}", path)
+    table = measure_in_parallel(images)
+    values = table.to_numpy(np.float64)
+
+    # Under an open file, NumPy adds no ending to the temporary name.
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.save(file, values, allow_pickle=False)
+
+    write_atomically(path, write)
+    return table
+
+
+def _find(name: str, count: int, folders: Sequence[Path]) -> pd.DataFrame | None:
+    for folder in folders:
+        if (folder / name).is_file():
+            values = _read(folder / name, count)
+            if values is not None:
+                return pd.DataFrame(values, columns=list(COLUMNS))
+            _log.warning("%s is damaged; its pictures are measured again", folder / name)
+    return None
+
+
+def _read(path: Path, count: int) -> NDArray[np.float64] | None:
+    """Read measures [count, columns]; none if the file does not hold just that."""
+    try:
+        # Mapped, because a header may claim any size, and only what is there is then read.
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return None
+    fits = isinstance(values, np.ndarray) and values.shape == (count, len(COLUMNS))
+    if not fits or values.dtype != np.float64 or np.isinf(values).any():
+        return None
+    return np.array(values)
+
+
+def _writable(folders: Sequence[Path]) -> Path:
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise DataError(
+        f"measures of strokes can be kept in none of {[str(folder) for folder in folders]}; "
+        f"make one of them writable."
+    )
+
+
+def _digest(images: NDArray[np.uint8]) -> str:
+    whole = hashlib.sha256(f"{_DEFINITIONS} {images.shape}".encode())
+    whole.update(np.ascontiguousarray(images).data)
+    return whole.hexdigest()[:32]
