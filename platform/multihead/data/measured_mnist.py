@@ -6,6 +6,7 @@ they are then the same for every seed, and the test file has no part in them.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -178,5 +179,5 @@ def _classes(
 
 def _class_names(cuts: Values, unit: str) -> tuple[str, ...]:
     ends = [f"{cut:.4g}" for cut in cuts]
-    between = [f"{a} to {b} {unit}" for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    between = [f"{a} to {b} {unit}" for a, b in pairwise(ends)]
     return (f"below {ends[0]} {unit}", *between, f"{ends[-1]} {unit} and above")

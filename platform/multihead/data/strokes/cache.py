@@ -1,9 +1,11 @@
 """Measures of many pictures: taken once, in parallel, and kept under the pictures' digest."""
 
 import hashlib
+import io
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -76,15 +78,13 @@ def _measure_into(path: Path, images: NDArray[np.uint8]) -> pd.DataFrame:
     # No handler is set up in a training, so a warning is shown on stderr as it is.
     _log.warning("measuring the strokes of %s pictures, once, into %s", f"{len(images):,}", path)
     table = measure_in_parallel(images)
-    values = table.to_numpy(np.float64)
-
-    # Under an open file, NumPy adds no ending to the temporary name.
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
-
-    write_atomically(path, write)
+    content = _header(len(table)) + table.to_numpy("<f8").tobytes()
+    write_atomically(path, partial(_write, content))
     return table
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def _find(name: str, count: int, folders: Sequence[Path]) -> pd.DataFrame | None:
@@ -98,16 +98,26 @@ def _find(name: str, count: int, folders: Sequence[Path]) -> pd.DataFrame | None
 
 
 def _read(path: Path, count: int) -> NDArray[np.float64] | None:
-    """Read measures [count, columns]; none if the file does not hold just that."""
+    """Read measures [count, columns]; none unless the file has just what would be written."""
+    header = _header(count)
     try:
-        # Mapped, because a header may claim any size, and only what is there is then read.
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError):
+        if path.stat().st_size != len(header) + 8 * count * len(COLUMNS):
+            return None
+        content = path.read_bytes()
+    except OSError:
         return None
-    fits = isinstance(values, np.ndarray) and values.shape == (count, len(COLUMNS))
-    if not fits or values.dtype != np.float64 or np.isinf(values).any():
+    values = np.frombuffer(content, "<f8", offset=len(header)).reshape(count, len(COLUMNS))
+    if not content.startswith(header) or np.isinf(values).any():
         return None
-    return np.array(values)
+    return values.astype(np.float64)
+
+
+def _header(count: int) -> bytes:
+    """Return how NumPy's format begins, so that people can open the file with `np.load`."""
+    header = io.BytesIO()
+    facts = {"descr": "<f8", "fortran_order": False, "shape": (count, len(COLUMNS))}
+    np.lib.format.write_array_header_1_0(header, facts)
+    return header.getvalue()
 
 
 def _writable(folders: Sequence[Path]) -> Path:
