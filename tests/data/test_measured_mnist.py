@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.strokes import write_rings
 
 from multihead import MeasuredMNISTDataModule, measure_strokes
 from multihead.data.measured_mnist import measured_mnist
 from multihead.data.mnist import mnist
 from multihead.data.strokes import COLUMNS
 from multihead.errors import ConfigError, DataError
-from tests.strokes import write_rings
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +83,16 @@ def test_what_cannot_be_a_head_is_refused(
         measured_mnist(data_dir, "train", **settings)
 
 
-def test_more_classes_than_values_are_refused(data_dir: Path) -> None:
-    with pytest.raises(DataError, match=r"too few different values for 99 classes"):
-        images = mnist(data_dir, "train").images
-        assert len(images) == 60
-        measured_mnist(data_dir, "train", quantiles={"thickness": 99})
+def test_a_measure_without_enough_values_is_refused(tmp_path: Path) -> None:
+    """Circles drawn alike, so that the quantiles of most classes are one number."""
+    folder = write_rings(tmp_path, train=3)
+    path = folder / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    content = path.read_bytes()
+    path.write_bytes(content[:16] + 3 * content[16 : 16 + 784])
+    with pytest.raises(DataError, match="too few different values for 2 classes"):
+        measured_mnist(folder, "train", ["thickness"], {"thickness": 2})
+    with pytest.raises(DataError, match="the slant of all training images is"):
+        measured_mnist(folder, "train", ["slant"])
 
 
 def test_a_picture_without_a_stroke_is_named(tmp_path: Path) -> None:
@@ -96,5 +101,5 @@ def test_a_picture_without_a_stroke_is_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[16 + 2 * 784 : 16 + 3 * 784] = bytes(784)
     path.write_bytes(content)
-    with pytest.raises(DataError, match="image 2 of 4 .* shows no stroke"):
+    with pytest.raises(DataError, match=r"image 2 of 4 .* shows no stroke"):
         measured_mnist(folder, "train")

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.strokes import rings
 
 from multihead.data.strokes import cache, measure_strokes
 from multihead.data.strokes.cache import measure_in_parallel, measured_once
 from multihead.errors import DataError
-from tests.strokes import rings
 
 IMAGES = rings(5)
 SCRIPT = """

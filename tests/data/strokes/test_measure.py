@@ -8,13 +8,13 @@ import pytest
 from numpy.typing import NDArray
 from skimage.morphology import medial_axis
 from skimage.transform import pyramid_expand
+from tests.strokes import line, ring
 
 from multihead import measure_strokes
 from multihead.data.mnist import read_mnist
 from multihead.data.strokes.skeleton import medial_axes
 from multihead.data.strokes.smoothness import STRAIGHT
 from multihead.errors import DataError
-from tests.strokes import line, ring
 
 COLUMNS = ["thickness", "length", "slant", "width", "height", "smoothness"]
 
