@@ -13,7 +13,7 @@ import pytest
 from tests.strokes import rings
 
 from multihead.data.strokes import cache, measure_strokes
-from multihead.data.strokes.cache import measure_in_parallel, measured_once
+from multihead.data.strokes.cache import measured_once
 from multihead.errors import DataError
 
 IMAGES = rings(5)
@@ -79,16 +79,6 @@ def test_where_the_data_cannot_be_written_to_the_next_folder_is_taken(tmp_path: 
     assert len(list((tmp_path / "home").iterdir())) == 1
     with pytest.raises(DataError, match="make one of them writable"):
         measured_once(IMAGES, [tmp_path / "file" / "strokes"])
-
-
-def test_measures_do_not_depend_on_how_the_pictures_are_divided(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(cache, "_CHUNK", 2)
-    monkeypatch.setattr(cache, "_WORTH_WORKERS", 0)
-    pd.testing.assert_frame_equal(
-        measure_in_parallel(IMAGES), measure_strokes(IMAGES), check_exact=True
-    )
 
 
 @pytest.mark.slow

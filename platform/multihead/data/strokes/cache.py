@@ -8,23 +8,18 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 from filelock import FileLock
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
-from multihead.data.strokes.measure import COLUMNS, measure_strokes
+from multihead.data.strokes.measure import COLUMNS
+from multihead.data.strokes.parallel import measure_in_parallel
 from multihead.errors import DataError
 from multihead.files import write_atomically
 
 # Part of the key: to be changed with any definition, so that old measures are not found again.
 _DEFINITIONS = "strokes 1"
-_CHUNK = 250
-_WORTH_WORKERS = 1000  # starting one takes as long as measuring some hundred pictures
-_IDLE_SECONDS = 2  # for a worker to stay when there is nothing to do, or nobody to do it for
 _log = logging.getLogger(__name__)
 
 
@@ -57,18 +52,6 @@ def measured_once(images: NDArray[np.uint8], folders: Sequence[Path]) -> pd.Data
                 lock.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{folder / name} cannot be written: {error.strerror or error}.") from error
-
-
-def measure_in_parallel(images: NDArray[np.uint8]) -> pd.DataFrame:
-    """Return `measure_strokes` of pictures [N, H, W], by a process per core, showing progress."""
-    chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
-    workers = 1 if len(images) < _WORTH_WORKERS else joblib.cpu_count()
-    with joblib.parallel_config("loky", idle_worker_timeout=_IDLE_SECONDS):
-        parts = joblib.Parallel(n_jobs=workers, return_as="generator")(
-            joblib.delayed(measure_strokes)(chunk) for chunk in chunks
-        )
-        bar = track(parts, "measuring strokes", total=len(chunks), console=Console(stderr=True))
-        return pd.concat(bar, ignore_index=True) if chunks else measure_strokes(images)
 
 
 def _measure_into(path: Path, images: NDArray[np.uint8]) -> pd.DataFrame:
