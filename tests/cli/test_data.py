@@ -215,7 +215,6 @@ def test_inspect_shows_what_a_training_would_read(
     """MultiMNIST is in no folder: it is made when it is read."""
     folder = write_rings(tmp_path)
     assert not ended(
-        "data",
         "inspect",
         "data=multi_mnist",
         f"paths.data_dir={folder}",
@@ -228,5 +227,5 @@ def test_inspect_shows_what_a_training_would_read(
 
 
 def test_inspect_takes_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended("data", "inspect", tmp_path, "data=mnist") == 2
+    assert ended("inspect", tmp_path, "data=mnist") == 2
     assert "name one" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Heads of measured labels: ranges and boundaries from training pictures, labels from each own."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,8 @@ def test_quantile_classes_are_equally_filled_by_training_pictures(data_dir: Path
     assert np.bincount(train.labels["smoothness"]).tolist() == [20] * 3
     head = train.heads["thickness"]
     assert (head.kind, head.parameter) == ("classification", None)
-    assert head.classes[0].startswith("below ")
-    assert head.classes[-1].endswith(" px and above")
+    assert head.classes[0].startswith("under ")
+    assert head.classes[-1].startswith("over ")
 
 
 def test_boundaries_do_not_depend_on_test_pictures(data_dir: Path, tmp_path: Path) -> None:
@@ -58,7 +59,9 @@ def test_boundaries_do_not_depend_on_test_pictures(data_dir: Path, tmp_path: Pat
     measured = measure_strokes(mnist(data_dir, "train").images[:, 0]).thickness
     expected = [f"{cut:.4g}" for cut in np.quantile(measured, [0.2, 0.4, 0.6, 0.8])]
     names = heads[0]["thickness"].classes
-    assert [name.split()[-2] for name in names[:4]] == expected
+    assert names[0] == f"under {expected[0]} px"
+    assert names[1:4] == tuple(f"{a}–{b} px" for a, b in pairwise(expected))
+    assert names[4] == f"over {expected[3]} px"
 
 
 def test_parameters_can_be_predicted_as_any_kind(data_dir: Path) -> None:

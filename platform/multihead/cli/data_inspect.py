@@ -94,8 +94,12 @@ def _configured(overrides: tuple[str, ...], split: str) -> "dict[str, Source]":
     config = compose_run(overrides)
     check_config(config)
     data = build_data({**config, "test": False})
-    sources = {"train": lambda: data.train_source, "test": lambda: data.test_source}
-    return {name: read() for name, read in sources.items() if split in (name, "all")}
+    sources = {}
+    if split in ("train", "all"):
+        sources["train"] = data.train_source
+    if split in ("test", "all"):
+        sources["test"] = data.test_source
+    return sources
 
 
 def _show(inspection: "Inspection") -> None:

@@ -179,5 +179,5 @@ def _classes(
 
 def _class_names(cuts: Values, unit: str) -> tuple[str, ...]:
     ends = [f"{cut:.4g}" for cut in cuts]
-    between = [f"{a} to {b} {unit}" for a, b in pairwise(ends)]
-    return (f"below {ends[0]} {unit}", *between, f"{ends[-1]} {unit} and above")
+    between = [f"{a}–{b} {unit}" for a, b in pairwise(ends)]
+    return (f"under {ends[0]} {unit}", *between, f"over {ends[-1]} {unit}")

@@ -59,7 +59,7 @@ class _AsAlone(np.random.Generator):
         super().__init__(np.random.PCG64(_SEED))
         self._sizes = sizes
 
-    def permutation(self, x: object, axis: int = 0) -> NDArray[np.int64]:  # type: ignore[override]
+    def permutation(self, x: object, axis: int = 0) -> NDArray[np.int64]:
         """Return the order within each shape, [the sum of the sizes]."""
         del x, axis
         parts = [np.random.default_rng(_SEED).permutation(size) for size in self._sizes]

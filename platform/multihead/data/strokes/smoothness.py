@@ -1,9 +1,9 @@
-"""How smoothly a stroke runs: how far one goes along it for each radian that it turns.
+"""How smoothly a stroke runs: the radius of its curvature.
 
 The medial axis is cut at ends and branch points into paths, whose points are smoothed along the
-path by a Gaussian of one pixel of the picture. Smoothness is their summed length over the summed
-absolute change of direction: one over the mean absolute curvature of the stroke, weighted by
-length, that is a radius of curvature in pixels (per radian). A circle's is its radius.
+path by a Gaussian of one pixel of the picture. Smoothness is one over the root mean square, by
+length, of their curvature: sharp corners count for more than bends that turn as far. It is that of
+the bending energy of an elastic rod, per length. A circle's is its radius.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _Path = list[int]
 
 
 def smoothness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
-    """Return the length of a stroke over the angle that it turns, at most `STRAIGHT`.
+    """Return one over the root mean square curvature of a stroke, at most `STRAIGHT`.
 
     A branch with a free end that is no longer than the stroke is thick where the branch begins is
     a corner of the outline, not a stroke, and is left out. What is too short to turn, such as a
@@ -37,23 +37,23 @@ def smoothness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
         distance: To the background, in pixels of the enlarged picture, [H, W].
 
     Returns:
-        Pixels of the original picture per radian, above 0.
+        A radius in pixels of the original picture, above 0.
     """
     places = np.argwhere(axis)
     thick = distance[axis]
     neighbours = _neighbours(axis)
-    run, turned = 0.0, 0.0
+    run, energy = 0.0, 0.0
     for path in _paths(neighbours):
         points = places[path].astype(np.float64)
         free, root = sorted((path[0], path[-1]), key=lambda end: len(neighbours[end]))
         branches = len(neighbours[free]) == 1 and len(neighbours[root]) > 2
         if branches and _length(points) <= 2 * thick[root]:
             continue
-        more, angle = _turning(points, closed=_is_closed(path, neighbours))
-        run, turned = run + more, turned + angle
-    if run >= STRAIGHT * SCALE * turned:
+        more, bent = _bending(points, closed=_is_closed(path, neighbours))
+        run, energy = run + more, energy + bent
+    if run >= (STRAIGHT * SCALE) ** 2 * energy:
         return STRAIGHT
-    return run / turned / SCALE
+    return float(np.sqrt(run / energy)) / SCALE
 
 
 def _neighbours(axis: NDArray[np.bool_]) -> list[list[int]]:
@@ -83,18 +83,19 @@ def _neighbours(axis: NDArray[np.bool_]) -> list[list[int]]:
 
 def _paths(neighbours: list[list[int]]) -> Iterator[_Path]:
     """Cut a graph at its ends and branch points; then go around the rings that are left."""
-    used = set()
+    used: set[int] = set()
+    begun: set[tuple[int, int]] = set()
     nodes = [n for n, linked in enumerate(neighbours) if len(linked) != 2]
     rings = [n for n, linked in enumerate(neighbours) if len(linked) == 2]
     for start in nodes + rings:
         if start in used:
             continue
         for step in neighbours[start]:
-            if step in used or (start, step) in used:
+            if step in used or (start, step) in begun:
                 continue
             path = _walk(neighbours, start, step)
             used.update(p for p in path if len(neighbours[p]) == 2)
-            used.add((path[-1], path[-2]))
+            begun.add((path[-1], path[-2]))
             yield path
 
 
@@ -111,8 +112,8 @@ def _is_closed(path: _Path, neighbours: list[list[int]]) -> bool:
     return path[0] == path[-1] and len(neighbours[path[0]]) == 2
 
 
-def _turning(points: Points, *, closed: bool) -> tuple[float, float]:
-    """Return the length of a smoothed path [n, 2], and the angle in radians that it turns."""
+def _bending(points: Points, *, closed: bool) -> tuple[float, float]:
+    """Return the length of a smoothed path [n, 2], and the integral of its squared curvature."""
     if len(points) < 3:
         return _length(points), 0.0
     if closed:
@@ -125,8 +126,10 @@ def _turning(points: Points, *, closed: bool) -> tuple[float, float]:
     dy, dx = np.diff(y), np.diff(x)
     cross, dot = dx[:-1] * dy[1:] - dy[:-1] * dx[1:], dx[:-1] * dx[1:] + dy[:-1] * dy[1:]
     steps = np.hypot(dy, dx)
+    near = (steps[:-1] + steps[1:]) / 2
+    angles = np.arctan2(cross, dot)[near > 0]
     run = steps[:-1] if closed else steps
-    return float(run.sum()), float(np.abs(np.arctan2(cross, dot)).sum())
+    return float(run.sum()), float((angles**2 / near[near > 0]).sum())
 
 
 def _length(points: Points) -> float:
