@@ -86,7 +86,7 @@ def test_a_process_killed_half_way_leaves_no_half_file_and_no_workers(tmp_path: 
     np.save(tmp_path / "images.npy", rings(3000))
     folder = tmp_path / "strokes"
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "images.npy"), str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     while not list(folder.glob(".*.lock")):
         time.sleep(0.05)
     time.sleep(2)

@@ -16,6 +16,8 @@ from multihead.data.strokes.morphometry import SCALE
 # A straighter stroke cannot be told from a straight one: over the 20 pixels of a digit it departs
 # from a line by half a pixel.
 STRAIGHT = 100.0
+# From the tip of a right angle to where its branch of the axis begins is sqrt(2) times the radius.
+_CORNER = 1.5
 _SIGMA = float(SCALE)
 _REACH = 3 * SCALE
 _KERNEL = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) / _SIGMA) ** 2)
@@ -28,9 +30,10 @@ _Path = list[int]
 def smoothness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
     """Return one over the root mean square curvature of a stroke, at most `STRAIGHT`.
 
-    A branch with a free end that is no longer than the stroke is thick where the branch begins is
-    a corner of the outline, not a stroke, and is left out. What is too short to turn, such as a
-    dot, counts as straight.
+    The medial axis runs into the corners of an outline. So a branch with a free end that is no
+    longer than the stroke is thick where the branch begins is taken off first, and so are, at each
+    free end, pixels nearer to it than 1.5 times their distance to the background. What is too short
+    to turn, such as a dot, counts as straight.
 
     Args:
         axis: The medial axis on the enlarged picture, [H, W].
@@ -39,21 +42,43 @@ def smoothness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
     Returns:
         A radius in pixels of the original picture, above 0.
     """
-    places = np.argwhere(axis)
-    thick = distance[axis]
-    neighbours = _neighbours(axis)
+    strokes = _without_corners(axis, distance)
+    places, radius, neighbours = _pixels(strokes, distance)
     run, energy = 0.0, 0.0
     for path in _paths(neighbours):
-        points = places[path].astype(np.float64)
-        free, root = sorted((path[0], path[-1]), key=lambda end: len(neighbours[end]))
-        branches = len(neighbours[free]) == 1 and len(neighbours[root]) > 2
-        if branches and _length(points) <= 2 * thick[root]:
-            continue
-        more, bent = _bending(points, closed=_is_closed(path, neighbours))
+        closed = path[0] == path[-1] and len(neighbours[path[0]]) == 2
+        for _ in range(2):
+            path.reverse()
+            if path and len(neighbours[path[0]]) == 1:
+                del path[: _corner(places[path], radius[path])]
+        more, bent = _bending(places[path], closed=closed)
         run, energy = run + more, energy + bent
     if run >= (STRAIGHT * SCALE) ** 2 * energy:
         return STRAIGHT
     return float(np.sqrt(run / energy)) / SCALE
+
+
+def _without_corners(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Take short branches off until there is none: what they leave may be one again."""
+    kept = axis.copy()
+    while True:
+        places, radius, neighbours = _pixels(kept, distance)
+        off = []
+        for path in _paths(neighbours):
+            free, root = sorted((path[0], path[-1]), key=lambda end: len(neighbours[end]))
+            branches = len(neighbours[free]) == 1 and len(neighbours[root]) > 2
+            if branches and _length(places[path]) <= 2 * radius[root]:
+                off += [pixel for pixel in path if pixel != root]
+        if not off:
+            return kept
+        kept[tuple(np.argwhere(kept)[off].T)] = False
+
+
+def _pixels(
+    axis: NDArray[np.bool_], distance: NDArray[np.float64]
+) -> tuple[Points, NDArray[np.float64], list[list[int]]]:
+    """Return places [n, 2] and distances [n] of an axis's pixels, and the neighbours of each."""
+    return np.argwhere(axis).astype(np.float64), distance[axis], _neighbours(axis)
 
 
 def _neighbours(axis: NDArray[np.bool_]) -> list[list[int]]:
@@ -108,8 +133,10 @@ def _walk(neighbours: list[list[int]], start: int, step: int) -> _Path:
     return path
 
 
-def _is_closed(path: _Path, neighbours: list[list[int]]) -> bool:
-    return path[0] == path[-1] and len(neighbours[path[0]]) == 2
+def _corner(points: Points, radius: NDArray[np.float64]) -> int:
+    """Return how many points [n, 2] from a free end on lie in a corner of the outline."""
+    outside = np.hypot(*(points - points[0]).T) > _CORNER * radius
+    return int(outside.argmax()) if outside.any() else len(points)
 
 
 def _bending(points: Points, *, closed: bool) -> tuple[float, float]:
@@ -127,9 +154,9 @@ def _bending(points: Points, *, closed: bool) -> tuple[float, float]:
     cross, dot = dx[:-1] * dy[1:] - dy[:-1] * dx[1:], dx[:-1] * dx[1:] + dy[:-1] * dy[1:]
     steps = np.hypot(dy, dx)
     near = (steps[:-1] + steps[1:]) / 2
-    angles = np.arctan2(cross, dot)[near > 0]
+    angles = np.minimum(abs(np.arctan2(cross, dot)), near / _SIGMA)
     run = steps[:-1] if closed else steps
-    return float(run.sum()), float((angles**2 / near[near > 0]).sum())
+    return float(run.sum()), float((angles[near > 0] ** 2 / near[near > 0]).sum())
 
 
 def _length(points: Points) -> float:
