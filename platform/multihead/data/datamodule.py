@@ -228,9 +228,22 @@ class MultiheadDataModule(pl.LightningDataModule):
             sizes = list(self.train_val_test_split[:2])
         if sizes[0] == 0:
             raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
-        return split_indices(
-            count, sizes, self.seed, f"the training file of {self._train_file.name}"
-        )
+        return self.part_training_file(sizes, f"the training file of {self._train_file.name}")
+
+    def part_training_file(self, sizes: Sequence[int], what: str) -> list[NDArray[np.int64]]:
+        """Draw which images train and which validate; variants whose images overlap override it.
+
+        Args:
+            sizes: Number of training and of validation images.
+            what: Names the images in an error.
+
+        Returns:
+            Sorted indices [sizes[i]] of each part.
+
+        Raises:
+            ConfigError: For sizes that exceed the data.
+        """
+        return split_indices(len(self._train_file), sizes, self.seed, what)
 
     def train_dataloader(self) -> Loader:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""
