@@ -83,6 +83,7 @@ class MeasuredMNISTDataModule(MultiheadDataModule):
         normalize: Of pixels.
         memory_budget_mb: What is kept whole in memory, in MB.
         seed: Fixes the split and the order of each epoch.
+        only_heads: Those of the heads that are used.
         measures: Which of thickness, length, slant, width, height and smoothness are heads.
         quantiles: Number of classes, by measure, of those that are to be classes.
 
@@ -104,6 +105,7 @@ class MeasuredMNISTDataModule(MultiheadDataModule):
         normalize: Normalization = "default",
         memory_budget_mb: float = 4000,
         seed: int = 0,
+        only_heads: Sequence[str] | None = None,
         measures: Sequence[str] = MEASURES,
         quantiles: Mapping[str, int] | None = None,
     ) -> None:
@@ -119,6 +121,7 @@ class MeasuredMNISTDataModule(MultiheadDataModule):
             normalize=normalize,
             memory_budget_mb=memory_budget_mb,
             seed=seed,
+            only_heads=only_heads,
         )
         self.measures, self.quantiles = measures, quantiles
 

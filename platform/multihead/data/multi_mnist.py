@@ -37,6 +37,7 @@ def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
     Args:
         data_dir: As for `read_mnist`.
         split: `train` or `test`.
+        only_heads: Those of the heads that are used.
         pairing_seed: Fixes which digits are paired.
 
     Raises:
@@ -89,6 +90,7 @@ class MultiMNISTDataModule(MultiheadDataModule):
         normalize: Normalization = "default",
         memory_budget_mb: float = 4000,
         seed: int = 0,
+        only_heads: Sequence[str] | None = None,
         pairing_seed: int = 0,
     ) -> None:
         super().__init__(
@@ -102,6 +104,7 @@ class MultiMNISTDataModule(MultiheadDataModule):
             normalize=normalize,
             memory_budget_mb=memory_budget_mb,
             seed=seed,
+            only_heads=only_heads,
         )
         self.pairing_seed = pairing_seed
 
