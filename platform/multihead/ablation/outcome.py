@@ -8,12 +8,11 @@ import numpy as np
 from multihead.ablation.arms import base_overrides
 from multihead.ablation.collect import collect
 from multihead.ablation.ledger import early_reads, ledger
-from multihead.ablation.plan import Plan, prepare
+from multihead.ablation.plan import Plan
 from multihead.ablation.protocol import checks
-from multihead.ablation.record import definition_text, recorded_definition, selected
+from multihead.ablation.record import definition_text, selected
 from multihead.ablation.records import parents_of
 from multihead.ablation.result import Result
-from multihead.ablation.runner import Runner
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.ablation.worker import Work
 from multihead.data.redundancy import Redundancy, redundancy
@@ -60,17 +59,6 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
         url=None if info is None else store.run_url(info.experiment_id, info.run_id),
         test_reads=reads,
     )
-
-
-def recorded(name: str, store: Store) -> Result:
-    """Return what an ablation came to, as it was last run.
-
-    Raises:
-        ConfigError: If it is not on record.
-        MultiheadError: As `outcome` says.
-    """
-    plan = prepare(recorded_definition(store, name))
-    return outcome(plan, store, Runner(plan, store, "").states(plan.cells))
 
 
 def head_redundancy(plan: Plan) -> Redundancy:

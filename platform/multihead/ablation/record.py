@@ -1,21 +1,18 @@
 """The ablation's own run in MLflow: parent of its trainings, with its file and its tables."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-from multihead.ablation.definition import Definition, checked
+from multihead.ablation.definition import Definition
 from multihead.ablation.plan import Plan
 from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
-from multihead.ablation.result import Result
-from multihead.errors import ConfigError, StoreError
+from multihead.errors import StoreError
 from multihead.runs.fingerprint import settings_hash
-from multihead.runs.load import run_file
-from multihead.studies.file import read_file
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 
@@ -70,24 +67,6 @@ class AblationRecord:
             )
         return self.run.mlflow_id
 
-    def write(self, result: Result) -> None:
-        """Attach the tables, among them the listing of all runs."""
-        with tempfile.TemporaryDirectory() as scratch:
-            for name, table in tables_of(result):
-                path = Path(scratch) / f"{name}.csv"
-                table.to_csv(path, index=False)
-                self.run.log_file(path, FOLDER)
-
-
-def tables_of(result: Result) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the tables of a result by name."""
-    yield "values", result.values
-    yield "runs", result.runs
-    yield "curves", result.curves
-    yield "test_reads", result.test_reads
-    yield "statistics", result.comparison.table
-    yield "summary", result.comparison.summary
-
 
 def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:
     """Return when each configuration became part of an ablation, by its settings hash."""
@@ -97,22 +76,6 @@ def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:
             if tag.startswith(_SINCE):
                 found.setdefault(tag.removeprefix(_SINCE), pd.Timestamp(value))
     return found
-
-
-def recorded_definition(store: Store, ablation: str) -> Definition:
-    """Return an ablation as it was last run.
-
-    Raises:
-        ConfigError: If it is not on record.
-    """
-    for run in parents_of(store, ablation):
-        place = f"{FOLDER}/{ablation}.yaml"
-        file = run_file(store, run, store.home / our_id(run) / place, place)
-        if file is not None:
-            return checked(read_file(file, "an ablation"), place)
-    raise ConfigError(
-        f"there is no ablation {ablation!r} on record; run it with `multihead ablate {ablation}`."
-    )
 
 
 def definition_text(definition: Definition) -> str:

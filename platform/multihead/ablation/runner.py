@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 from types import FrameType
 
 from multihead import __version__
@@ -18,7 +17,7 @@ from multihead.ablation.progress import Progress
 from multihead.ablation.records import ABLATION_TAG, ARM_TAG, HEAD_TAG, PARENT_TAG, is_result
 from multihead.ablation.worker import CELLS_FILE, CellFile, Work
 from multihead.errors import StoreError
-from multihead.files import write_atomically
+from multihead.files import write_text_atomically
 from multihead.studies.runner import share
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, sync
@@ -91,7 +90,7 @@ class Runner:
             file.write(Work("PENDING", before.run if interrupted else None))
             tasks.append({"name": file.name, "config": dict(cell.config), "tags": self._tags(cell)})
         text = json.dumps(tasks)
-        write_atomically(self.folder / CELLS_FILE, lambda path: _write(path, text))
+        write_text_atomically(self.folder / CELLS_FILE, text)
 
     def _tags(self, cell: Cell) -> dict[str, str]:
         tags = {PARENT_TAG: self.parent, ABLATION_TAG: self.plan.definition.name}
@@ -172,7 +171,3 @@ class Runner:
 def failures(works: Mapping[str, Work]) -> list[str]:
     """Return a line for each cell that failed."""
     return [f"{name}: {work.reason}" for name, work in works.items() if work.state == "FAILED"]
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -31,11 +31,13 @@ class Comparison:
         summary: A row per arm: arm, delta_m (percent, positive is better), delta_m_note,
             worst_head, worst_delta (as in `table`), mean_rank (1 is best), n_heads.
         sentences: One per arm and head, on the head's first metric, in the order of `table`.
+        level: Of the intervals; `1 - level` is what a p has to reach.
     """
 
     table: pd.DataFrame
     summary: pd.DataFrame
     sentences: tuple[str, ...]
+    level: float
 
 
 def compare(
@@ -73,7 +75,7 @@ def compare(
     table = pd.DataFrame(_rows(tested, 1 - level, lower_is_better), columns=list(COLUMNS))
     table["seeds_needed"] = table["seeds_needed"].astype("Int64")
     summary = summarise(table, measured, baseline, lower_is_better)
-    return Comparison(table, summary, tuple(_sentences(table, baseline, level)))
+    return Comparison(table, summary, tuple(_sentences(table, baseline, level)), level)
 
 
 def falling_metrics(metrics: Iterable[str]) -> frozenset[str]:

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from multihead.ablation.records import ARM_KIND
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, MultiheadError, StoreError
-from multihead.files import write_atomically
+from multihead.files import write_text_atomically
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Membership, execute
 from multihead.tracking.folder import RunFolder
@@ -78,12 +78,7 @@ class CellFile:
 
     def write(self, work: Work) -> None:
         """Replace what the file says."""
-        text = json.dumps(asdict(work))
-        write_atomically(self.path, lambda temporary: _write(temporary, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+        write_text_atomically(self.path, json.dumps(asdict(work)))
 
 
 @dataclass(frozen=True)

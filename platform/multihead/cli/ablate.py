@@ -81,7 +81,6 @@ def _run(plan: "Plan", store: "Store") -> None:
         runner = Runner(plan, store, record.mlflow_id)
         works = _train(runner)
         result = outcome(plan, store, runner.states(plan.cells))
-        record.write(result)
         attach(result, record.run)
     except RunInterrupted as stop:
         record.run.finish("KILLED", str(stop), stop.exit_code)

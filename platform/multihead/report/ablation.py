@@ -70,6 +70,7 @@ def page(result: Result) -> str:
         answers=answers(result, found),
         arms=list(arms.values()),
         split=split,
+        level=f"{100 * result.comparison.level:g}%",
         groups=found,
         summary=list(summary_rows(result, arms)),
         intervals=list(interval_cards(result, found, arms, split)),

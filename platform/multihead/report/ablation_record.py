@@ -16,7 +16,7 @@ FOLDER = "report"
 
 
 def attach(result: Result, run: TrackedRun) -> None:
-    """Write the report, and attach its files to a run."""
+    """Write the report with its tables, and attach the files to a run."""
     with tempfile.TemporaryDirectory() as scratch:
         write(result, Path(scratch))
         for path in sorted(Path(scratch).iterdir()):

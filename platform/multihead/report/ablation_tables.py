@@ -41,6 +41,7 @@ def words(result: Result) -> str:
             "baseline": result.baseline,
             "url": result.url,
             "sentences": result.comparison.sentences,
+            "level": result.comparison.level,
             "functions": result.functions,
             "commands": result.commands,
             "definition": result.definition,
@@ -59,7 +60,9 @@ def load(folder: Path) -> Result:
         values=found["values"],
         runs=found["runs"],
         curves=found["curves"],
-        comparison=Comparison(found["statistics"], found["summary"], tuple(said["sentences"])),
+        comparison=Comparison(
+            found["statistics"], found["summary"], tuple(said["sentences"]), said["level"]
+        ),
         redundancy=_square(found["redundancy"]),
         functions=tuple(said["functions"]),
         protocol=tuple(Check(*row) for row in found["protocol"].itertuples(index=False)),
