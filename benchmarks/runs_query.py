@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.postgres import running_postgres  # noqa: E402
+from tests.postgres import postgres  # noqa: E402
 
 from multihead.tracking.query import runs_table  # noqa: E402
 from multihead.tracking.store import Store  # noqa: E402
@@ -151,8 +151,8 @@ def main() -> None:
     if options.ask:
         print(ask(options.uri, options.ask, options.rounds))
         return
-    given = nullcontext(options.uri) if options.uri else running_postgres()
-    with given as uri, tempfile.TemporaryDirectory() as home:
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as home:
+        uri = options.uri or stack.enter_context(postgres()).url
         os.environ["MULTIHEAD_HOME"] = home
         _ = Store(uri).client
         began = time.perf_counter()

@@ -22,34 +22,53 @@ def postgres_programs() -> Path | None:
     return versions[-1].parent if versions else None
 
 
-@contextmanager
-def running_postgres() -> Iterator[str]:
-    """Start an empty server on loopback, give the address of its database, and remove it.
+class Postgres:
+    """A server on loopback, in a folder.
+
+    Args:
+        folder: An empty one, which any user may enter: pytest's own only its owner may.
+
+    Attributes:
+        url: Of its database.
 
     Raises:
         FileNotFoundError: Where PostgreSQL is not installed.
-        subprocess.CalledProcessError: If the server does not start.
+        subprocess.CalledProcessError: If it cannot be set up.
     """
-    programs = postgres_programs()
-    if programs is None:
-        raise FileNotFoundError("PostgreSQL is not installed: apt-get install postgresql")
-    port = _free_port()
-    # Not below pytest's folder: that one only its owner may enter.
-    with tempfile.TemporaryDirectory(prefix="postgres-") as scratch:
-        folder = Path(scratch)
+
+    def __init__(self, folder: Path) -> None:
+        programs = postgres_programs()
+        if programs is None:
+            raise FileNotFoundError("PostgreSQL is not installed: apt-get install postgresql")
         if os.geteuid() == 0:  # the server refuses root
             shutil.chown(folder, "postgres")
-        data, log = str(folder / "data"), str(folder / "log")
-        run = [str(programs / "pg_ctl"), "-D", data, "-l", log, "-w", "-t", "60"]
+        port, data = _free_port(), str(folder / "data")
+        self.url = f"postgresql+psycopg://multihead@127.0.0.1:{port}/postgres"
+        self._control = [str(programs / "pg_ctl"), "-D", data, "-l", str(folder / "log"), "-w"]
+        self._options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
         _as_owner(
             [str(programs / "initdb"), "-D", data, "-U", "multihead", "-A", "trust", "-E", "UTF8"]
         )
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-        _as_owner([*run, "-o", options, "start"])
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        _as_owner([*self._control, "-t", "60", "-o", self._options, "start"])
+
+    def stop(self) -> None:
+        """Stop it as a crash would: whoever is connected loses the connection."""
+        _as_owner([*self._control, "-m", "immediate", "stop"])
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Start an empty server and, in the end, remove it."""
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        server = Postgres(Path(folder))
+        server.start()
         try:
-            yield f"postgresql+psycopg://multihead@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            _as_owner([*run, "-m", "immediate", "stop"])
+            server.stop()
 
 
 def _as_owner(command: list[str]) -> None:

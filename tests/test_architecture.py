@@ -14,6 +14,7 @@ SOURCE = Path(multihead.__file__).parent
 LAYERS: list[set[str]] = [
     {"cli"},
     {"report"},
+    {"ablation"},
     {"studies", "serving"},
     {"runs"},
     {"training", "tracking"},

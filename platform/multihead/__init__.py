@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from multihead.data.digits import DigitsDataModule as DigitsDataModule
     from multihead.data.formats import GenericDataModule as GenericDataModule
     from multihead.data.labels import MultiheadDataset as MultiheadDataset
+    from multihead.data.measured_mnist import MeasuredMNISTDataModule as MeasuredMNISTDataModule
     from multihead.data.mnist import MNISTDataModule as MNISTDataModule
+    from multihead.data.multi_mnist import MultiMNISTDataModule as MultiMNISTDataModule
     from multihead.data.source import Source as Source
+    from multihead.data.strokes.measure import measure_strokes as measure_strokes
     from multihead.data.vimh.datamodule import VIMHDataModule as VIMHDataModule
     from multihead.data.vimh.dataset import VIMHDataset as VIMHDataset
     from multihead.data.vimh.writer import VIMHWriter as VIMHWriter
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from multihead.models.losses import LevelCrossEntropy as LevelCrossEntropy
     from multihead.models.losses import RegressionLoss as RegressionLoss
     from multihead.models.losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy
+    from multihead.models.multi_lenet import MultiLeNet as MultiLeNet
     from multihead.models.network import MultiheadNetwork as MultiheadNetwork
     from multihead.models.simple_cnn import SimpleCNN as SimpleCNN
     from multihead.models.timm_network import TimmNetwork as TimmNetwork
@@ -58,6 +62,9 @@ _HOMES = {
     "LoadedRun": "multihead.runs.load",
     "MNISTDataModule": "multihead.data.mnist",
     "MNISTLitModule": "multihead.training.module",
+    "MeasuredMNISTDataModule": "multihead.data.measured_mnist",
+    "MultiLeNet": "multihead.models.multi_lenet",
+    "MultiMNISTDataModule": "multihead.data.multi_mnist",
     "MultiheadDataModule": "multihead.data.datamodule",
     "MultiheadDataset": "multihead.data.labels",
     "MultiheadError": "multihead.errors",
@@ -74,6 +81,7 @@ _HOMES = {
     "VIMHDataset": "multihead.data.vimh.dataset",
     "VIMHWriter": "multihead.data.vimh.writer",
     "load_run": "multihead.runs.load",
+    "measure_strokes": "multihead.data.strokes.measure",
     "rerun": "multihead.runs.rerun",
     "run": "multihead.runs.api",
     "runs_table": "multihead.tracking.query",

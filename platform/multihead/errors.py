@@ -32,3 +32,8 @@ class StoreUnreachableError(StoreError):
 
 class DivergenceError(MultiheadError):
     """A loss stopped being finite, so that further training would record nonsense."""
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says, in one line; the name of its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -29,6 +29,15 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool
         temporary.unlink(missing_ok=True)
 
 
+def write_text_atomically(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write a text in UTF-8 as `write_atomically` does."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write, durable=durable)
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's names to the disk: a rename is lasting only then."""
     number = os.open(folder, os.O_RDONLY)

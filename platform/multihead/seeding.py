@@ -1,6 +1,9 @@
 """Seeds for everything random, and the state of the generators for exact resumption."""
 
+import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,15 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+@contextmanager
+def drawn_apart(base: int, name: str) -> Iterator[None]:
+    """Let what is drawn on the CPU within depend on (base, name) alone, and nothing after it."""
+    digest = hashlib.sha256(f"{base} {name}".encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int.from_bytes(digest[:7], "big"))
+        yield
 
 
 def random_state() -> dict[str, Any]:

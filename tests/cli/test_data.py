@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.strokes import write_rings
 from tests.vimh_files import NOTE, write_folder
 
 from multihead import Head, Heads
@@ -206,3 +207,25 @@ def test_a_picture_that_is_broken_leaves_nothing(
 def test_options_for_pictures_are_refused_for_a_dataset(vimh: Path, tmp_path: Path) -> None:
     assert ended("convert", vimh, tmp_path / "out", "--size", "2x2") == 2
     assert ended("convert", vimh, vimh / "inside") == 2
+
+
+def test_inspect_shows_what_a_training_would_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MultiMNIST is in no folder: it is made when it is read."""
+    folder = write_rings(tmp_path)
+    assert not ended(
+        "inspect",
+        "data=multi_mnist",
+        f"paths.data_dir={folder}",
+        "data.train_val_test_split=[40,20,20]",
+    )
+    shown = capsys.readouterr().out
+    assert "multi_mnist: 60 train, 20 test; images 28x28x1" in shown
+    assert "left" in shown
+    assert "right" in shown
+
+
+def test_inspect_takes_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended("inspect", tmp_path, "data=mnist") == 2
+    assert "name one" in capsys.readouterr().err

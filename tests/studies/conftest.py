@@ -24,6 +24,7 @@ SMALL = (
     "confirm.seeds=0",
     "keep=null",
 )
+LONG = (*SMALL, "trainer.max_epochs=30")  # a trial takes seconds, however fast the machine is
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 Define = Callable[..., Definition]
 

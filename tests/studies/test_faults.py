@@ -4,12 +4,14 @@ import os
 import random
 import signal
 import sqlite3
+import subprocess
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from tests.studies.conftest import SMALL, assert_agreement, start_study, trials_of
+from optuna.trial import TrialState
+from tests.studies.conftest import LONG, SMALL, assert_agreement, start_study, trials_of
 
 from multihead.studies.storage import default_url
 from multihead.tracking.store import Store
@@ -29,34 +31,39 @@ def worker_pids(home: Path) -> list[int]:
         return []
 
 
-def kill_some(home: Path, process: object, kills: int, pause: float) -> int:
-    """Kill -9 workers at random moments while the study runs; returns how many."""
-    done = 0
+def kill_some(url: str, home: Path, process: subprocess.Popen[str], kills: int) -> int:
+    """Kill -9 one worker after the other, at random moments while a trial runs."""
+    killed: set[int] = set()
     rng = random.Random(0)
-    while done < kills and process.poll() is None:  # type: ignore[attr-defined]
-        time.sleep(rng.uniform(0, 2 * pause))
-        pids = worker_pids(home)
-        if pids:
+    while len(killed) < kills and process.poll() is None:
+        time.sleep(rng.uniform(0, 0.5))
+        running = [t for t in trials_of(url, "digits_quick") if t.state == TrialState.RUNNING]
+        alive = [pid for pid in worker_pids(home) if pid not in killed]
+        if running and alive:
+            pid = rng.choice(alive)
             with suppress(ProcessLookupError):
-                os.kill(rng.choice(pids), signal.SIGKILL)
-                done += 1
-    return done
+                os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+    return len(killed)
 
 
 def test_workers_killed_at_random_cost_no_trial_and_add_none(home: Path, store: Store) -> None:
     count, kills = int(os.environ.get("KILL_TRIALS", 12)), int(os.environ.get("KILLS", 8))
-    process = start_study("digits_quick", f"n_trials={count}", *SMALL, folder=home.parent)
-    done = kill_some(home, process, kills, pause=8)
+    process = start_study("digits_quick", f"n_trials={count}", *LONG, folder=home.parent)
+    while not worker_pids(home):
+        time.sleep(0.2)
+        assert process.poll() is None, process.communicate()
+    killed = kill_some(default_url(home), home, process, kills)
     output, _ = process.communicate(timeout=3000)
     assert process.returncode == 0, output
-    assert done > 0
+    assert killed == kills
     assert_agreement(store, default_url(home), "digits_quick", count)
 
 
 def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
     home: Path, store: Store
 ) -> None:
-    process = start_study("digits_quick", "n_trials=6", *SMALL, folder=home.parent)
+    process = start_study("digits_quick", "n_trials=6", *LONG, folder=home.parent)
     while not worker_pids(home) or not trials_of(default_url(home), "digits_quick"):
         time.sleep(0.2)
         assert process.poll() is None, process.communicate()
@@ -66,6 +73,7 @@ def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.communicate()
+    assert any(not t.state.is_finished() for t in trials_of(default_url(home), "digits_quick"))
     again = start_study("digits_quick", "--resume", folder=home.parent)
     output, _ = again.communicate(timeout=900)
     assert again.returncode == 0, output
@@ -76,7 +84,7 @@ def test_the_trial_of_a_worker_that_stands_still_goes_on_in_another(
     home: Path, store: Store
 ) -> None:
     """The stopped worker can be killed, but it cannot say that it hangs."""
-    process = start_study("digits_quick", "n_trials=4", *SMALL, folder=home.parent)
+    process = start_study("digits_quick", "n_trials=4", *LONG, folder=home.parent)
     while not trials_of(default_url(home), "digits_quick") if worker_pids(home) else True:
         time.sleep(0.5)
         assert process.poll() is None, process.communicate()

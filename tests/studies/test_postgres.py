@@ -1,83 +1,92 @@
 """Studies on a real PostgreSQL, restarted while they run."""
 
 import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
+import optuna
 import pytest
-from tests.studies.conftest import SMALL, assert_agreement, start_study, trials_of
+from tests.postgres import Postgres, postgres, postgres_programs
+from tests.studies.conftest import (
+    LONG,
+    SMALL,
+    Define,
+    assert_agreement,
+    start_study,
+    trials_of,
+)
 
+from multihead.studies.registry import register
+from multihead.studies.storage import StudyStorage, patiently
 from multihead.tracking.store import Store
-
-_INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-BIN = shutil.which("pg_ctl") or (str(_INSTALLED[-1] / "pg_ctl") if _INSTALLED else None)
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BIN is None, reason="there is no PostgreSQL here"),
+    pytest.mark.skipif(postgres_programs() is None, reason="there is no PostgreSQL here"),
 ]
 
 
-class Server:
-    """A PostgreSQL in a folder, on loopback; it refuses to run as root."""
-
-    def __init__(self, folder: Path) -> None:
-        assert BIN is not None
-        self.bin, self.folder = Path(BIN).resolve().parent, folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
-        folder.mkdir(mode=0o700)
-        if os.getuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
-        self._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        as_user = other if os.getuid() == 0 else []
-        command = [*as_user, str(self.bin / program), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd="/", timeout=120)
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}"
-        log, data = str(self.folder / "log"), str(self.folder / "data")
-        self._run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
-
-
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = Path("/tmp") / f"multihead-postgres-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    made = Server(folder)
-    made.start()
-    yield made
-    made.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+def server() -> Iterator[Postgres]:
+    with postgres() as made:
+        yield made
+
+
+def test_a_server_that_restarts_again_and_again_is_waited_for_at_every_point_of_a_trial(
+    home: Path, define: Define, server: Postgres
+) -> None:
+    storage = StudyStorage(server.url, create=True)
+    study = register(storage, define())
+    over, ended = Event(), []
+
+    def sample(number: int) -> optuna.Trial:
+        trial = optuna.Trial(study, number)
+        trial.suggest_float("lr", 0, 1)
+        return trial
+
+    def work() -> None:
+        while not over.is_set():
+            number = patiently(lambda: study._storage.create_new_trial(study._study_id))
+            for step in range(10):
+                trial = patiently(lambda: sample(number))  # noqa: B023
+                patiently(lambda: trial.report(0.5, step))  # noqa: B023
+                patiently(lambda: trial.set_user_attr("step", step))  # noqa: B023
+                patiently(lambda: study.get_trials(deepcopy=False))
+            ended.append(number)
+
+    worker = Thread(target=work)
+    worker.start()
+    for _ in range(12):
+        time.sleep(1)
+        server.stop()
+        server.start()
+    assert worker.is_alive()
+    before = len(ended)
+    while worker.is_alive() and len(ended) < before + 3:
+        time.sleep(0.1)
+    over.set()
+    worker.join()
+    assert len(ended) >= before + 3
+    storage.close()
 
 
 def test_a_minute_without_the_storage_stops_no_worker_and_loses_no_trial(
-    home: Path, store: Store, server: Server
+    home: Path, store: Store, server: Postgres
 ) -> None:
     away, count = float(os.environ.get("OUTAGE_SECONDS", 60)), 10
     process = start_study(
         "digits_quick",
         f"n_trials={count}",
         f"storage={server.url}",
-        *SMALL,
+        *LONG,
         folder=home.parent,
     )
     ended: list[bool] = []
     while not any(ended) and process.poll() is None:
-        time.sleep(1)
+        time.sleep(0.2)
         with suppress(KeyError):  # there is no study yet
             ended = [t.state.is_finished() for t in trials_of(server.url, "digits_quick")]
     server.stop()
@@ -92,7 +101,7 @@ def test_a_minute_without_the_storage_stops_no_worker_and_loses_no_trial(
 
 
 def test_eight_workers_on_postgresql_end_exactly_the_trials_asked_for(
-    home: Path, store: Store, server: Server
+    home: Path, store: Store, server: Postgres
 ) -> None:
     process = start_study(
         "digits_quick",

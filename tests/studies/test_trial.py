@@ -2,6 +2,7 @@
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 from tests.studies.conftest import Define, assert_agreement
 
 from multihead.studies.check import prepare
@@ -9,7 +10,7 @@ from multihead.studies.confirm import confirm
 from multihead.studies.definition import Definition
 from multihead.studies.lease import Lease
 from multihead.studies.opening import OpenStudy, start
-from multihead.studies.recover import check_agreement
+from multihead.studies.recover import check_agreement, runs_of, seal
 from multihead.studies.registry import known
 from multihead.studies.storage import default_url
 from multihead.studies.table import trials_table
@@ -124,6 +125,23 @@ def test_check_repairs_what_a_crash_left(store: Store, define: Define) -> None:
     assert store.client.get_run(mlflow_id).info.status == "FINISHED"
     again = check_agreement(store, opened.storage, opened.study, opened.plan.configs, opened.parent)
     assert again == []
+    opened.storage.close()
+
+
+def test_a_trial_that_failed_before_it_had_a_run_gets_one_record(
+    store: Store, define: Define
+) -> None:
+    opened = start(define(), resume=False)
+    assert opened.presence is not None
+    number = opened.study.ask().number
+    opened.study.tell(number, state=TrialState.FAIL)
+    for _ in range(2):
+        trial = opened.trials()[number]
+        seal(store, opened.plan.configs, trial, parent=opened.parent)
+    experiment = opened.plan.configs.base["logger"]["experiment_name"]
+    (run,) = runs_of(store, experiment, "search", "trial", number=number)
+    assert run.info.status == "FAILED"
+    opened.presence.end()
     opened.storage.close()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from tests.postgres import postgres_programs, running_postgres
+from tests.postgres import postgres, postgres_programs
 
 from multihead.errors import ConfigError
 from multihead.tracking import query
@@ -81,8 +81,8 @@ def test_filters_and_orders_mean_what_they_mean_to_mlflow(store: Store) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(postgres_programs() is None, reason="needs PostgreSQL, see CONTRIBUTING.md")
 def test_on_postgresql_too(store: Store) -> None:
-    with running_postgres() as uri:
-        other = Store(uri, store.home)
+    with postgres() as server:
+        other = Store(server.url, store.home)
         _fill(other)
         _agrees_with_mlflow(other)
         ours, theirs = runs_table(other, sort="name"), picked_runs(_fill_order(other), other)

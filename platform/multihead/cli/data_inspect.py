@@ -16,7 +16,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command("inspect")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("where", nargs=-1, required=True, metavar="PATH | KEY=VALUE...")
 @click.option("--html", type=FILE, help="Write a page that needs no other file.")
 @click.option("--png", type=FILE, help="Write samples, labels and redundancy as one picture.")
 @click.option("--split", type=click.Choice(["train", "test", "all"]), default="all")
@@ -34,7 +34,7 @@ PICTURES = (".png", ".svg", ".pdf")
 )
 @click.option("--samples", default=24, show_default=True, type=click.IntRange(0, 1000))
 def command(
-    path: Path,
+    where: tuple[str, ...],
     html: Path | None,
     png: Path | None,
     split: str,
@@ -44,22 +44,22 @@ def command(
 ) -> None:
     """Show what the dataset in the folder PATH holds, and what to look at before training.
 
+    Or that of a training: data=multi_mnist, experiment=measured_mnist data.measures=[slant].
+
     Sizes, heads with ranges and units, how labels are spread, pictures that occur twice,
     channels without content, and heads that say the same.
     """
     from multihead.cli.tables import save
-    from multihead.data.datasets import open_dataset
     from multihead.data.inspect import inspect_sources
     from multihead.errors import ConfigError
     from multihead.report.dataset import save_dataset_picture, write_dataset_page
 
     if png is not None and png.suffix not in PICTURES:
         raise ConfigError(f"--png {png} is of an unknown kind; end it in one of {PICTURES}.")
-    dataset = open_dataset(path)
-    wanted = [s for s in dataset.splits if split in (s, "all")]
-    if not wanted:
-        raise ConfigError(f"{path} has no split {split!r}; it has {list(dataset.splits)}.")
-    sources: dict[str, Source] = {name: dataset.read(name, pixel_order) for name in wanted}
+    if "=" in where[0] and not Path(where[0]).exists():
+        sources = _configured(where, split)
+    else:
+        sources = _stored(where, split, pixel_order)
     inspection = inspect_sources(sources, threshold=threshold, samples=samples)
     if html is not None:
         save(html, partial(write_dataset_page, inspection))
@@ -69,6 +69,37 @@ def command(
     for file in (html, png):
         if file is not None:
             click.echo(f"wrote {file}")
+
+
+def _stored(
+    where: tuple[str, ...], split: str, pixel_order: "PixelOrder | None"
+) -> "dict[str, Source]":
+    from multihead.data.datasets import open_dataset
+    from multihead.errors import ConfigError
+
+    if len(where) > 1:
+        raise ConfigError(f"there are {len(where)} folders, {', '.join(where)}; name one.")
+    dataset = open_dataset(Path(where[0]))
+    wanted = [s for s in dataset.splits if split in (s, "all")]
+    if not wanted:
+        raise ConfigError(f"{where[0]} has no split {split!r}; it has {list(dataset.splits)}.")
+    return {name: dataset.read(name, pixel_order) for name in wanted}
+
+
+def _configured(overrides: tuple[str, ...], split: str) -> "dict[str, Source]":
+    from multihead.runs.build import build_data
+    from multihead.runs.config import compose_run
+    from multihead.runs.schema import check_config
+
+    config = compose_run(overrides)
+    check_config(config)
+    data = build_data({**config, "test": False})
+    sources = {}
+    if split in ("train", "all"):
+        sources["train"] = data.train_source
+    if split in ("test", "all"):
+        sources["test"] = data.test_source
+    return sources
 
 
 def _show(inspection: "Inspection") -> None:

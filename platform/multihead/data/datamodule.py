@@ -56,6 +56,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         persistent_workers: Keep workers between epochs.
         multihead: Use every head; otherwise only the dataset's own label.
         heads: By head name, a label map as in `LabelMaps`; the shipped ones if none.
+        only_heads: Those of the heads that are used, in this order; all if none.
         head_kinds: How parameters are predicted: one of `classification`, `ordinal`, `regression`
             and `bounded_regression` for all of them, or by head name; as the data say if none.
         normalize: `default`, the dataset's own mean and deviation; `stats`, those of the training
@@ -89,6 +90,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         memory_budget_mb: float = 4000,
         seed: int = 0,
         source: SourceFunction | None = None,
+        only_heads: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0:
@@ -109,7 +111,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.multihead, self.heads_config = multihead, heads
         self.head_kinds, self.normalize = head_kinds, normalize
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
-        self.source = source
+        self.source, self.only_heads = source, only_heads
 
     def read(self, split: Split) -> Source:
         """Read one file of the dataset, with the dataset's own head; named variants override it.
@@ -190,7 +192,18 @@ class MultiheadDataModule(pl.LightningDataModule):
         return channel_statistics(self._train_file, self.train_indices)
 
     def _configured(self, source: Source) -> Source:
-        return with_kinds(self._mapped(source), self.head_kinds)
+        return self._chosen(with_kinds(self._mapped(source), self.head_kinds))
+
+    def _chosen(self, source: Source) -> Source:
+        if self.only_heads is None:
+            return source
+        unknown = [name for name in self.only_heads if name not in source.heads]
+        if unknown or not self.only_heads:
+            raise ConfigError(
+                f"data.only_heads is {list(self.only_heads)}, but {source.name} has the heads "
+                f"{list(source.heads)}; name one or more of them."
+            )
+        return source.select(self.only_heads)
 
     def _normalised(self, source: Source) -> Source:
         if self.normalize == "default":
@@ -215,9 +228,22 @@ class MultiheadDataModule(pl.LightningDataModule):
             sizes = list(self.train_val_test_split[:2])
         if sizes[0] == 0:
             raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
-        return split_indices(
-            count, sizes, self.seed, f"the training file of {self._train_file.name}"
-        )
+        return self.part_training_file(sizes, f"the training file of {self._train_file.name}")
+
+    def part_training_file(self, sizes: Sequence[int], what: str) -> list[NDArray[np.int64]]:
+        """Draw which images train and which validate; variants whose images overlap override it.
+
+        Args:
+            sizes: Number of training and of validation images.
+            what: Names the images in an error.
+
+        Returns:
+            Sorted indices [sizes[i]] of each part.
+
+        Raises:
+            ConfigError: For sizes that exceed the data.
+        """
+        return split_indices(len(self._train_file), sizes, self.seed, what)
 
     def train_dataloader(self) -> Loader:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
-from multihead.errors import DataError
+from multihead.errors import DataError, message_of
 
 _ANSWER_SECONDS = 4.0  # for a mirror to answer at all, its name's lookup included
 _STALL_SECONDS = 20.0  # for the next bytes of a download that has begun
@@ -71,8 +71,8 @@ def fetch(
                 if not (folder / path.name).exists():
                     os.replace(path, folder / path.name)  # whole at once: the same file system
     except (OSError, HTTPException, RuntimeError, tarfile.TarError, EOFError, zlib.error) as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise DataError(f"{advice} The download failed: {reason}") from None
+        said = message_of(error)[:300]
+        raise DataError(f"{advice} The download failed: {said}") from None
 
 
 def _existing(folder: Path) -> Path:

@@ -39,3 +39,39 @@ def split_indices(
     order = np.random.default_rng([seed, count]).permutation(count)
     ends = np.cumsum([0, *sizes])
     return [np.sort(order[a:b]) for a, b in pairwise(ends)]
+
+
+def split_groups(
+    groups: NDArray[np.int64], sizes: Sequence[int], seed: int, what: str
+) -> list[NDArray[np.int64]]:
+    """Draw random subsets that share neither samples nor groups.
+
+    Args:
+        groups: Group of each sample, [N], 0 or more.
+        sizes: Number of samples in each part; the rest of a group that a part ends in is not used.
+        seed: Fixes the draw.
+        what: Names the samples in an error.
+
+    Returns:
+        Sorted int64 indices [sizes[i]] of each part.
+
+    Raises:
+        ConfigError: If a size is negative or the sizes exceed the count, or nearly do so.
+    """
+    count = len(groups)
+    split_indices(count, sizes, seed, what)  # for its errors
+    rank = np.random.default_rng([seed, count]).permutation(int(groups.max()) + 1)[groups]
+    order = np.argsort(rank, kind="stable")
+    parts, start = [], 0
+    for size in sizes:
+        end = start + size
+        if end > count:
+            raise ConfigError(
+                f"data.train_val_test_split asks for {' + '.join(map(str, sizes))} samples of "
+                f"{what}, whose {count:,} belong together in groups that no two parts may share; "
+                f"choose smaller sizes."
+            )
+        parts.append(np.sort(order[start:end]))
+        if size:
+            start = int(np.searchsorted(rank[order], rank[order[end - 1]], side="right"))
+    return parts

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from multihead.errors import ConfigError
 from multihead.heads import Heads
+from multihead.seeding import drawn_apart
 
 
 class MultiheadNetwork(nn.Module):
@@ -49,13 +50,15 @@ class MultiheadNetwork(nn.Module):
         self.input_channels = input_channels
         self.input_size = as_size(input_size)
         self.backbone = backbone
-        # The suffix keeps head names such as "type" apart from the attributes of a ModuleDict.
-        self.heads = nn.ModuleDict(
-            {
-                f"{name}_head": _head(num_features, count, head_hidden, dropout)
-                for name, count in self.heads_config.items()
-            }
-        )
+        # A head starts from the same weights whatever other heads there are, and training draws
+        # the same numbers after them: networks with some heads in common can be compared.
+        base = int(torch.randint(2**62, (), device="cpu"))
+        self.heads = nn.ModuleDict()
+        for name, count in self.heads_config.items():
+            with drawn_apart(base, name):
+                head = _head(num_features, count, head_hidden, dropout)
+            # The suffix keeps names such as "type" apart from the attributes of a ModuleDict.
+            self.heads[f"{name}_head"] = head
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the logits [B, K] of every head for images [B, C, H, W]."""

@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
-from multihead.errors import CheckpointError, ConfigError, MultiheadError
+from multihead.errors import CheckpointError, ConfigError, MultiheadError, message_of
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.config import nearest
 from multihead.runs.schema import check_config, locate
@@ -194,7 +194,7 @@ def make_network(node: Mapping[str, Any], derived: Mapping[str, Any]) -> Multihe
     try:
         return target(**{**derived, **given})
     except _BUILD_ERRORS as error:
-        raise ConfigError(f"model.net cannot be built: {_line(error)}") from error
+        raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error
 
 
 def build_callbacks(
@@ -283,13 +283,13 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
     try:
         optimizer = module.optimizer(spare)
     except _BUILD_ERRORS as error:
-        raise ConfigError(f"model.optimizer cannot be built: {_line(error)}") from error
+        raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
     if module.scheduler is None:
         return
     try:
         scheduler = build_scheduler(module.scheduler, optimizer, trainer.max_epochs or 1)
     except _BUILD_ERRORS as error:
-        raise ConfigError(f"model.scheduler cannot be built: {_line(error)}") from error
+        raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
     if isinstance(scheduler, ReduceLROnPlateau) and module.scheduler_interval != "epoch":
         raise ConfigError(
             "model.scheduler_interval is 'step', but ReduceLROnPlateau watches a metric that is "
@@ -368,7 +368,9 @@ def _check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
         if losses.ndim != 1:
             raise ValueError("a criterion must return one number for a batch")
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise ConfigError(f"network or criteria do not fit the data: {_line(error)}") from error
+        raise ConfigError(
+            f"network or criteria do not fit the data: {message_of(error)}"
+        ) from error
     finally:
         module.train(was_training)
 
@@ -382,11 +384,6 @@ def _make(node: Mapping[str, Any], path: str, **objects: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, MultiheadError):
             raise cause from error
-        raise ConfigError(f"{path} cannot be built: {_line(cause or error)}") from error
+        raise ConfigError(f"{path} cannot be built: {message_of(cause or error)}") from error
     except _BUILD_ERRORS as error:
-        raise ConfigError(f"{path} cannot be built: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+        raise ConfigError(f"{path} cannot be built: {message_of(error)}") from error

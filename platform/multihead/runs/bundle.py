@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.errors import CheckpointError, ConfigError
+from multihead.errors import CheckpointError, ConfigError, message_of
 from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
 
@@ -73,8 +73,7 @@ def read_bundle(folder: Path) -> LoadedRun:
         description = json.loads((folder / MODEL).read_text())
         weights = load_file(path)
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"the model in {folder} is damaged: {reason}.") from error
+        raise CheckpointError(f"the model in {folder} is damaged: {message_of(error)}.") from error
     if (
         not isinstance(description, dict)
         or not set(description) >= _KEYS

@@ -21,6 +21,7 @@ from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.redundancy import functional_heads
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections
+from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
 from multihead.runs.lifecycle import deserved_status
 from multihead.runs.model import log_run_model
 from multihead.runs.note import NOTE_TAG, note
@@ -231,6 +232,8 @@ def _record_start(
         "hardware.device": device,
         "precision": str(trainer.precision),
         "parameters": str(parts.parameters),
+        HASH_TAG: config_hash(config),
+        SETTINGS_TAG: settings_hash(config),
         "multihead.notes": "; ".join(notes),
         "mlflow.user": facts.user(),
         "mlflow.source.name": "multihead",

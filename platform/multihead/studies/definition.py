@@ -1,23 +1,16 @@
-"""A study is a file: `studies/search/NAME.yaml`, checked here key by key.
-
-Folders searched, first hit wins: `studies/` of the current folder, then the package's own.
-"""
+"""A study is a file: `studies/search/NAME.yaml`, checked here key by key."""
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from multihead import settings
-from multihead.errors import ConfigError
-from multihead.runs.config import nearest
+from multihead.studies.file import apply_argument, explain, find_file, read_file
 
 GROUP = "search"
 Direction = Literal["maximize", "minimize"]
-_NAME = re.compile(r"[A-Za-z0-9][\w\-.]{0,79}", re.ASCII)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w\-.]{0,79}", re.ASCII)
 _LOWER_IS_BETTER = ("_loss", "_mae", "_rmse", "_mse", "_error", "_ece")
 _HIGHER_IS_BETTER = ("acc", "acc_best", "acc_weighted", "score", "score_best", "_r2", "_within")
 
@@ -82,7 +75,7 @@ class Definition(_Strict):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
+        if not PLAIN_NAME.fullmatch(name):
             raise ValueError("a name is 1 to 80 letters, digits and any of _ - .")
         return name
 
@@ -147,14 +140,8 @@ def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:
     Raises:
         ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
     """
-    path = _find(name)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} is no mapping; a study has experiment, space, objectives, ...")
-    return _with({"name": path.stem, **content}, arguments, path.name)
+    path = find_file(name, GROUP, "study")
+    return _with(read_file(path, "a study"), arguments, path.name)
 
 
 def changed(definition: Definition, arguments: Sequence[str]) -> Definition:
@@ -170,59 +157,8 @@ def changed(definition: Definition, arguments: Sequence[str]) -> Definition:
 def _with(content: dict[str, Any], arguments: Sequence[str], where: str) -> Definition:
     content["overrides"] = list(content.get("overrides") or [])
     for argument in arguments:
-        _apply(content, argument)
+        apply_argument(content, argument, Definition.model_fields)
     try:
         return Definition.model_validate(content)
     except ValidationError as error:
-        raise _explain(error, where) from error
-
-
-def _find(name: str) -> Path:
-    if name.endswith((".yaml", ".yml")):
-        if not Path(name).is_file():
-            raise ConfigError(f"there is no study file {name}.")
-        return Path(name)
-    folders = [folder / GROUP for folder in settings.config_folders("studies")]
-    known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
-    if name not in known:
-        raise ConfigError(
-            f"there is no study {name!r}{nearest(name, known)}; choose one of: {', '.join(known)}."
-        )
-    return next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
-
-
-def _apply(content: dict[str, Any], argument: str) -> None:
-    """Put one argument where it belongs: into the study, or before its base's overrides."""
-    key, equals, text = argument.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"{argument!r} is no override; write key=value.")
-    head, _, rest = key.partition(".")
-    if head not in Definition.model_fields:
-        content["overrides"].append(argument)
-        return
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{argument!r}: the value is not YAML.") from error
-    if head == "overrides":
-        raise ConfigError(f"{argument!r}: write the overrides of the base as they are.")
-    if not rest:
-        content[head] = value
-        return
-    node = content.get(head) or {}
-    named = node if isinstance(node, dict) else {"name": node}  # sampler: tpe
-    content[head] = {**named, rest: value}
-
-
-def _explain(error: ValidationError, where: str) -> ConfigError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    names = list(Definition.model_fields)
-    if first["type"] == "extra_forbidden":
-        return ConfigError(
-            f"{where}: there is no key {key!r}{nearest(key, names)}; allowed: {', '.join(names)}."
-        )
-    if first["type"] == "missing":
-        return ConfigError(f"{where}: the key {key!r} is missing; the shipped studies show it.")
-    message = first["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{where}: {key} is {first['input']!r}: {message}.")
+        raise explain(error, where, Definition.model_fields) from error

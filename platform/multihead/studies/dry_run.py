@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 import torch
 
-from multihead.runs.build import build
+from multihead.runs.build import Parts, build
 from multihead.studies.check import Plan, check
 from multihead.studies.definition import Definition
 from multihead.studies.opening import first_points
@@ -45,6 +45,17 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
 def estimate(definition: Definition, plan: Plan) -> str:
     """Time some batches of the base and return what the study would take at most, in a line."""
     parts = build(plan.configs.base, opened=plan.opened)
+    epoch = epoch_seconds(parts)
+    epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
+    seconds = definition.n_trials * epochs * epoch / definition.workers
+    return (
+        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
+        f"at most {span(seconds)} with {definition.workers} workers, less what is pruned"
+    )
+
+
+def epoch_seconds(parts: Parts) -> float:
+    """Train some batches on the CPU and return how long an epoch would take there."""
     loader, module = parts.data.train_dataloader(), parts.module
     optimizer = module.optimizer(module.parameters())
     batches = 0
@@ -58,10 +69,4 @@ def estimate(definition: Definition, plan: Plan) -> str:
             batches += 1
             if batches == _TIMED_BATCHES:
                 break
-    epoch = (time.perf_counter() - began) / batches * len(loader)
-    epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
-    seconds = definition.n_trials * epochs * epoch / definition.workers
-    return (
-        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
-        f"at most {span(seconds)} with {definition.workers} workers, less what is pruned"
-    )
+    return (time.perf_counter() - began) / batches * len(loader)

@@ -15,7 +15,15 @@ from multihead.studies.check import Plan, check, prepare
 from multihead.studies.definition import Definition, changed
 from multihead.studies.lease import rows_of
 from multihead.studies.recover import runs_of, workers_of
-from multihead.studies.registry import Presence, alive, known, register, registered, update
+from multihead.studies.registry import (
+    Presence,
+    Registered,
+    alive,
+    known,
+    register,
+    registered,
+    update,
+)
 from multihead.studies.samplers import GRID, grid, make_sampler
 from multihead.studies.storage import StudyStorage, default_url
 from multihead.studies.trial import STATE_TAG, STUDY_TAG
@@ -97,6 +105,11 @@ def start(definition: Definition, *, resume: bool) -> OpenStudy:
     return replace(reopen(definition.name, storage, store, plan), presence=presence)
 
 
+def parent_of(store: Store, found: Registered) -> str:
+    """Return MLflow's id of a study's own run; nothing for a study that is only just made."""
+    return "" if found.parent is None else str(find_run(store, found.parent).info.run_id)
+
+
 def record_of(definition: Definition, plan: Plan) -> dict[str, Any]:
     """Return what the study's own run says of its configuration."""
     study = definition.model_dump(mode="json", exclude={"storage"})
@@ -109,8 +122,7 @@ def reopen(name: str, storage: StudyStorage, store: Store, plan: Plan) -> OpenSt
     study = optuna.load_study(
         study_name=name, storage=storage.optuna, sampler=make_sampler(found.definition.sampler)
     )
-    parent = "" if found.parent is None else str(find_run(store, found.parent).info.run_id)
-    return OpenStudy(found.definition, plan, storage, store, study, parent)
+    return OpenStudy(found.definition, plan, storage, store, study, parent_of(store, found))
 
 
 def load(definition: Definition) -> OpenStudy:

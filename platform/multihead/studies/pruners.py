@@ -1,6 +1,5 @@
 """Pruners by name: Optuna's for one objective, dominance for several."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,7 @@ import optuna
 from optuna.pruners import BasePruner
 
 from multihead.errors import ConfigError
-from multihead.runs.config import nearest
+from multihead.studies.by_name import check_name, make
 from multihead.studies.definition import Definition
 from multihead.studies.dominance import DominancePruner
 
@@ -35,10 +34,7 @@ def make_pruner(definition: Definition) -> BasePruner:
     """
     arguments = {**definition.pruner}
     name = arguments.pop("name")
-    if name not in PRUNERS:
-        raise ConfigError(
-            f"pruner is {name!r}{nearest(str(name), PRUNERS)}; choose one of: {', '.join(PRUNERS)}."
-        )
+    check_name("pruner", name, PRUNERS)
     if name == DOMINANCE:
         make_dominance(definition)
         return optuna.pruners.NopPruner()
@@ -52,13 +48,7 @@ def make_pruner(definition: Definition) -> BasePruner:
             "pruner wilcoxon compares trials seed by seed, but the study has seeds=1; "
             "set seeds to 2 or more, or choose another pruner."
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
-            return _MAKERS[name](**_DEFAULTS.get(name, {}) | arguments)
-        except (TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ConfigError(f"pruner {name} refuses its arguments: {reason}") from error
+    return make("pruner", name, _MAKERS[name], **_DEFAULTS.get(name, {}) | arguments)
 
 
 def make_dominance(definition: Definition) -> DominancePruner | None:
@@ -75,7 +65,5 @@ def make_dominance(definition: Definition) -> DominancePruner | None:
             "pruner dominance compares several objectives, but the study has one; choose median, "
             "hyperband, asha, percentile, threshold or none."
         )
-    try:
-        return DominancePruner(list(definition.objectives.values()), **arguments)
-    except TypeError as error:
-        raise ConfigError(f"pruner dominance refuses its arguments: {error}") from error
+    directions = list(definition.objectives.values())
+    return make("pruner", DOMINANCE, DominancePruner, directions=directions, **arguments)

@@ -26,6 +26,7 @@ from multihead.studies.trial import (
     TRIAL_TAG,
     recorded,
 )
+from multihead.tracking.delivery import TAG_LENGTH
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import ERROR_TAG, RUN_TAG, Status, TrackedRun
 from multihead.tracking.store import Store
@@ -54,7 +55,9 @@ def seal(store: Store, configs: TrialConfigs, trial: FrozenTrial, *, parent: str
     if not any(made.values()):
         if any(RunFolder(store.home / run_id).spool.is_file() for run_id in runs.values()):
             return [f"the run of trial {trial.number} is not in the store yet: multihead sync"]
-        run = _stand_in(store, configs, trial, parent, next(iter(runs.values()), None))
+        run = _standing_in(store, configs, trial, parent)
+        if run is None:
+            run = _stand_in(store, configs, trial, parent, next(iter(runs.values()), None))
         made = {"": run}
         if trial.state != TrialState.FAIL:
             found.append(f"trial {trial.number} had no run; a record was made for it")
@@ -80,9 +83,9 @@ def _agree(store: Store, trial: FrozenTrial, run: Any, cause: str, *, ended: boo
         found.append(f"trial {trial.number} is {state}, its run was {run.info.status}")
         _end_run(store, run, status, cause)
     with store.errors():
-        if any(run.data.tags.get(k) != v[:5000] for k, v in tags.items()):
+        if any(run.data.tags.get(k) != v[:TAG_LENGTH] for k, v in tags.items()):
             for key, value in tags.items():
-                store.client.set_tag(run.info.run_id, key, value[:5000])
+                store.client.set_tag(run.info.run_id, key, value[:TAG_LENGTH])
     return found
 
 
@@ -95,6 +98,16 @@ def _end_run(store: Store, run: Any, status: Status, reason: str) -> None:
         return
     config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
     TrackedRun.reopen(store, folder.run_id, config).finish(status, reason)
+
+
+def _standing_in(store: Store, configs: TrialConfigs, trial: FrozenTrial, parent: str) -> Any:
+    """Return the run that was made for a trial without one, or None.
+
+    The trial does not name it: Optuna lets nobody add to a trial that has ended.
+    """
+    name, experiment = configs.definition.name, configs.base["logger"]["experiment_name"]
+    runs = runs_of(store, experiment, name, "trial", number=trial.number)
+    return next((run for run in runs if run.data.tags.get(PARENT_TAG) == parent), None)
 
 
 def _stand_in(
@@ -179,9 +192,13 @@ def _orphans(store: Store, configs: TrialConfigs, trials: list[FrozenTrial]) -> 
             yield f"run {tags.get('multihead.run')} belongs to no trial"
 
 
-def runs_of(store: Store, experiment: str, study: str, kind: str) -> list[Any]:
-    """Return a study's MLflow runs of a kind: study, trial or confirm."""
+def runs_of(
+    store: Store, experiment: str, study: str, kind: str, *, number: int | None = None
+) -> list[Any]:
+    """Return a study's MLflow runs of a kind (study, trial or confirm), or one trial's."""
     wanted = f"tags.`{STUDY_TAG}` = '{study}' AND tags.`multihead.kind` = '{kind}'"
+    if number is not None:
+        wanted += f" AND tags.`{TRIAL_TAG}` = '{number}'"
     found: list[Any] = []
     token = None
     ids = [store.experiment_id(experiment)]

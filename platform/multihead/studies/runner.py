@@ -137,10 +137,7 @@ class Runner:
     def _start(self, place: int) -> None:
         definition = self.opened.definition
         environment = os.environ | {STORAGE_VARIABLE: url_of(definition)}
-        cores = len(os.sched_getaffinity(0))
-        threads = str(max(1, cores // definition.workers))
-        environment |= dict.fromkeys(_THREADS, threads)
-        environment |= _devices(place, definition.devices_per_worker)
+        environment |= share(place, definition.workers, definition.devices_per_worker)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "multihead.studies.worker", "--attached"]
@@ -190,6 +187,18 @@ def agree(opened: OpenStudy) -> list[str]:
     return check_agreement(
         opened.store, opened.storage, opened.study, opened.plan.configs, opened.parent
     )
+
+
+def share(place: int, workers: int, devices_per_worker: float = 1) -> dict[str, str]:
+    """Return the environment that gives a worker its share of this machine's cores and GPUs.
+
+    Args:
+        place: Of the worker, from 0.
+        workers: How many there are.
+        devices_per_worker: GPUs of each; below 1, several share one.
+    """
+    threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    return dict.fromkeys(_THREADS, threads) | _devices(place, devices_per_worker)
 
 
 def _devices(place: int, devices_per_worker: float) -> dict[str, str]:

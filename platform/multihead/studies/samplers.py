@@ -1,7 +1,6 @@
 """Samplers by name, seeded so that a serial study suggests what a plain Optuna script would."""
 
 import itertools
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import BaseSampler
 
 from multihead.errors import ConfigError
-from multihead.runs.config import nearest
+from multihead.studies.by_name import check_name, make
 from multihead.studies.space import Space
 
 GRID = "grid"
@@ -43,23 +42,14 @@ def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
     """
     arguments = {**spec}
     name, seed = arguments.pop("name"), arguments.pop("seed", 0)
-    if name not in _MAKERS:
-        raise ConfigError(
-            f"sampler is {name!r}{nearest(str(name), SAMPLERS)}; choose one of: "
-            f"{', '.join(SAMPLERS)}."
-        )
+    check_name("sampler", name, SAMPLERS)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"sampler.seed is {seed!r}; give an integer, 0 or more.")
     if worker and name != "qmc":  # points of one sequence, which the workers share
         seed = int(np.random.SeedSequence([seed, worker]).generate_state(1)[0])
     quiet = {"warn_independent_sampling": False} if name in ("cmaes", "gp", "qmc") else {}
     quiet |= {"warn_asynchronous_seeding": False} if name == "qmc" else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
-            return _MAKERS[name](seed=seed, **quiet, **arguments)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"sampler {name} refuses its arguments: {_line(error)}") from error
+    return make("sampler", name, _MAKERS[name], seed=seed, **quiet, **arguments)
 
 
 def grid(space: Space) -> list[dict[str, Any]]:
@@ -86,7 +76,3 @@ def grid(space: Space) -> list[dict[str, Any]]:
             axes.append(np.arange(d.low, d.high + d.step / 2, d.step).tolist())
     names = [parameter.name for parameter in space.parameters]
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

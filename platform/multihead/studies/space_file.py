@@ -21,7 +21,7 @@ from optuna.distributions import (
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, message_of
 from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, check_inside, lookup
 from multihead.studies.weights import Weights, check_heads
 
@@ -98,7 +98,7 @@ def _parameter(path: str, spec: Any, before: list[Parameter]) -> Parameter:
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(f"space.{path}: {key}: {first['msg'].lower()}.") from error
     except ValueError as error:
-        reason = " ".join(str(error).split()).replace("`", "")
+        reason = message_of(error).replace("`", "")
         raise ConfigError(f"space.{path} is no range: {reason}") from error
 
 

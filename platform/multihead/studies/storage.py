@@ -182,7 +182,11 @@ def patiently(
 
 
 def _is_outage(error: BaseException) -> bool:
-    away = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+    # Optuna goes on in a session whose connection broke; that one asks to be rolled back first.
+    away = (
+        *(sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError),
+        sa.exc.PendingRollbackError,
+    )
     if isinstance(error, away) or isinstance(error.__cause__, away):
         return True
     cause = error if isinstance(error, sa.exc.DBAPIError) else error.__cause__

@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import TrialState
 
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.errors import CheckpointError, ConfigError, MultiheadError
+from multihead.errors import CheckpointError, ConfigError, MultiheadError, message_of
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
 from multihead.studies.budget import LOST
@@ -145,7 +145,7 @@ class TrialRunner:
             result = self._attempt(config, run_id, member, announcer)
         except (MemoryError, RuntimeError, ConfigError) as error:  # the network may not fit
             if _is_out_of_memory(error):
-                reason = f"out of memory ({' '.join(str(error).split())[:200]})"
+                reason = f"out of memory ({message_of(error)[:200]})"
                 self._note(lease, trial, LOST, reason)
                 raise OutOfMemory(reason) from error
             raise

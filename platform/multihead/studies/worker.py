@@ -14,21 +14,20 @@ from typing import Any
 
 import optuna
 
-from multihead.errors import MultiheadError, StoreError
+from multihead.errors import MultiheadError, StoreError, message_of
 from multihead.runs.collector import few_collections
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.check import prepare
 from multihead.studies.heart import Heart, lost, say
 from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
-from multihead.studies.opening import store_of
+from multihead.studies.opening import parent_of, store_of
 from multihead.studies.pruners import make_dominance, make_pruner
 from multihead.studies.recover import seal, workers_of
 from multihead.studies.registry import Presence, known
 from multihead.studies.samplers import make_sampler
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
-from multihead.tracking.store import Store
 from multihead.training.interrupts import RunInterrupted
 
 STORAGE_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
@@ -67,7 +66,7 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
         configs=plan.configs,
         space=plan.space,
         dominance=make_dominance(definition),
-        parent=parent_of(store, storage, study),
+        parent=parent_of(store, found),
         store=store,
         guard=lambda lease: guard(storage, lease),
         tick=heart.tick,
@@ -138,11 +137,9 @@ def _outcome(runner: TrialRunner, lease: Lease) -> Outcome:
     except (OutOfMemory, LeaseLost, StoreError):
         raise
     except MultiheadError as error:
-        return Outcome("FAIL", cause=" ".join(str(error).split())[:1000])
+        return Outcome("FAIL", cause=message_of(error)[:1000])
     except Exception as error:  # noqa: BLE001 - a trial may run any code, its failure is a result
-        return Outcome(
-            "FAIL", cause=f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
-        )
+        return Outcome("FAIL", cause=f"{type(error).__name__}: {message_of(error)}"[:1000])
 
 
 def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) -> None:
@@ -170,14 +167,6 @@ def guard(storage: StudyStorage, lease: Lease) -> None:
         lost(lease)
 
 
-def parent_of(store: Store, storage: StudyStorage, study: str) -> str:
-    """Return MLflow's id of the study's run."""
-    from multihead.tracking.run import find_run
-
-    parent = known(storage, study).parent
-    return "" if parent is None else str(find_run(store, parent).info.run_id)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m multihead.studies.worker")
@@ -192,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         work(given.study, given.storage, attached=given.attached)
     except MultiheadError as error:
-        say(" ".join(str(error).split()))
+        say(message_of(error))
         return 2
     except RunInterrupted as stop:
         return stop.exit_code

@@ -7,10 +7,10 @@ two versions. A newer version replaces the older one in the store.
 import json
 import logging
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from multihead.errors import StoreError, StoreUnreachableError
-from multihead.files import link, sha256, write_atomically
+from multihead.files import link, sha256, write_text_atomically
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.store import Store
 
@@ -107,7 +107,7 @@ class Artifacts:
         current = self.folder.manifest
         if MANIFEST in self.sent and current.is_file() and current.read_text() == text:
             return False
-        write_atomically(current, lambda t: _write(t, text), durable=False)
+        write_text_atomically(current, text, durable=False)
         self._upload(mlflow_id, MANIFEST)
         return True
 
@@ -115,7 +115,3 @@ class Artifacts:
 def _parent(path: str) -> str | None:
     parent = str(PurePosixPath(path).parent)
     return None if parent == "." else parent
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)

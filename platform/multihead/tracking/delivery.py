@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import ConfigError, StoreError
-from multihead.files import write_atomically
+from multihead.files import write_text_atomically
 from multihead.tracking import spool
 from multihead.tracking.artifacts import Artifacts
 from multihead.tracking.folder import RunFolder
@@ -24,8 +24,8 @@ ERROR_TAG = "multihead.error"
 ATTEMPTS_TAG = "multihead.attempts"
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 _ENTITIES = 1000  # of all three together
+TAG_LENGTH = 5000  # what a store keeps of a tag
 _BATCH_BYTES = 500_000  # a server takes a million, in a wordier form
-_TAG_LENGTH = 5000
 
 
 @dataclass
@@ -63,12 +63,7 @@ class Cursor:
 
     def save(self, path: Path) -> None:
         """Write the file; losing it in a power cut costs only repetition."""
-        text = json.dumps(asdict(self))
-        write_atomically(path, lambda temporary: _write(temporary, text), durable=False)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+        write_text_atomically(path, json.dumps(asdict(self)), durable=False)
 
 
 @dataclass(frozen=True)
@@ -249,7 +244,7 @@ class Delivery:
         with self.store.errors():
             client, mlflow_id = self.store.client, str(self.cursor.mlflow_id)
             if record["reason"]:
-                client.set_tag(mlflow_id, ERROR_TAG, record["reason"][:_TAG_LENGTH])
+                client.set_tag(mlflow_id, ERROR_TAG, record["reason"][:TAG_LENGTH])
             client.set_tag(mlflow_id, ATTEMPTS_TAG, _as_tag(attempts))
             client.set_terminated(mlflow_id, record["status"], record["time"])
         self._by_tag()
@@ -346,6 +341,6 @@ def _as_tag(attempts: list[dict[str, Any]]) -> str:
     """Return the newest attempts that fit into a tag."""
     for first in itertools.count():
         text = json.dumps(attempts[first:])
-        if len(text) <= _TAG_LENGTH or first == len(attempts):
+        if len(text) <= TAG_LENGTH or first == len(attempts):
             return text
     raise AssertionError

@@ -21,8 +21,8 @@ from typing import Any, Literal
 import yaml
 
 from multihead.errors import ConfigError, StoreError
-from multihead.files import sha256, write_atomically
-from multihead.tracking.delivery import ERROR_TAG, RUN_TAG, Delivery
+from multihead.files import sha256, write_atomically, write_text_atomically
+from multihead.tracking.delivery import ERROR_TAG, RUN_TAG, TAG_LENGTH, Delivery
 from multihead.tracking.find import find_run
 from multihead.tracking.folder import CONFIG_FILE, History, RunFolder
 from multihead.tracking.reap import close_dead_attempt
@@ -34,7 +34,6 @@ __all__ = ["CONFIG_FILE", "ERROR_TAG", "RUN_TAG", "TrackedRun", "find_run", "fla
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 _PARAM_LENGTH = 6000
-_TAG_LENGTH = 5000
 _LIMITS = {"metrics": 1000, "params": 100, "tags": 100}
 _SETTLE_SECONDS = 12.0
 # Seconds without progress that the end of a run waits for a store: a stopped container is killed
@@ -240,7 +239,7 @@ class TrackedRun:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Record tags, replacing those of the same name."""
-        for part in _parts({k: v[:_TAG_LENGTH] for k, v in tags.items()}, "tags"):
+        for part in _parts({k: v[:TAG_LENGTH] for k, v in tags.items()}, "tags"):
             self._append("tags", values=part)
 
     def log_dataset(
@@ -330,11 +329,7 @@ class TrackedRun:
 
 def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(dict(config), sort_keys=False)
-    write_atomically(folder / CONFIG_FILE, lambda temporary: _write(temporary, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+    write_text_atomically(folder / CONFIG_FILE, text)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from multihead.errors import CheckpointError
-from multihead.files import sha256, write_atomically
+from multihead.files import sha256, write_text_atomically
 
 HASHES = "SHA256SUMS"  # as the command sha256sum writes it
 _LOG = logging.getLogger("multihead.training")
@@ -73,8 +73,4 @@ def first_whole(folder: Path, names: Sequence[str]) -> Path | None:
 
 def _write(folder: Path, hashes: Hashes) -> None:
     lines = [f"{digest}  {name}\n" for name in sorted(hashes) for digest in sorted(hashes[name])]
-    write_atomically(folder / HASHES, lambda temporary: _fill(temporary, "".join(lines)))
-
-
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text)
+    write_text_atomically(folder / HASHES, "".join(lines))

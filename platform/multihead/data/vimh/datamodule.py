@@ -29,6 +29,7 @@ class VIMHDataModule(MultiheadDataModule):
         normalize: Of pixels.
         memory_budget_mb: What is kept whole in memory, in MB.
         seed: Fixes the split and the order of each epoch.
+        only_heads: Those of the heads that are used.
         generate: Called with the folder before it is first read; may make it.
 
     Raises:
@@ -52,6 +53,7 @@ class VIMHDataModule(MultiheadDataModule):
         memory_budget_mb: float = 4000,
         seed: int = 0,
         generate: Callable[[Path], None] | None = None,
+        only_heads: Sequence[str] | None = None,
     ) -> None:
         super().__init__(
             data_dir,
@@ -66,6 +68,7 @@ class VIMHDataModule(MultiheadDataModule):
             normalize=normalize,
             memory_budget_mb=memory_budget_mb,
             seed=seed,
+            only_heads=only_heads,
         )
         self.pixel_order, self.generate = pixel_order, generate
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from multihead.errors import ConfigError, MultiheadError
+from multihead.errors import ConfigError, MultiheadError, message_of
 from multihead.heads import Head
 from multihead.models.losses.expected_value import ExpectedValueLoss
 from multihead.models.losses.regression import RegressionLoss
@@ -41,7 +41,7 @@ def make_criterion(criterion: Criterion | None, head: Head) -> nn.Module:
         raise
     except (TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"the criterion of head {head.name!r} cannot be made for it: {_line(error)}"
+            f"the criterion of head {head.name!r} cannot be made for it: {message_of(error)}"
         ) from error
     if not isinstance(made, nn.Module):
         raise ConfigError(
@@ -49,7 +49,3 @@ def make_criterion(criterion: Criterion | None, head: Head) -> nn.Module:
             f"torch module."
         )
     return made
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,154 @@
+"""From an ablation's arms to the overrides that train them.
+
+A part is one training setup: an arm has one, or, of single-task networks, one per head.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multihead.ablation.definition import Arm, Chosen, Definition
+from multihead.errors import ConfigError
+from multihead.runs.config import Base, nearest
+from multihead.studies.space import lookup
+
+# What a configuration has by head name.
+_BY_HEAD = ("model.loss_weights", "model.criteria", "model.eval_weights")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training setup of an arm.
+
+    Attributes:
+        arm: Name of the arm.
+        head: The head of a single-task network; empty otherwise.
+        heads: Those of the network.
+        overrides: Of the ablation's base, in Hydra's grammar.
+        definition: The arm in the file.
+    """
+
+    arm: str
+    head: str
+    heads: tuple[str, ...]
+    overrides: tuple[str, ...]
+    definition: Arm
+
+    @property
+    def name(self) -> str:
+        """The arm, and the head if there is one."""
+        return f"{self.arm}-{self.head}" if self.head else self.arm
+
+
+def base_overrides(definition: Definition) -> list[str]:
+    """Return the overrides that compose an ablation's base."""
+    chosen = [] if definition.experiment is None else [f"experiment={definition.experiment}"]
+    # No head that an arm may lack is watched, and nothing depends on this.
+    own = [f"logger.experiment_name={definition.name}", "optimized_metric=null"]
+    return [*chosen, *own, *definition.overrides]
+
+
+def parts_of(definition: Definition, base: Mapping[str, Any], heads: Sequence[str]) -> list[Part]:
+    """Return the parts of every arm.
+
+    Args:
+        definition: The ablation.
+        base: Its composed base.
+        heads: Those of the base's data.
+
+    Raises:
+        ConfigError: For a head that the data do not have, too few of them, or two arms of a name.
+    """
+    parts = [p for name, arm in definition.arms.items() for p in _parts(name, arm, base, heads)]
+    for part in parts:
+        if any(o.arm == part.arm and o.definition is not part.definition for o in parts):
+            raise ConfigError(f"two arms would have the name {part.arm!r}; rename one of them.")
+    return parts
+
+
+def _parts(name: str, arm: Arm, base: Mapping[str, Any], heads: Sequence[str]) -> list[Part]:
+    everything = tuple(heads)
+    if arm.single_task is not None:
+        return [
+            Part(name, head, (head,), (*keep(base, [head]), *arm.overrides), arm)
+            for head in _named(name, arm.single_task, heads)
+        ]
+    if arm.leave_one_head_out is not None:
+        left_out = _named(name, arm.leave_one_head_out, heads)
+        rests = {head: [other for other in heads if other != head] for head in left_out}
+        if len(heads) < 2:
+            raise ConfigError(f"arm {name!r} leaves a head out, but there is only {heads[0]!r}.")
+        return [
+            Part(f"{name}_{head}", "", tuple(rest), (*keep(base, rest), *arm.overrides), arm)
+            for head, rest in rests.items()
+        ]
+    weights = [] if arm.loss_weights is None else [_weights(name, arm.loss_weights, heads)]
+    return [Part(name, "", everything, (*weights, *arm.overrides), arm)]
+
+
+def keep(base: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
+    """Return the overrides that leave a base with some of its heads; a single one has no weight."""
+    overrides = [override("data.only_heads", list(heads), "++")]
+    for path in _BY_HEAD:
+        given = lookup(base, path) or {}
+        if path == "model.loss_weights" and len(heads) == 1:
+            overrides.append(f"{path}=null")
+        else:
+            overrides += [f"~{path}.{name}" for name in given if name not in heads]
+    return overrides
+
+
+def _named(arm: str, chosen: Chosen, heads: Sequence[str]) -> Sequence[str]:
+    if chosen == "all":
+        return heads
+    for name in chosen:
+        _check_head(arm, name, heads)
+    return chosen
+
+
+def _weights(arm: str, weights: Any, heads: Sequence[str]) -> str:
+    if weights == "uniform":
+        return "model.loss_weights=null"
+    for name in weights:
+        _check_head(arm, name, heads)
+    return override("model.loss_weights", {name: weights.get(name, 1.0) for name in heads}, "++")
+
+
+def _check_head(arm: str, name: str, heads: Sequence[str]) -> None:
+    if name not in heads:
+        raise ConfigError(
+            f"arm {arm!r} names head {name!r}{nearest(name, heads)}, but the data have "
+            f"{', '.join(heads)}."
+        )
+
+
+def override(path: str, value: Any, prefix: str = "") -> str:
+    """Return an override in Hydra's grammar that gives a path a value in plain types."""
+    return f"{prefix}{path}={_text(value)}"
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return repr(value)
+        case Mapping():
+            return "{" + ",".join(f"{k}:{_text(v)}" for k, v in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(_text, value)) + "]"
+    # In a quoted text of Hydra's a backslash stands for itself, unless a quote follows.
+    quoted = re.sub(r"(\\+)(?='|$)", r"\1\1", str(value)).replace("'", r"\'")
+    return f"'{quoted}'"
+
+
+def compose(definition: Definition, overrides: Sequence[str] = ()) -> Base:
+    """Compose the base of an ablation, or one of its parts.
+
+    Raises:
+        ConfigError: In one line, if it does not compose.
+    """
+    return Base([*base_overrides(definition), *overrides])

@@ -1,0 +1,201 @@
+"""A comparison of runs that somebody picked: arms are the configurations, apart from the seed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from multihead.ablation.by_hand_protocol import checks
+from multihead.ablation.result import Result
+from multihead.ablation.statistics import compare, falling_metrics
+from multihead.errors import ConfigError
+from multihead.runs.fingerprint import HASH_TAG
+from multihead.tracking.compare import OVERALL, compare_runs
+from multihead.tracking.query import picked_runs
+from multihead.tracking.run import ERROR_TAG, RUN_TAG
+from multihead.tracking.store import Store
+
+# What each split's metrics are called: at the epoch of best.ckpt, and on the test split.
+_PREFIXES = {"val": "best/val", "test": "test"}
+# The first that a head has is the one it is judged by.
+_METRICS = ("mae", "acc")
+_SEEDS = ("seed", "data.seed")
+_WITHOUT_EFFECT = ("logger.", "optimized_metric", "num_parameters", "data.num_workers")
+_LONGEST_NAME = 60
+
+
+def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
+    """Compare runs; the arm of the first one is the baseline.
+
+    Runs whose configurations differ in the seed alone are one arm, named by how its configuration
+    differs from the others'. Heads that the baseline lacks are left out. Compared is the test
+    split, or validation if no run was tested.
+
+    Args:
+        ids: Our ids, MLflow's, or unique prefixes of either.
+        store: The default store if none.
+
+    Raises:
+        ConfigError: If there is no second arm, a run has no seed on record, is named twice, or
+            arms have no metric of a head in common.
+        DataError: If two runs are the same arm with the same seed.
+    """
+    store = store or Store()
+    table = picked_runs(ids, store)
+    _check(table)
+    with store.errors():
+        runs = [store.client.get_run(mlflow_id) for mlflow_id in table["mlflow_id"]]
+    compared = compare_runs(table)
+    config = _differing(compared.config)
+    arms = _arms(config)
+    baseline = arms[0]
+    judged = _judged(compared.metrics, [arm == baseline for arm in arms])
+    keys = list(zip(arms, table["params.seed"].astype(int), runs, strict=True))
+    values = _values(keys, judged)
+    curves = pd.DataFrame(
+        [row for arm, seed, run in keys for row in _curves(arm, seed, run, judged, store)],
+        columns=["arm", "seed", "head", "metric", "split", "epoch", "value"],
+    )
+    listed = pd.DataFrame([_run(arm, seed, run, store) for arm, seed, run in keys])
+    split = "test" if "test" in set(values["split"]) else "val"
+    names = [str(run.data.tags.get(RUN_TAG, run.info.run_id)) for run in runs]
+    functions = _functions(runs)
+    return Result(
+        name=f"{len(runs)} runs, picked by hand",
+        definition="",
+        values=values,
+        runs=listed,
+        curves=curves,
+        comparison=compare(
+            values,
+            baseline,
+            lower_is_better=falling_metrics(set(judged.values())),
+            split=split,
+        ),
+        redundancy=pd.DataFrame(),
+        functions=functions,
+        protocol=checks(listed, [run.data.tags for run in runs], list(config.index)),
+        commands=(*(f"multihead rerun {name}" for name in names), _command(names)),
+        baseline=baseline,
+        url=None,
+    )
+
+
+def _check(table: pd.DataFrame) -> None:
+    twice = table.loc[table["mlflow_id"].duplicated(), "run"]
+    if len(twice):
+        raise ConfigError(f"run {twice.iloc[0]} is named twice; name each run once.")
+    seeds = table.get("params.seed", pd.Series(dtype="str")).reindex(table.index)
+    without = table.loc[~seeds.fillna("").str.fullmatch(r"\d+"), "mlflow_id"]
+    if len(without):
+        raise ConfigError(
+            f"run {without.iloc[0]} has no seed on record, so that it cannot be paired with "
+            f"others; compare runs of multihead."
+        )
+
+
+def _differing(config: pd.DataFrame) -> pd.DataFrame:
+    """Return those of the parameters [P, N] that make arms differ."""
+    keys = [str(key) for key in config.index]
+    config = config[[k not in _SEEDS and not k.startswith(_WITHOUT_EFFECT) for k in keys]]
+    if config.empty:
+        raise ConfigError(
+            "the runs differ in nothing but their seeds; name runs of at least two configurations."
+        )
+    return config
+
+
+def _arms(config: pd.DataFrame) -> list[str]:
+    """Return the arm of each run, from the parameters [P, N] in which runs differ."""
+    last = [str(key).rpartition(".")[2] for key in config.index]
+    short = [n if last.count(n) == 1 else str(k) for n, k in zip(last, config.index, strict=True)]
+    names: dict[tuple[str, ...], str] = {}
+    arms = []
+    for _, column in config.fillna("").items():
+        values = tuple(map(str, column))
+        if values not in names:
+            names[values] = _name(short, values, number=len(names) + 1)
+        arms.append(names[values])
+    return arms
+
+
+def _name(keys: Sequence[str], values: Sequence[str], number: int) -> str:
+    """Return the parameters that an arm has; an empty value is none."""
+    named = [f"{key}={value}" for key, value in zip(keys, values, strict=True) if value]
+    name = ", ".join(named) or f"without {', '.join(keys)}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 5]}… ({number})"
+
+
+def _judged(metrics: pd.DataFrame, of_baseline: Sequence[bool]) -> dict[str, str]:
+    """Return the metric by which each head of the baseline is judged."""
+    there = metrics.loc[:, list(of_baseline)].notna().any(axis=1)
+    names = {name for _, name in metrics.index[there]}
+    heads = [head for head in dict.fromkeys(metrics.index.get_level_values(0)) if head != OVERALL]
+    found = {}
+    for head in heads:
+        for metric in _METRICS:
+            if any(f"{prefix}/{head}_{metric}" in names for prefix in _PREFIXES.values()):
+                found[head] = metric
+                break
+    if not found:
+        raise ConfigError(
+            "the first run has no accuracy and no mean absolute error of a head; "
+            "name a run first that was trained to its end."
+        )
+    return found
+
+
+def _values(keys: Sequence[tuple[str, int, Any]], judged: Mapping[str, str]) -> pd.DataFrame:
+    rows = []
+    for arm, seed, run in keys:
+        for head, metric in judged.items():
+            for split, prefix in _PREFIXES.items():
+                value = run.data.metrics.get(f"{prefix}/{head}_{metric}")
+                if value is not None:
+                    name = run.data.tags.get(RUN_TAG, "")
+                    rows.append((arm, seed, head, metric, split, value, name))
+    columns = ["arm", "seed", "head", "metric", "split", "value", "run"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _curves(
+    arm: str, seed: int, run: Any, judged: Mapping[str, str], store: Store
+) -> Iterator[tuple[str, int, str, str, str, int, float]]:
+    for head, metric in judged.items():
+        with store.errors():
+            points = store.client.get_metric_history(run.info.run_id, f"val/{head}_{metric}")
+        for epoch, point in enumerate(sorted(points, key=lambda point: int(point.step)), 1):
+            yield arm, seed, head, metric, "val", epoch, point.value
+
+
+def _run(arm: str, seed: int, run: Any, store: Store) -> dict[str, Any]:
+    info, tags = run.info, run.data.tags
+    epoch = run.data.metrics.get("epoch")
+    return {
+        "arm": arm,
+        "seed": seed,
+        "head": "",
+        "run": tags.get(RUN_TAG, ""),
+        "mlflow_id": info.run_id,
+        "state": info.status,
+        "reason": tags.get(ERROR_TAG, ""),
+        "config_hash": tags.get(HASH_TAG, ""),
+        "data_digest": tags.get("data.test_digest", ""),
+        "parameters": float(tags.get("parameters", "nan")),
+        "train_seconds": float("nan")
+        if info.end_time is None
+        else (info.end_time - info.start_time) / 1000,
+        "epochs": float("nan") if epoch is None else epoch + 1,
+        "host": tags.get("hardware.host", ""),
+        "url": store.run_url(info.experiment_id, info.run_id),
+    }
+
+
+def _functions(runs: Sequence[Any]) -> tuple[str, ...]:
+    """Return what the runs' notes say of heads that are functions of others."""
+    notes = [n for run in runs for n in run.data.tags.get("multihead.notes", "").split("; ")]
+    return tuple(dict.fromkeys(note for note in notes if " function" in note))
+
+
+def _command(names: Sequence[str]) -> str:
+    return f"multihead compare {' '.join(names)}"

@@ -1,0 +1,88 @@
+"""Which rules of a fair comparison runs picked by hand meet, by what is on record of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from multihead.ablation.power import smallest_p
+from multihead.ablation.result import Check
+from multihead.tracking.code import DIFF_TAG
+
+_ENOUGH = 0.05
+# Tags that have to be the same for runs to be comparable, by what they are called.
+_SAME = {
+    "the same data and test set": ("data.train_digest", "data.test_digest"),
+    "the same code": ("git.commit", DIFF_TAG, "multihead.version"),
+    "the same kind of machine": ("hardware.device", "precision"),
+}
+
+
+def checks(
+    runs: pd.DataFrame, tags: Sequence[Mapping[str, str]], differing: Sequence[str]
+) -> tuple[Check, ...]:
+    """Return the rules, met or not, with reasons.
+
+    Args:
+        runs: A row per run, as in a `Result`.
+        tags: Of each run.
+        differing: Parameters in which the runs differ.
+    """
+    return (*_seeds(runs), *_same(tags), _failures(runs), *_never(differing))
+
+
+def _seeds(runs: pd.DataFrame) -> Iterator[Check]:
+    done = runs[runs["state"] == "FINISHED"]
+    seeds = {arm: set(done.loc[done["arm"] == arm, "seed"]) for arm in dict.fromkeys(runs["arm"])}
+    common = set.intersection(*seeds.values())
+    equal = all(found == common for found in seeds.values())
+    shown = "; ".join(f"{arm}: {_listed(found)}" for arm, found in seeds.items())
+    yield Check("the same seeds in every arm", equal, shown)
+    least = smallest_p(len(common))
+    yield Check(
+        "seeds enough for p < 0.05",
+        least < _ENOUGH,
+        f"{len(common)} seeds are in all arms; the smallest p they can give is {least:.2g}",
+    )
+
+
+def _same(tags: Sequence[Mapping[str, str]]) -> Iterator[Check]:
+    for rule, names in _SAME.items():
+        differ = [name for name in names if len({each.get(name, "") for each in tags}) > 1]
+        unknown = all(name not in each for name in names for each in tags)
+        reason = f"runs differ in {', '.join(differ)}" if differ else f"{', '.join(names)} agree"
+        yield Check(rule, not (differ or unknown), "not on record" if unknown else reason)
+
+
+def _failures(runs: pd.DataFrame) -> Check:
+    unfinished = runs[runs["state"] != "FINISHED"]
+    reason = "; ".join(
+        f"{row.arm}, seed {row.seed}: {row.state} {row.reason}".strip()
+        for row in unfinished.itertuples()
+    )
+    return Check("no training failed", unfinished.empty, reason or "none of those named did")
+
+
+def _never(differing: Sequence[str]) -> Iterator[Check]:
+    """Yield the rules that no choice by hand can meet."""
+    yield Check(
+        "arms differ only in what was planned",
+        False,
+        f"there is no plan; the runs differ in {', '.join(differing)}",
+    )
+    yield Check(
+        "every run is shown",
+        False,
+        "these runs were picked by hand, perhaps by their results; others may exist",
+    )
+    yield Check(
+        "equal tuning", False, "how much each arm was tuned cannot be told from picked runs"
+    )
+    yield Check(
+        "no test before selection",
+        False,
+        "the test figures of these runs could be seen before they were picked",
+    )
+
+
+def _listed(seeds: set[int]) -> str:
+    return ", ".join(map(str, sorted(seeds))) or "none finished"

@@ -1,0 +1,141 @@
+"""What an ablation has come to, read from the store: values, runs and learning curves as tables."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from multihead.ablation.plan import Cell, Plan
+from multihead.ablation.records import is_result, our_id
+from multihead.ablation.worker import Work
+from multihead.runs.fingerprint import config_hash
+from multihead.tracking.run import ERROR_TAG
+from multihead.tracking.store import Store
+
+VALUES = ("arm", "seed", "head", "metric", "split", "value", "run")
+RUNS = (
+    *("arm", "seed", "head", "run", "mlflow_id", "state", "reason", "config_hash", "data_digest"),
+    *("parameters", "train_seconds", "epochs", "host", "url"),
+)
+CURVES = ("arm", "seed", "head", "metric", "split", "epoch", "value")
+# Where the store has the value of each split: the one that chose best.ckpt, and the test.
+_PLACES = {"val": "best/val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The tables of an ablation.
+
+    Attributes:
+        values: A row per arm, seed, head, metric and split; `VALUES`.
+        runs: A row per training, failed ones among them; `RUNS`. `head` is that of a
+            single-task network, `state` MLflow's status or PENDING.
+        curves: A row per arm, seed, head, metric, split and epoch, from 1; `CURVES`.
+    """
+
+    values: pd.DataFrame
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+
+
+def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
+    """Read what is on record of an ablation's cells.
+
+    Args:
+        plan: Of the ablation.
+        store: Where the runs are.
+        works: What became of cells on this machine, by name: a training that failed before it had
+            a run is known there only.
+    """
+    on_record = plan.on_record(store)
+    values: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
+    for cell in plan.cells:
+        found = on_record[cell.name]
+        result = next(filter(is_result, found), None)
+        shown = [run for run in found if run is result or not is_result(run)]
+        runs += [_run_row(cell, run, store) for run in shown]
+        if not shown or (result is None and all(r.info.status == "FINISHED" for r in shown)):
+            runs.append(_row_without_run(cell, works.get(cell.name, Work())))
+        if result is not None:
+            values += _values(plan, cell, result)
+            curves += _curves(plan, cell, result, store)
+    return Collected(
+        pd.DataFrame(values, columns=list(VALUES)),
+        pd.DataFrame(runs, columns=list(RUNS)),
+        pd.DataFrame(curves, columns=list(CURVES)),
+    )
+
+
+def _values(plan: Plan, cell: Cell, run: Any) -> Iterator[dict[str, Any]]:
+    for head in cell.part.heads:
+        for metric in plan.metrics[head]:
+            for split, place in _PLACES.items():
+                value = run.data.metrics.get(f"{place}/{head}_{metric}")
+                if value is not None:
+                    yield {
+                        **_key(cell, head),
+                        "metric": metric,
+                        "split": split,
+                        "value": value,
+                        "run": our_id(run),
+                    }
+
+
+def _run_row(cell: Cell, run: Any, store: Store) -> dict[str, Any]:
+    info, tags = run.info, run.data.tags
+    seconds = None if info.end_time is None else (info.end_time - info.start_time) / 1000
+    epoch = run.data.metrics.get("epoch")
+    return {
+        **_key(cell, cell.part.head),
+        "run": our_id(run),
+        "mlflow_id": info.run_id,
+        "state": info.status,
+        "reason": tags.get(ERROR_TAG, ""),
+        "config_hash": config_hash(cell.config),
+        "data_digest": cell.test_digest,
+        "parameters": int(tags["parameters"]) if "parameters" in tags else None,
+        "train_seconds": seconds,
+        "epochs": None if epoch is None else int(epoch) + 1,
+        "host": tags.get("hardware.host", ""),
+        "url": store.run_url(info.experiment_id, info.run_id),
+    }
+
+
+def _row_without_run(cell: Cell, work: Work) -> dict[str, Any]:
+    return {
+        **_key(cell, cell.part.head),
+        **{"run": "", "mlflow_id": "", "host": "", "url": ""},
+        "state": "FAILED" if work.state == "FAILED" else "PENDING",
+        "reason": work.reason,
+        "config_hash": config_hash(cell.config),
+        "data_digest": cell.test_digest,
+    }
+
+
+def _curves(plan: Plan, cell: Cell, run: Any, store: Store) -> Iterator[dict[str, Any]]:
+    for head in cell.part.heads:
+        for metric in dict.fromkeys((*plan.metrics[head], "loss")):
+            for split in ("train", "val"):
+                with store.errors():
+                    points = store.client.get_metric_history(
+                        run.info.run_id, f"{split}/{head}_{metric}"
+                    )
+                for epoch, point in enumerate(sorted(points, key=_step), 1):
+                    yield {
+                        **_key(cell, head),
+                        "metric": metric,
+                        "split": split,
+                        "epoch": epoch,
+                        "value": point.value,
+                    }
+
+
+def _key(cell: Cell, head: str) -> dict[str, Any]:
+    return {"arm": cell.part.arm, "seed": cell.seed, "head": head}
+
+
+def _step(point: Any) -> int:
+    return int(point.step)

@@ -1,0 +1,57 @@
+"""What an ablation would train, what of it is on record, what it costs and what it can show."""
+
+from collections.abc import Iterator
+
+from multihead.ablation.arms import Part
+from multihead.ablation.plan import Cell, Plan
+from multihead.ablation.protocol import smallest_p
+from multihead.ablation.tuning import trials_of
+from multihead.runs.build import build
+from multihead.studies.dry_run import epoch_seconds
+from multihead.studies.progress import span
+from multihead.tracking.store import Store
+
+
+def describe(plan: Plan, store: Store) -> Iterator[str]:
+    """Yield the plan in lines; times some batches of every network.
+
+    Raises:
+        StoreError: If the store does not answer.
+    """
+    definition, missing = plan.definition, {cell.name for cell in plan.missing(store)}
+    seconds = 0.0
+    for part in plan.parts:
+        cells = [cell for cell in plan.cells if cell.part.name == part.name]
+        left = sum(cell.name in missing for cell in cells)
+        each = training_seconds(cells[0])
+        seconds += each * (left + trials_of(definition, part) * (part in plan.untuned))
+        yield _line(plan, part, f"{len(cells) - left} on record, {left} to train", each)
+    count = len(definition.seeds)
+    yield (
+        f"{len(plan.cells)} trainings with seeds {', '.join(map(str, definition.seeds))}: "
+        f"{len(plan.cells) - len(missing)} on record, {len(missing)} to train, at most "
+        f"{span(seconds / definition.workers)} with {definition.workers} workers on the CPU"
+    )
+    if plan.untuned:
+        names = ", ".join(part.name for part in plan.untuned)
+        yield f"to be tuned before that, so none of their trainings is on record yet: {names}"
+    p, heads = smallest_p(count), len(plan.metrics)
+    yield (
+        f"the smallest p that {count} seeds can reach is {p:.2g}; with Holm's correction for "
+        f"{heads} heads {min(1.0, p * heads):.2g}"
+    )
+    yield from plan.notes
+
+
+def training_seconds(cell: Cell) -> float:
+    """Return how long a training would take on the CPU at most, from some of its batches."""
+    parts = build({**cell.config, "test": False})
+    return epoch_seconds(parts) * int(parts.trainer.max_epochs or 1)
+
+
+def _line(plan: Plan, part: Part, count: str, seconds: float) -> str:
+    tuning = f"{trials_of(plan.definition, part)} trials of tuning, " * (part in plan.untuned)
+    return (
+        f"{part.name}: heads {', '.join(part.heads)}; {plan.parameters[part.name]:,} parameters; "
+        f"{tuning}{count}, about {span(seconds)} each; {' '.join(part.overrides) or 'the base'}"
+    )

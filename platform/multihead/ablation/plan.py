@@ -1,0 +1,248 @@
+"""What an ablation has to train: its cells, one per part of an arm and seed, and what is on record.
+
+Every part is built once, so that what cannot run is said before anything is trained.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from multihead.ablation.arms import Part, compose, parts_of
+from multihead.ablation.definition import Definition
+from multihead.ablation.records import is_result, trainings
+from multihead.ablation.tuning import Tuned, tuned
+from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
+from multihead.errors import ConfigError
+from multihead.heads import Heads
+from multihead.runs.build import Parts, build, build_data
+from multihead.runs.fingerprint import config_hash, settings_hash
+from multihead.tracking.store import Store
+from multihead.training.metrics import head_metric_names
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a part of an arm with one seed.
+
+    Attributes:
+        part: What is trained.
+        seed: With which seed.
+        config: The run's configuration.
+        train_digest: Of the training file with the part's heads.
+        test_digest: Of the test file with the part's heads.
+    """
+
+    part: Part
+    seed: int
+    config: Mapping[str, Any]
+    train_digest: str
+    test_digest: str
+
+    @property
+    def name(self) -> str:
+        """Such as `single-digit-seed3`."""
+        return f"{self.part.name}-seed{self.seed}"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What a run on record has to share: config hash and the digests of the data."""
+        return (config_hash(self.config), self.train_digest, self.test_digest)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An ablation that can run.
+
+    Attributes:
+        definition: As asked for.
+        base: Its composed base.
+        data: The base's data, read.
+        cells: All of them, seed by seed, so that what is done early can be compared early.
+        metrics: The metrics of each head, the first being the one it is judged by.
+        tuned: What tuning came to, by part; a part without one is still to be tuned.
+        parameters: Trainable parameters by part name.
+        notes: Ways in which arms differ that a reader has to know.
+    """
+
+    definition: Definition
+    base: Mapping[str, Any]
+    data: MultiheadDataModule
+    cells: tuple[Cell, ...]
+    metrics: Mapping[str, tuple[str, ...]]
+    tuned: Mapping[str, Tuned]
+    parameters: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of all arms."""
+        return list({cell.part.name: cell.part for cell in self.cells}.values())
+
+    @property
+    def untuned(self) -> list[Part]:
+        """The parts that have to be tuned before they can be trained."""
+        if self.definition.tuning is None:
+            return []
+        return [p for p in self.parts if p.name not in self.tuned]
+
+    def on_record(self, store: Store) -> dict[str, list[Any]]:
+        """Return the runs that trained what a cell trains, by cell name, the oldest first."""
+        settings = [settings_hash(cell.config) for cell in self.cells]
+        found = trainings(store, settings, any_version=self.definition.reuse == "any")
+        return {cell.name: found.get(cell.identity, []) for cell in self.cells}
+
+    def missing(self, store: Store) -> list[Cell]:
+        """Return the cells without a finished, tested run."""
+        runs = self.on_record(store)
+        return [cell for cell in self.cells if not any(map(is_result, runs[cell.name]))]
+
+
+@dataclass
+class _Reader:
+    """Reads each set of files once.
+
+    Attributes:
+        opened: As `build_data` takes it.
+        digests: By settings of the data.
+    """
+
+    opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
+    digests: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def of(self, config: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the digests of the training and the test file."""
+        files = {k: v for k, v in config["data"].items() if k not in LOADER_SETTINGS}
+        key = json.dumps(files, sort_keys=True)
+        if key not in self.digests:
+            data = build_data(config, self.opened)
+            self.digests[key] = (data.train_source.digest(), data.test_source.digest())
+        return self.digests[key]
+
+
+def prepare(definition: Definition) -> Plan:
+    """Compose and build every part, and read the data.
+
+    Raises:
+        MultiheadError: In one line, for whatever cannot run or be compared.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    base = compose(definition).variant({})
+    reader = _Reader()
+    data = build_data(base, reader.opened)
+    parts = parts_of(definition, base, list(data.heads))
+    results = tuned(definition, parts)
+    cells: list[Cell] = []
+    built: dict[str, Parts] = {}
+    for part in parts:
+        result = results.get(part.name)
+        composed = compose(definition, [*part.overrides, *(result.overrides if result else ())])
+        for seed in definition.seeds:
+            config = composed.variant({"seed": seed, "name": _name(definition, part, seed)})
+            if part.name not in built:
+                built[part.name] = _built(part, config, reader)
+            cells.append(Cell(part, seed, config, *reader.of(config)))
+    cells.sort(key=lambda cell: definition.seeds.index(cell.seed))
+    notes = _check_data(cells, reader)
+    metrics = _metrics(definition, data.heads)
+    _check_metrics(definition, parts, built, metrics)
+    return Plan(
+        definition,
+        base,
+        data,
+        tuple(cells),
+        metrics,
+        results,
+        {name: each.parameters for name, each in built.items()},
+        tuple(notes),
+    )
+
+
+def _name(definition: Definition, part: Part, seed: int) -> str:
+    return f"{definition.name}-{part.name}-seed{seed}"
+
+
+def _built(part: Part, config: Mapping[str, Any], reader: _Reader) -> Parts:
+    if not (config["train"] and config["test"]):
+        raise ConfigError(f"arm {part.arm!r} has train or test false; each arm is trained, tested.")
+    try:
+        return build(config, opened=reader.opened)
+    except ConfigError as error:
+        raise ConfigError(f"arm {part.arm!r}: {error}") from error
+
+
+def _metrics(definition: Definition, heads: Heads) -> dict[str, tuple[str, ...]]:
+    """Return which metrics of each head are compared.
+
+    Raises:
+        ConfigError: For a metric that no head has.
+    """
+    has = {name: head_metric_names(head) for name, head in heads.items()}
+    for metric in definition.metrics:
+        if not any(metric in names for names in has.values()):
+            known = sorted({name for names in has.values() for name in names})
+            raise ConfigError(
+                f"metrics has {metric!r}; heads of these data have {', '.join(known)}."
+            )
+    if definition.metrics:
+        return {h: tuple(m for m in definition.metrics if m in names) for h, names in has.items()}
+    return {name: ("acc",) if h.parameter is None else ("mae",) for name, h in heads.items()}
+
+
+def _check_metrics(
+    definition: Definition,
+    parts: Sequence[Part],
+    built: Mapping[str, Parts],
+    metrics: Mapping[str, tuple[str, ...]],
+) -> None:
+    """Refuse an arm that shares no metric of a head with the baseline."""
+    has: dict[str, set[str]] = {}
+    for part in parts:
+        found = {
+            f"{name}_{metric}"
+            for name, head in built[part.name].data.heads.items()
+            for metric in metrics.get(name, ())
+            if metric in head_metric_names(head)
+        }
+        has[part.arm] = has.get(part.arm, set()) | found
+    for arm, own in has.items():
+        if not own & has[definition.baseline]:
+            raise ConfigError(
+                f"arm {arm!r} has none of the baseline's metrics "
+                f"({', '.join(sorted(has[definition.baseline]))}); it cannot be compared."
+            )
+
+
+def _check_data(cells: Sequence[Cell], reader: _Reader) -> list[str]:
+    """See that all arms are tested on the same images and labels.
+
+    Returns:
+        In what they are trained differently.
+
+    Raises:
+        ConfigError: For arms with different data or test sets.
+    """
+    seen: dict[str, tuple[tuple[str, str], list[int] | None, Any]] = {}
+    for cell in cells:
+        data = cell.config["data"]
+        whole = {**cell.config, "data": {**data, "only_heads": None}}
+        seeded = "its seed" if data.get("seed") == cell.seed else data.get("seed")
+        seen.setdefault(cell.part.arm, (reader.of(whole), data.get("train_val_test_split"), seeded))
+    first, notes = next(iter(seen)), list[str]()
+    digests, sizes, seeded = seen[first]
+    for arm, (other, split, seed) in seen.items():
+        for what, a, b in zip(("training", "test"), digests, other, strict=True):
+            if a != b:
+                raise ConfigError(
+                    f"arms {first!r} and {arm!r} have different {what} data ({a[:8]} and {b[:8]}); "
+                    f"compare arms on the same data only."
+                )
+        if (split and split[2]) != (sizes and sizes[2]) or seed != seeded:
+            raise ConfigError(
+                f"arms {first!r} and {arm!r} have different test sets (data.train_val_test_split "
+                f"{sizes} and {split}, data.seed {seeded} and {seed}); test all arms on the same."
+            )
+        if split != sizes:
+            notes.append(f"arm {arm} is trained on other images than {first}: {split}, {sizes}")
+    return notes

@@ -1,0 +1,51 @@
+"""What a person sees while an ablation runs: counts, time left, and what ended."""
+
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from multihead.ablation.worker import Work
+from multihead.studies.progress import span
+
+_ENDED = ("FINISHED", "FAILED")
+
+
+class Progress:
+    """Print a line per training that ended, and keep a line of counts in a terminal.
+
+    Args:
+        console: Where to draw.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._printed: set[str] = set()
+        self._began = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, works: Mapping[str, Work]) -> None:
+        """Show where the trainings are, by name."""
+        for name, work in works.items():
+            if work.state in _ENDED and name not in self._printed:
+                self._printed.add(name)
+                self.console.print(f"{name}  {work.state}  {work.reason}".rstrip(), highlight=False)
+        if self.console.is_terminal:
+            self._live.update(Text(self._counts(works), style="bold"), refresh=True)
+
+    def _counts(self, works: Mapping[str, Work]) -> str:
+        ended = sum(work.state in _ENDED for work in works.values())
+        busy = [name for name, work in works.items() if work.state == "RUNNING"]
+        left = (time.monotonic() - self._began) / max(1, ended) * (len(works) - ended)
+        about = f", about {span(left)} left" if ended else ""
+        return f"{ended}/{len(works)} trainings{about}; now: {', '.join(busy) or 'starting'}"

@@ -1,0 +1,150 @@
+"""What a fair comparison of arms demands, and whether an ablation meets it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from multihead.ablation.plan import Plan
+from multihead.ablation.result import Check
+from multihead.ablation.tuning import trials_of
+
+# Two-sided: all signs equal, one way or the other.
+_ENOUGH = 0.05
+
+
+def smallest_p(seeds: int) -> float:
+    """Return the smallest p that an exact two-sided sign-flip test of n pairs can have, 2 / 2^n."""
+    return min(1.0, 2.0 ** (1 - seeds))
+
+
+def checks(
+    plan: Plan,
+    runs: pd.DataFrame,
+    reads: pd.DataFrame,
+    early: Mapping[str, pd.DataFrame],
+    functions: Sequence[str],
+) -> tuple[Check, ...]:
+    """Return the demands, met or not, with reasons.
+
+    Args:
+        plan: Of the ablation.
+        runs: As `collect.RUNS` says.
+        reads: As `ledger.COLUMNS` says.
+        early: From `ledger.early_reads`.
+        functions: A sentence for each head that is a function of another.
+    """
+    return (
+        _arms(plan),
+        _data(plan),
+        _steps(runs),
+        _tuning(plan),
+        _seeds(plan, runs),
+        _power(plan),
+        Check(
+            "selection on the validation split",
+            True,
+            "checkpoints are chosen by validation metrics, and trials of a search never read the "
+            "test split",
+        ),
+        _test_once(runs, reads),
+        _not_before(early),
+        _failures(runs),
+        Check(
+            "heads that say something new",
+            not functions,
+            "; ".join(functions) or "no head is a function of another",
+        ),
+    )
+
+
+def _arms(plan: Plan) -> Check:
+    arms = plan.definition.arms.values()
+    has = {
+        "a single-task network per head": any(a.single_task == "all" for a in arms),
+        "uniform weights": any(a.loss_weights == "uniform" for a in arms),
+        "other static weights": any(
+            isinstance(a.loss_weights, dict) or "loss_weights" in a.space or a.study for a in arms
+        ),
+    }
+    missing = [what for what, there in has.items() if not there]
+    reason = f"missing: {', '.join(missing)}" if missing else f"there are {', '.join(has)}"
+    return Check("single-task, uniform and weighted arms", not missing, reason)
+
+
+def _data(plan: Plan) -> Check:
+    reason = "; ".join(plan.notes) or "the digests of both files and the sizes of the parts agree"
+    return Check("the same data, split and test set in every arm", not plan.notes, reason)
+
+
+def _steps(runs: pd.DataFrame) -> Check:
+    epochs = runs.loc[runs["state"] == "FINISHED", "epochs"].dropna()
+    same = epochs.nunique() == 1
+    shown = f"{epochs.min():.0f} to {epochs.max():.0f} epochs" if len(epochs) else "no epochs yet"
+    return Check("the same steps in every training", same, shown)
+
+
+def _tuning(plan: Plan) -> Check:
+    counts = {
+        p.name: plan.tuned[p.name].trials
+        if p.definition.study is not None
+        else trials_of(plan.definition, p)
+        for p in plan.parts
+    }
+    shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+    if len(set(counts.values())) > 1:
+        return Check("equal tuning", False, f"trials: {shown}; {plan.definition.unequal}")
+    count = next(iter(counts.values()))
+    reason = f"{count} trials for each network" if count else "no arm is tuned"
+    return Check("equal tuning", True, reason)
+
+
+def _seeds(plan: Plan, runs: pd.DataFrame) -> Check:
+    done = runs[runs["state"] == "FINISHED"]
+    trained = set(zip(done["arm"], done["head"], done["seed"], strict=True))
+    lacking = [c.name for c in plan.cells if (c.part.arm, c.part.head, c.seed) not in trained]
+    seeds = ", ".join(map(str, plan.definition.seeds))
+    reason = f"missing: {', '.join(lacking)}" if lacking else f"seeds {seeds}, in no search"
+    return Check("the same fresh seeds in every arm", not lacking, reason)
+
+
+def _power(plan: Plan) -> Check:
+    count = len(plan.definition.seeds)
+    p, heads = smallest_p(count), len(plan.metrics)
+    return Check(
+        "seeds enough for p < 0.05",
+        p < _ENOUGH,
+        f"{count} seeds can reach p = {p:.2g}, with Holm's correction for {heads} heads "
+        f"{min(1.0, p * heads):.2g}",
+    )
+
+
+def _test_once(runs: pd.DataFrame, reads: pd.DataFrame) -> Check:
+    counts: Any = reads.loc[reads["config_hash"] != "", ["config_hash", "test_digest"]]
+    counts = counts[counts["config_hash"].isin(set(runs["config_hash"]))].value_counts()
+    often = int((counts > 1).sum())
+    reason = (
+        f"{often} of {len(counts)} trainings had their test split read again; see test_reads"
+        if often
+        else "once per training, with its best checkpoint"
+    )
+    return Check("the test split is read once per arm and seed", not often, reason)
+
+
+def _not_before(early: Mapping[str, pd.DataFrame]) -> Check:
+    said = [
+        f"{arm}: its configuration had read the test split on {reads['read'].min():%Y-%m-%d %H:%M} "
+        f"({len(reads)} times, first in run {reads['run'].iloc[0]})"
+        for arm, reads in early.items()
+    ]
+    reason = "; ".join(said) or "no arm's configuration was tested before it was selected"
+    return Check("no test before selection", not said, reason)
+
+
+def _failures(runs: pd.DataFrame) -> Check:
+    failed = runs[runs["state"].isin(["FAILED", "KILLED"])]
+    reason = "; ".join(
+        f"{row.arm} {row.head} seed {row.seed}: {row.reason or row.state}".replace("  ", " ")
+        for row in failed.itertuples()
+    )
+    return Check("no training failed", failed.empty, reason or "none did")

@@ -1,0 +1,85 @@
+"""The ablation's own run in MLflow: parent of its trainings, with its file and its tables."""
+
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from multihead.ablation.definition import Definition
+from multihead.ablation.plan import Plan
+from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
+from multihead.errors import StoreError
+from multihead.runs.fingerprint import settings_hash
+from multihead.tracking.run import TrackedRun
+from multihead.tracking.store import Store
+
+FOLDER = "ablation"
+_SINCE = "multihead.selected."
+
+
+class AblationRecord:
+    """Open an ablation's run: a new one, or the one that is there.
+
+    Args:
+        plan: Of the ablation.
+        store: Where its runs are.
+
+    Raises:
+        StoreError: If another command runs the ablation, or the store refuses.
+    """
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        name, base = plan.definition.name, plan.base
+        config = {"ablation": plan.definition.model_dump(mode="json")}
+        config |= {key: base[key] for key in ("logger", "paths")}
+        here = [r for r in parents_of(store, name) if (store.home / our_id(r)).is_dir()]
+        if here:
+            self.run = TrackedRun.reopen(store, our_id(here[0]), config)
+        else:
+            experiment = base["logger"]["experiment_name"]
+            tags = {ABLATION_TAG: name}
+            self.run = TrackedRun.create(
+                store, experiment, config, name=name, kind=PARENT_KIND, tags=tags
+            )
+        known = selected(store, name)
+        hashes = {settings_hash(cell.config) for cell in plan.cells} - set(known)
+        now = datetime.now(UTC).isoformat()
+        self.run.set_tags({f"{_SINCE}{each}": now for each in sorted(hashes)})
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / f"{name}.yaml"
+            path.write_text(definition_text(plan.definition), encoding="utf-8")
+            self.run.log_file(path, FOLDER)
+
+    @property
+    def mlflow_id(self) -> str:
+        """MLflow's id of the run.
+
+        Raises:
+            StoreError: If the store has not made the run yet.
+        """
+        if self.run.mlflow_id is None:
+            raise StoreError(
+                f"the store {self.run.store.shown_uri} is too slow to make the ablation's run; "
+                f"call again when it answers."
+            )
+        return self.run.mlflow_id
+
+
+def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:
+    """Return when each configuration became part of an ablation, by its settings hash."""
+    found: dict[str, pd.Timestamp] = {}
+    for run in parents_of(store, ablation):
+        for tag, value in run.data.tags.items():
+            if tag.startswith(_SINCE):
+                found.setdefault(tag.removeprefix(_SINCE), pd.Timestamp(value))
+    return found
+
+
+def definition_text(definition: Definition) -> str:
+    """Return a definition as the YAML of its file, with what the command line changed."""
+    content = definition.model_dump(mode="json", exclude_defaults=True)
+    text: str = yaml.safe_dump(content, sort_keys=False)
+    return text

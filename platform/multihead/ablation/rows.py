@@ -1,0 +1,126 @@
+"""One row of the statistics: an arm against the baseline on a metric of a head."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from multihead.ablation.paired import (
+    MOST_FLIPS,
+    Floats,
+    are_equal,
+    bca_interval,
+    differences,
+    improvement,
+    sign_flip_p,
+)
+from multihead.ablation.pairs import Pair
+from multihead.ablation.power import seeds_needed, smallest_p
+
+COLUMNS = (
+    *("arm", "head", "metric", "n", "mean", "sd", "baseline_mean", "baseline_sd", "delta"),
+    *("ci_low", "ci_high", "p", "p_holm", "p_smallest", "improvement", "verdict"),
+    *("seeds_needed", "note"),
+)
+BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A pair and what its differences say alone, without the other heads.
+
+    Attributes:
+        pair: What is compared.
+        deltas: Differences, [n].
+        interval: Of their mean; nan with fewer than two.
+        p: Of the sign-flip test; nan without any.
+        notes: What a reader has to know of these figures.
+    """
+
+    pair: Pair
+    deltas: Floats
+    interval: tuple[float, float]
+    p: float
+    notes: tuple[str, ...]
+
+
+def examine(pair: Pair, level: float, seed: int) -> Tested:
+    """Return the interval and the p of a pair.
+
+    Args:
+        pair: What is compared.
+        level: Of the interval, between 0 and 1.
+        seed: Of the resampling; the same for each pair, so that none depends on the others.
+    """
+    deltas = differences(pair.ours, pair.theirs)
+    p = sign_flip_p(deltas, seed) if pair.n > 0 else math.nan
+    interval = bca_interval(deltas, level, seed) if pair.n > 1 else (math.nan, math.nan)
+    return Tested(pair, deltas, interval, p, (*pair.notes, *_notes(deltas)))
+
+
+def row(tested: Tested, p_holm: float, alpha: float, tests: int, *, falling: bool) -> list[object]:
+    """Return a row, in the order of `COLUMNS`.
+
+    Args:
+        tested: What is known without the other heads.
+        p_holm: The corrected p.
+        alpha: The largest `p_holm` that counts.
+        tests: How many were corrected together.
+        falling: Whether less of the metric is better.
+    """
+    pair, (low, high) = tested.pair, tested.interval
+    delta = _mean(tested.deltas)
+    found = verdict(low, high, p_holm, alpha, falling=falling)
+    better, worse = (pair.theirs, pair.ours) if falling else (pair.ours, pair.theirs)
+    return [
+        *(pair.arm, pair.head, pair.metric, pair.n),
+        *(_mean(pair.ours), _sd(pair.ours), _mean(pair.theirs), _sd(pair.theirs), delta),
+        *(low, high, tested.p, p_holm, smallest_p(pair.n)),
+        *(improvement(better, worse) if pair.n else math.nan, found),
+        *(_needed(tested, delta, alpha / max(1, tests), found), "; ".join(tested.notes)),
+    ]
+
+
+def verdict(low: float, high: float, p_holm: float, alpha: float, *, falling: bool) -> str:
+    """Return better or worse if the interval excludes 0 and `p_holm <= alpha`, else inconclusive.
+
+    The interval alone would not do: with few seeds it is too narrow. The p alone would do, but
+    then a row could call a difference real whose interval contains 0.
+    """
+    if not (low > 0 or high < 0) or not p_holm <= alpha:
+        return INCONCLUSIVE
+    return BETTER if (low > 0) != falling else WORSE
+
+
+def _needed(tested: Tested, delta: float, alpha: float, found: str) -> float:
+    """Return the number of seeds, or nan; more than there are where these did not suffice."""
+    if tested.pair.n < 2:
+        return math.nan
+    needed = seeds_needed(delta, _sd(tested.deltas), alpha)
+    if needed is None:
+        return math.nan
+    return max(needed, tested.pair.n + 1) if found == INCONCLUSIVE else needed
+
+
+def _notes(deltas: Floats) -> list[str]:
+    notes = []
+    if len(deltas) == 1:
+        notes.append("one seed: no interval, and no p below 1")
+    elif len(deltas) and not deltas.any():
+        notes.append("all differences are 0")
+    elif len(deltas) and are_equal(deltas):
+        notes.append("all differences are equal: the interval is that number")
+    if 2 ** len(deltas) > MOST_FLIPS:
+        notes.append(f"p from {MOST_FLIPS:,} random sign flips")
+    return notes
+
+
+def _mean(values: Floats) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _sd(values: Floats) -> float:
+    """Return the standard deviation, with n - 1; exactly 0 for values that differ by rounding."""
+    if len(values) < 2:
+        return math.nan
+    return 0.0 if are_equal(values) else float(np.std(values, ddof=1))

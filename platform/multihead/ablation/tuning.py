@@ -1,0 +1,185 @@
+"""Tune arms by equal rules before any of them is tested: a study for each part, on one seed.
+
+What was chosen is retrained on the ablation's seeds, which no search has seen.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from multihead.ablation.arms import Part, override
+from multihead.ablation.definition import Definition
+from multihead.errors import ConfigError, StoreError
+from multihead.studies.definition import Definition as Study
+from multihead.studies.file import explain
+from multihead.studies.opening import OpenStudy, load, start
+from multihead.studies.progress import Progress
+from multihead.studies.record import StudyRecord
+from multihead.studies.registry import registered
+from multihead.studies.runner import Runner
+from multihead.studies.storage import StudyStorage, default_url
+from multihead.studies.table import ranked
+from multihead.training.interrupts import RunInterrupted
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search came to.
+
+    Attributes:
+        study: Its name.
+        overrides: That set what the best trial had.
+        trials: How many ended.
+        seeds: Those that it trained with.
+        ended: When the last trial did, in seconds since 1970.
+    """
+
+    study: str
+    overrides: tuple[str, ...]
+    trials: int
+    seeds: tuple[int, ...]
+    ended: float
+
+
+def tuned(definition: Definition, parts: Sequence[Part]) -> dict[str, Tuned]:
+    """Return what the searches came to that have ended, by part.
+
+    Raises:
+        ConfigError: If arms get unequal numbers of trials without a reason, a study is not
+            there or has no finished trial, or a search has seen a seed of the ablation.
+    """
+    found: dict[str, Tuned] = {}
+    for part in parts:
+        named = part.definition.study
+        if named is not None:
+            found[part.name] = _result(_opened(named, None), definition)
+        elif trials_of(definition, part):
+            study = study_of(definition, part)
+            if (opened := _if_ended(study)) is not None:
+                found[part.name] = _result(opened, definition)
+    counts = {
+        p.name: found[p.name].trials if p.definition.study else trials_of(definition, p)
+        for p in parts
+    }
+    if len(set(counts.values())) > 1 and definition.unequal is None:
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ConfigError(
+            f"{definition.name}: arms get unequal numbers of tuning trials ({shown}), which "
+            f"favours those with more; give all the same, or say why with unequal: ..."
+        )
+    for name, result in found.items():
+        if seen := sorted({*result.seeds} & {*definition.seeds}):
+            raise ConfigError(
+                f"the search of {name} trained with seed {seen[0]}, which the ablation tests; "
+                f"choose other seeds."
+            )
+    return found
+
+
+def trials_of(definition: Definition, part: Part) -> int:
+    """Return how many trials a part's own search has."""
+    if definition.tuning is None or part.definition.study is not None:
+        return 0
+    given = part.definition.trials
+    return definition.tuning.trials if given is None else given
+
+
+def study_of(definition: Definition, part: Part) -> Study:
+    """Return the search of a part: the common one, and what its arm adds to the space."""
+    tuning = definition.tuning
+    assert tuning is not None
+    content = {
+        "name": f"{definition.name}-{part.name}",
+        "experiment": definition.experiment,
+        "overrides": [*definition.overrides, "optimized_metric=null", *part.overrides],
+        "space": {**tuning.space, **part.definition.space},
+        "objectives": tuning.objectives,
+        "sampler": tuning.sampler,
+        "pruner": tuning.pruner,
+        "n_trials": trials_of(definition, part),
+        "workers": definition.workers,
+        "keep": 1,
+    }
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, f"{definition.name}: tuning", Study.model_fields) from error
+
+
+def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> None:
+    """Run a search to its end, or go on with it.
+
+    Raises:
+        MultiheadError: If it cannot run, or another command runs it.
+        RunInterrupted: After a signal; calling again goes on.
+    """
+    opened = start(study, resume=True)
+    record = StudyRecord(opened)
+    notice(f"tunes {study.name}  {record.run.url}")
+    try:
+        ended = Runner(opened, record.now_and_then).run(progress)
+    except BaseException:
+        record.end("the command failed", interrupted=True)
+        raise
+    record.end(ended.reason, interrupted=ended.signum is not None)
+    if ended.signum is not None:
+        raise RunInterrupted(ended.signum)
+    if ended.reason is not None:
+        raise StoreError(f"the search {study.name} stopped early: {ended.reason}.")
+
+
+def _if_ended(study: Study) -> OpenStudy | None:
+    try:
+        storage = StudyStorage(default_url())
+    except ConfigError:  # no study was ever made here
+        return None
+    there = registered(storage, study.name)
+    storage.close()
+    if there is None:
+        return None
+    opened = _opened(study.name, study)
+    done = sum(trial.state.is_finished() for trial in opened.trials())
+    return opened if done >= study.n_trials else None
+
+
+def _opened(name: str, wanted: Study | None) -> OpenStudy:
+    """Open a study by its name.
+
+    Raises:
+        ConfigError: If it is not there, or is another than wanted.
+    """
+    storage = StudyStorage(default_url())
+    found = registered(storage, name)
+    storage.close()
+    if found is None:
+        raise ConfigError(f"there is no study {name!r} on record; run `multihead study {name}`.")
+    if wanted is not None and found.definition.identity() != wanted.identity():
+        raise ConfigError(
+            f"there is a search {name!r} with another space, sampler or base; name the new "
+            f"ablation with name=..."
+        )
+    return load(found.definition)
+
+
+def _result(opened: OpenStudy, definition: Definition) -> Tuned:
+    name = opened.name
+    if opened.definition.experiment != definition.experiment:
+        raise ConfigError(
+            f"study {name!r} is of experiment {opened.definition.experiment}, the ablation of "
+            f"{definition.experiment}; its best trial would be another network here."
+        )
+    trials = opened.trials()
+    order = ranked(opened.definition, trials)
+    if not order:
+        raise ConfigError(f"study {name!r} has no finished trial, so it has no best one; run it.")
+    values = opened.plan.space.values(order[0].params).items()
+    ends = [t.datetime_complete.timestamp() for t in trials if t.datetime_complete is not None]
+    configs = opened.plan.configs
+    return Tuned(
+        study=name,
+        overrides=tuple(override(p.lstrip("+"), v, "" if "/" in p else "++") for p, v in values),
+        trials=sum(trial.state.is_finished() for trial in trials),
+        seeds=tuple(configs.seed(index) for index in range(opened.definition.seeds)),
+        ended=max(ends),
+    )

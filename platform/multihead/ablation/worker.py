@@ -1,0 +1,204 @@
+"""A process that trains cells of an ablation until none is left: `python -m ...worker FOLDER`.
+
+A cell is worked on by whoever holds the lock of its file; the system frees it however a process
+ends. The file says which run the cell has, written down before anything is made of it, so that
+whoever comes next goes on with that run from its last checkpoint.
+"""
+
+import gc
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from multihead.ablation.records import ARM_KIND
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import CheckpointError, MultiheadError, StoreError
+from multihead.files import write_text_atomically
+from multihead.runs.api import resumed_config
+from multihead.runs.execute import Membership, execute
+from multihead.tracking.folder import RunFolder
+from multihead.tracking.run import new_run_id
+from multihead.training.interrupts import RunInterrupted
+
+CELLS_FILE = "cells.json"
+_RETRIES = 3
+_WATCH_SECONDS = 2.0
+State = Literal["PENDING", "RUNNING", "FINISHED", "FAILED"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What became of a cell on this machine, as its file says.
+
+    Attributes:
+        state: RUNNING also after a process that died at it.
+        run: Our id of its run, or None before there is one.
+        attempts: Processes that have tried.
+        reason: Why it FAILED.
+        began: When the last attempt did, in seconds since 1970.
+    """
+
+    state: State = "PENDING"
+    run: str | None = None
+    attempts: int = 0
+    reason: str = ""
+    began: float = 0.0
+
+
+class CellFile:
+    """The file of a cell, and its lock.
+
+    Args:
+        folder: Of the ablation.
+        name: Of the cell.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name, self.path = name, folder / "cells" / f"{name}.json"
+        self.lock = FileLock(self.path.with_suffix(".lock"))
+
+    def read(self) -> Work:
+        """Return what became of the cell; a file that is not there says nothing did."""
+        try:
+            return Work(**json.loads(self.path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Work()
+
+    def write(self, work: Work) -> None:
+        """Replace what the file says."""
+        write_text_atomically(self.path, json.dumps(asdict(work)))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell as the workers are given it.
+
+    Attributes:
+        name: Of the cell.
+        config: Of its run.
+        tags: Of its run.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+def tasks_in(folder: Path) -> list[Task]:
+    """Return the cells that the command asks for."""
+    return [Task(**each) for each in json.loads((folder / CELLS_FILE).read_text())]
+
+
+def work(folder: Path) -> None:
+    """Train cells until none is left that nobody works on.
+
+    Raises:
+        StoreError: If the home cannot be written to.
+        RunInterrupted: After SIGTERM or Ctrl-C, with a checkpoint to go on from.
+    """
+    opened: dict[str, MultiheadDataModule] = {}
+    gc.collect()
+    gc.freeze()
+    try:
+        for task, file in _claimed(folder):
+            _train(task, file, opened)
+    finally:
+        gc.unfreeze()
+
+
+def _claimed(folder: Path) -> Iterator[tuple[Task, CellFile]]:
+    for task in tasks_in(folder):
+        file = CellFile(folder, task.name)
+        try:
+            file.lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        try:
+            if file.read().state in ("PENDING", "RUNNING"):
+                yield task, file
+        finally:
+            file.lock.release()
+
+
+def _train(task: Task, file: CellFile, opened: dict[str, MultiheadDataModule]) -> None:
+    before = file.read()
+    if before.attempts > _RETRIES:
+        reason = f"its worker died {before.attempts} times"
+        file.write(replace(before, state="FAILED", reason=reason))
+        return
+    run = before.run or new_run_id()
+    mine = Work("RUNNING", run, before.attempts + 1, began=time.time())
+    file.write(mine)
+    try:
+        _attempt(task, run, opened)
+    except RunInterrupted:
+        file.write(replace(mine, attempts=before.attempts))
+        raise
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an arm may run any code, its failure is a result
+        if not isinstance(error, MultiheadError):
+            traceback.print_exc()
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:1000]
+        file.write(replace(mine, state="FAILED", reason=reason))
+    else:
+        file.write(replace(mine, state="FINISHED"))
+
+
+def _attempt(task: Task, run: str, opened: dict[str, MultiheadDataModule]) -> None:
+    """Begin the cell's run, or go on with it where an earlier attempt left it."""
+    member = Membership(ARM_KIND, run, task.tags, opened=opened)
+    home = Path(task.config["paths"]["home"]).expanduser().absolute()
+    folder = RunFolder(home / run)
+    if not folder.spool.is_file():
+        shutil.rmtree(folder.path, ignore_errors=True)
+        execute(task.config, member=member)
+        return
+    if folder.history().status == "FINISHED":  # killed between its end and our word of it
+        return
+    config = dict(task.config)
+    with suppress(CheckpointError):  # none yet: the same record from its beginning
+        _, config = resumed_config(run, [f"paths.home={home}"])
+    execute(config, resume=run, member=member)
+
+
+def _follow(parent: int) -> None:
+    """Interrupt this process when the command that started it is gone."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(folder: Path) -> int:
+    """Run a worker; returns the exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    try:
+        work(folder)
+    except MultiheadError as error:
+        sys.stderr.write(f"worker {os.getpid()}: {' '.join(str(error).split())}\n")
+        return 2
+    except RunInterrupted as stop:
+        return stop.exit_code
+    return 0
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise RunInterrupted(signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

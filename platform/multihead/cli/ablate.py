@@ -1,0 +1,123 @@
+"""`multihead ablate`: a comparison of arms over seeds, run as far as it is not on record."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from multihead.cli.overrides import Override
+
+if TYPE_CHECKING:
+    from multihead.ablation.plan import Plan
+    from multihead.ablation.result import Result
+    from multihead.ablation.runner import Runner
+    from multihead.ablation.worker import Work
+    from multihead.tracking.store import Store
+
+_FIGURES = (
+    *("arm", "head", "metric", "n", "mean", "baseline_mean"),
+    *("delta", "ci_low", "ci_high", "p", "p_holm"),
+)
+
+
+@click.command("ablate")
+@click.argument("name")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", type=Override())
+@click.option("--dry-run", is_flag=True, help="Show the plan, its cost and the smallest p.")
+def command(name: str, overrides: tuple[str, ...], dry_run: bool) -> None:
+    """Compare arms over seeds; trainings that are on record are not run again.
+
+    NAME is one of `multihead list`, or a YAML file. KEY=VALUE changes a key of the ablation
+    (seeds=8 workers=2 reuse=any), or else of its base experiment (trainer.max_epochs=1). Called
+    again after whatever ended it, it goes on.
+    """
+    from pathlib import Path
+
+    from multihead.ablation.definition import load_definition
+    from multihead.ablation.plan import prepare
+    from multihead.tracking.store import Store
+
+    definition = load_definition(name, overrides)
+    plan = prepare(definition)
+    store = Store(
+        plan.base["logger"]["tracking_uri"], Path(plan.base["paths"]["home"]).expanduser()
+    )
+    if dry_run:
+        from multihead.ablation.dry_run import describe
+
+        for line in describe(plan, store):
+            click.echo(line)
+        return
+    from multihead.training.interrupts import RunInterrupted
+
+    try:
+        _run(plan, store)
+    except RunInterrupted as stop:
+        click.echo("multihead: interrupted; the same command goes on", err=True)
+        sys.exit(stop.exit_code)
+
+
+def _run(plan: "Plan", store: "Store") -> None:
+    from rich.console import Console
+
+    from multihead.ablation.outcome import outcome
+    from multihead.ablation.plan import prepare
+    from multihead.ablation.record import AblationRecord
+    from multihead.ablation.runner import Runner, failures
+    from multihead.ablation.tuning import study_of, tune
+    from multihead.report.ablation_record import attach
+    from multihead.studies.progress import Progress as Trials
+    from multihead.training.interrupts import RunInterrupted
+
+    _ = store.client
+    if plan.untuned:
+        for part in plan.untuned:
+            with Trials(Console(stderr=True)) as trials:
+                tune(study_of(plan.definition, part), trials, click.echo)
+        plan = prepare(plan.definition)
+    record = AblationRecord(plan, store)
+    click.echo(f"ablation {plan.definition.name}  {record.run.url}")
+    try:
+        runner = Runner(plan, store, record.mlflow_id)
+        works = _train(runner)
+        result = outcome(plan, store, runner.states(plan.cells))
+        attach(result, record.run)
+    except RunInterrupted as stop:
+        record.run.finish("KILLED", str(stop), stop.exit_code)
+        raise
+    except BaseException as error:
+        record.run.finish("FAILED", " ".join(str(error).split()))
+        raise
+    record.run.finish("FINISHED")
+    _show(result)
+    failed = failures(works)
+    for line in failed:
+        click.echo(f"multihead: FAILED {line}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+def _train(runner: "Runner") -> dict[str, "Work"]:
+    from rich.console import Console
+
+    from multihead.ablation.progress import Progress
+
+    cells = runner.missing()
+    total = len(runner.plan.cells)
+    click.echo(f"{total} trainings: {total - len(cells)} on record, {len(cells)} to run")
+    with Progress(Console(stderr=True)) as progress:
+        return runner.run(cells, progress)
+
+
+def _show(result: "Result") -> None:
+    """Print the answer in words, the table, what of the protocol is not met, and the link."""
+    from multihead.cli.tables import show_table
+
+    for sentence in result.comparison.sentences:
+        click.echo(sentence)
+    table = result.comparison.table[[*_FIGURES, "verdict"]]
+    show_table(table, f"differences from {result.baseline}:", dict.fromkeys(_FIGURES[3:], "{:.4g}"))
+    for check in result.protocol:
+        if not check.met:
+            click.echo(f"not met: {check.name}: {check.reason}")
+    click.echo(f"link     {result.url}")

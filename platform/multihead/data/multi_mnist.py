@@ -1,0 +1,169 @@
+"""MultiMNIST: two digits in one picture, the left and the right one to be told.
+
+Source: S. Sabour, N. Frosst and G. E. Hinton, Dynamic Routing Between Capsules, NeurIPS 2017;
+in the construction of O. Sener and V. Koltun, Multi-Task Learning as Multi-Objective
+Optimization, NeurIPS 2018, section 5.1.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.mnist import mnist
+from multihead.data.normalization import Normalization
+from multihead.data.source import Source, Split
+from multihead.data.splits import split_groups
+from multihead.heads import Head, Heads
+
+CANVAS, SHIFT, SIDE = 36, 6, 28
+# Training and validation must not share a digit, so digits are paired within groups that stay
+# together. Small, so that nearly any sizes can be split.
+_GROUP = 20
+_BLOCK = 8192
+
+Images = NDArray[np.uint8]
+Index = NDArray[np.int64]
+
+
+def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
+    """Return pictures of two digits, one for each digit of a file of MNIST in its order.
+
+    The left digit is the file's own; the right one is another digit of the same file, drawn at
+    random from its group (see `deal`). Training and test pictures share no digit.
+
+    Args:
+        data_dir: As for `read_mnist`.
+        split: `train` or `test`.
+        only_heads: Those of the heads that are used.
+        pairing_seed: Fixes which digits are paired.
+
+    Raises:
+        DataError: If a file is missing or damaged, or its images are not of 28x28 pixels.
+    """
+    source = mnist(data_dir, split)
+    right = draw_partners(len(source), pairing_seed)
+    digits = source.labels["digit"]
+    return Source(
+        name="multi_mnist",
+        images=overlay(source.images[:, 0], right)[:, None],
+        labels={"left": digits, "right": digits[right]},
+        heads=Heads([Head("left", 10), Head("right", 10)]),
+        # Those of MNIST, as in the literature.
+        mean=source.mean,
+        std=source.std,
+    )
+
+
+class MultiMNISTDataModule(MultiheadDataModule):
+    """MultiMNIST; training and validation pictures share no digit.
+
+    Args:
+        data_dir: Folder of datasets; `MULTIHEAD_DATA_DIR` or `./data` if none.
+        batch_size: As in `MultiheadDataModule`, which has the arguments below as well.
+        train_val_test_split: Number of images of each part.
+        num_workers: Worker processes.
+        pin_memory: Page-locked batches.
+        persistent_workers: Keep workers between epochs.
+        multihead: Use both heads; otherwise the left alone.
+        normalize: Of pixels.
+        memory_budget_mb: What is kept whole in memory, in MB.
+        seed: Fixes the split and the order of each epoch.
+        pairing_seed: Fixes which digits are paired.
+
+    Raises:
+        ConfigError: For sizes that exceed the data.
+        DataError: For files that are missing or damaged.
+    """
+
+    def __init__(
+        self,
+        data_dir: str | Path | None = None,
+        batch_size: int = 64,
+        train_val_test_split: Sequence[int] | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        persistent_workers: bool = False,
+        multihead: bool = True,
+        normalize: Normalization = "default",
+        memory_budget_mb: float = 4000,
+        seed: int = 0,
+        only_heads: Sequence[str] | None = None,
+        pairing_seed: int = 0,
+    ) -> None:
+        super().__init__(
+            data_dir,
+            batch_size,
+            train_val_test_split,
+            num_workers,
+            pin_memory=pin_memory,
+            persistent_workers=persistent_workers,
+            multihead=multihead,
+            normalize=normalize,
+            memory_budget_mb=memory_budget_mb,
+            seed=seed,
+            only_heads=only_heads,
+        )
+        self.pairing_seed = pairing_seed
+
+    def read(self, split: Split) -> Source:
+        """Make the pictures of the training or the test file."""
+        return multi_mnist(self.data_dir, split, self.pairing_seed)
+
+    def part_training_file(self, sizes: Sequence[int], what: str) -> list[Index]:
+        """Draw the training and the validation pictures so that they share no digit."""
+        groups = deal(len(self._train_file), self.pairing_seed)
+        return split_groups(groups, sizes, self.seed, what)
+
+
+def deal(count: int, seed: int) -> Index:
+    """Deal `count` digits at random into groups of 20 (the last has less); their groups [N]."""
+    groups = np.empty(count, np.int64)
+    groups[np.random.default_rng([seed, count]).permutation(count)] = np.arange(count) // _GROUP
+    return groups
+
+
+def draw_partners(count: int, seed: int) -> Index:
+    """Draw, for each of `count` digits, another digit of its group; their numbers [N].
+
+    A digit that is alone in its group is its own partner.
+    """
+    order = np.argsort(deal(count, seed), kind="stable")
+    place = np.arange(count)
+    start = place // _GROUP * _GROUP
+    size = np.minimum(start + _GROUP, count) - start
+    step = np.random.default_rng([seed, count, 1]).integers(1, np.maximum(size, 2))
+    partners = np.empty(count, np.int64)
+    partners[order] = order[start + (place - start + step) % size]
+    return partners
+
+
+def overlay(digits: Images, right: Index) -> Images:
+    """Put two digits into each picture.
+
+    On a canvas of 36x36 pixels the left digit lies at rows and columns 0 to 27, the right one at
+    6 to 33; the brighter of both is taken. The canvas is scaled to 28x28 by the nearest pixel,
+    that under the centre of the new one.
+
+    Args:
+        digits: uint8 [N, 28, 28].
+        right: Which digit goes to the right of each, [N].
+
+    Returns:
+        uint8 [N, 28, 28].
+    """
+    kept = (2 * np.arange(SIDE) + 1) * CANVAS // (2 * SIDE)
+    left_at, right_at = kept < SIDE, (kept >= SHIFT) & (kept < SHIFT + SIDE)
+    of_left, of_right = kept[left_at], kept[right_at] - SHIFT
+    pictures = np.zeros((len(digits), SIDE, SIDE), np.uint8)
+    for start in range(0, len(digits), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = pictures[part]
+        block[np.ix_(np.arange(len(block)), left_at, left_at)] = digits[part][
+            :, of_left[:, None], of_left
+        ]
+        there = np.ix_(np.arange(len(block)), right_at, right_at)
+        block[there] = np.maximum(block[there], digits[right[part]][:, of_right[:, None], of_right])
+    return pictures

@@ -1,0 +1,129 @@
+"""The report on an ablation: one page that needs no other file, and its tables as files."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from multihead.ablation.result import Result
+from multihead.errors import ConfigError
+from multihead.files import write_atomically
+from multihead.report.ablation_answers import answers, groups
+from multihead.report.ablation_charts import curve_cards, interval_cards, pair_cards
+from multihead.report.ablation_rows import (
+    cost_rows,
+    heat_rows,
+    run_rows,
+    summary_rows,
+    web_address,
+)
+from multihead.report.ablation_tables import WORDS, markdown, tables, words
+from multihead.report.charts.arms import arms_of
+from multihead.report.page import render
+
+PAGE, TEXT = "report.html", "report.md"
+
+
+def write(result: Result, folder: Path) -> Path:
+    """Write the page, every table as CSV and Parquet, and all but the curves as Markdown.
+
+    Args:
+        result: What to report.
+        folder: Made if it is not there; files of these names are replaced.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: If the folder cannot be written to.
+    """
+    files: dict[str, Callable[[Path], None]] = {}
+    for name, table in tables(result).items():
+        files[f"{name}.csv"] = partial(table.to_csv, index=False)
+        files[f"{name}.parquet"] = partial(table.to_parquet, index=False)
+    files[WORDS] = partial(_write_text, words(result))
+    files[TEXT] = partial(_write_text, markdown(result))
+    files[PAGE] = partial(_write_text, page(result))
+    try:
+        for name, save in files.items():
+            write_atomically(folder / name, save, durable=False)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
+        ) from error
+    return folder / PAGE
+
+
+def page(result: Result) -> str:
+    """Return the page as HTML."""
+    arms = arms_of([*result.runs["arm"], *result.values["arm"]], result.baseline)
+    split = "test" if "test" in set(result.values["split"]) else "val"
+    found = groups(result, arms, split)
+    return render(
+        "ablation",
+        kind="Ablation" if result.definition else "Comparison",
+        title=result.name,
+        lead=_lead(result, split),
+        link=web_address(result.url),
+        warnings=list(_warnings(result)),
+        answers=answers(result, found),
+        arms=list(arms.values()),
+        split=split,
+        level=f"{100 * result.comparison.level:g}%",
+        groups=found,
+        summary=list(summary_rows(result, arms)),
+        intervals=list(interval_cards(result, found, arms, split)),
+        pairs=list(pair_cards(result, found, arms, split)),
+        curves=list(curve_cards(result, found, arms)),
+        costs=list(cost_rows(result, arms)),
+        machines=_machines(result.runs),
+        redundancy=heat_rows(result.redundancy),
+        functions=result.functions,
+        protocol=result.protocol,
+        met=sum(check.met for check in result.protocol),
+        runs=list(run_rows(result, arms)),
+        commands=result.commands,
+        definition=result.definition,
+        tables=list(tables(result)),
+    )
+
+
+def _lead(result: Result, split: str) -> str:
+    values = result.values
+    arms, heads = (values[column].nunique() for column in ("arm", "head"))
+    seeds = values.groupby("arm")["seed"].nunique()
+    count = _many(seeds.max(), "seed")
+    if seeds.min() < seeds.max():
+        count = f"{seeds.min()} to {count}"
+    return (
+        f"{_many(arms, 'arm')} on {_many(heads, 'head')}, {count} each, measured on the "
+        f"{split} split; {result.baseline} is the baseline."
+    )
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _warnings(result: Result) -> Iterator[str]:
+    """Yield what a reader must not miss."""
+    missing = result.runs[result.runs["state"] != "FINISHED"]
+    if len(missing):
+        yield (
+            f"{len(missing)} of {len(result.runs)} trainings did not finish; see below which, "
+            f"and why."
+        )
+    unmet = [check.name for check in result.protocol if not check.met]
+    if unmet:
+        yield f"Not met of the protocol: {'; '.join(unmet)}."
+    yield from result.functions
+
+
+def _machines(runs: pd.DataFrame) -> str:
+    hosts = sorted(set(runs["host"]) - {""})
+    return f"Times are of {', '.join(hosts)}." if hosts else ""
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")

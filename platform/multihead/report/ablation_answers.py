@@ -1,0 +1,166 @@
+"""What the statistics of an ablation say, as text: a sentence per head and arm, a table row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multihead.ablation.pairs import MEAN, with_mean
+from multihead.ablation.result import Result
+from multihead.ablation.rows import BETTER, WORSE
+from multihead.ablation.statistics import falling_metrics
+from multihead.report.charts.arms import Arm
+from multihead.report.numbers import MISSING, interval, number, places, probability, signed
+
+_SIGNS = {BETTER: "▲", WORSE: "▼"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict that does not depend on its colour.
+
+    Attributes:
+        word: better, worse or inconclusive.
+    """
+
+    word: str
+
+    @property
+    def tone(self) -> str:
+        """A class of the style sheet."""
+        return self.word if self.word in _SIGNS else "open"
+
+    @property
+    def sign(self) -> str:
+        """Up, down or neither."""
+        return _SIGNS.get(self.word, "○")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is to be said of a head.
+
+    Attributes:
+        head: Its name.
+        rows: One per arm, of the metric by which the head is judged.
+        sentences: One per arm, with figures.
+    """
+
+    head: str
+    rows: "list[Row]"
+    sentences: list[str]
+
+    @property
+    def verdicts(self) -> "list[tuple[Verdict, list[Row]]]":
+        """The arms by verdict: first better, then worse, then those that are open."""
+        words = dict.fromkeys((BETTER, WORSE, *(row.verdict.word for row in self.rows)))
+        found = [(word, [r for r in self.rows if r.verdict.word == word]) for word in words]
+        return [(Verdict(word), rows) for word, rows in found if rows]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm against the baseline in one metric of one head, as the table shows it.
+
+    Attributes:
+        arm: Which arm.
+        verdict: In a word.
+        level: Mean and standard deviation.
+        delta: Mean of the paired differences.
+        interval: Its interval.
+        p: Of the test.
+        p_holm: The same, corrected for the number of heads.
+        improvement: Probability of improvement.
+        n: Number of pairs.
+        needed: Seeds that it would take to see the difference.
+        note: What else to know.
+    """
+
+    arm: Arm
+    verdict: Verdict
+    level: str
+    delta: str
+    interval: str
+    p: str
+    p_holm: str
+    improvement: str
+    n: int
+    needed: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """All arms in one metric of one head.
+
+    Attributes:
+        head: Its name, or `mean`.
+        metric: The metric's name.
+        falling: Whether lower values are better.
+        baseline: Mean and standard deviation of the baseline over all its seeds.
+        rows: One per arm but the baseline.
+    """
+
+    head: str
+    metric: str
+    falling: bool
+    baseline: str
+    rows: list[Row]
+
+    @property
+    def title(self) -> str:
+        """Head and metric."""
+        return f"{_shown(self.head)}, {self.metric}"
+
+
+def answers(result: Result, groups: Sequence[Group]) -> list[Answer]:
+    """Return what is to be said of every head, in the order of the groups."""
+    judged = result.comparison.table.drop_duplicates(["arm", "head"])
+    arms_and_heads = zip(judged["arm"], judged["head"], strict=True)
+    said = dict(zip(arms_and_heads, result.comparison.sentences, strict=True))
+    first: dict[str, Group] = {}
+    for group in groups:
+        first.setdefault(group.head, group)
+    return [
+        Answer(_shown(head), group.rows, [said[row.arm.name, head] for row in group.rows])
+        for head, group in first.items()
+    ]
+
+
+def groups(result: Result, arms: Mapping[str, Arm], split: str) -> list[Group]:
+    """Return the statistics by head and metric, the mean over heads last."""
+    table = result.comparison.table.astype({"seeds_needed": "float64"})
+    values = with_mean(result.values[result.values["split"] == split])
+    values = values[values["arm"] == result.baseline]
+    falling = falling_metrics(table["metric"].unique())
+    found = []
+    for (head, metric), part in table.groupby(["head", "metric"], sort=False):
+        own = values[(values["head"] == head) & (values["metric"] == metric)]["value"]
+        decimals = places([*part["sd"], own.std(), *(part["ci_high"] - part["ci_low"])])
+        rows = [_row(row, arms, decimals) for row in part.to_dict("records")]
+        level = _level(own.mean(), own.std(), decimals)
+        found.append(Group(head, metric, metric in falling, level, rows))
+    return sorted(found, key=lambda group: group.head == MEAN)
+
+
+def _row(row: Mapping[str, Any], arms: Mapping[str, Arm], decimals: int) -> Row:
+    return Row(
+        arm=arms[row["arm"]],
+        verdict=Verdict(row["verdict"]),
+        level=_level(row["mean"], row["sd"], decimals),
+        delta=signed(row["delta"], decimals),
+        interval=interval(row["ci_low"], row["ci_high"], decimals),
+        p=probability(row["p"]),
+        p_holm=probability(row["p_holm"]),
+        improvement=probability(row["improvement"]),
+        n=row["n"],
+        needed=number(row["seeds_needed"], 0),
+        note=row["note"],
+    )
+
+
+def _level(mean: float, sd: float, decimals: int) -> str:
+    return number(mean, decimals) + ("" if sd != sd else f" ± {number(sd, decimals)}")
+
+
+def _shown(head: str) -> str:
+    return "mean over heads" if head == MEAN else head or MISSING

@@ -1,0 +1,82 @@
+"""Summary, costs, runs and redundancy on the page of an ablation, as text."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from multihead.ablation.result import Result
+from multihead.report.charts.arms import Arm
+from multihead.report.costs import cost_table
+from multihead.report.numbers import MISSING, duration, number, places, signed
+
+_DIGEST = 10
+
+
+def summary_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
+    """Yield a row per arm over all its heads."""
+    for row in result.comparison.summary.to_dict("records"):
+        yield {
+            "arm": arms[row["arm"]],
+            "heads": row["n_heads"],
+            "delta_m": signed(row["delta_m"], 2),
+            "worst_head": row["worst_head"] or MISSING,
+            "worst_delta": signed(row["worst_delta"], places([row["worst_delta"]])),
+            "mean_rank": number(row["mean_rank"], 2),
+            "note": row["delta_m_note"],
+        }
+
+
+def cost_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
+    """Yield what each arm costs."""
+    for row in cost_table(result.runs, result.baseline).to_dict("records"):
+        yield {
+            "arm": arms[row["arm"]],
+            "trainings": row["trainings"],
+            "finished": row["finished"],
+            "networks": number(row["networks"], 0),
+            "parameters": number(row["parameters"], 0),
+            "parameters_ratio": number(row["parameters_ratio"], 2),
+            "epochs": number(row["epochs"], 0),
+            "time": duration(row["train_seconds"]),
+            "time_ratio": number(row["train_seconds_ratio"], 2),
+        }
+
+
+def run_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
+    """Yield every run, those that did not finish first."""
+    order = result.runs["state"].eq("FINISHED").sort_values(kind="stable").index
+    runs = result.runs.loc[order].astype({"epochs": "float64", "train_seconds": "float64"})
+    for row in runs.to_dict("records"):
+        yield {
+            "run": row["run"] or row["mlflow_id"] or "not started",
+            "link": web_address(row["url"]),
+            "arm": arms[row["arm"]],
+            "seed": row["seed"],
+            "head": row["head"],
+            "state": row["state"],
+            "finished": row["state"] == "FINISHED",
+            "epochs": number(row["epochs"], 0),
+            "time": duration(row["train_seconds"]),
+            "config": row["config_hash"][:_DIGEST],
+            "data": row["data_digest"][:_DIGEST],
+            "reason": row["reason"],
+        }
+
+
+def heat_rows(nmi: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the matrix of heads: by head, texts and steps of shade from 0 to 10."""
+    return [
+        {"name": head, "cells": [(number(v, 2), _shade(v)) for v in values]}
+        for head, values in zip(nmi.index, nmi.to_numpy(), strict=True)
+    ]
+
+
+def web_address(url: str | None) -> str | None:
+    """Return an address that a link may lead to: none that would run something."""
+    return url if url and url.startswith(("http://", "https://")) else None
+
+
+def _shade(value: float) -> int:
+    return min(max(round(10 * value), 0), 10) if math.isfinite(value) else 0

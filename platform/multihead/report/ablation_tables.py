@@ -1,0 +1,127 @@
+"""The tables of an ablation as files, to be recomputed from elsewhere."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from multihead.ablation.result import Check, Result
+from multihead.ablation.statistics import Comparison
+from multihead.report.costs import cost_table
+from multihead.report.markdown import escaped, fenced, table
+
+WORDS = "result.json"
+_VALUES = ["arm", "seed", "head", "metric", "split", "value", "run"]
+
+
+def tables(result: Result) -> dict[str, pd.DataFrame]:
+    """Return the tables by the name of their file."""
+    return {
+        "values": result.values[_VALUES],
+        "statistics": result.comparison.table,
+        "summary": result.comparison.summary,
+        "costs": cost_table(result.runs, result.baseline),
+        "runs": result.runs,
+        "curves": result.curves,
+        "redundancy": _long(result.redundancy),
+        "protocol": pd.DataFrame(
+            [(check.name, check.met, check.reason) for check in result.protocol],
+            columns=["rule", "met", "reason"],
+        ),
+        "test_reads": result.test_reads,
+    }
+
+
+def words(result: Result) -> str:
+    """Return as JSON what a result has besides its tables."""
+    return json.dumps(
+        {
+            "name": result.name,
+            "baseline": result.baseline,
+            "url": result.url,
+            "sentences": result.comparison.sentences,
+            "level": result.comparison.level,
+            "functions": result.functions,
+            "commands": result.commands,
+            "definition": result.definition,
+        },
+        indent=2,
+    )
+
+
+def load(folder: Path) -> Result:
+    """Return the result of which a folder has the Parquet tables and `WORDS`."""
+    said = json.loads((folder / WORDS).read_text(encoding="utf-8"))
+    found = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
+    return Result(
+        name=said["name"],
+        definition=said["definition"],
+        values=found["values"],
+        runs=found["runs"],
+        curves=found["curves"],
+        comparison=Comparison(
+            found["statistics"], found["summary"], tuple(said["sentences"]), said["level"]
+        ),
+        redundancy=_square(found["redundancy"]),
+        functions=tuple(said["functions"]),
+        protocol=tuple(Check(*row) for row in found["protocol"].itertuples(index=False)),
+        commands=tuple(said["commands"]),
+        baseline=said["baseline"],
+        url=said["url"],
+        test_reads=found["test_reads"],
+    )
+
+
+def markdown(result: Result) -> str:
+    """Return what the page says as Markdown, without charts and curves."""
+    return "\n\n".join(_parts(result)) + "\n"
+
+
+def _parts(result: Result) -> Iterator[str]:
+    found = tables(result)
+    yield f"# {escaped(result.name)}"
+    yield "\n".join(f"- {escaped(sentence)}" for sentence in result.comparison.sentences)
+    yield f"Baseline: {escaped(result.baseline)}. Differences are arm minus baseline."
+    for title, name in (
+        ("Statistics", "statistics"),
+        ("Over all heads", "summary"),
+        ("Cost of a seed", "costs"),
+        ("Redundancy between heads", "redundancy"),
+    ):
+        yield f"## {title}"
+        yield table(found[name])
+    if result.functions:
+        yield "\n".join(f"- {escaped(line)}" for line in result.functions)
+    yield "## Protocol"
+    yield "\n".join(
+        f"- [{'x' if check.met else ' '}] {escaped(check.name)}: {escaped(check.reason)}"
+        for check in result.protocol
+    )
+    yield "## Runs"
+    yield table(found["runs"])
+    yield "## Values"
+    yield table(_wide(found["values"]))
+    yield "## Reproduce"
+    yield fenced("\n".join(result.commands), "sh")
+    if result.definition:
+        yield fenced(result.definition, "yaml")
+
+
+def _wide(values: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per head, metric, split and seed, a column per arm."""
+    keys = ["head", "metric", "split", "seed"]
+    wide = values.pivot_table(index=keys, columns="arm", values="value", sort=False)
+    return wide[list(dict.fromkeys(values["arm"]))].reset_index(allow_duplicates=True)
+
+
+def _long(nmi: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per pair of heads: a head may be called like a column."""
+    pairs = [(a, b, nmi.loc[a, b]) for a in nmi.index for b in nmi.columns]
+    return pd.DataFrame(pairs, columns=["head", "other", "nmi"])
+
+
+def _square(pairs: pd.DataFrame) -> pd.DataFrame:
+    heads = list(dict.fromkeys(pairs["head"]))
+    square = pairs.pivot(index="head", columns="other", values="nmi")
+    return square.reindex(index=heads, columns=heads)

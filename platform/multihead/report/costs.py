@@ -1,0 +1,32 @@
+"""What each arm of an ablation costs for one seed: networks, parameters, time."""
+
+import pandas as pd
+
+_NUMBERS = ("parameters", "train_seconds", "epochs")
+_SUMS = dict.fromkeys(_NUMBERS, "sum") | {"run": "size"}
+
+
+def cost_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Return a row per arm, in the order of the runs.
+
+    An arm that trains a network per head costs the sum of them. Costs are medians over the seeds
+    of which every training finished, NaN where there is none.
+
+    Args:
+        runs: A row per training: arm, seed, state, parameters, train_seconds, epochs, run.
+        baseline: The arm that others are divided by.
+
+    Returns:
+        Columns arm, trainings, finished, networks, parameters, epochs, train_seconds,
+        parameters_ratio, train_seconds_ratio.
+    """
+    runs = runs.astype(dict.fromkeys(_NUMBERS, "float64"))
+    done = runs["state"] == "FINISHED"
+    whole = done.groupby([runs["arm"], runs["seed"]]).transform("all")
+    per_seed = runs[whole].groupby(["arm", "seed"], sort=False).agg(_SUMS)
+    cost = per_seed.groupby("arm", sort=False).median().rename(columns={"run": "networks"})
+    counts = done.groupby(runs["arm"], sort=False).agg(["size", "sum"])
+    table = counts.set_axis(["trainings", "finished"], axis=1).join(cost.astype("float64"))
+    for column in ("parameters", "train_seconds"):
+        table[f"{column}_ratio"] = table[column] / table[column].get(baseline, float("nan"))
+    return table.rename_axis("arm").reset_index()

@@ -1,0 +1,36 @@
+"""Tables and words as Markdown, in which no name of the user's becomes markup."""
+
+import re
+
+import pandas as pd
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!$])")
+
+
+def escaped(text: str) -> str:
+    """Return text that shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Return a table; numbers are flush right and have six digits at most."""
+    numeric = [pd.api.types.is_numeric_dtype(frame[column]) for column in frame]
+    rows = [
+        [escaped(str(column)) for column in frame.columns],
+        ["---:" if right else "---" for right in numeric],
+        *([_cell(value) for value in row] for row in frame.itertuples(index=False)),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Return a block of code, whatever backticks the text has."""
+    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _cell(value: object) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))

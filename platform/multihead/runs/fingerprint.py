@@ -1,0 +1,55 @@
+"""Whether two configurations train the same: hashes over what changes results, and nothing else.
+
+Where data lie, where runs go and how they are named are left out: the data have digests of their
+own. Workers and what is kept in memory change neither the samples nor their order.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
+_SEEDS = ("seed", "data.seed")
+_WITHOUT_EFFECT = (
+    *("paths", "logger", "name", "tags", "train", "test", "ckpt_path", "optimized_metric"),
+    *("data.data_dir", "data.generate", "data.memory_budget_mb"),
+    *("data.num_workers", "data.pin_memory", "data.persistent_workers"),
+    *("callbacks.progress", "callbacks.telemetry"),
+    *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
+    *("trainer.log_every_n_steps", "trainer.logger"),
+)
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Return 16 hexadecimal digits that two configurations share if they train the same.
+
+    Args:
+        config: A composed configuration in plain types.
+    """
+    return _hash(config, _WITHOUT_EFFECT)
+
+
+def settings_hash(config: Mapping[str, Any]) -> str:
+    """Return what `config_hash` returns, but the same for all seeds."""
+    return _hash(config, (*_WITHOUT_EFFECT, *_SEEDS))
+
+
+def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
+    text = json.dumps(_plain(config, "", left_out), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any, path: str, left_out: tuple[str, ...]) -> Any:
+    """Return a value as JSON has it, with 1 and 1.0 the same."""
+    match value:
+        case Mapping():
+            inner = {str(k): (f"{path}.{k}" if path else str(k), v) for k, v in value.items()}
+            return {k: _plain(v, p, left_out) for k, (p, v) in inner.items() if p not in left_out}
+        case list() | tuple():
+            return [_plain(each, path, left_out) for each in value]
+        case bool() | None | str():
+            return value
+        case int() | float():
+            return float(value)
+    raise TypeError(f"{path} is a {type(value).__name__}, which no configuration holds")

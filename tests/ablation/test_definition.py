@@ -1,0 +1,67 @@
+"""What an ablation's file may say, and that a mistake is one line."""
+
+from pathlib import Path
+
+import pytest
+
+from multihead.ablation.definition import GROUP, load_definition
+from multihead.errors import ConfigError
+from multihead.settings import packaged
+
+FILE = """
+experiment: multihead_cnn_digits
+arms: {single: {single_task: all}, uniform: {loss_weights: uniform}}
+baseline: single
+seeds: 6
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file without a mistake."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.mark.parametrize(
+    "path", sorted((packaged("studies") / GROUP).glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_a_shipped_ablation_has_seeds_enough_for_a_verdict(path: Path) -> None:
+    assert len(load_definition(str(path)).seeds) >= 6
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("seeds=1", "two seeds or more"),
+        ("seeds=[3,3]", "each once"),
+        ("baseline=signle", "baseline 'signle' is no arm"),
+        ("arms.single.single_taks=all", "no key 'arms.single.single_taks'"),
+        ("arms.both={single_task: all, study: x}", "single_task and study are two arms"),
+        ("arms.uniform={trials: 3}", "there is no tuning"),
+        ("arms={alone: {}}", "at least 2"),
+        ("reuse=never", "'version' or 'any'"),
+    ],
+)
+def test_a_mistake_is_named(file: Path, argument: str, message: str) -> None:
+    argument = argument.replace("single.single_taks=all", "single={single_taks: all}")
+    with pytest.raises(ConfigError, match=message) as error:
+        load_definition(str(file), [argument])
+    assert "\n" not in str(error.value)
+
+
+def test_other_arguments_are_overrides_of_the_base(file: Path) -> None:
+    definition = load_definition(str(file), ["workers=3", "trainer.max_epochs=1"])
+    assert definition.workers == 3
+    assert definition.overrides == ("trainer.max_epochs=1",)
+
+
+def test_seeds_are_counted_from_one_or_named(file: Path) -> None:
+    assert load_definition(str(file)).seeds == (1, 2, 3, 4, 5, 6)
+    assert load_definition(str(file), ["seeds=[7,9]"]).seeds == (7, 9)
+
+
+def test_an_unknown_ablation_is_named_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'digits_single_vs_multitask'"):
+        load_definition("digits_single_vs_multitas")

@@ -1,0 +1,74 @@
+"""What is refused before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+from tests.ablation.definitions import define
+
+from multihead.ablation.plan import prepare
+from multihead.errors import ConfigError
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def test_every_part_has_a_cell_per_seed() -> None:
+    plan = prepare(define())
+    assert [cell.name for cell in plan.cells[:4]] == [
+        "single-digit-seed1",
+        "single-thickness-seed1",
+        "single-smoothness-seed1",
+        "uniform-seed1",
+    ]
+    assert len(plan.cells) == 8
+    assert len({cell.identity for cell in plan.cells}) == 8
+    assert plan.metrics == dict.fromkeys(("digit", "thickness", "smoothness"), ("acc",))
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        (
+            {"overrides": ["data.train_val_test_split=[128,64,32]"]},
+            "different test sets",
+        ),
+        ({"overrides": ["data.seed=3"]}, "different test sets"),
+        ({"overrides": ["data.heads.thickness.map={0:1}"]}, "different training data"),
+        ({"overrides": ["test=false"]}, "'odd' has train or test false"),
+        ({"overrides": ["model.net.fc_hiden=3"]}, "did you mean 'fc_hidden'"),
+        ({"study": "nowhere"}, "no study 'nowhere' on record|no study storage"),
+    ],
+)
+def test_an_arm_that_cannot_be_compared_is_refused(arm: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        prepare(define(arms={"base": {}, "odd": arm}, baseline="base"))
+    assert "\n" not in str(error.value)
+
+
+def test_an_arm_with_other_files_is_refused(mnist_dir: Path) -> None:
+    sizes = "data.train_val_test_split=[64,32,32]"
+    other = {"overrides": ["data=multihead_mnist", f"data.data_dir={mnist_dir}", sizes]}
+    with pytest.raises(ConfigError, match="different training data"):
+        prepare(define(arms={"base": {}, "odd": other}, baseline="base"))
+
+
+def test_training_on_fewer_images_is_allowed_and_said() -> None:
+    fewer = {"overrides": ["data.train_val_test_split=[64,64,64]"]}
+    plan = prepare(define(arms={"base": {}, "fewer": fewer}, baseline="base"))
+    assert "fewer is trained on other images" in plan.notes[0]
+
+
+def test_unequal_tuning_needs_a_reason() -> None:
+    """More trials for one side is how multi-task gains are made up."""
+    keys = {
+        "arms": {"base": {}, "more": {"trials": 5}},
+        "baseline": "base",
+        "tuning": {"trials": 2, "space": {"model.optimizer.lr": {"low": 1e-3, "high": 1e-2}}},
+    }
+    with pytest.raises(ConfigError, match=r"base 2, more 5.*unequal"):
+        prepare(define(**keys))
+    assert len(prepare(define(**keys, unequal="to show what it does")).untuned) == 2
+
+
+def test_a_metric_that_no_head_has_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"metrics has 'mae'.*acc, loss"):
+        prepare(define(metrics=["mae"]))

@@ -1,0 +1,57 @@
+"""Tuning is equal by rule, and never reads the test split."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.ablation.definitions import SMALL, define
+from tests.conftest import multihead
+
+from multihead.ablation.plan import prepare
+from multihead.ablation.records import search
+from multihead.errors import ConfigError
+from multihead.studies.definition import Definition as Study
+from multihead.studies.opening import start
+from multihead.tracking.store import Store
+
+SPACE = {"model.optimizer.lr": {"low": 1e-3, "high": 1e-2, "log": True}}
+
+
+def test_a_study_without_a_finished_trial_has_no_best_one(home: Path) -> None:
+    study = Study(
+        name="idle",
+        experiment="multihead_cnn_digits",
+        overrides=SMALL,
+        space=SPACE,
+        objectives="val/score",
+        n_trials=1,
+    )
+    start(study, resume=False).storage.close()
+    arms = {"base": {}, "best": {"study": "idle"}}
+    with pytest.raises(ConfigError, match="'idle' has no finished trial"):
+        prepare(define(arms=arms, baseline="base"))
+
+
+@pytest.mark.slow
+def test_every_network_is_tuned_alike_before_it_is_tested(
+    home: Path, store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "tuned.yaml"
+    content = {
+        "experiment": "multihead_cnn_digits",
+        "overrides": list(SMALL),
+        "arms": {"single": {"single_task": ["digit"]}, "uniform": {"loss_weights": "uniform"}},
+        "baseline": "single",
+        "seeds": 2,
+        "tuning": {"trials": 2, "space": SPACE, "sampler": "random"},
+    }
+    path.write_text(yaml.safe_dump(content))
+    done = multihead(["ablate", str(path)], folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    trials = list(search(store, "tags.`multihead.kind` = 'trial'"))
+    studies = sorted(run.data.tags["multihead.study"] for run in trials)
+    assert studies == ["tuned-single-digit"] * 2 + ["tuned-uniform"] * 2
+    assert not any(name.startswith("test/") for run in trials for name in run.data.metrics)
+    again = multihead(["ablate", str(path)], folder=tmp_path)
+    assert "4 on record, 0 to run" in again.stdout
+    assert "tunes" not in again.stdout

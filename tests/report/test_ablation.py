@@ -1,0 +1,139 @@
+"""The report on an ablation: what it says, what it must not do, and its tables."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.report.ablations import HOSTILE, ablation
+
+from multihead.ablation.result import Result
+from multihead.errors import ConfigError
+from multihead.report.ablation import page, write
+from multihead.report.ablation_tables import load, markdown
+from multihead.report.costs import cost_table
+
+MANY = ("single", "uniform", "b", "c", "d", "e")
+
+
+@pytest.fixture(scope="module")
+def small() -> Result:
+    """Two arms, two heads; one training failed, one head is a function of the other."""
+    line = "thickness is a function of digit"
+    return ablation(failed=(("uniform", 3),), functions=(line,))
+
+
+class Reader(HTMLParser):
+    """Collects tags, and sees that every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _read(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    assert not reader.open
+    return reader
+
+
+def test_the_page_loads_nothing_and_runs_its_own_script_alone(small: Result) -> None:
+    text = page(small)
+    assert "default-src 'none'" in text
+    assert re.search(r"script-src 'sha256-[\w+/]{43}='", text)
+    assert not re.search(r"url\(|@import|\bsrc=", text)
+    tags = _read(text).tags
+    assert [tag for tag, _ in tags].count("script") == 1
+    links = {str(a["href"]) for tag, a in tags if tag == "a"}
+    assert all(link.startswith(("#", "http://127.0.0.1:5000/")) for link in links)
+
+
+def test_it_leads_with_a_sentence_per_head(small: Result) -> None:
+    text = page(small)
+    for sentence in small.comparison.sentences:
+        assert text.index(sentence.replace("'", "&#39;")) < text.index("<table")
+
+
+def test_failed_runs_and_what_the_protocol_lacks_are_shown(small: Result) -> None:
+    text = page(small)
+    assert "1 of 18 trainings did not finish" in text
+    assert "DivergenceError: the loss is nan at step 41" in text
+    assert "Protocol: 1 of 2 met" in text
+    assert "thickness is a function of digit" in text
+
+
+@pytest.mark.parametrize(
+    "arms", [("single", "uniform"), MANY, tuple(f"arm {i}" for i in range(9))], ids=len
+)
+def test_every_arm_looks_different(arms: tuple[str, ...]) -> None:
+    """Without the colours too: by marker and dash."""
+    text = page(ablation(arms, seeds=2, epochs=2))
+    looks = set(re.findall(r'class="key (arm k\d m\d)"', text))
+    assert len(looks) == len(arms)
+
+
+def test_one_seed_has_no_interval_and_the_page_says_so() -> None:
+    text = page(ablation(seeds=1))
+    assert "no interval" in text
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_names_of_others_are_text_and_nothing_else() -> None:
+    evil = "b\"'>&<img src=x onerror=alert(1)>"
+    result = ablation((HOSTILE, evil), (HOSTILE, "$&|`<b>"), seeds=2, epochs=2, name=HOSTILE)
+    runs = result.runs.assign(url="javascript:alert(1)", reason=HOSTILE)
+    result = Result(**{**vars(result), "runs": runs, "url": "javascript:alert(1)"})
+    tags = _read(page(result)).tags
+    assert [tag for tag, _ in tags].count("script") == 1
+    assert "img" not in {tag for tag, _ in tags}
+    assert all(not name.startswith("on") for _, attributes in tags for name in attributes)
+    assert {a["href"] for tag, a in tags if tag == "a"} == {"#statistics"}
+    assert "<script>" not in markdown(result).split("```")[0]
+
+
+def test_the_tables_beside_the_page_are_the_results_own(small: Result, tmp_path: Path) -> None:
+    assert write(small, tmp_path / "new") == tmp_path / "new" / "report.html"
+    values = pd.read_csv(tmp_path / "new" / "values.csv")
+    assert list(values)[:6] == ["arm", "seed", "head", "metric", "split", "value"]
+    pd.testing.assert_series_equal(values["value"], small.values["value"])
+    statistics = pd.read_parquet(tmp_path / "new" / "statistics.parquet")
+    pd.testing.assert_frame_equal(statistics, small.comparison.table)
+    wanted = {"arm", "head", "metric", "n", "delta", "ci_low", "ci_high", "p", "p_holm", "verdict"}
+    assert wanted <= set(pd.read_csv(tmp_path / "new" / "statistics.csv"))
+    text = (tmp_path / "new" / "report.md").read_text()
+    assert all(f"## {part}" in text for part in ("Statistics", "Protocol", "Runs", "Values"))
+
+
+def test_a_report_is_made_again_from_its_own_files(small: Result, tmp_path: Path) -> None:
+    first = write(small, tmp_path / "a")
+    assert write(load(tmp_path / "a"), tmp_path / "b").read_text() == first.read_text()
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(small: Result, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        write(small, tmp_path / "file")
+
+
+def test_single_task_networks_cost_their_sum_over_whole_seeds(small: Result) -> None:
+    costs = cost_table(small.runs, "single").set_index("arm")
+    assert costs.loc["single", "networks"] == 2
+    assert costs.loc["single", "parameters"] == 844_000
+    assert costs.loc["uniform", "finished"] == 5
+    assert costs.loc["uniform", "parameters_ratio"] == pytest.approx(431 / 844)
+
+
+def test_nothing_finished_costs_nothing_known(small: Result) -> None:
+    runs = small.runs.assign(state="PENDING", parameters=None, train_seconds=None, epochs=None)
+    assert cost_table(runs, "single")["parameters"].isna().all()

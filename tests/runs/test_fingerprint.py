@@ -1,0 +1,54 @@
+"""The hash changes with what changes results, and with nothing else."""
+
+import pytest
+
+from multihead.runs.config import compose_run
+from multihead.runs.fingerprint import config_hash, settings_hash
+
+DIGITS = ["experiment=multihead_cnn_digits", "seed=1"]
+
+
+@pytest.fixture(scope="module")
+def base() -> str:
+    """The hash of the digits."""
+    return config_hash(compose_run(DIGITS))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "paths.home=/elsewhere",
+        "paths.data_dir=/elsewhere",
+        "logger.tracking_uri=http://x",
+        "logger.experiment_name=other",
+        "name=mine",
+        "tags=[a]",
+        "data.num_workers=2",
+        "optimized_metric=null",
+        "model.loss_weights.digit=1",
+    ],
+)
+def test_what_changes_no_result_changes_no_hash(base: str, override: str) -> None:
+    assert config_hash(compose_run([*DIGITS, override])) == base
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=2",
+        "model.optimizer.lr=0.5",
+        "data.batch_size=7",
+        "trainer.max_epochs=2",
+        "model.loss_weights.digit=2",
+        "callbacks.model_checkpoint.monitor=val/score_best",
+        "data.heads.thickness.map={0:1}",
+        "trainer.precision=bf16-mixed",
+    ],
+)
+def test_what_changes_results_changes_the_hash(base: str, override: str) -> None:
+    assert config_hash(compose_run([*DIGITS, override])) != base
+
+
+def test_settings_are_the_same_for_all_seeds() -> None:
+    one, two = (compose_run([*DIGITS[:1], f"seed={seed}"]) for seed in (1, 2))
+    assert settings_hash(one) == settings_hash(two)
