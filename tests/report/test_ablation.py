@@ -9,7 +9,7 @@ import pytest
 from tests.report.ablations import HOSTILE, ablation
 
 from multihead.ablation.result import Result
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, DataError
 from multihead.report.ablation import page, write
 from multihead.report.ablation_tables import load, markdown
 from multihead.report.costs import cost_table
@@ -118,6 +118,24 @@ def test_the_tables_beside_the_page_are_the_results_own(small: Result, tmp_path:
 def test_a_report_is_made_again_from_its_own_files(small: Result, tmp_path: Path) -> None:
     first = write(small, tmp_path / "a")
     assert write(load(tmp_path / "a"), tmp_path / "b").read_text() == first.read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("result.json", b"{}"),
+        ("result.json", b"{"),
+        ("values.parquet", b"PAR1"),
+        ("runs.parquet", b""),
+    ],
+)
+def test_damaged_files_of_a_report_are_one_line(
+    small: Result, tmp_path: Path, file: str, content: bytes
+) -> None:
+    write(small, tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(DataError, match="damaged or of another version"):
+        load(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(small: Result, tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from optuna.trial import FrozenTrial, create_trial
+from tests.studies.conftest import Define
 
 from multihead.errors import ConfigError
-from multihead.studies.table import SUFFIXES, write_table
+from multihead.studies.table import SUFFIXES, best_of, ranked, write_table
 
 TABLE = pd.DataFrame(
     {
@@ -34,3 +36,22 @@ def test_a_file_has_every_trial_to_the_last_digit(suffix: str, tmp_path: Path) -
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written to"):
         write_table(TABLE, tmp_path / "nowhere" / "trials.csv")
+
+
+def _trial(number: int, *values: float) -> FrozenTrial:
+    trial = create_trial(values=values)
+    trial.number = number
+    return trial
+
+
+def test_of_several_objectives_the_front_is_counted_and_its_first_by_mean_rank_named(
+    define: Define,
+) -> None:
+    definition = define(objectives={"val/digit_acc": "maximize", "val/digit_loss": "minimize"})
+    # 3 is dominated by 1; the others are the front, 1 the one between its ends.
+    trials = [_trial(0, 0.9, 0.1), _trial(1, 0.95, 0.2), _trial(2, 0.97, 0.9), _trial(3, 0.8, 0.3)]
+    assert [t.number for t in ranked(definition, trials)][-1] == 3
+    assert best_of(definition, trials).startswith("front: 3 of 4 trials, by mean rank first trial ")
+    one = define(objectives="val/digit_acc")
+    assert best_of(one, [_trial(0, 0.9), _trial(1, 0.95)]) == "best: trial 1  val/digit_acc 0.9500"
+    assert best_of(one, []) == "no complete trial yet"

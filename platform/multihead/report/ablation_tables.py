@@ -8,6 +8,7 @@ import pandas as pd
 
 from multihead.ablation.result import Check, Result
 from multihead.ablation.statistics import Comparison
+from multihead.errors import DataError, message_of
 from multihead.report.costs import cost_table
 from multihead.report.markdown import escaped, fenced, table
 
@@ -51,7 +52,21 @@ def words(result: Result) -> str:
 
 
 def load(folder: Path) -> Result:
-    """Return the result of which a folder has the Parquet tables and `WORDS`."""
+    """Return the result of which a folder has the Parquet tables and `WORDS`.
+
+    Raises:
+        DataError: If they are damaged, or were written by a version that told something else.
+    """
+    try:
+        return _load(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"the report's files are damaged or of another version ({message_of(error)}); "
+            f"`multihead ablate` writes them anew."
+        ) from error
+
+
+def _load(folder: Path) -> Result:
     said = json.loads((folder / WORDS).read_text(encoding="utf-8"))
     found = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
     return Result(

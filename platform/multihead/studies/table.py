@@ -1,7 +1,7 @@
 """A study's trials as a table: one row per trial, the same columns whatever the trials did."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,18 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def best_of(definition: Definition, trials: Sequence[FrozenTrial]) -> str:
-    """Return the best trial in a line."""
+    """Return the best trial in a line; of several objectives the front, and its first by rank."""
     order = ranked(definition, trials)
     if not order:
         return "no complete trial yet"
     values = zip(definition.objectives, order[0].values, strict=True)
     text = "  ".join(f"{name} {value:.4f}" for name, value in values)
-    return f"best: trial {order[0].number}  {text}"
+    first = f"trial {order[0].number}  {text}"
+    if not definition.several:
+        return f"best: {first}"
+    points = _points(definition, order)
+    count = sum(_dominators(own, points.values()) == 0 for own in points.values())
+    return f"front: {count} of {len(order)} trials, by mean rank first {first}"
 
 
 def ranked(definition: Definition, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -98,17 +103,24 @@ def ranked(definition: Definition, trials: Sequence[FrozenTrial]) -> list[Frozen
     the objectives.
     """
     done = [t for t in trials if t.state == TrialState.COMPLETE]
-    signs = [1 if d == "maximize" else -1 for d in definition.objectives.values()]
-    points = {t.number: [s * v for s, v in zip(signs, t.values, strict=True)] for t in done}
+    points = _points(definition, done)
 
     def key(trial: FrozenTrial) -> tuple[float, ...]:
         own = points[trial.number]
         if len(own) == 1:
             return (-own[0], trial.number)
-        dominated = sum(
-            all(a >= b for a, b in zip(p, own, strict=True)) and p != own for p in points.values()
-        )
         ranks = sum(sum(p[i] > own[i] for p in points.values()) for i in range(len(own)))
-        return (dominated, ranks, trial.number)
+        return (_dominators(own, points.values()), ranks, trial.number)
 
     return sorted(done, key=key)
+
+
+def _points(definition: Definition, trials: Iterable[FrozenTrial]) -> dict[int, list[float]]:
+    """Return the values of complete trials by number, with signs so that more is better."""
+    signs = [1 if d == "maximize" else -1 for d in definition.objectives.values()]
+    return {t.number: [s * v for s, v in zip(signs, t.values, strict=True)] for t in trials}
+
+
+def _dominators(own: list[float], points: Iterable[list[float]]) -> int:
+    """Return how many points are as good in everything and better in something."""
+    return sum(all(a >= b for a, b in zip(p, own, strict=True)) and p != own for p in points)
