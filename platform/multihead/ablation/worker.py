@@ -5,7 +5,6 @@ ends. The file says which run the cell has, written down before anything is made
 whoever comes next goes on with that run from its last checkpoint.
 """
 
-import gc
 import json
 import os
 import shutil
@@ -24,9 +23,10 @@ from filelock import FileLock, Timeout
 
 from multihead.ablation.records import ARM_KIND
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.errors import CheckpointError, MultiheadError, StoreError
+from multihead.errors import CheckpointError, MultiheadError, StoreError, message_of
 from multihead.files import write_text_atomically
 from multihead.runs.api import resumed_config
+from multihead.runs.collector import few_collections
 from multihead.runs.execute import Membership, execute
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import new_run_id
@@ -109,13 +109,9 @@ def work(folder: Path) -> None:
         RunInterrupted: After SIGTERM or Ctrl-C, with a checkpoint to go on from.
     """
     opened: dict[str, MultiheadDataModule] = {}
-    gc.collect()
-    gc.freeze()
-    try:
+    with few_collections():
         for task, file in _claimed(folder):
             _train(task, file, opened)
-    finally:
-        gc.unfreeze()
 
 
 def _claimed(folder: Path) -> Iterator[tuple[Task, CellFile]]:
@@ -151,7 +147,7 @@ def _train(task: Task, file: CellFile, opened: dict[str, MultiheadDataModule]) -
     except Exception as error:  # noqa: BLE001 - an arm may run any code, its failure is a result
         if not isinstance(error, MultiheadError):
             traceback.print_exc()
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:1000]
+        reason = f"{type(error).__name__}: {message_of(error)}"[:1000]
         file.write(replace(mine, state="FAILED", reason=reason))
     else:
         file.write(replace(mine, state="FINISHED"))
@@ -189,7 +185,7 @@ def main(folder: Path) -> int:
     try:
         work(folder)
     except MultiheadError as error:
-        sys.stderr.write(f"worker {os.getpid()}: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"worker {os.getpid()}: {message_of(error)}\n")
         return 2
     except RunInterrupted as stop:
         return stop.exit_code

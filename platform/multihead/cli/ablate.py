@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from multihead.cli.overrides import Override
+from multihead.errors import message_of
 
 if TYPE_CHECKING:
     from multihead.ablation.plan import Plan
@@ -86,7 +87,7 @@ def _run(plan: "Plan", store: "Store") -> None:
         record.run.finish("KILLED", str(stop), stop.exit_code)
         raise
     except BaseException as error:
-        record.run.finish("FAILED", " ".join(str(error).split()))
+        record.run.finish("FAILED", message_of(error))
         raise
     record.run.finish("FINISHED")
     _show(result)
