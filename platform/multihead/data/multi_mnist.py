@@ -37,7 +37,6 @@ def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
     Args:
         data_dir: As for `read_mnist`.
         split: `train` or `test`.
-        only_heads: Those of the heads that are used.
         pairing_seed: Fixes which digits are paired.
 
     Raises:
@@ -71,6 +70,7 @@ class MultiMNISTDataModule(MultiheadDataModule):
         normalize: Of pixels.
         memory_budget_mb: What is kept whole in memory, in MB.
         seed: Fixes the split and the order of each epoch.
+        only_heads: Those of the heads that are used.
         pairing_seed: Fixes which digits are paired.
 
     Raises:
