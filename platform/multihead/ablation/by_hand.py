@@ -60,21 +60,24 @@ def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
     split = "test" if "test" in set(values["split"]) else "val"
     names = [str(run.data.tags.get(RUN_TAG, run.info.run_id)) for run in runs]
     functions = _functions(runs)
+    falling = falling_metrics(set(judged.values()))
+    comparison = compare(values, baseline, lower_is_better=falling, split=split)
     return Result(
         name=f"{len(runs)} runs, picked by hand",
         definition="",
         values=values,
         runs=listed,
         curves=curves,
-        comparison=compare(
-            values,
-            baseline,
-            lower_is_better=falling_metrics(set(judged.values())),
-            split=split,
-        ),
+        comparison=comparison,
         redundancy=pd.DataFrame(),
         functions=functions,
-        protocol=checks(listed, [run.data.tags for run in runs], list(config.index)),
+        protocol=checks(
+            listed,
+            [run.data.tags for run in runs],
+            list(config.index),
+            heads=len(judged),
+            level=comparison.level,
+        ),
         commands=(*(f"multihead rerun {name}" for name in names), _command(names)),
         baseline=baseline,
         url=None,

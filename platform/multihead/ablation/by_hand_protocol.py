@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from multihead.ablation.power import smallest_p
+from multihead.ablation.protocol import enough_seeds
 from multihead.ablation.result import Check
 from multihead.tracking.code import DIFF_TAG
 
-_ENOUGH = 0.05
 # Tags that have to be the same for runs to be comparable, by what they are called.
 _SAME = {
     "the same data and test set": ("data.train_digest", "data.test_digest"),
@@ -18,7 +17,12 @@ _SAME = {
 
 
 def checks(
-    runs: pd.DataFrame, tags: Sequence[Mapping[str, str]], differing: Sequence[str]
+    runs: pd.DataFrame,
+    tags: Sequence[Mapping[str, str]],
+    differing: Sequence[str],
+    *,
+    heads: int,
+    level: float,
 ) -> tuple[Check, ...]:
     """Return the rules, met or not, with reasons.
 
@@ -26,23 +30,20 @@ def checks(
         runs: A row per run, as in a `Result`.
         tags: Of each run.
         differing: Parameters in which the runs differ.
+        heads: How many are compared.
+        level: Of the intervals.
     """
-    return (*_seeds(runs), *_same(tags), _failures(runs), *_never(differing))
+    return (*_seeds(runs, heads, level), *_same(tags), _failures(runs), *_never(differing))
 
 
-def _seeds(runs: pd.DataFrame) -> Iterator[Check]:
+def _seeds(runs: pd.DataFrame, heads: int, level: float) -> Iterator[Check]:
     done = runs[runs["state"] == "FINISHED"]
     seeds = {arm: set(done.loc[done["arm"] == arm, "seed"]) for arm in dict.fromkeys(runs["arm"])}
     common = set.intersection(*seeds.values())
     equal = all(found == common for found in seeds.values())
     shown = "; ".join(f"{arm}: {_listed(found)}" for arm, found in seeds.items())
     yield Check("the same seeds in every arm", equal, shown)
-    least = smallest_p(len(common))
-    yield Check(
-        "seeds enough for p < 0.05",
-        least < _ENOUGH,
-        f"{len(common)} seeds are in all arms; the smallest p they can give is {least:.2g}",
-    )
+    yield enough_seeds(len(common), heads, level)
 
 
 def _same(tags: Sequence[Mapping[str, str]]) -> Iterator[Check]:

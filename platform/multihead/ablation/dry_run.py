@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from multihead.ablation.arms import Part
 from multihead.ablation.plan import Cell, Plan
-from multihead.ablation.protocol import smallest_p
+from multihead.ablation.power import smallest_p
 from multihead.ablation.tuning import trials_of
 from multihead.runs.build import build
 from multihead.studies.dry_run import epoch_seconds

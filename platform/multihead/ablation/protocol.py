@@ -6,16 +6,9 @@ from typing import Any
 import pandas as pd
 
 from multihead.ablation.plan import Plan
+from multihead.ablation.power import smallest_p
 from multihead.ablation.result import Check
 from multihead.ablation.tuning import trials_of
-
-# Two-sided: all signs equal, one way or the other.
-_ENOUGH = 0.05
-
-
-def smallest_p(seeds: int) -> float:
-    """Return the smallest p that an exact two-sided sign-flip test of n pairs can have, 2 / 2^n."""
-    return min(1.0, 2.0 ** (1 - seeds))
 
 
 def checks(
@@ -40,7 +33,7 @@ def checks(
         _steps(runs),
         _tuning(plan),
         _seeds(plan, runs),
-        _power(plan),
+        enough_seeds(len(plan.definition.seeds), len(plan.metrics), plan.definition.level),
         Check(
             "selection on the validation split",
             True,
@@ -108,14 +101,14 @@ def _seeds(plan: Plan, runs: pd.DataFrame) -> Check:
     return Check("the same fresh seeds in every arm", not lacking, reason)
 
 
-def _power(plan: Plan) -> Check:
-    count = len(plan.definition.seeds)
-    p, heads = smallest_p(count), len(plan.metrics)
+def enough_seeds(count: int, heads: int, level: float) -> Check:
+    """Return whether some number of seeds can come to a verdict on every head at once."""
+    corrected = min(1.0, smallest_p(count) * heads)
     return Check(
-        "seeds enough for p < 0.05",
-        p < _ENOUGH,
-        f"{count} seeds can reach p = {p:.2g}, with Holm's correction for {heads} heads "
-        f"{min(1.0, p * heads):.2g}",
+        "seeds enough for a verdict on every head",
+        corrected <= 1 - level,
+        f"{count} seeds can reach p = {smallest_p(count):.2g}, after Holm's correction for {heads} "
+        f"heads {corrected:.2g}; {1 - level:.2g} is demanded",
     )
 
 
