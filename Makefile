@@ -80,7 +80,8 @@ format: setup-dev ## Put the code into the project's format
 	.venv/bin/ruff format
 
 lock: setup-dev ## Pin the dependencies anew after a change (ARGS=--upgrade: all at their newest)
-	$(COMPILE) $(ARGS) pyproject.toml --extra build --extra postgres -o requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --extra build --extra gpu --extra postgres --extra server \
+		-o requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove .venv and caches (never runs/ or data/)

@@ -18,7 +18,8 @@ from multihead.ablation.records import ABLATION_TAG, ARM_TAG, HEAD_TAG, PARENT_T
 from multihead.ablation.worker import CELLS_FILE, CellFile, Work
 from multihead.errors import StoreError
 from multihead.files import write_text_atomically
-from multihead.studies.runner import share
+from multihead.studies.devices import Places, threads, visible_gpus
+from multihead.studies.recover import workers_of
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, sync
 from multihead.training.interrupts import RunInterrupted
@@ -42,6 +43,7 @@ class Runner:
         self.folder = store.home / "ablations" / plan.definition.name
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self.signum: int | None = None
+        self._gpus = Places(workers_of(store), 1, visible_gpus())
 
     def missing(self) -> list[Cell]:
         """Return the cells to be trained, after what runs could not deliver is delivered."""
@@ -129,7 +131,7 @@ class Runner:
             )
 
     def _start(self, place: int) -> None:
-        environment = os.environ | share(place, self.plan.definition.workers)
+        environment = os.environ | threads(self.plan.definition.workers) | self._gpus.of(place)
         with (self.folder / "workers.log").open("ab") as log:
             self.processes[place] = subprocess.Popen(
                 [sys.executable, "-m", "multihead.ablation.worker", str(self.folder)],
@@ -166,6 +168,7 @@ class Runner:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        self._gpus.release()
 
 
 def failures(works: Mapping[str, Work]) -> list[str]:

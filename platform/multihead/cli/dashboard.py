@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead import settings
 from multihead.cli.ui import HOST, free_port
 
 if TYPE_CHECKING:
     from multihead.studies.definition import Definition
 
 PORT = 8080
-# The address of the storage may hold a password, so it travels in the environment.
-_CODE = (
-    "import os; from optuna.storages import RDBStorage; from optuna_dashboard import run_server; "
-    "run_server(RDBStorage(os.environ['MULTIHEAD_STUDY_STORAGE'], skip_table_creation=True), "
-    "host=os.environ['HOST'], port=int(os.environ['PORT']))"
-)
 
 
 def serve(definition: "Definition") -> None:
@@ -38,11 +33,13 @@ def serve(definition: "Definition") -> None:
     port = free_port(PORT)
     click.echo(f"optuna-dashboard on {shown(url)}\n  http://{HOST}:{port}\nCtrl-C stops it")
     environment = os.environ | {
-        "MULTIHEAD_STUDY_STORAGE": url,
+        settings.STUDIES_VARIABLE: url,
         "HOST": HOST,
         "PORT": str(port),
+        "ALLOWED_HOSTS": f"{HOST}:{port},localhost:{port}",
     }
-    with subprocess.Popen([sys.executable, "-c", _CODE], env=environment) as process:
+    server = [sys.executable, "-m", "multihead.studies.dashboard"]
+    with subprocess.Popen(server, env=environment) as process:
         try:
             process.wait()
         except KeyboardInterrupt:

@@ -158,7 +158,7 @@ class Presence:
                     study=study,
                     kind=kind,
                     position=self.position,
-                    place=f"{platform.node()} {os.getpid()}",
+                    place=place_of(os.getpid()),
                     seen=storage.now,
                     note="starts",
                     ended=False,
@@ -184,6 +184,11 @@ class Presence:
             )
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def place_of(pid: int) -> str:
+    """Return host and number of a process here; containers use the same numbers."""
+    return f"{platform.node()} {pid}"
 
 
 def present(storage: StudyStorage, study: str) -> Sequence[sa.Row[Any]]:

@@ -10,21 +10,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from multihead import settings
 from multihead.errors import StoreError
+from multihead.studies.devices import Places, threads, visible_gpus
 from multihead.studies.heart import EXIT_LOST
 from multihead.studies.lease import LEASE_SECONDS, rows_of
 from multihead.studies.opening import OpenStudy, url_of
 from multihead.studies.progress import Progress, Snapshot
 from multihead.studies.recover import check_agreement, workers_of
-from multihead.studies.registry import ask_to_stop, bury, known, present
+from multihead.studies.registry import ask_to_stop, bury, known, place_of, present
 from multihead.studies.storage import patiently
-from multihead.studies.worker import EXIT_MEMORY, GPU_SHARE_VARIABLE, STORAGE_VARIABLE
+from multihead.studies.worker import EXIT_MEMORY
 
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 60
 # Workers that may end in a row without any trial ending in between: by an error, by being killed.
 _EARLY_DEATHS, _EARLY_KILLS = 5, 100
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Runner:
         self.signum: int | None = None
         self._deaths = 0
         self._ended = 0
+        devices = opened.definition.devices_per_worker
+        self._gpus = Places(workers_of(opened.store), devices, visible_gpus())
         self._log = opened.store.home / "workers" / f"{opened.name}.log"
 
     def run(self, progress: Progress) -> Ended:
@@ -104,11 +107,10 @@ class Runner:
             self._ended, self._deaths = snapshot.ended, 0
             self.recorded()
         progress.show(snapshot)
-        for worker in snapshot.workers:
-            pid = int(worker.place.rsplit(" ", 1)[-1])
-            mine = any(p.pid == pid for p in self.processes.values())
-            if mine and worker.age > LEASE_SECONDS:
-                os.kill(pid, signal.SIGKILL)
+        silent = {worker.place for worker in snapshot.workers if worker.age > LEASE_SECONDS}
+        for process in self.processes.values():
+            if place_of(process.pid) in silent:
+                process.kill()
         for place, process in list(self.processes.items()):
             code = process.poll()
             if code is not None:
@@ -136,8 +138,8 @@ class Runner:
 
     def _start(self, place: int) -> None:
         definition = self.opened.definition
-        environment = os.environ | {STORAGE_VARIABLE: url_of(definition)}
-        environment |= share(place, definition.workers, definition.devices_per_worker)
+        environment = os.environ | {settings.STUDIES_VARIABLE: url_of(definition)}
+        environment |= threads(definition.workers) | self._gpus.of(place)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "multihead.studies.worker", "--attached"]
@@ -176,6 +178,7 @@ class Runner:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        self._gpus.release()
         if self.opened.presence is not None:
             patiently(self.opened.presence.end)
         name, store = self.opened.name, self.opened.store
@@ -187,33 +190,3 @@ def agree(opened: OpenStudy) -> list[str]:
     return check_agreement(
         opened.store, opened.storage, opened.study, opened.plan.configs, opened.parent
     )
-
-
-def share(place: int, workers: int, devices_per_worker: float = 1) -> dict[str, str]:
-    """Return the environment that gives a worker its share of this machine's cores and GPUs.
-
-    Args:
-        place: Of the worker, from 0.
-        workers: How many there are.
-        devices_per_worker: GPUs of each; below 1, several share one.
-    """
-    threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
-    return dict.fromkeys(_THREADS, threads) | _devices(place, devices_per_worker)
-
-
-def _devices(place: int, devices_per_worker: float) -> dict[str, str]:
-    """Return which GPUs a worker sees, and how much of the memory it may take."""
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if count == 0:
-        return {}
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
-    if devices_per_worker < 1:
-        first = int(place * devices_per_worker + 1e-9) % count
-        chosen, share = [visible[first]], devices_per_worker
-    else:
-        each = int(devices_per_worker)
-        chosen = [visible[(place * each + i) % count] for i in range(min(each, count))]
-        share = 1.0
-    return {"CUDA_VISIBLE_DEVICES": ",".join(chosen), GPU_SHARE_VARIABLE: str(share)}

@@ -4,6 +4,7 @@ SQLite is in WAL mode and every write begins by taking the write lock, so that s
 wait for each other instead of failing. docs/studies.md says why not Optuna's journal file.
 """
 
+import os
 import re
 import sqlite3
 import time
@@ -44,8 +45,9 @@ metadata = sa.MetaData()
 
 
 def default_url(home: Path | None = None) -> str:
-    """Return the URL of the database without a server: SQLite in `MULTIHEAD_HOME`."""
-    return f"sqlite:///{(home or settings.home()) / 'studies.db'}"
+    """Return the URL of the storage: `MULTIHEAD_STUDY_STORAGE`, else SQLite in `MULTIHEAD_HOME`."""
+    local = f"sqlite:///{(home or settings.home()) / 'studies.db'}"
+    return os.environ.get(settings.STUDIES_VARIABLE) or local
 
 
 def shown(url: str) -> str:

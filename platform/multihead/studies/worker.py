@@ -14,10 +14,12 @@ from typing import Any
 
 import optuna
 
+from multihead import settings
 from multihead.errors import MultiheadError, StoreError, message_of
 from multihead.runs.collector import few_collections
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.check import prepare
+from multihead.studies.devices import GPU_SHARE_VARIABLE
 from multihead.studies.heart import Heart, lost, say
 from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
@@ -30,8 +32,6 @@ from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
 from multihead.training.interrupts import RunInterrupted
 
-STORAGE_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
-GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # of the memory of its GPU that a worker may take
 EXIT_MEMORY = 76
 _IDLE_SECONDS = 1.0
 
@@ -171,7 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m multihead.studies.worker")
     parser.add_argument("--study", required=True, help="name of the study in the storage")
-    parser.add_argument("--storage", default=os.environ.get(STORAGE_VARIABLE), help="its URL")
+    parser.add_argument(
+        "--storage", default=os.environ.get(settings.STUDIES_VARIABLE), help="its URL"
+    )
     parser.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.storage is None:

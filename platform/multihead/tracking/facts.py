@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
+from multihead import settings
 from multihead.tracking.secrets import masked
 
 PACKAGES = (
@@ -71,11 +72,16 @@ def user() -> str:
 def git_state() -> dict[str, str]:
     """Return commit, branch and whether the tree is dirty: of the package's checkout, else here.
 
-    Empty where neither is a git repository or git is not installed.
+    Where neither is a git repository or git is not installed, it is what `MULTIHEAD_REVISION`
+    says, as an image of this package does: a commit, with `-dirty` after it if that is so. Else
+    empty.
     """
     folder = _checkout()
     if folder is None:
-        return {}
+        revision = os.environ.get(settings.REVISION_VARIABLE, "")
+        commit = revision.removesuffix("-dirty")
+        dirty = str(commit != revision).lower()
+        return {"commit": commit, "dirty": dirty} if commit else {}
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {
         "commit": _git(folder, "rev-parse", "HEAD") or "",

@@ -224,9 +224,14 @@ class Store:
         return (self.home / "artifacts" / folder).as_uri()
 
     def run_url(self, experiment_id: str, run_id: str) -> str:
-        """Return the address of a run's page, in the UI that `multihead ui` starts if local."""
-        base = self.uri.rstrip("/") if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
-        return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?{UI_VIEW}"
+        """Return the address of a run's page.
+
+        It is in the UI at `MULTIHEAD_UI_URL`, which people may reach under another name than
+        programs; else in the server's, or in the one that `multihead ui` starts.
+        """
+        own = self.uri if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
+        base = os.environ.get(settings.UI_VARIABLE) or own
+        return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{UI_VIEW}"
 
 
 def _may_pass(error: Exception) -> bool:

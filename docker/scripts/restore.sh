@@ -1,0 +1,48 @@
+#!/bin/sh
+# Called by docker/restore.sh on the host: put back what backup.sh wrote, from stdin.
+#
+# Nothing is touched before the whole file is here and its sums are right. A stack that has runs
+# or studies is refused unless FORCE=yes.
+set -eu
+umask 077
+
+address() { echo "postgresql://$1@postgres/$1?passfile=/secrets/$1/pgpass"; }
+ask() { psql -w -X -v ON_ERROR_STOP=1 -qtA -d "$(address "$1")" -c "$2"; }
+# rows DATABASE TABLE: how many, 0 where there is no such table
+rows() {
+    [ "$(ask "$1" "SELECT to_regclass('public.$2') IS NOT NULL")" = t ] || { echo 0; return; }
+    ask "$1" "SELECT count(*) FROM $2"
+}
+
+runs=$(rows mlflow runs)
+studies=$(rows optuna studies)
+if [ "$runs$studies" != 00 ] && [ "${FORCE:-}" != yes ]; then
+    echo "restore: this stack has $runs runs and $studies studies, which a restore would remove;" \
+        "FORCE=yes does it." >&2
+    exit 1
+fi
+
+incoming=/artifacts/incoming
+rm -rf "$incoming"
+mkdir "$incoming"
+cd "$incoming"
+tar -xf -
+sha256sum --quiet -c SHA256SUMS
+
+for database in mlflow optuna; do
+    ask "$database" "DO \$\$ DECLARE found record; BEGIN
+        FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+            EXECUTE format('DROP TABLE public.%I CASCADE', found.tablename);
+        END LOOP;
+        FOR found IN SELECT typname FROM pg_type
+                WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace LOOP
+            EXECUTE format('DROP TYPE public.%I CASCADE', found.typname);
+        END LOOP;
+    END \$\$"
+    pg_restore -w --no-owner --no-privileges --exit-on-error --single-transaction \
+        -d "$(address "$database")" "$database.dump"
+done
+rm -rf /artifacts/store
+mv store /artifacts/store
+cd / && rm -rf "$incoming"
+echo "restore: $(rows mlflow runs) runs and $(rows optuna studies) studies are back"

@@ -1,0 +1,94 @@
+"""Which cores and GPUs of this machine a worker gets.
+
+A place on a GPU is a lock on a file in the home. All commands of a machine share the places, also
+those in containers, which see the same GPUs and the same home; a lock ends with its process.
+"""
+
+import os
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # of the memory of its GPU that a worker may take
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")  # one per machine, whatever its containers' names
+
+
+class Places:
+    """The places that the workers of one command have taken.
+
+    Args:
+        folder: Where processes of this machine keep their locks.
+        devices_per_worker: GPUs of each worker; below 1, several workers share a GPU.
+        visible: Names of the GPUs, as CUDA_VISIBLE_DEVICES has them.
+    """
+
+    def __init__(self, folder: Path, devices_per_worker: float, visible: list[str]) -> None:
+        self._share = min(1.0, devices_per_worker)
+        self._places = _places(devices_per_worker, visible)
+        self._folder = folder
+        self._taken: dict[int, tuple[FileLock | None, list[str]]] = {}
+
+    def of(self, worker: int) -> dict[str, str]:
+        """Return the environment of a worker, the same one whenever it is asked for.
+
+        Workers beyond the places share those that there are.
+
+        Args:
+            worker: Its number in this command.
+        """
+        if not self._places:
+            return {}
+        if worker not in self._taken:
+            self._taken[worker] = self._take(worker)
+        _, chosen = self._taken[worker]
+        return {"CUDA_VISIBLE_DEVICES": ",".join(chosen), GPU_SHARE_VARIABLE: str(self._share)}
+
+    def _take(self, worker: int) -> tuple[FileLock | None, list[str]]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        boot = _BOOT.read_text().strip()[:8] if _BOOT.exists() else ""
+        for number, place in enumerate(self._places):
+            lock = FileLock(self._folder / f"gpu-{boot}-{'+'.join(place)}-{number}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            return lock, place
+        return None, self._places[worker % len(self._places)]
+
+    def release(self) -> None:
+        """Give all places back."""
+        for lock, _ in self._taken.values():
+            if lock is not None:
+                lock.release()
+        self._taken.clear()
+
+
+def threads(workers: int) -> dict[str, str]:
+    """Return the environment that gives each of `workers` its share of the cores.
+
+    A number of threads set by the user (OMP_NUM_THREADS) stays.
+    """
+    cores = len(os.sched_getaffinity(0))
+    number = os.environ.get(_THREADS[0]) or str(max(1, cores // workers))
+    return dict.fromkeys(_THREADS, number)
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that a process started here may use; empty without any."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count))))
+    return named.split(",")[:count]
+
+
+def _places(devices_per_worker: float, visible: list[str]) -> list[list[str]]:
+    """Return the GPUs of each place; several places of one GPU follow those of all others."""
+    if not visible:
+        return []
+    if devices_per_worker < 1:
+        sharing = int(1 / devices_per_worker + 1e-9)
+        return [[name] for _ in range(sharing) for name in visible]
+    each = min(int(devices_per_worker), len(visible))
+    return [visible[i : i + each] for i in range(0, len(visible) - each + 1, each)]
