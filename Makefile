@@ -14,6 +14,7 @@ export PYTHON
 export TORCH_INDEX
 ARGS ?=
 MULTIHEAD := .venv/bin/multihead
+CONTAINERS := docker compose --profile gpu --profile cpu
 
 # Tests see no setting of whoever runs them, but for where real data are.
 SETTINGS := $(filter-out MULTIHEAD_DATA_DIR,\
@@ -24,6 +25,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-v
 	-c tools/lock-constraints.txt
 
 .PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench ui doctor clean \
+	up stop down backup restore test-compose \
 	emhcm emhcc10 ecm evimh
 
 help: ## List the targets
@@ -59,11 +61,29 @@ studies-ui: setup ## Open optuna-dashboard on a study (NAME=digits_quick)
 doctor: setup ## Tell what this machine and checkout can do
 	@$(MULTIHEAD) doctor $(ARGS)
 
+up: ## Start the platform in containers (PROFILE=gpu or cpu), and print its links
+	@docker/up.sh $(PROFILE)
+
+stop: ## Stop the containers; workers write checkpoints first, `make up` goes on
+	@$(CONTAINERS) stop
+
+down: ## Remove the containers; all data stay in their volumes
+	@$(CONTAINERS) down
+
+backup: ## Write databases and artifacts of the containers to one file (FILE=backups/DATE.tar)
+	@docker/backup.sh $(FILE)
+
+restore: ## Put a backup into containers without runs (FILE=...; FORCE=yes: with runs)
+	@docker/restore.sh $(FILE)
+
+test-compose: setup-dev ## Run the tests of the containers; needs an engine, and MULTIHEAD_DATA_DIR with MNIST
+	@$(PYTEST) -m compose $(ARGS)
+
 bench: setup ## Measure how fast training is here
 	@.venv/bin/python benchmarks/train_throughput.py $(ARGS)
 
 test: setup-dev ## Run the tests that take seconds
-	@export OMP_NUM_THREADS=1; $(PYTEST) -n auto -m "not slow" $(ARGS)
+	@export OMP_NUM_THREADS=1; $(PYTEST) -n auto -m "not slow and not compose" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take longer
 	@$(PYTEST) -m slow $(ARGS)

@@ -6,8 +6,10 @@
 #   /secrets/optuna     pgpass of the role optuna
 #   /secrets/users      how the platform's own processes name themselves to MLflow (docker/auth.yml)
 #   /secrets/admin      the password of MLflow's first user (docker/auth.yml)
+#   /secrets/s3         keys of the S3 server, for it and for its clients (docker/s3.yml)
 #
-# Nothing that is there is changed. A password is in a file before anybody who uses it starts.
+# A password that is there is never changed. What repeats one follows it: `down -v` keeps a volume
+# that some container still has.
 set -eu
 umask 077
 
@@ -28,9 +30,21 @@ for role in postgres mlflow optuna; do
     chgrp 999 "/secrets/postgres/$role"
 done
 for role in mlflow optuna; do
-    printf 'postgres:5432:%s:%s:%s\n' "$role" "$role" "$(cat "/secrets/postgres/$role")" |
-        keep "/secrets/$role/pgpass" 600
+    line=postgres:5432:$role:$role:$(cat "/secrets/postgres/$role")
+    [ "$(cat "/secrets/$role/pgpass" 2> /dev/null)" = "$line" ] || rm -f "/secrets/$role/pgpass"
+    echo "$line" | keep "/secrets/$role/pgpass" 600
 done
 random | keep /secrets/admin/password 600
 printf '[mlflow]\nmlflow_tracking_username = platform\nmlflow_tracking_password = %s\n' "$(random)" |
     keep /secrets/users/credentials 600
+
+if [ "${S3:-}" = yes ]; then
+    key=$(random)
+    cat << END | keep /secrets/s3/s3.json 600
+{"identities": [{"name": "mlflow", "actions": ["Admin", "Read", "Write", "List"],
+  "credentials": [{"accessKey": "mlflow", "secretKey": "$key"}]}]}
+END
+    key=$(sed -n 's/.*"secretKey": "\([^"]*\)".*/\1/p' /secrets/s3/s3.json)
+    printf '[default]\naws_access_key_id = mlflow\naws_secret_access_key = %s\n' "$key" |
+        keep /secrets/s3/credentials 600
+fi

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Write databases and artifacts, consistent with each other, to one file:  docker/backup.sh [FILE]
+#
+# MLflow is paused for the seconds that dumps and links of the artifacts take; runs go on and send
+# what they have afterwards. The file belongs to whoever calls this.
+set -eu
+umask 077
+
+cd "$(dirname "$0")/.."
+file=${1:-backups/$(date -u +%Y%m%d-%H%M%S).tar}
+run() { docker compose --progress quiet run --rm -T --no-deps backup "$1" < /dev/null; }
+
+mkdir -p "$(dirname "$file")"
+trap 'rm -f "$file.part"' EXIT
+if [ -n "$(docker compose ps -q --status running mlflow)" ]; then
+    trap 'rm -f "$file.part"; docker compose --progress quiet unpause mlflow' EXIT
+    docker compose --progress quiet pause mlflow
+fi
+run snapshot
+if [ -n "$(docker compose ps -q --status paused mlflow)" ]; then
+    docker compose --progress quiet unpause mlflow
+    trap 'rm -f "$file.part"' EXIT
+fi
+run stream > "$file.part"
+mv "$file.part" "$file"
+echo "backup: $(du -h "$file" | cut -f1) in $file"

@@ -1,0 +1,31 @@
+"""Wait for the S3 server and make the bucket of the artifacts, if it is not there."""
+
+import os
+import time
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+_SECONDS = 120
+
+
+def make(bucket: str) -> None:
+    """Make a bucket, once."""
+    client = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"] or None)
+    if bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=bucket)
+        print(f"bucket: made {bucket}")
+
+
+if __name__ == "__main__":
+    name = urlsplit(os.environ["MLFLOW_ARTIFACTS_DESTINATION"]).netloc
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            make(name)
+            break
+        except (BotoCoreError, ClientError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(2)
