@@ -7,6 +7,8 @@ file=${1:?"which file? make restore FILE=backups/....tar"}
 [ -r "$file" ] || { echo "restore: there is no file $file." >&2; exit 2; }
 quiet="docker compose --progress quiet"
 
+$quiet up -d --wait postgres
+$quiet run --rm -T --no-deps restore check < /dev/null
 $quiet --profile gpu --profile cpu stop
 $quiet up -d --wait postgres
 $quiet run --rm -T --no-deps restore < "$file"

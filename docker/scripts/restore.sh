@@ -1,5 +1,6 @@
 #!/bin/sh
 # Called by docker/restore.sh on the host: put back what backup.sh wrote, from stdin.
+# `restore.sh check` only says whether that would be refused.
 #
 # Nothing is touched before the whole file is here and its sums are right. A stack that has runs
 # or studies is refused unless FORCE=yes.
@@ -21,6 +22,8 @@ if [ "$runs$studies" != 00 ] && [ "${FORCE:-}" != yes ]; then
         "FORCE=yes does it." >&2
     exit 1
 fi
+
+[ "${1:-}" != check ] || exit 0
 
 incoming=/artifacts/incoming
 rm -rf "$incoming"

@@ -1,0 +1,44 @@
+"""One stack for all tests of the containers; it is made by the first and removed after the last."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.compose.stack import Stack, docker, real_data
+
+MNIST = ("experiment=multihead_cnn_mnist", "data.train_val_test_split=[8000,1000,1000]")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack as `docker compose up -d` makes it, with real data mounted read-only."""
+    docker("version")  # what is asked for here is an engine, so without one this fails
+    data = tmp_path_factory.mktemp("shared") / "data"
+    with_mnist = real_data(data)
+    made = Stack(
+        f"multihead-test-{os.getpid()}",
+        DATA_DIR=str(data),
+        DATA_MODE="ro",
+        WITH_MNIST="yes" if with_mnist else "",
+    )
+    try:
+        made.compose("--profile", "cpu", "build", "-q")
+        made.up()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="session")
+def trained(stack: Stack) -> str:
+    """The id of a run that was trained in a container: of MNIST, if that is here."""
+    small = MNIST if stack.environment["WITH_MNIST"] else ("experiment=multihead_cnn_digits",)
+    said = stack.train(*small, "trainer.max_epochs=2", "tags=[compose]")
+    return next(line.split()[1] for line in said.splitlines() if line.startswith("run "))
+
+
+@pytest.fixture
+def backup_file(tmp_path: Path) -> Path:
+    """Where a backup goes."""
+    return tmp_path / "backups" / "all.tar"
