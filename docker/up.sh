@@ -26,10 +26,11 @@ docker compose --profile "$profile" build -q loopback-or-auth
 $compose run --rm loopback-or-auth
 [ "$profile" != gpu ] || $compose run --rm nvidia-container-toolkit
 docker compose --profile "$profile" build -q image
-if ! $compose up -d --wait; then
-    $compose logs --no-log-prefix --no-color --tail 3 migrate >&2
+if ! docker compose --progress quiet up -d --wait; then
+    docker compose logs --no-log-prefix --no-color --tail 3 migrate >&2
     exit 1
 fi
+[ -z "${STUDY:-}" ] || $compose up -d "worker$suffix"
 cat <<END
 
 MLflow      http://$(docker compose port mlflow 5000)

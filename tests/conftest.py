@@ -22,7 +22,8 @@ Run = Callable[..., RunResult]
 
 def pytest_configure() -> None:
     """Forget the user's own store and home: tests write to theirs alone."""
-    for name in [n for n in os.environ if n.startswith(("MULTIHEAD_HOME", "MLFLOW_"))]:
+    kept = "MULTIHEAD_DATA_DIR"
+    for name in [n for n in os.environ if n.startswith(("MULTIHEAD_", "MLFLOW_")) and n != kept]:
         del os.environ[name]
 
 

@@ -72,3 +72,23 @@ def test_only_a_file_with_a_password_is_copied_without_it(tmp_path: Path) -> Non
     assert shareable(path).read_text() == "uri: mysql://u:***@h/d\n"
     assert shareable(path).name == path.name
     assert "u:p@h" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [
+        ("", {}),
+        ("1f2e3d", {"commit": "1f2e3d", "dirty": "false"}),
+        ("1f2e3d-dirty", {"commit": "1f2e3d", "dirty": "true"}),
+    ],
+)
+def test_without_a_checkout_the_image_says_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str, expected: dict[str, str]
+) -> None:
+    monkeypatch.setattr(facts, "__file__", str(tmp_path / "facts.py"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MULTIHEAD_REVISION", revision)
+    facts.git_state.cache_clear()
+    found = facts.git_state()
+    facts.git_state.cache_clear()
+    assert found == expected

@@ -1,0 +1,67 @@
+"""Who the dashboard answers to: a real server, real requests."""
+
+import http.client
+import threading
+from collections.abc import Iterator
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+
+from multihead.studies.dashboard import KnownHosts
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Where an application that always answers is behind the check."""
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [b"yes"]
+
+    hosts = ["localhost:8080", "lab.example"]
+    guarded = KnownHosts(application, hosts)
+    with make_server("127.0.0.1", 0, guarded, handler_class=_Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def _status(port: int, method: str, **headers: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.putrequest(method, "/api/studies/1", skip_host=True)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "lab.example"])
+def test_a_known_name_is_answered(port: int, host: str) -> None:
+    assert _status(port, "GET", Host=host) == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost", "localhost:8080.evil.example", ""])
+def test_any_other_name_gets_403(port: int, host: str) -> None:
+    """A page of somebody else's may have a name of its own that leads here."""
+    assert _status(port, "GET", Host=host) == 403
+
+
+def test_a_request_without_a_name_gets_403(port: int) -> None:
+    assert _status(port, "GET") == 403
+
+
+def test_changes_come_from_the_dashboards_own_pages_alone(port: int) -> None:
+    own, foreign = "http://localhost:8080", "http://evil.example"
+    assert _status(port, "DELETE", Host="localhost:8080", Origin=own) == 200
+    assert _status(port, "DELETE", Host="localhost:8080", Origin=foreign) == 403
+    assert _status(port, "POST", Host="localhost:8080", Origin="null") == 403
+    assert _status(port, "DELETE", Host="localhost:8080") == 200  # no browser leaves it out
