@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.compose.stack import Stack, docker, real_data
 
-MNIST = ("experiment=multihead_cnn_mnist", "data.train_val_test_split=[8000,1000,1000]")
+MNIST = ("experiment=multihead_cnn_mnist", "data.train_val_test_split=[4000,500,500]")
 
 
 @pytest.fixture(scope="session")
