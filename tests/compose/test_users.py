@@ -48,5 +48,4 @@ def test_users_are_in_the_database(guarded: Stack) -> None:
 
 def test_trainings_name_themselves(guarded: Stack) -> None:
     said = guarded.train("experiment=multihead_cnn_digits", "trainer.max_epochs=1")
-    assert "refuses" not in said
-    assert guarded.sql("mlflow", "SELECT status FROM runs").split() == ["FINISHED"]
+    assert guarded.sql("mlflow", "SELECT status FROM runs").split() == ["FINISHED"], said
