@@ -175,8 +175,8 @@ def kill(container: dict[str, Any], image: str = "multihead-server") -> None:
 
     The engine's own `kill` counts as a wish, after which nothing is started again.
     """
-    pid = str(container["State"]["Pid"])
-    docker("run", "--rm", "--pid=host", "--user=0", "--entrypoint=kill", image, "-9", pid)
+    code = f"import os; os.kill({container['State']['Pid']}, 9)"
+    docker("run", "--rm", "--pid=host", "--user=0", "--entrypoint=python", image, "-c", code)
 
 
 def wait_for(what: Callable[[], bool], claim: str, seconds: float = 300) -> None:
