@@ -13,6 +13,7 @@ from multihead.ablation.paired import (
     differences,
     holm,
     improvement,
+    mean_difference,
     sign_flip_p,
 )
 
@@ -105,6 +106,13 @@ def test_equal_differences_have_an_interval_without_width(value: float) -> None:
 
 def test_rounding_is_no_difference() -> None:
     assert differences(np.array([0.1 + 0.2]), np.array([0.3])).tolist() == [0.0]
+
+
+def test_differences_that_cancel_have_the_mean_0() -> None:
+    deltas = np.array([0.1, 0.2, -0.3])
+    assert np.mean(deltas) != 0
+    assert mean_difference(deltas) == 0
+    assert mean_difference(deltas + 0.01) == pytest.approx(0.01)
 
 
 def test_holm_of_a_known_family() -> None:

@@ -31,6 +31,12 @@ def differences(arm: Floats, baseline: Floats) -> Floats:
     return np.where(np.abs(found) <= _ROUNDING * scale, 0.0, found)
 
 
+def mean_difference(deltas: Floats) -> float:
+    """Return the mean of differences [n], n of at least 1, with 0 for what is only rounding."""
+    mean = float(np.mean(deltas))
+    return 0.0 if abs(mean) <= _ROUNDING * np.abs(deltas).max() else mean
+
+
 def are_equal(deltas: Floats) -> bool:
     """Return whether all differences [n] are the same number, but for rounding."""
     return bool(np.ptp(deltas) <= _TIE * np.abs(deltas).max())

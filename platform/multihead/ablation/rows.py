@@ -12,6 +12,7 @@ from multihead.ablation.paired import (
     bca_interval,
     differences,
     improvement,
+    mean_difference,
     sign_flip_p,
 )
 from multihead.ablation.pairs import Pair
@@ -69,7 +70,7 @@ def row(tested: Tested, p_holm: float, alpha: float, tests: int, *, falling: boo
         falling: Whether less of the metric is better.
     """
     pair, (low, high) = tested.pair, tested.interval
-    delta = _mean(tested.deltas)
+    delta = mean_difference(tested.deltas) if tested.pair.n else math.nan
     found = verdict(low, high, p_holm, alpha, falling=falling)
     better, worse = (pair.theirs, pair.ours) if falling else (pair.ours, pair.theirs)
     return [
