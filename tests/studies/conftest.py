@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -69,6 +70,13 @@ class Hungry(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         torch.empty(2**46)
+
+
+class Outage(Callback):
+    """Kill the tracking server once the training has begun."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        os.killpg(int(os.environ["SERVER"]), signal.SIGKILL)
 
 
 def start_study(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:

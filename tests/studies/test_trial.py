@@ -1,16 +1,21 @@
 """Trials as runs: real trainings of the digits, in this process."""
 
+from pathlib import Path
+
 import optuna
 import pytest
 from optuna.trial import TrialState
 from tests.studies.conftest import Define, assert_agreement
+from tests.tracking.faults import Server
 
+from multihead.cli.ui import free_port
+from multihead.errors import StoreError
 from multihead.studies.check import prepare
 from multihead.studies.confirm import confirm
 from multihead.studies.definition import Definition
 from multihead.studies.lease import Lease
 from multihead.studies.opening import OpenStudy, start
-from multihead.studies.recover import check_agreement, runs_of, seal
+from multihead.studies.recover import Agreement, check_agreement, runs_of, seal
 from multihead.studies.registry import known
 from multihead.studies.storage import default_url
 from multihead.studies.table import trials_table
@@ -120,12 +125,37 @@ def test_check_repairs_what_a_crash_left(store: Store, define: Define) -> None:
     store.client.update_run(mlflow_id, status="RUNNING")
     opened.study.ask()
     found = check_agreement(store, opened.storage, opened.study, opened.plan.configs, opened.parent)
-    assert any("trial 0 is COMPLETE, its run was RUNNING" in line for line in found)
-    assert any("trial 2 was RUNNING, but nobody works on it" in line for line in found)
+    assert any("trial 0 is COMPLETE, its run was RUNNING" in line for line in found.repaired)
+    assert any("trial 2 was RUNNING, but nobody works on it" in line for line in found.repaired)
     assert store.client.get_run(mlflow_id).info.status == "FINISHED"
     again = check_agreement(store, opened.storage, opened.study, opened.plan.configs, opened.parent)
-    assert again == []
+    assert again == Agreement([], {})
     opened.storage.close()
+
+
+def test_what_a_trial_could_not_send_is_sent_when_the_stores_are_compared(
+    home: Path, tmp_path: Path, define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(tmp_path, free_port(5100))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("SERVER", str(server.group))
+    overrides = [*define().overrides, "+callbacks.outage._target_=tests.studies.conftest.Outage"]
+    opened = start(define(overrides=overrides, n_trials=1), resume=False)
+    assert opened.presence is not None
+    assert main(["--study", "search", "--storage", default_url()])  # it could not say how it ended
+    opened.presence.end()
+    about = (opened.storage, opened.study, opened.plan.configs, opened.parent)
+    try:
+        with pytest.raises(StoreError):
+            check_agreement(opened.store, *about)
+        server.start()
+        assert check_agreement(opened.store, *about) == Agreement([], {})
+        assert_agreement(opened.store, default_url(), "search", 1)
+        (run,) = runs_of(opened.store, "search", "search", "trial")
+        assert run.data.metrics["val/digit_acc"] == opened.trials()[0].value
+    finally:
+        server.kill()
+        opened.storage.close()
 
 
 def test_a_trial_that_failed_before_it_had_a_run_gets_one_record(

@@ -27,9 +27,12 @@ class Server:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.port = folder, port
         self.uri = f"http://127.0.0.1:{port}"
+        self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
+        if self._process is not None:
+            self._process.wait()
         arguments = ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
         arguments += ["--artifacts-destination", f"{self.folder}/artifacts", "--workers", "1"]
         self._process = subprocess.Popen(
@@ -50,11 +53,18 @@ class Server:
                 time.sleep(0.2)
         raise TimeoutError(self.uri)
 
+    @property
+    def group(self) -> int:
+        """Its process group."""
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, number: int) -> None:
-        os.killpg(self._process.pid, number)
+        os.killpg(self.group, number)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
+        assert self._process is not None
         self._process.wait()
 
     @contextmanager

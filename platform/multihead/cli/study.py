@@ -69,8 +69,11 @@ def _run(name: str, definition: "Definition", overrides: tuple[str, ...], *, res
     try:
         with Progress(Console(stderr=True)) as progress:
             ended = runner.run(progress)
-        for line in agree(opened):
+        agreement = agree(opened)
+        for line in agreement.repaired:
             click.echo(f"repaired: {line}", err=True)
+        for number, problem in agreement.unsent.items():
+            click.echo(f"unsent: the run of trial {number}: {problem}", err=True)
     except BaseException:
         record.end("the command failed", interrupted=True)
         raise
@@ -162,9 +165,15 @@ def _check(definition: "Definition") -> None:
     from multihead.studies.runner import agree
 
     opened = load(definition)
-    found = agree(opened)
-    for line in found:
+    agreement = agree(opened)
+    for line in agreement.repaired:
         click.echo(f"repaired: {line}")
+    if agreement.unsent:
+        number, problem = next(iter(agreement.unsent.items()))
+        raise StoreError(
+            f"{len(agreement.unsent)} runs are in their folders only, such as that of trial "
+            f"{number}: {problem} `multihead sync` sends them."
+        )
     ended = sum(t.state.is_finished() for t in opened.trials())
     click.echo(
         f"{ended} of {opened.definition.n_trials} trials have ended; Optuna and MLflow agree"

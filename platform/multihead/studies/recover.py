@@ -4,7 +4,8 @@ A trial that is COMPLETE or PRUNED has FINISHED runs, one that FAILed a FAILED r
 why. A trial that nobody works on waits, and its run is KILLED until someone goes on with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from multihead.tracking.delivery import TAG_LENGTH
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import ERROR_TAG, RUN_TAG, Status, TrackedRun
 from multihead.tracking.store import Store
-from multihead.tracking.sync import reap_and_tell
+from multihead.tracking.sync import reap_and_tell, send
 
 PRUNED_TAG = "multihead.pruned"
 _PAGE = 1000
@@ -54,7 +55,7 @@ def seal(store: Store, configs: TrialConfigs, trial: FrozenTrial, *, parent: str
     made = {seed: recorded(store, run_id) for seed, run_id in runs.items()}
     if not any(made.values()):
         if any(RunFolder(store.home / run_id).spool.is_file() for run_id in runs.values()):
-            return [f"the run of trial {trial.number} is not in the store yet: multihead sync"]
+            return []  # it is on its way
         run = _standing_in(store, configs, trial, parent)
         if run is None:
             run = _stand_in(store, configs, trial, parent, next(iter(runs.values()), None))
@@ -132,10 +133,26 @@ def _stand_in(
     return recorded(store, made.run_id)
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """What a comparison of the two stores found.
+
+    Attributes:
+        repaired: What differed, in a line each.
+        unsent: Trials whose runs are in their folders only, and why.
+    """
+
+    repaired: list[str]
+    unsent: dict[int, str]
+
+
 def check_agreement(
     store: Store, storage: StudyStorage, study: optuna.Study, configs: TrialConfigs, parent: str
-) -> list[str]:
-    """Compare the two stores, repair what differs, and return what did, in a line each."""
+) -> Agreement:
+    """Compare the two stores, and repair what differs.
+
+    What a run could not deliver while the store was away is sent first.
+    """
     found = [
         f"worker {owner} had died" for owner in bury(storage, study.study_name, workers_of(store))
     ]
@@ -143,10 +160,26 @@ def check_agreement(
     with storage.lock(study.study_name):
         found += list(_mend_trials(store, storage, study))
     trials = study.get_trials(deepcopy=False)
-    for trial in trials:
-        if trial.state.is_finished():
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    unsent = _send(store, ended)
+    for trial in ended:
+        if trial.number not in unsent:
             found += seal(store, configs, trial, parent=parent)
-    return found + list(_orphans(store, configs, trials))
+    return Agreement(found + list(_orphans(store, configs, trials)), unsent)
+
+
+def _send(store: Store, trials: Sequence[FrozenTrial]) -> dict[int, str]:
+    """Deliver what is unsent of trials' runs; return why that failed, by trial."""
+    trial_of = {
+        run_id: trial.number
+        for trial in trials
+        for run_id in dict(trial.user_attrs.get(RUNS, {})).values()
+    }
+    return {
+        trial_of[done.run_id]: done.problem
+        for done in send(store.home, trial_of)
+        if done.problem is not None
+    }
 
 
 def workers_of(store: Store) -> Path:

@@ -17,7 +17,7 @@ from multihead.studies.heart import EXIT_LOST
 from multihead.studies.lease import LEASE_SECONDS, rows_of
 from multihead.studies.opening import OpenStudy, url_of
 from multihead.studies.progress import Progress, Snapshot
-from multihead.studies.recover import check_agreement, workers_of
+from multihead.studies.recover import Agreement, check_agreement, workers_of
 from multihead.studies.registry import ask_to_stop, bury, known, place_of, present
 from multihead.studies.storage import patiently
 from multihead.studies.worker import EXIT_MEMORY
@@ -185,7 +185,7 @@ class Runner:
         patiently(lambda: bury(self.opened.storage, name, workers_of(store)))
 
 
-def agree(opened: OpenStudy) -> list[str]:
+def agree(opened: OpenStudy) -> Agreement:
     """Compare and repair the two stores."""
     return check_agreement(
         opened.store, opened.storage, opened.study, opened.plan.configs, opened.parent

@@ -1,6 +1,6 @@
 """Bring to the store what runs could not deliver themselves; once done, there is nothing to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +45,24 @@ def sync(home: Path, run_id: str | None = None) -> Iterator[Synced]:
     """
     if run_id is not None and not (home / run_id / "spool.jsonl").is_file():
         raise ConfigError(f"there is no run {run_id!r} in {home}; `multihead runs` lists them.")
-    names = [p.parent.name for p in home.glob("*/spool.jsonl")] if run_id is None else [run_id]
-    for name in sorted(names):
-        folder = RunFolder(home / name)
-        done = _sync_one(folder, named=run_id is not None)
+    if run_id is None:
+        yield from send(home, sorted(p.parent.name for p in home.glob("*/spool.jsonl")))
+    else:
+        done = _sync_one(RunFolder(home / run_id), named=True)
+        if done is not None:
+            yield done
+
+
+def send(home: Path, run_ids: Iterable[str]) -> Iterator[Synced]:
+    """Deliver what is unsent of some runs; yield those that had something.
+
+    Args:
+        home: The folder of the runs; runs that are not in it are somebody else's to send.
+        run_ids: Our ids.
+    """
+    for run_id in run_ids:
+        folder = RunFolder(home / run_id)
+        done = _sync_one(folder, named=False) if folder.spool.is_file() else None
         if done is not None:
             yield done
 
