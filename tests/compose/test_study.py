@@ -119,7 +119,7 @@ def test_both_uis_show_the_runs(stack: Stack, trained: str, browser: Browser) ->
 def test_down_and_up_keeps_everything(stack: Stack) -> None:
     before, files = stack.table(), stack.artifacts()
     trials = stack.sql("optuna", "SELECT * FROM trial_values ORDER BY 1")
-    stack.compose("--profile", "cpu", "down")
+    stack.compose("--profile", "gpu", "--profile", "cpu", "down")
     assert not stack.containers()
     stack.up()
     assert stack.table() == before
