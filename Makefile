@@ -86,7 +86,7 @@ test: setup-dev ## Run the tests that take seconds
 	@export OMP_NUM_THREADS=1; $(PYTEST) -n auto -m "not slow and not compose" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take longer
-	@$(PYTEST) -m slow $(ARGS)
+	@$(PYTEST) -n auto --dist worksteal -m slow $(ARGS)
 
 test-all: test test-slow ## Run all tests
 
