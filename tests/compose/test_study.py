@@ -106,11 +106,12 @@ def browser() -> Iterator[Browser]:
 
 def test_both_uis_show_the_runs(stack: Stack, trained: str, browser: Browser) -> None:
     tagged = f"JOIN tags t USING (run_uuid) WHERE t.value = '{trained}'"
-    name = stack.sql("mlflow", f"SELECT r.name FROM runs r {tagged}")
+    found = stack.sql("mlflow", f"SELECT r.experiment_id, r.name FROM runs r {tagged}")
+    experiment, name = found.strip().split("|")
     page = browser.new_page()
-    runs = "#/experiments/1/runs?workflowType=machine_learning"
+    runs = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
     page.goto(f"http://127.0.0.1:{stack.mlflow_port}/{runs}")
-    page.get_by_text(name.strip()).first.wait_for(timeout=60_000)
+    page.get_by_text(name).first.wait_for(timeout=60_000)
     page.goto(f"http://localhost:{stack.dashboard_port}/dashboard")
     page.get_by_text(STUDY).first.wait_for(timeout=60_000)
     page.close()
