@@ -10,6 +10,9 @@ cd "$(dirname "$0")/.."
 file=${1:-backups/$(date -u +%Y%m%d-%H%M%S).tar}
 run() { docker compose --progress quiet run --rm -T --no-deps backup "$1" < /dev/null; }
 
+# Without these sh does not run the trap below when it is interrupted.
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 mkdir -p "$(dirname "$file")"
 trap 'rm -f "$file.part"' EXIT
 if [ -n "$(docker compose ps -q --status running mlflow)" ]; then

@@ -10,6 +10,9 @@ quiet="docker compose --progress quiet"
 $quiet up -d --wait postgres
 $quiet run --rm -T --no-deps restore check < /dev/null
 $quiet --profile gpu --profile cpu stop
+# Whatever becomes of it, what was stopped is started again, with the overlays that are in use.
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+trap 'COMPOSE_PROFILES= $quiet up -d --wait' EXIT
 $quiet up -d --wait postgres
 $quiet run --rm -T --no-deps restore < "$file"
-$quiet up -d --wait postgres mlflow dashboard

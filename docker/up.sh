@@ -10,10 +10,12 @@ has_gpu() {
         command -v nvidia-container-runtime > /dev/null
 }
 
-# Files that containers write belong to whoever starts them; root's would be nobody's.
-if [ "$(id -u)" != 0 ]; then
-    export APP_UID="${APP_UID:-$(id -u)}" APP_GID="${APP_GID:-$(id -g)}"
+# Files that containers write belong to whoever starts them; root's would be nobody's. It stays in
+# .env, so that compose alone, and others who use this checkout, make the same images.
+if [ "$(id -u)" != 0 ] && [ -z "${APP_UID:-}" ] && ! grep -qs '^APP_UID=' .env; then
+    printf 'APP_UID=%s\nAPP_GID=%s\n' "$(id -u)" "$(id -g)" >> .env
 fi
+chmod a+rx docker/postgres/databases.sh # read by another user, also after a clone with umask 077
 REVISION=$(git describe --always --dirty --abbrev=40 --exclude '*' 2> /dev/null || true)
 export REVISION
 
@@ -21,20 +23,25 @@ if [ -n "${1:-}" ]; then profile=$1; elif has_gpu; then profile=gpu; else profil
 suffix=$([ "$profile" = gpu ] || echo -cpu)
 
 compose="docker compose --progress quiet --profile $profile"
+# What COMPOSE_PROFILES has in .env is not started here: workers without a study would end at once.
+default="env COMPOSE_PROFILES= docker compose --progress quiet"
 # Built each time: seconds where nothing changed. What refuses says why in a line.
-docker compose --profile "$profile" build -q loopback-or-auth
+$default build -q
 $compose run --rm loopback-or-auth
-[ "$profile" != gpu ] || $compose run --rm nvidia-container-toolkit
-docker compose --profile "$profile" build -q image
-if ! docker compose --progress quiet up -d --wait; then
-    docker compose logs --no-log-prefix --no-color --tail 3 migrate >&2
+[ "$profile" != gpu ] || $compose run --rm install-nvidia-container-toolkit
+$compose build -q image
+if ! $default up -d --wait; then
+    docker compose logs --no-log-prefix --no-color --tail 3 secrets migrate >&2
     exit 1
 fi
 [ -z "${STUDY:-}" ] || $compose up -d "worker$suffix"
+
+mlflow=$($compose config | sed -n 's/^ *MULTIHEAD_UI_URL: //p' | head -n 1)
+published=$($default config --services | grep -x proxy || echo dashboard)
 cat <<END
 
-MLflow      http://$(docker compose port mlflow 5000)
-studies     http://$(docker compose port dashboard 8080)
+MLflow      $mlflow
+studies     ${mlflow%:*}:$(docker compose port "$published" 8080 | sed 's/.*://')
 train       docker compose run --rm trainer$suffix train experiment=multihead_cnn_mnist
 search      STUDY=mnist_loss_weights N_TRIALS=100 docker compose up -d --scale worker$suffix=2 worker$suffix
 stop        make stop, make down; docker compose alone needs --profile $profile for workers

@@ -13,12 +13,14 @@ case $1 in
     snapshot)
         rm -rf "$snapshot"
         mkdir "$snapshot"
-        for database in mlflow optuna; do
+        # Optuna first: a trial that has ended in its dump has its record in MLflow's.
+        for database in optuna mlflow; do
             pg_dump -Fc -w -f "$snapshot/$database.dump" \
                 -d "postgresql://$database@postgres/$database?passfile=/secrets/$database/pgpass"
         done
         mkdir -p /artifacts/store
         cp -al /artifacts/store "$snapshot/store"
+        find "$snapshot/store" -name '.artifact.uploading.*' -delete # not whole; sent again
         ;;
     stream)
         cd "$snapshot"

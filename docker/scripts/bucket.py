@@ -2,6 +2,7 @@
 
 import os
 import time
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import boto3
@@ -13,7 +14,11 @@ _SECONDS = 120
 def make(bucket: str) -> None:
     """Make a bucket, once."""
     client = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"] or None)
-    if bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
+            raise
         client.create_bucket(Bucket=bucket)
         print(f"bucket: made {bucket}")
 

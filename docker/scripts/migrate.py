@@ -29,6 +29,7 @@ from multihead.studies.storage import StudyStorage, metadata
 BACKUPS = Path("/backups")
 SECRETS = Path("/secrets")
 AUTH = os.environ.get("AUTH") == "yes"
+RESET_ADMIN = os.environ.get("RESET_ADMIN") == "yes"
 KEPT = int(os.environ.get("MIGRATION_DUMPS", "5"))
 
 
@@ -152,7 +153,8 @@ def dump(schema: Schema, revision: str) -> None:
     subprocess.run(["pg_dump", "-Fc", "-w", "-f", part, "-d", address], check=True)
     part.rename(path)
     print(f"migrate: {schema.title} will be changed; its database is in {path}")
-    for old in sorted(folder.glob(f"*-{schema.database}-*.dump"))[:-KEPT]:
+    dumps = sorted(folder.glob(f"*-{schema.database}-*.dump"))
+    for old in dumps[: max(0, len(dumps) - KEPT)]:
         old.unlink()
 
 
@@ -186,7 +188,10 @@ def migrate(schemas: list[Schema]) -> None:
 
 
 def make_users() -> None:
-    """Make MLflow's first user and the one of the platform's own processes, once."""
+    """Make MLflow's first user, and the one of the platform's own processes.
+
+    The latter's password is always that of this stack: users that a backup brought have others.
+    """
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
     store = SqlAlchemyStore()
@@ -199,6 +204,10 @@ def make_users() -> None:
         if not store.has_user(name):
             store.create_user(name, password, is_admin=is_admin)
             print(f"migrate: made the user {name}")
+    store.update_user("platform", password=platform)
+    if RESET_ADMIN:
+        store.update_user("admin", password=admin, is_admin=True)
+        print("migrate: admin has the password of this stack again")
 
 
 if __name__ == "__main__":

@@ -28,24 +28,30 @@ fi
 incoming=/artifacts/incoming
 rm -rf "$incoming"
 mkdir "$incoming"
+trap 'cd / && rm -rf "$incoming"' EXIT
 cd "$incoming"
 tar -xf -
 sha256sum --quiet -c SHA256SUMS
 
+cat > empty.sql << 'END'
+DO $$ DECLARE found record; BEGIN
+    FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('DROP TABLE public.%I CASCADE', found.tablename);
+    END LOOP;
+    FOR found IN SELECT typname FROM pg_type
+            WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace LOOP
+        EXECUTE format('DROP TYPE public.%I CASCADE', found.typname);
+    END LOOP;
+END $$;
+END
+# One transaction for each: a database is as it was, or as it is in the backup.
 for database in mlflow optuna; do
-    ask "$database" "DO \$\$ DECLARE found record; BEGIN
-        FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-            EXECUTE format('DROP TABLE public.%I CASCADE', found.tablename);
-        END LOOP;
-        FOR found IN SELECT typname FROM pg_type
-                WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace LOOP
-            EXECUTE format('DROP TYPE public.%I CASCADE', found.typname);
-        END LOOP;
-    END \$\$"
-    pg_restore -w --no-owner --no-privileges --exit-on-error --single-transaction \
-        -d "$(address "$database")" "$database.dump"
+    pg_restore --no-owner --no-privileges -f "$database.sql" "$database.dump"
+done
+for database in mlflow optuna; do
+    psql -w -X -q -v ON_ERROR_STOP=1 --single-transaction -d "$(address "$database")" \
+        -f empty.sql -f "$database.sql" > /dev/null
 done
 rm -rf /artifacts/store
 mv store /artifacts/store
-cd / && rm -rf "$incoming"
 echo "restore: $(rows mlflow runs) runs and $(rows optuna studies) studies are back"

@@ -13,6 +13,13 @@
 set -eu
 umask 077
 
+owner=$(stat -c %u /secrets/postgres)
+if [ "$owner" != "$(id -u)" ]; then
+    echo "secrets: the volumes belong to user $owner, but these images run as $(id -u): put" \
+        "APP_UID=$owner into .env and start again, or remove all data with \`docker compose down -v\`." >&2
+    exit 1
+fi
+
 random() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 
 # keep FILE MODE: write stdin whole or not at all, unless the file is there.

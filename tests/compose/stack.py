@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 _FILES = ("docker-compose.yml", "docker/auth.yml", "docker/s3.yml")
 _SECONDS = 600
+IMAGE = "multihead-test"  # built with settings of the tests; those of whoever runs them stay
 
 
 def settings() -> set[str]:
@@ -65,6 +66,7 @@ class Stack:
             "COMPOSE_PROJECT_NAME": project,
             "COMPOSE_FILE": ":".join(files),
             "COMPOSE_ANSI": "never",
+            "IMAGE": IMAGE,
             "MLFLOW_PORT": str(self.mlflow_port),
             "DASHBOARD_PORT": str(self.dashboard_port),
             **environment,
@@ -170,13 +172,16 @@ def service_of(container: dict[str, Any]) -> str:
     return str(container["Config"]["Labels"]["com.docker.compose.service"])
 
 
-def kill(container: dict[str, Any], image: str = "multihead-server") -> None:
+def kill(container: dict[str, Any]) -> None:
     """Kill the first process of a container from outside, as the system does without memory.
 
     The engine's own `kill` counts as a wish, after which nothing is started again.
     """
     code = f"import os; os.kill({container['State']['Pid']}, 9)"
-    docker("run", "--rm", "--pid=host", "--user=0", "--entrypoint=python", image, "-c", code)
+    docker(
+        *("run", "--rm", "--pid=host", "--user=0", "--entrypoint=python"),
+        *(f"{IMAGE}-server", "-c", code),
+    )
 
 
 def wait_for(what: Callable[[], bool], claim: str, seconds: float = 300) -> None:

@@ -24,7 +24,7 @@ def test_without_a_profile_only_what_runs_on_any_machine_starts() -> None:
 @pytest.mark.parametrize(
     ("profile", "services"),
     [
-        ("gpu", {"image", "trainer", "worker", "nvidia-container-toolkit"}),
+        ("gpu", {"image", "trainer", "worker", "install-nvidia-container-toolkit"}),
         ("cpu", {"image", "trainer-cpu", "worker-cpu"}),
     ],
 )

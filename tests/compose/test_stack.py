@@ -5,7 +5,7 @@ import shutil
 import socket
 
 import pytest
-from tests.compose.stack import Stack, docker, service_of
+from tests.compose.stack import IMAGE, Stack, docker, service_of
 
 pytestmark = pytest.mark.compose
 LASTING = ("postgres", "mlflow", "dashboard")
@@ -54,7 +54,7 @@ def _secrets(stack: Stack) -> list[str]:
     for volume in ("postgres", "admin", "users"):
         text = docker(
             *("run", "--rm", "--entrypoint=sh", "--user=0"),
-            *(f"--volume={stack.project}_secrets-{volume}:/there:ro", "multihead-server"),
+            *(f"--volume={stack.project}_secrets-{volume}:/there:ro", f"{IMAGE}-server"),
             *("-c", "cat /there/*"),
         )
         found += [word for word in text.split() if len(word) == 32]
@@ -77,7 +77,7 @@ def test_images_hold_no_secret_no_compiler_and_no_cache() -> None:
         "find / -xdev \\( -path '*/.cache/*' -o -path '/var/lib/apt/lists/*' -o -name '*.deb'"
         " -o -name '.env' -o -name '.git' \\) -type f 2>/dev/null; true"
     )
-    for image in ("multihead-server", "multihead"):
+    for image in (f"{IMAGE}-server", IMAGE):
         assert not docker("run", "--rm", "--user=0", "--entrypoint=sh", image, "-c", look).split()
 
 
@@ -101,7 +101,7 @@ def test_the_database_cannot_be_reached_from_the_outer_network(stack: Stack) -> 
     knock = "import socket; socket.create_connection(('postgres', 5432), timeout=5)"
     outside = f"--network={stack.project}_outside"
     said = docker(
-        *("run", "--rm", outside, "--entrypoint=python", "multihead-server", "-c", knock),
+        *("run", "--rm", outside, "--entrypoint=python", f"{IMAGE}-server", "-c", knock),
         check=False,
     )
     assert "Traceback" in said
@@ -135,9 +135,11 @@ def test_a_host_without_the_nvidia_runtime_is_told_what_to_install(stack: Stack)
         pytest.skip("this host has the NVIDIA runtime")
     said = stack.compose("--profile", "gpu", "up", "-d", "--no-build", check=False)
     assert said.splitlines()[-1] == (
-        'service "nvidia-container-toolkit" didn\'t complete successfully: exit 1'
+        'service "install-nvidia-container-toolkit" didn\'t complete successfully: exit 1'
     )
-    why = stack.compose("--profile", "gpu", "run", "--rm", "nvidia-container-toolkit", check=False)
+    why = stack.compose(
+        "--profile", "gpu", "run", "--rm", "install-nvidia-container-toolkit", check=False
+    )
     assert len(why.strip().splitlines()) == 1
     assert "install the driver and the package nvidia-container-toolkit" in why
 

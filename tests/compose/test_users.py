@@ -3,6 +3,7 @@
 import base64
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.compose.stack import Stack
@@ -30,10 +31,13 @@ def _basic(name: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
 
 
+def _password(stack: Stack) -> str:
+    command = ("run", "--rm", "-T", "--no-deps", "migrate", "cat", "/secrets/admin/password")
+    return stack.compose(*command).strip()
+
+
 def test_both_uis_ask_for_a_password(guarded: Stack) -> None:
-    password = guarded.compose(
-        "run", "--rm", "-T", "--no-deps", "migrate", "cat", "/secrets/admin/password"
-    ).strip()
+    password = _password(guarded)
     for port, path in ((guarded.mlflow_port, "/"), (guarded.dashboard_port, "/api/studies")):
         assert guarded.get(port, path)[0] == 401
         assert guarded.get(port, path, **_basic("admin", "wrong"))[0] == 401
@@ -49,3 +53,18 @@ def test_users_are_in_the_database(guarded: Stack) -> None:
 def test_trainings_name_themselves(guarded: Stack) -> None:
     said = guarded.train("experiment=multihead_cnn_digits", "trainer.max_epochs=1")
     assert guarded.sql("mlflow", "SELECT status FROM runs").split() == ["FINISHED"], said
+
+
+def test_a_backup_brings_users_into_a_stack_with_other_passwords(
+    guarded: Stack, backup_file: Path
+) -> None:
+    before, theirs = guarded.table(), _password(guarded)
+    guarded.run(["docker/backup.sh", str(backup_file)])
+    guarded.remove()
+    guarded.up()
+    guarded.run(["docker/restore.sh", str(backup_file)])
+    assert guarded.table() == before
+    assert guarded.get(guarded.mlflow_port, "/", **_basic("admin", theirs))[0] == 200
+    assert "FINISHED" in guarded.compose("run", "--rm", "-T", "trainer-cpu", "runs")
+    guarded.compose("run", "--rm", "-T", "migrate", RESET_ADMIN="yes")
+    assert _password(guarded) != theirs
