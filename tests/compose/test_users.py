@@ -65,6 +65,7 @@ def test_a_backup_brings_users_into_a_stack_with_other_passwords(
     guarded.run(["docker/restore.sh", str(backup_file)])
     assert guarded.table() == before
     assert guarded.get(guarded.mlflow_port, "/", **_basic("admin", theirs))[0] == 200
-    assert "FINISHED" in guarded.compose("run", "--rm", "-T", "trainer-cpu", "runs")
+    listed = guarded.compose("run", "--rm", "-T", "trainer-cpu", "runs", "--format", "csv")
+    assert "FINISHED" in listed
     guarded.compose("run", "--rm", "-T", "migrate", RESET_ADMIN="yes")
     assert _password(guarded) != theirs
