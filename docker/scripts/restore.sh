@@ -34,6 +34,7 @@ tar -xf -
 sha256sum --quiet -c SHA256SUMS
 
 cat > empty.sql << 'END'
+SET client_min_messages = warning;
 DO $$ DECLARE found record; BEGIN
     FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
         EXECUTE format('DROP TABLE public.%I CASCADE', found.tablename);
@@ -41,6 +42,10 @@ DO $$ DECLARE found record; BEGIN
     FOR found IN SELECT typname FROM pg_type
             WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace LOOP
         EXECUTE format('DROP TYPE public.%I CASCADE', found.typname);
+    END LOOP;
+    FOR found IN SELECT oid::regprocedure AS signature FROM pg_proc
+            WHERE pronamespace = 'public'::regnamespace LOOP
+        EXECUTE format('DROP ROUTINE %s CASCADE', found.signature);
     END LOOP;
 END $$;
 END
