@@ -87,8 +87,9 @@ class Runner:
         for cell in cells:
             file = self._file(cell)
             before = file.read()
-            # What failed is tried anew, what was interrupted goes on.
-            interrupted = before.state == "RUNNING"
+            # What failed is tried anew, what was interrupted goes on: also where the command was
+            # killed again before a worker came to it.
+            interrupted = before.state in ("RUNNING", "PENDING")
             file.write(Work("PENDING", before.run if interrupted else None))
             tasks.append({"name": file.name, "config": dict(cell.config), "tags": self._tags(cell)})
         text = json.dumps(tasks)
