@@ -69,6 +69,18 @@ def test_unequal_tuning_needs_a_reason() -> None:
     assert len(prepare(define(**keys, unequal="to show what it does")).untuned) == 2
 
 
+def test_an_arm_of_no_trials_is_not_waiting_to_be_tuned() -> None:
+    plan = prepare(
+        define(
+            arms={"plain": {"trials": 0}, "searched": {}},
+            baseline="plain",
+            tuning={"trials": 2, "space": {"model.optimizer.lr": {"low": 1e-3, "high": 1e-2}}},
+            unequal="the baseline is the published setting",
+        )
+    )
+    assert [part.name for part in plan.untuned] == ["searched"]
+
+
 def test_a_metric_that_no_head_has_is_named() -> None:
     with pytest.raises(ConfigError, match=r"metrics has 'mae'.*acc, loss"):
         prepare(define(metrics=["mae"]))

@@ -12,7 +12,7 @@ from typing import Any
 from multihead.ablation.arms import Part, compose, parts_of
 from multihead.ablation.definition import Definition
 from multihead.ablation.records import is_result, trainings
-from multihead.ablation.tuning import Tuned, tuned
+from multihead.ablation.tuning import Tuned, trials_of, tuned
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.heads import Heads
@@ -83,9 +83,8 @@ class Plan:
     @property
     def untuned(self) -> list[Part]:
         """The parts that have to be tuned before they can be trained."""
-        if self.definition.tuning is None:
-            return []
-        return [p for p in self.parts if p.name not in self.tuned]
+        searched = [p for p in self.parts if trials_of(self.definition, p)]
+        return [p for p in searched if p.name not in self.tuned]
 
     def on_record(self, store: Store) -> dict[str, list[Any]]:
         """Return the runs that trained what a cell trains, by cell name, the oldest first."""
