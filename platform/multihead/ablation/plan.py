@@ -222,26 +222,35 @@ def _check_data(cells: Sequence[Cell], reader: _Reader) -> list[str]:
     Raises:
         ConfigError: For arms with different data or test sets.
     """
-    seen: dict[str, tuple[tuple[str, str], list[int] | None, Any]] = {}
+    seen: dict[str, tuple[tuple[str, str], list[int] | None, dict[int, Any]]] = {}
     for cell in cells:
         data = cell.config["data"]
         whole = {**cell.config, "data": {**data, "only_heads": None}}
-        seeded = "its seed" if data.get("seed") == cell.seed else data.get("seed")
-        seen.setdefault(cell.part.arm, (reader.of(whole), data.get("train_val_test_split"), seeded))
+        none_yet = (reader.of(whole), data.get("train_val_test_split"), dict[int, Any]())
+        *_, seeds = seen.setdefault(cell.part.arm, none_yet)
+        seeds[cell.seed] = data.get("seed")
     first, notes = next(iter(seen)), list[str]()
-    digests, sizes, seeded = seen[first]
-    for arm, (other, split, seed) in seen.items():
+    digests, sizes, seeds = seen[first]
+    for arm, (other, split, its_seeds) in seen.items():
         for what, a, b in zip(("training", "test"), digests, other, strict=True):
             if a != b:
                 raise ConfigError(
                     f"arms {first!r} and {arm!r} have different {what} data ({a[:8]} and {b[:8]}); "
                     f"compare arms on the same data only."
                 )
-        if (split and split[2]) != (sizes and sizes[2]) or seed != seeded:
+        if (split and split[2]) != (sizes and sizes[2]) or its_seeds != seeds:
             raise ConfigError(
                 f"arms {first!r} and {arm!r} have different test sets (data.train_val_test_split "
-                f"{sizes} and {split}, data.seed {seeded} and {seed}); test all arms on the same."
+                f"{sizes} and {split}, data.seed {_shown(seeds)} and {_shown(its_seeds)}); "
+                f"test all arms on the same."
             )
         if split != sizes:
             notes.append(f"arm {arm} is trained on other images than {first}: {split}, {sizes}")
     return notes
+
+
+def _shown(seeds: Mapping[int, Any]) -> str:
+    """Return the seeds of the splits, by the seed of the training, in words."""
+    if all(seed == own for own, seed in seeds.items()):
+        return "its seed"
+    return ", ".join(map(str, dict.fromkeys(seeds.values())))
