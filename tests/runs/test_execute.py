@@ -17,6 +17,8 @@ from tests.conftest import DIGITS, Run, multihead
 from multihead import run
 from multihead.errors import ConfigError, DivergenceError
 from multihead.files import sha256
+from multihead.runs.execute import RunResult
+from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.run import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
@@ -262,6 +264,25 @@ def test_a_run_that_does_not_improve_on_its_start_tests_the_starts_best(train: R
     later = train("trainer.max_epochs=3", last, *worst)
     assert later.metrics["best/val/digit_loss"] == start.metrics["best/val/digit_loss"]
     assert later.metrics["test/digit_loss"] == start.metrics["test/digit_loss"]
+
+
+def test_a_start_from_a_checkpoint_is_another_training_and_a_resume_is_not(
+    train: Run, store: Store
+) -> None:
+    """Else an ablation takes a training that went on from elsewhere for one from the beginning."""
+    first = train("trainer.max_epochs=2", "test=false")
+    whole = _hash(store, first)
+    start = f"ckpt_path={first.folder}/checkpoints/last.ckpt"
+    second = train("trainer.max_epochs=2", "test=false", start)
+    further = _hash(store, second)
+    assert further != whole
+    for result in (first, second):
+        run([f"resume={result.run_id}"])
+    assert (_hash(store, first), _hash(store, second)) == (whole, further)
+
+
+def _hash(store: Store, result: RunResult) -> str:
+    return find_run(store, result.run_id).data.tags[HASH_TAG]
 
 
 def test_a_checkpoint_can_start_another_run(train: Run) -> None:

@@ -26,6 +26,7 @@ def base() -> str:
         "data.num_workers=2",
         "optimized_metric=null",
         "model.loss_weights.digit=1",
+        "ckpt_path=null",
     ],
 )
 def test_what_changes_no_result_changes_no_hash(base: str, override: str) -> None:
@@ -43,6 +44,7 @@ def test_what_changes_no_result_changes_no_hash(base: str, override: str) -> Non
         "callbacks.model_checkpoint.monitor=val/score_best",
         "data.heads.thickness.map={0:1}",
         "trainer.precision=bf16-mixed",
+        "ckpt_path=begun/last.ckpt",
     ],
 )
 def test_what_changes_results_changes_the_hash(base: str, override: str) -> None:
@@ -52,3 +54,14 @@ def test_what_changes_results_changes_the_hash(base: str, override: str) -> None
 def test_settings_are_the_same_for_all_seeds() -> None:
     one, two = (compose_run([*DIGITS[:1], f"seed={seed}"]) for seed in (1, 2))
     assert settings_hash(one) == settings_hash(two)
+
+
+def test_an_evaluation_of_a_checkpoint_has_the_hash_of_its_training(base: str) -> None:
+    evaluation = [*DIGITS, "train=false", "ckpt_path=made/best.ckpt"]
+    assert config_hash(compose_run(evaluation)) == base
+
+
+def test_hashes_on_record_stay_what_they_are() -> None:
+    """Otherwise nothing that was trained before would be found again."""
+    config = {"seed": 1, "train": True, "test": True, "ckpt_path": None, "model": {"width": 8}}
+    assert config_hash(config) == "179da69b57916e46"

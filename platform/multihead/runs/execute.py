@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__
@@ -222,6 +223,9 @@ def _record_start(
     trainer = parts.trainer
     versions, hardware, git = facts.versions(), facts.hardware(), facts.git_state()
     device = resolve_accelerator(str(config["trainer"].get("accelerator", "auto")))
+    # A resumed run goes on from a checkpoint of its own; what it once began from stays on record.
+    recorded = yaml.safe_load((run.folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    begun = {**config, "ckpt_path": recorded.get("ckpt_path")}
     tags = {
         "multihead.version": __version__,
         "multihead.tags": ",".join(map(str, config["tags"])),
@@ -232,8 +236,8 @@ def _record_start(
         "hardware.device": device,
         "precision": str(trainer.precision),
         "parameters": str(parts.parameters),
-        HASH_TAG: config_hash(config),
-        SETTINGS_TAG: settings_hash(config),
+        HASH_TAG: config_hash(begun),
+        SETTINGS_TAG: settings_hash(begun),
         "multihead.notes": "; ".join(notes),
         "mlflow.user": facts.user(),
         "mlflow.source.name": "multihead",

@@ -1,7 +1,8 @@
 """Whether two configurations train the same: hashes over what changes results, and nothing else.
 
 Where data lie, where runs go and how they are named are left out: the data have digests of their
-own. Workers and what is kept in memory change neither the samples nor their order.
+own. Workers and what is kept in memory change neither the samples nor their order. A checkpoint
+counts, by its path, where training starts from it.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Any
 HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
 _SEEDS = ("seed", "data.seed")
 _WITHOUT_EFFECT = (
-    *("paths", "logger", "name", "tags", "train", "test", "ckpt_path", "optimized_metric"),
+    *("paths", "logger", "name", "tags", "train", "test", "optimized_metric"),
     *("data.data_dir", "data.generate", "data.memory_budget_mb"),
     *("data.num_workers", "data.pin_memory", "data.persistent_workers"),
     *("callbacks.progress", "callbacks.telemetry"),
@@ -36,6 +37,10 @@ def settings_hash(config: Mapping[str, Any]) -> str:
 
 
 def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
+    # An evaluation names the checkpoint that its training made, and a hash without one is the same
+    # as ever.
+    if not (config["train"] and config["ckpt_path"]):
+        left_out = (*left_out, "ckpt_path")
     text = json.dumps(_plain(config, "", left_out), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
