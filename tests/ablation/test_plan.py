@@ -22,6 +22,8 @@ def test_every_part_has_a_cell_per_seed() -> None:
     assert len(plan.cells) == 8
     assert len({cell.identity for cell in plan.cells}) == 8
     assert plan.metrics == dict.fromkeys(("digit", "thickness", "smoothness"), ("acc",))
+    heads = ("digit", "thickness", "smoothness")
+    assert plan.measured == tuple((a, h, "acc") for a in ("single", "uniform") for h in heads)
 
 
 @pytest.mark.parametrize(

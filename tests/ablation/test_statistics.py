@@ -184,6 +184,44 @@ def test_no_seed_in_common_is_a_row_that_says_so(values: Make) -> None:
     assert found[["mean", "delta", "p", "p_holm", "improvement"]].isna().all()
 
 
+def test_an_arm_that_lost_all_its_runs_has_empty_rows(values: Make) -> None:
+    planned = [*DRAWN, *(("lost", head, "acc") for head in HEADS)]
+    comparison = compare(values(DRAWN), "single", lower_is_better=(), planned=planned)
+    lost = comparison.table[comparison.table["arm"] == "lost"]
+    assert lost["head"].tolist() == [*HEADS, "mean"]
+    assert set(lost["n"]) == {0}
+    assert set(lost["verdict"]) == {"inconclusive"}
+    assert set(lost["note"]) == {"no seed has acc in both arms"}
+    assert lost[["delta", "p", "p_holm"]].isna().all(axis=None)
+    assert comparison.summary["arm"].tolist() == ["single", "both", "lost"]
+    assert comparison.summary["n_heads"].tolist() == [3, 3, 0]
+    said = "lost, digit: inconclusive against single: no seed has acc in both arms."
+    assert said in comparison.sentences
+
+
+@pytest.mark.parametrize("arm", ["single", "both"])
+def test_a_lost_head_counts_in_the_correction_of_the_others(values: Make, arm: str) -> None:
+    left = {key: of for key, of in DRAWN.items() if key != (arm, "slant", "acc")}
+    comparison = compare(values(left), "single", lower_is_better=(), planned=[*DRAWN])
+    table = comparison.table.set_index("head")
+    assert table.index.tolist() == [*HEADS, "mean"]
+    assert table["n"].tolist() == [8, 8, 0, 0]
+    raw = table.loc[["digit", "thickness"], "p"].sort_values()
+    expected = np.minimum(np.maximum.accumulate(raw * [3, 2]), 1)
+    assert table.loc[raw.index, "p_holm"].tolist() == pytest.approx(expected.tolist())
+
+
+def test_where_nothing_is_lost_the_plan_changes_nothing(values: Make) -> None:
+    """Arms without a head, and metrics that some arms lack, among them."""
+    of = DRAWN | {("rest", head, "acc"): DRAWN["both", head, "acc"] for head in HEADS[1:]}
+    of |= {("both", "slant", "mae"): [1.0] * 8}
+    alone = compare(values(of), "single", lower_is_better={"mae"})
+    planned = compare(values(of), "single", lower_is_better={"mae"}, planned=[*of])
+    pd.testing.assert_frame_equal(planned.table, alone.table)
+    pd.testing.assert_frame_equal(planned.summary, alone.summary)
+    assert planned.sentences == alone.sentences
+
+
 def test_a_row_does_not_depend_on_the_other_arms(values: Make) -> None:
     more = DRAWN | {("third", h, "acc"): RNG.normal(0.9, 0.1, 8).tolist() for h in HEADS}
     alone = compare(values(DRAWN), "single", lower_is_better=()).table

@@ -9,6 +9,7 @@ import pytest
 from tests.report.ablations import HOSTILE, ablation
 
 from multihead.ablation.result import Result
+from multihead.ablation.statistics import compare
 from multihead.errors import ConfigError, DataError
 from multihead.report.ablation import page, write
 from multihead.report.ablation_tables import load, markdown
@@ -155,3 +156,14 @@ def test_single_task_networks_cost_their_sum_over_whole_seeds(small: Result) -> 
 def test_nothing_finished_costs_nothing_known(small: Result) -> None:
     runs = small.runs.assign(state="PENDING", parameters=None, train_seconds=None, epochs=None)
     assert cost_table(runs, "single")["parameters"].isna().all()
+
+
+def test_an_arm_that_lost_all_its_runs_is_on_the_page() -> None:
+    result = ablation(seeds=3, failed=tuple(("uniform", seed) for seed in (1, 2, 3)))
+    planned = [(arm, h, "acc") for arm in ("single", "uniform") for h in ("digit", "thickness")]
+    found = compare(result.values, "single", lower_is_better=(), planned=planned)
+    runs = result.runs.assign(reason="")
+    text = page(Result(**{**vars(result), "comparison": found, "runs": runs}))
+    assert "2 arms on 2 heads, 0 to 3 seeds each" in text
+    assert "uniform, digit: inconclusive against single: no seed has acc in both arms." in text
+    assert not re.search(r"\bnan\b", text)

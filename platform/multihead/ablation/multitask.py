@@ -9,7 +9,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from multihead.ablation.pairs import MEAN
+from multihead.ablation.pairs import MEAN, Planned
 
 CONVENTION = (
     "Delta-m = 100/K * sum_k (-1)^l_k * (M_k - B_k) / B_k over K heads, M the arm's and B the "
@@ -18,7 +18,11 @@ CONVENTION = (
 
 
 def summarise(
-    table: pd.DataFrame, values: pd.DataFrame, baseline: str, lower_is_better: Collection[str]
+    table: pd.DataFrame,
+    values: pd.DataFrame,
+    baseline: str,
+    lower_is_better: Collection[str],
+    planned: Planned | None = None,
 ) -> pd.DataFrame:
     """Return a row per arm, the baseline's own among them.
 
@@ -27,6 +31,7 @@ def summarise(
         values: Those it was made of, of one split.
         baseline: Name of an arm.
         lower_is_better: Metrics of which less is better.
+        planned: What was to be measured; what was measured if none.
 
     Returns:
         arm, delta_m (percent), delta_m_note, worst_head, worst_delta, mean_rank, n_heads.
@@ -34,10 +39,12 @@ def summarise(
     ranks = mean_ranks(values, lower_is_better)
     heads = table[(table["head"] != MEAN) & (table["n"] > 0)]
     heads = heads.assign(change=relative_change(heads, lower_is_better))
-    of_baseline = list(dict.fromkeys(values.loc[values["arm"] == baseline, "head"]))
+    found = [*zip(values["arm"], values["head"], strict=True)]
+    wanted = [*((arm, head) for arm, head, _ in planned or ()), *found]
+    of_baseline = list(dict.fromkeys(head for arm, head in wanted if arm == baseline))
     rows = []
-    for arm in dict.fromkeys(values["arm"]):
-        row: dict[str, object] = {"arm": arm, "mean_rank": ranks[arm]}
+    for arm in dict.fromkeys(arm for arm, _ in wanted):
+        row: dict[str, object] = {"arm": arm, "mean_rank": ranks.get(arm, np.nan)}
         if arm == baseline:
             row |= {"delta_m": 0.0, "delta_m_note": "the baseline", "worst_head": ""}
             row |= {"worst_delta": np.nan, "n_heads": len(of_baseline)}

@@ -50,6 +50,7 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
             definition.baseline,
             lower_is_better=falling_metrics(metrics),
             level=definition.level,
+            planned=plan.measured,
         ),
         redundancy=heads.nmi,
         functions=functions,

@@ -1,6 +1,6 @@
 """The values of an arm and of the baseline, seed by seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 MEAN = "mean"
+# (arm, head, metric) of what was to be measured, in the order of the values.
+Planned = Sequence[tuple[str, str, str]]
 # Metrics in the unit of the head's parameter.
 _IN_UNITS = ("mae", "rmse")
 
@@ -23,6 +25,7 @@ class Pair:
         ours: Values of the arm, [n], of the seeds that both have.
         theirs: Values of the baseline, [n], of the same seeds.
         notes: What a reader has to know of the choice of values.
+        planned: Whether both were to have values, so that it is a test even where they are lost.
     """
 
     arm: str
@@ -31,6 +34,7 @@ class Pair:
     ours: NDArray[np.float64]
     theirs: NDArray[np.float64]
     notes: tuple[str, ...]
+    planned: bool = False
 
     @property
     def n(self) -> int:
@@ -38,7 +42,7 @@ class Pair:
         return len(self.ours)
 
 
-def with_mean(values: pd.DataFrame) -> pd.DataFrame:
+def with_mean(values: pd.DataFrame, count: int | None = None) -> pd.DataFrame:
     """Return values with rows of the head `mean`, made anew: the mean over the heads.
 
     A metric has one where all heads of the table share it, and an arm and seed where it has all
@@ -46,9 +50,10 @@ def with_mean(values: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         values: Columns arm, seed, head, metric, split, value; others become "" in the new rows.
+        count: How many heads there are; those of the table if none.
     """
     heads = values[values["head"] != MEAN]
-    count = heads["head"].nunique()
+    count = heads["head"].nunique() if count is None else count
     if count < 2:
         return heads
     finite = heads[np.isfinite(heads["value"])]
@@ -59,35 +64,53 @@ def with_mean(values: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([heads, whole.assign(head=MEAN, **others)], ignore_index=True)
 
 
-def pairs(values: pd.DataFrame, baseline: str) -> Iterator[Pair]:
+def pairs(values: pd.DataFrame, baseline: str, planned: Planned | None = None) -> Iterator[Pair]:
     """Yield what can be compared with the baseline, by arm, head (the mean last) and metric.
 
     Heads that the arm does not have are left out. A metric that only one of the two has of the
-    arm's heads makes an empty pair, which says so.
+    arm's heads makes an empty pair, which says so, and so does what was planned and is lost.
 
     Args:
         values: Of one split, at most one per arm, seed, head and metric.
         baseline: Name of an arm.
+        planned: What was to be measured; what was measured if none.
     """
-    whole = with_mean(values)
+    whole = with_mean(values, None if planned is None else len({head for _, head, _ in planned}))
     wide = whole.assign(value=whole["value"].where(np.isfinite(whole["value"]))).pivot(
         index=["arm", "seed"], columns=["head", "metric"], values="value"
     )
-    theirs = wide.loc[baseline]
-    columns = list(dict.fromkeys(zip(whole["head"], whole["metric"], strict=True)))
+    found = list(zip(whole["head"], whole["metric"], strict=True))
+    wanted = [] if planned is None else with_planned_means(planned)
+    columns = list(dict.fromkeys([*((head, metric) for _, head, metric in wanted), *found]))
     # A head's metrics stand together, in the order in which they appear in the table.
     heads = {head: i for i, head in enumerate(dict.fromkeys(head for head, _ in columns))}
     columns.sort(key=lambda column: heads[column[0]])
-    for arm in dict.fromkeys(values["arm"]):
+    wide = wide.reindex(columns=pd.MultiIndex.from_tuples(columns, names=wide.columns.names))
+    theirs = wide.loc[baseline]
+    tests, has = set(wanted), {(arm, head) for arm, head, _ in wanted}
+    for arm in dict.fromkeys([*(arm for arm, _, _ in wanted), *values["arm"]]):
         if arm == baseline:
             continue
-        ours = wide.loc[arm]
+        ours = wide.loc[arm] if arm in wide.index.levels[0] else theirs.iloc[:0]
         for head, metric in columns:
-            if not ours[head].isna().all(axis=None):
-                yield _pair(arm, head, metric, ours[head, metric], theirs[head, metric])
+            if (arm, head) in has or not ours[head].isna().all(axis=None):
+                both = {(arm, head, metric), (baseline, head, metric)} <= tests
+                yield _pair(arm, head, metric, ours[head, metric], theirs[head, metric], both)
 
 
-def _pair(arm: str, head: str, metric: str, ours: pd.Series, theirs: pd.Series) -> Pair:
+def with_planned_means(planned: Planned) -> list[tuple[str, str, str]]:
+    """Return what was planned with the means that `with_mean` makes of it, last."""
+    heads = {head for _, head, _ in planned}
+    by_arm: dict[tuple[str, str], set[str]] = {}
+    for arm, head, metric in planned:
+        by_arm.setdefault((arm, metric), set()).add(head)
+    whole = [key for key, own in by_arm.items() if own == heads and len(heads) > 1]
+    return [*planned, *((arm, MEAN, metric) for arm, metric in whole)]
+
+
+def _pair(
+    arm: str, head: str, metric: str, ours: pd.Series, theirs: pd.Series, planned: bool
+) -> Pair:
     both = ours.dropna().index.intersection(theirs.dropna().index).sort_values()
     left = sorted(set(ours.index).union(theirs.index).difference(both))
     notes = []
@@ -98,4 +121,4 @@ def _pair(arm: str, head: str, metric: str, ours: pd.Series, theirs: pd.Series) 
     if head == MEAN and metric in _IN_UNITS:
         notes.append("a mean of errors in each head's own unit")
     of_arm, of_baseline = (s.loc[both].to_numpy(np.float64) for s in (ours, theirs))
-    return Pair(arm, head, metric, of_arm, of_baseline, tuple(notes))
+    return Pair(arm, head, metric, of_arm, of_baseline, tuple(notes), planned)

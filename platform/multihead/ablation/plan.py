@@ -62,6 +62,7 @@ class Plan:
         cells: All of them, seed by seed, so that what is done early can be compared early.
         metrics: The metrics of each head, the first being the one it is judged by.
         tuned: What tuning came to, by part; a part without one is still to be tuned.
+        measured: (arm, head, metric) of what its trainings measure, in the order of the cells.
         parameters: Trainable parameters by part name.
         notes: Ways in which arms differ that a reader has to know.
     """
@@ -72,6 +73,7 @@ class Plan:
     cells: tuple[Cell, ...]
     metrics: Mapping[str, tuple[str, ...]]
     tuned: Mapping[str, Tuned]
+    measured: tuple[tuple[str, str, str], ...]
     parameters: Mapping[str, int]
     notes: tuple[str, ...] = ()
 
@@ -145,7 +147,8 @@ def prepare(definition: Definition) -> Plan:
     cells.sort(key=lambda cell: definition.seeds.index(cell.seed))
     notes = _check_data(cells, reader)
     metrics = _metrics(definition, data.heads)
-    _check_metrics(definition, parts, built, metrics)
+    measured = _measured(parts, built, metrics)
+    _check_metrics(definition, parts, measured)
     return Plan(
         definition,
         base,
@@ -153,6 +156,7 @@ def prepare(definition: Definition) -> Plan:
         tuple(cells),
         metrics,
         results,
+        tuple(measured),
         {name: each.parameters for name, each in built.items()},
         tuple(notes),
     )
@@ -189,22 +193,26 @@ def _metrics(definition: Definition, heads: Heads) -> dict[str, tuple[str, ...]]
     return {name: ("acc",) if h.parameter is None else ("mae",) for name, h in heads.items()}
 
 
+def _measured(
+    parts: Sequence[Part], built: Mapping[str, Parts], metrics: Mapping[str, tuple[str, ...]]
+) -> list[tuple[str, str, str]]:
+    """Return (arm, head, metric) of what the trainings of some parts measure."""
+    return [
+        (part.arm, name, metric)
+        for part in parts
+        for name in part.heads
+        for metric in metrics[name]
+        if metric in head_metric_names(built[part.name].data.heads[name])
+    ]
+
+
 def _check_metrics(
-    definition: Definition,
-    parts: Sequence[Part],
-    built: Mapping[str, Parts],
-    metrics: Mapping[str, tuple[str, ...]],
+    definition: Definition, parts: Sequence[Part], measured: Sequence[tuple[str, str, str]]
 ) -> None:
     """Refuse an arm that shares no metric of a head with the baseline."""
-    has: dict[str, set[str]] = {}
-    for part in parts:
-        found = {
-            f"{name}_{metric}"
-            for name, head in built[part.name].data.heads.items()
-            for metric in metrics.get(name, ())
-            if metric in head_metric_names(head)
-        }
-        has[part.arm] = has.get(part.arm, set()) | found
+    has: dict[str, set[str]] = {part.arm: set() for part in parts}
+    for arm, head, metric in measured:
+        has[arm].add(f"{head}_{metric}")
     for arm, own in has.items():
         if not own & has[definition.baseline]:
             raise ConfigError(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from multihead.ablation.multitask import summarise
 from multihead.ablation.paired import holm
-from multihead.ablation.pairs import MEAN, pairs
+from multihead.ablation.pairs import MEAN, Planned, pairs
 from multihead.ablation.rows import COLUMNS, Tested, examine, row
 from multihead.ablation.words import sentence
 from multihead.errors import ConfigError, DataError
@@ -48,6 +48,7 @@ def compare(
     level: float = 0.95,
     seed: int = 0,
     split: str = "test",
+    planned: Planned | None = None,
 ) -> Comparison:
     """Compare each arm with the baseline, head by head, over the seeds that both have.
 
@@ -64,17 +65,19 @@ def compare(
         level: Of the intervals, between 0 and 1.
         seed: Of the resampling.
         split: The one that is compared.
+        planned: (arm, head, metric) of what was to be measured, so that what is lost has a row
+            and counts in the correction; what was measured if none.
 
     Raises:
         ConfigError: If the baseline has no values, or an arm no metric in common with it.
         DataError: If there are two values for the same arm, seed, head and metric.
     """
     measured = values[(values["split"] == split) & (values["head"] != MEAN)]
-    _check(measured, baseline, split)
-    tested = [examine(pair, level, seed) for pair in pairs(measured, baseline)]
+    _check(measured, baseline, split, planned)
+    tested = [examine(pair, level, seed) for pair in pairs(measured, baseline, planned)]
     table = pd.DataFrame(_rows(tested, 1 - level, lower_is_better), columns=list(COLUMNS))
     table["seeds_needed"] = table["seeds_needed"].astype("Int64")
-    summary = summarise(table, measured, baseline, lower_is_better)
+    summary = summarise(table, measured, baseline, lower_is_better, planned)
     return Comparison(table, summary, tuple(_sentences(table, baseline, level)), level)
 
 
@@ -102,14 +105,15 @@ def families(tested: Sequence[Tested]) -> list[list[int]]:
 
     Those of an arm across its heads: the heads' first metrics are one family, their second ones
     another, as each is a table of its own. The mean over the heads asks one question about all
-    of them, and is corrected with nothing. A pair without seeds is no test.
+    of them, and is corrected with nothing. A pair without seeds is a test only if it was planned:
+    what is lost must not make the correction of the others milder.
     """
     found: dict[object, list[int]] = {}
     seen: dict[tuple[str, str], int] = {}
     for place, one in enumerate(tested):
         head = (one.pair.arm, one.pair.head)
         rank = seen[head] = seen.get(head, -1) + 1
-        if one.pair.n > 0:
+        if one.pair.n > 0 or one.pair.planned:
             key = (one.pair.arm, one.pair.head == MEAN, rank)
             found.setdefault(key, []).append(place)
     return list(found.values())
@@ -121,7 +125,9 @@ def _rows(
     p_holm = np.full(len(tested), np.nan)
     sizes = np.ones(len(tested), dtype=int)
     for places in families(tested):
-        p_holm[places] = holm(np.array([tested[place].p for place in places]))
+        p = np.array([tested[place].p for place in places])
+        lost = np.isnan(p)  # as if it had the largest p there is
+        p_holm[places] = np.where(lost, np.nan, holm(np.where(lost, 1.0, p)))
         sizes[places] = len(places)
     return [
         row(one, float(p), alpha, int(size), falling=one.pair.metric in lower_is_better)
@@ -134,7 +140,7 @@ def _sentences(table: pd.DataFrame, baseline: str, level: float) -> Iterator[str
         yield sentence(found, baseline, level)
 
 
-def _check(measured: pd.DataFrame, baseline: str, split: str) -> None:
+def _check(measured: pd.DataFrame, baseline: str, split: str, planned: Planned | None) -> None:
     """Refuse what cannot be compared at all."""
     arms = list(dict.fromkeys(measured["arm"]))
     if baseline not in arms:
@@ -150,7 +156,9 @@ def _check(measured: pd.DataFrame, baseline: str, split: str) -> None:
             f"arm {arm!r} has {metric} of head {head!r} twice for seed {seed}: keep one run."
         )
     metrics = {arm: set(rows["metric"]) for arm, rows in measured.groupby("arm")}
-    for arm in arms:
+    for arm, _, metric in planned or ():
+        metrics.setdefault(arm, set()).add(metric)
+    for arm in dict.fromkeys([*arms, *metrics]):
         if not metrics[arm] & metrics[baseline]:
             raise ConfigError(
                 f"arm {arm!r} has none of the metrics of the baseline {baseline!r} "

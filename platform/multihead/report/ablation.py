@@ -91,13 +91,13 @@ def page(result: Result) -> str:
 
 def _lead(result: Result, split: str) -> str:
     values = result.values
-    arms, heads = (values[column].nunique() for column in ("arm", "head"))
-    seeds = values.groupby("arm")["seed"].nunique()
+    arms, heads = result.runs["arm"].unique(), values["head"].nunique()
+    seeds = values.groupby("arm")["seed"].nunique().reindex(arms, fill_value=0)
     count = _many(seeds.max(), "seed")
     if seeds.min() < seeds.max():
         count = f"{seeds.min()} to {count}"
     return (
-        f"{_many(arms, 'arm')} on {_many(heads, 'head')}, {count} each, measured on the "
+        f"{_many(len(arms), 'arm')} on {_many(heads, 'head')}, {count} each, measured on the "
         f"{split} split; {result.baseline} is the baseline."
     )
 
