@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from tests.report.ablations import HOSTILE, ablation
 
+from multihead.ablation.definition import load_definition
+from multihead.ablation.record import definition_text
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare
 from multihead.errors import ConfigError, DataError
@@ -119,6 +121,25 @@ def test_the_tables_beside_the_page_are_the_results_own(small: Result, tmp_path:
 def test_a_report_is_made_again_from_its_own_files(small: Result, tmp_path: Path) -> None:
     first = write(small, tmp_path / "a")
     assert write(load(tmp_path / "a"), tmp_path / "b").read_text() == first.read_text()
+
+
+def test_the_file_that_the_first_command_names_defines_what_was_run(tmp_path: Path) -> None:
+    """Arguments of the command line included, in a report made again from its record too."""
+    arguments = ["seeds=[3,5]", "name=mine", "trainer.max_epochs=2"]
+    ran = load_definition("digits_single_vs_multitask", arguments)
+    lines = {"definition": definition_text(ran), "commands": ("multihead ablate mine.yaml",)}
+    result = Result(**{**vars(ablation(name="mine", seeds=2, epochs=2)), **lines})
+    write(result, tmp_path / "a")
+    write(load(tmp_path / "a"), tmp_path / "b")
+    for folder in ("a", "b"):
+        assert load_definition(str(tmp_path / folder / "mine.yaml")) == ran
+    assert "<code>mine.yaml</code> beside this page" in (tmp_path / "a" / "report.html").read_text()
+
+
+def test_a_record_cannot_write_out_of_the_folder(small: Result, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no name of an ablation"):
+        write(Result(**{**vars(small), "name": "../evil"}), tmp_path / "out")
+    assert list(tmp_path.rglob("*.yaml")) == []
 
 
 @pytest.mark.parametrize(

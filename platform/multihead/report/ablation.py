@@ -21,12 +21,13 @@ from multihead.report.ablation_rows import (
 from multihead.report.ablation_tables import WORDS, markdown, tables, words
 from multihead.report.charts.arms import arms_of
 from multihead.report.page import render
+from multihead.studies.definition import PLAIN_NAME
 
 PAGE, TEXT = "report.html", "report.md"
 
 
 def write(result: Result, folder: Path) -> Path:
-    """Write the page, every table as CSV and Parquet, and all but the curves as Markdown.
+    """Write the page, its tables as CSV and Parquet, its text as Markdown, and the definition.
 
     Args:
         result: What to report.
@@ -36,12 +37,14 @@ def write(result: Result, folder: Path) -> Path:
         The page.
 
     Raises:
-        ConfigError: If the folder cannot be written to.
+        ConfigError: If the folder cannot be written to, or the name is none of an ablation.
     """
     files: dict[str, Callable[[Path], None]] = {}
     for name, table in tables(result).items():
         files[f"{name}.csv"] = partial(table.to_csv, index=False)
         files[f"{name}.parquet"] = partial(table.to_parquet, index=False)
+    if result.definition:  # what the first of the commands takes
+        files[_definition_file(result)] = partial(_write_text, result.definition)
     files[WORDS] = partial(_write_text, words(result))
     files[TEXT] = partial(_write_text, markdown(result))
     files[PAGE] = partial(_write_text, page(result))
@@ -123,6 +126,17 @@ def _warnings(result: Result) -> Iterator[str]:
 def _machines(runs: pd.DataFrame) -> str:
     hosts = sorted(set(runs["host"]) - {""})
     return f"Times are of {', '.join(hosts)}." if hosts else ""
+
+
+def _definition_file(result: Result) -> str:
+    """Return the name of the file that makes the ablation again.
+
+    Raises:
+        ConfigError: For a name that could lead out of the folder; a record may be anyone's.
+    """
+    if not PLAIN_NAME.fullmatch(result.name):
+        raise ConfigError(f"{result.name!r} is no name of an ablation; its record is damaged.")
+    return f"{result.name}.yaml"
 
 
 def _write_text(text: str, path: Path) -> None:
