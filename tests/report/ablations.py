@@ -89,6 +89,7 @@ def _run(arm: str, seed: int, head: str, *, failed: bool) -> dict[str, object]:
         "parameters": 422_000 if head else 431_000,
         "train_seconds": 41.5 + seed,
         "epochs": 12,
+        "steps": 240,
         "host": "node-1",
         "url": "http://127.0.0.1:5000/#/experiments/1/runs/0123456789abcdef",
     }

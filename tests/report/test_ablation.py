@@ -170,8 +170,17 @@ def test_single_task_networks_cost_their_sum_over_whole_seeds(small: Result) -> 
     costs = cost_table(small.runs, "single").set_index("arm")
     assert costs.loc["single", "networks"] == 2
     assert costs.loc["single", "parameters"] == 844_000
+    assert costs.loc["single", "steps"] == 480
     assert costs.loc["uniform", "finished"] == 5
     assert costs.loc["uniform", "parameters_ratio"] == pytest.approx(431 / 844)
+
+
+def test_a_record_without_steps_costs_what_it_did(small: Result) -> None:
+    """Reports of earlier versions are made again from their records."""
+    before = cost_table(small.runs.drop(columns="steps"), "single")
+    assert before["steps"].isna().all()
+    others = cost_table(small.runs, "single").drop(columns="steps")
+    pd.testing.assert_frame_equal(before.drop(columns="steps"), others)
 
 
 def test_nothing_finished_costs_nothing_known(small: Result) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from multihead.ablation.by_hand_protocol import checks
+from multihead.ablation.collect import steps_of
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.errors import ConfigError
@@ -189,6 +190,7 @@ def _run(arm: str, seed: int, run: Any, store: Store) -> dict[str, Any]:
         if info.end_time is None
         else (info.end_time - info.start_time) / 1000,
         "epochs": float("nan") if epoch is None else epoch + 1,
+        "steps": steps_of(run, store),
         "host": tags.get("hardware.host", ""),
         "url": store.run_url(info.experiment_id, info.run_id),
     }

@@ -16,7 +16,7 @@ from multihead.tracking.store import Store
 VALUES = ("arm", "seed", "head", "metric", "split", "value", "run")
 RUNS = (
     *("arm", "seed", "head", "run", "mlflow_id", "state", "reason", "config_hash", "data_digest"),
-    *("parameters", "train_seconds", "epochs", "host", "url"),
+    *("parameters", "train_seconds", "epochs", "steps", "host", "url"),
 )
 CURVES = ("arm", "seed", "head", "metric", "split", "epoch", "value")
 # Where the store has the value of each split: the one that chose best.ckpt, and the test.
@@ -99,9 +99,20 @@ def _run_row(cell: Cell, run: Any, store: Store) -> dict[str, Any]:
         "parameters": int(tags["parameters"]) if "parameters" in tags else None,
         "train_seconds": seconds,
         "epochs": None if epoch is None else int(epoch) + 1,
+        "steps": steps_of(run, store),
         "host": tags.get("hardware.host", ""),
         "url": store.run_url(info.experiment_id, info.run_id),
     }
+
+
+def steps_of(run: Any, store: Store) -> int | None:
+    """Return the optimizer's steps of a run, by when its best metrics were recorded: at its end."""
+    name = next((name for name in sorted(run.data.metrics) if name.startswith("best/")), None)
+    if name is None:
+        return None
+    with store.errors():
+        points = store.client.get_metric_history(run.info.run_id, name)
+    return max(map(_step, points))
 
 
 def _row_without_run(cell: Cell, work: Work) -> dict[str, Any]:

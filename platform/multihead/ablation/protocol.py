@@ -30,7 +30,7 @@ def checks(
     return (
         _arms(plan),
         _data(plan),
-        _steps(runs),
+        equal_steps(runs),
         _tuning(plan),
         _seeds(plan, runs),
         enough_seeds(len(plan.definition.seeds), len(plan.metrics), plan.definition.level),
@@ -70,11 +70,21 @@ def _data(plan: Plan) -> Check:
     return Check("the same data, split and test set in every arm", not plan.notes, reason)
 
 
-def _steps(runs: pd.DataFrame) -> Check:
-    epochs = runs.loc[runs["state"] == "FINISHED", "epochs"].dropna()
-    same = epochs.nunique() == 1
-    shown = f"{epochs.min():.0f} to {epochs.max():.0f} epochs" if len(epochs) else "no epochs yet"
-    return Check("the same steps in every training", same, shown)
+def equal_steps(runs: pd.DataFrame) -> Check:
+    """Return whether all trainings that ended took the same number of the optimizer's steps."""
+    rule, done = "the same steps in every training", runs[runs["state"] == "FINISHED"]
+    if done.empty:
+        return Check(rule, False, "no training has ended yet")
+    steps, epochs = done["steps"].astype("float64"), done["epochs"].astype("float64")
+    if unknown := int(steps.isna().sum()):
+        reason = f"the steps of {unknown} of {len(done)} trainings are not on record"
+        return Check(rule, False, f"{reason}; {_range(epochs)} epochs")
+    return Check(rule, steps.nunique() == 1, f"{_range(steps)} steps in {_range(epochs)} epochs")
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
 
 
 def _tuning(plan: Plan) -> Check:

@@ -39,6 +39,7 @@ def cost_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any
             "parameters": number(row["parameters"], 0),
             "parameters_ratio": number(row["parameters_ratio"], 2),
             "epochs": number(row["epochs"], 0),
+            "steps": number(row["steps"], 0),
             "time": duration(row["train_seconds"]),
             "time_ratio": number(row["train_seconds_ratio"], 2),
         }

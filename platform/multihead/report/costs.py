@@ -2,8 +2,15 @@
 
 import pandas as pd
 
-_NUMBERS = ("parameters", "train_seconds", "epochs")
-_SUMS = dict.fromkeys(_NUMBERS, "sum") | {"run": "size"}
+_NUMBERS = ("parameters", "train_seconds", "epochs", "steps")
+
+
+def _whole(numbers: pd.Series) -> float:
+    return float(numbers.sum(skipna=False))
+
+
+# The sum of steps that are only partly on record would be too small.
+_SUMS = dict.fromkeys(_NUMBERS, "sum") | {"steps": _whole, "run": "size"}
 
 
 def cost_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -13,13 +20,15 @@ def cost_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     of which every training finished, NaN where there is none.
 
     Args:
-        runs: A row per training: arm, seed, state, parameters, train_seconds, epochs, run.
+        runs: A row per training: arm, seed, state, parameters, train_seconds, epochs, steps, run.
         baseline: The arm that others are divided by.
 
     Returns:
-        Columns arm, trainings, finished, networks, parameters, epochs, train_seconds,
-        parameters_ratio, train_seconds_ratio.
+        Columns arm, trainings, finished, networks, parameters, train_seconds, epochs,
+        steps, parameters_ratio, train_seconds_ratio.
     """
+    if "steps" not in runs:  # a report of a version that did not record them
+        runs = runs.assign(steps=float("nan"))
     runs = runs.astype(dict.fromkeys(_NUMBERS, "float64"))
     done = runs["state"] == "FINISHED"
     whole = done.groupby([runs["arm"], runs["seed"]]).transform("all")
