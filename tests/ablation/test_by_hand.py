@@ -3,11 +3,21 @@
 from pathlib import Path
 
 import pytest
+from tests.conftest import Run
 
 from multihead.ablation.by_hand import compare_by_hand
+from multihead.ablation.result import Result
 from multihead.cli.main import main
 from multihead.errors import ConfigError, DataError
 from multihead.tracking.store import Store
+
+SINGLE = (
+    "data.only_heads=[digit]",
+    "optimized_metric=null",
+    "model.loss_weights=null",
+    "~model.criteria.thickness",
+    "~model.criteria.smoothness",
+)
 
 
 def _make(store: Store, number: int, lr: str, seed: int, **more: str) -> str:
@@ -65,6 +75,20 @@ def test_other_data_and_failed_runs_are_said(store: Store, four: list[str]) -> N
     assert "data.test_digest" in checks["the same data and test set"].reason
     assert "it broke" in checks["no training failed"].reason
     assert result.runs["state"].tolist().count("FAILED") == 1
+
+
+def test_the_digests_of_other_heads_differ_and_that_is_said(train: Run, store: Store) -> None:
+    """A digest is of images, labels and heads together."""
+    both = train("seed=1")
+    single = train("seed=1", *SINGLE)
+    reason = _data_reason(compare_by_hand([both.run_id, single.run_id], store))
+    assert reason.startswith("the heads differ, so the digests do")
+
+
+def _data_reason(result: Result) -> str:
+    (check,) = (c for c in result.protocol if c.name == "the same data and test set")
+    assert not check.met
+    return check.reason
 
 
 @pytest.mark.parametrize(

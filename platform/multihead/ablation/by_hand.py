@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from multihead.ablation.by_hand_protocol import checks
+from multihead.ablation.by_hand_protocol import checks, data_of
 from multihead.ablation.collect import steps_of
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
@@ -75,6 +75,7 @@ def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
         protocol=checks(
             listed,
             [run.data.tags for run in runs],
+            [data_of(run) for run in runs],
             list(config.index),
             heads=len(judged),
             level=comparison.level,
