@@ -23,13 +23,26 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seed_rank(rank: int, step: int) -> None:
+    """Give a process numbers of its own: they depend on the seed, its rank and the step alone.
+
+    Args:
+        rank: Its number among the processes of a training, 1 or more.
+        step: From which the training goes on.
+    """
+    torch.manual_seed(_digest(f"{torch.initial_seed()} rank {rank} step {step}"))
+
+
 @contextmanager
 def drawn_apart(base: int, name: str) -> Iterator[None]:
     """Let what is drawn on the CPU within depend on (base, name) alone, and nothing after it."""
-    digest = hashlib.sha256(f"{base} {name}".encode()).digest()
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int.from_bytes(digest[:7], "big"))
+        torch.default_generator.manual_seed(_digest(f"{base} {name}"))
         yield
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
 def random_state() -> dict[str, Any]:

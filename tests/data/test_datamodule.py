@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
 
 from multihead import DigitsDataModule, Heads, MNISTDataModule, MultiheadDataModule, Source
-from multihead.data.loader import ResidentLoader, WorkerLoader
+from multihead.data.loader import Batch, ResidentLoader, WorkerLoader
 from multihead.errors import ConfigError, DataError
 
 
@@ -106,3 +107,34 @@ def test_the_digest_changes_with_one_pixel_or_one_label() -> None:
 
     assert len({digest(0, 1), digest(1, 1), digest(0, 2)}) == 3
     assert digest(0, 1) == digest(0, 1)
+
+
+class _Orders(pl.LightningModule):
+    """Notes the digits of each epoch's batches, and learns nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(()))
+        self.seen: dict[int, list[int]] = {}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        self.seen.setdefault(self.current_epoch, []).extend(batch[1]["digit"].tolist())
+        return 0 * self.unused
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.parametrize("budget", [64, 0], ids=["in memory", "through workers"])
+def test_a_training_sees_the_images_in_another_order_each_epoch(budget: int) -> None:
+    def seen(epochs: int) -> dict[int, list[int]]:
+        data = DigitsDataModule(batch_size=256, seed=3, memory_budget_mb=budget, num_workers=0)
+        module = _Orders()
+        trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", barebones=True)
+        trainer.fit(module, data.train_dataloader())
+        return module.seen
+
+    first, second, third = seen(3).values()
+    assert sorted(first) == sorted(second) == sorted(third)
+    assert first != second != third != first
+    assert list(seen(2).values()) == [first, second], "by (seed, epoch) alone"

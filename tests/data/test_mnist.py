@@ -10,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -275,6 +276,27 @@ def test_a_file_that_came_meanwhile_is_kept(mirror: Path, tmp_path: Path) -> Non
     remote = download.Remote(name, (MNIST.mirrors[0] + name,), md5)
     download.fetch([remote], tmp_path / "MNIST" / "raw", unpack, "a is missing.")
     assert (tmp_path / "MNIST" / "raw" / "a").read_bytes() == b"theirs"
+
+
+def test_of_several_processes_that_miss_a_file_one_downloads_it(
+    mirror: Path, tmp_path: Path
+) -> None:
+    """As the workers of a node do that start on an empty data folder."""
+    unpacked: list[str] = []
+
+    def unpack(archive: Path, folder: Path) -> None:
+        unpacked.append(archive.name)
+        time.sleep(0.2)  # the others are waiting by now
+        (folder / "a").write_bytes(b"ours")
+
+    name, md5 = MNIST.resources[1]
+    remote = download.Remote(name, (MNIST.mirrors[0] + name,), md5)
+    made = tmp_path / "MNIST" / "raw"
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(download.fetch, [remote], made, unpack, "a is missing.", ["a"])
+    assert unpacked == [name]
+    assert [path.name for path in made.iterdir()] == ["a"]
 
 
 def test_a_download_that_breaks_leaves_nothing_behind(mirror: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ COMMANDS = {
     "inspect": ("multihead.cli.data_inspect", "Show what a dataset holds, and what to look at."),
     "validate": ("multihead.cli.data_validate", "Check all of a dataset; exit 1 on a problem."),
     "convert": ("multihead.cli.data_convert", "Write a dataset, or an image folder, as VIMH."),
+    "shard": ("multihead.cli.data_shard", "Write a dataset as shards, in a folder or on S3."),
     "generate": ("multihead.cli.data_generate", "Make a dataset with known labels: resonator."),
 }
 

@@ -74,16 +74,12 @@ def command(
 def _stored(
     where: tuple[str, ...], split: str, pixel_order: "PixelOrder | None"
 ) -> "dict[str, Source]":
-    from multihead.data.datasets import open_dataset
+    from multihead.data.datasets import read_sources
     from multihead.errors import ConfigError
 
     if len(where) > 1:
         raise ConfigError(f"there are {len(where)} folders, {', '.join(where)}; name one.")
-    dataset = open_dataset(Path(where[0]))
-    wanted = [s for s in dataset.splits if split in (s, "all")]
-    if not wanted:
-        raise ConfigError(f"{where[0]} has no split {split!r}; it has {list(dataset.splits)}.")
-    return {name: dataset.read(name, pixel_order) for name in wanted}
+    return dict(read_sources(where[0], pixel_order, wanted=split).items())
 
 
 def _configured(overrides: tuple[str, ...], split: str) -> "dict[str, Source]":

@@ -14,9 +14,11 @@ _MOST = 1000
 
 
 @click.command("validate")
-@click.argument("path", type=click.Path(path_type=Path))
-def command(path: Path) -> None:
+@click.argument("path")
+def command(path: str) -> None:
     """Check the dataset in the folder PATH; exit 0 if it is sound, 1 if there is a problem.
+
+    PATH may be the address of a set in shards, s3://BUCKET/PREFIX.
 
     A problem is a line: file, sample number and byte offset where they are known, and what is
     wrong. After 1,000 problems the rest is only counted.
@@ -33,14 +35,20 @@ def command(path: Path) -> None:
     sys.exit(1 if count else 0)
 
 
-def _problems(path: Path) -> Iterator[str]:
+def _problems(where: str) -> Iterator[str]:
     from multihead.data.cifar100mh import read_cifar100mh_info
     from multihead.data.datasets import CIFAR100MH, open_dataset
     from multihead.data.inspect import chunks
     from multihead.data.vimh import validate
     from multihead.data.vimh.info import INFO_FILE
+    from multihead.data.vimh.shard_index import is_sharded
+    from multihead.data.vimh.shard_validate import validate_shards
     from multihead.errors import DataError
 
+    if is_sharded(where):
+        yield from map(_line, validate_shards(where))
+        return
+    path = Path(where)
     if (path / INFO_FILE).is_file():
         yield from map(_line, validate(path))
         return

@@ -91,7 +91,7 @@ def read_cifar10(
         )
         if not download:
             raise DataError(advice)
-        fetch([_remote()], folder, partial(_unpack, missing=missing), advice)
+        fetch([_remote()], folder, partial(_unpack, missing=missing), advice, missing)
     batches = [_read_batch(path) for path in paths]
     images = np.concatenate([images for images, _ in batches])
     return images.reshape(-1, 3, 32, 32), np.concatenate([labels for _, labels in batches])

@@ -16,6 +16,10 @@ from multihead.data.pictures import Shape
 from multihead.data.source import Source, Split
 from multihead.data.vimh import VIMHSource, VIMHWriter, read_info
 from multihead.data.vimh.info import PixelOrder, VIMHInfo
+from multihead.data.vimh.shard_index import ShardIndex, open_index
+from multihead.data.vimh.shard_place import withdraw
+from multihead.data.vimh.shard_validate import validate_shards
+from multihead.data.vimh.shard_writer import ShardWriter
 from multihead.data.vimh.source import Form, open_file
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
@@ -55,6 +59,19 @@ class Content:
     encoding: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a writer is told beside heads and image shape."""
+        return {
+            "dataset_name": self.name,
+            "fixed": self.fixed,
+            "descriptions": self.descriptions,
+            "names": self.names,
+            "entries": self.entries,
+            "encoding": self.encoding,
+            "metadata": self.metadata,
+        }
+
 
 def dataset_content(dataset: Dataset, pixel_order: PixelOrder | None = None) -> Content:
     """Return what a dataset of any known format holds, with all its metadata.
@@ -66,7 +83,11 @@ def dataset_content(dataset: Dataset, pixel_order: PixelOrder | None = None) -> 
     Raises:
         DataError: If it is damaged or hostile.
     """
-    sources = {split: dataset.read(split, pixel_order) for split in dataset.splits}
+    return sources_content({s: dataset.read(s, pixel_order) for s in dataset.splits})
+
+
+def sources_content(sources: Mapping[Split, Source]) -> Content:
+    """Return what the splits of a dataset hold, at least one, with all their metadata."""
     first = next(iter(sources.values()))
 
     def batches(split: Split) -> Iterator[Batch]:
@@ -123,15 +144,9 @@ def convert(
         path,
         content.heads,
         content.image_shape,
-        dataset_name=content.name,
         forms=forms,
-        fixed=content.fixed,
-        descriptions=content.descriptions,
-        names=content.names,
-        entries=content.entries,
-        encoding=content.encoding,
-        metadata=content.metadata,
         overwrite=overwrite,
+        **content.described,
     ) as writer:
         counts = {split: _write(writer, content, split) for split in content.splits}
     try:
@@ -141,6 +156,40 @@ def convert(
         shutil.rmtree(path)
         raise
     return counts
+
+
+def shard(
+    content: Content, where: str, rows_per_shard: int | None, *, overwrite: bool = False
+) -> ShardIndex:
+    """Write a set in shards, and read it again to see that it is what was to be written.
+
+    Args:
+        content: What to write.
+        where: A folder to make, `file:///PATH` or `s3://BUCKET/PREFIX`.
+        rows_per_shard: As in `ShardWriter`.
+        overwrite: Replace a set that is there.
+
+    Returns:
+        The index of the set.
+
+    Raises:
+        ConfigError: If VIMH cannot hold the content, or the place is taken.
+        DataError: If either side cannot be read or written, or they differ; no set is then left.
+    """
+    with ShardWriter(
+        where,
+        content.heads,
+        content.image_shape,
+        rows_per_shard=rows_per_shard,
+        overwrite=overwrite,
+        **content.described,
+    ) as writer:
+        for split in content.splits:
+            _write(writer, content, split)
+    for problem in validate_shards(where):
+        withdraw(where)
+        raise DataError(f"what was written reads back damaged: {problem.file}: {problem.message}")
+    return open_index(where)[1]
 
 
 def refuse_same_place(source: Path, target: Path) -> None:

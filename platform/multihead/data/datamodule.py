@@ -17,17 +17,18 @@ from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
 from multihead.data.loader import (
     Batch,
     EpochSampler,
-    ResidentLoader,
+    Resumable,
     WorkerLoader,
     resident_loader,
 )
 from multihead.data.normalization import Normalization, channel_statistics, given_statistics
+from multihead.data.ranks import Ranks
 from multihead.data.source import Source, SourceFunction, Split
 from multihead.data.splits import split_indices
+from multihead.data.storage import is_address
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 
-Loader = ResidentLoader | WorkerLoader
 # Arguments that change how a dataset is split and loaded, not what is read.
 LOADER_SETTINGS = {
     "batch_size",
@@ -48,7 +49,7 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     Args:
         data_dir: Folder of datasets; `MULTIHEAD_DATA_DIR` or `./data` if none.
-        batch_size: Images per batch, 1 or more.
+        batch_size: Images per batch, 1 or more; of all devices together, where there are several.
         train_val_test_split: Number of images of each part; if none, nine tenths and one tenth
             of the training file and the whole test file.
         num_workers: Worker processes, used only for data beyond the memory budget.
@@ -65,6 +66,9 @@ class MultiheadDataModule(pl.LightningDataModule):
             the training device's memory.
         seed: Fixes the split and the order of each epoch.
         source: The dataset, a function `(data_dir, split) -> Source`.
+
+    Attributes:
+        ranks: The processes that share each batch; set before the loaders are made.
 
     Batches are `(images float32 [B, C, H, W], {head: labels int64 [B]})`.
 
@@ -103,6 +107,11 @@ class MultiheadDataModule(pl.LightningDataModule):
                 f"data.train_val_test_split is {list(train_val_test_split)}; give three sizes: "
                 f"training, validation, test."
             )
+        if data_dir is not None and is_address(data_dir):
+            raise ConfigError(
+                f"data.data_dir is {data_dir}, but only sets in shards are read from an address: "
+                f"use data=vimh_stream, or give a folder."
+            )
         self.data_dir = settings.data_dir() if data_dir is None else Path(data_dir).expanduser()
         self.batch_size = batch_size
         self.train_val_test_split = train_val_test_split
@@ -112,6 +121,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.head_kinds, self.normalize = head_kinds, normalize
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
         self.source, self.only_heads = source, only_heads
+        self.ranks = Ranks()
 
     def read(self, split: Split) -> Source:
         """Read one file of the dataset, with the dataset's own head; named variants override it.
@@ -125,6 +135,11 @@ class MultiheadDataModule(pl.LightningDataModule):
                 "data.source is missing; name a function (data_dir, split) -> Source."
             )
         return self.source(self.data_dir, split)
+
+    @property
+    def place(self) -> str:
+        """Where the data are, as runs record it."""
+        return str(self.data_dir)
 
     @cached_property
     def train_source(self) -> Source:
@@ -245,17 +260,17 @@ class MultiheadDataModule(pl.LightningDataModule):
         """
         return split_indices(len(self._train_file), sizes, self.seed, what)
 
-    def train_dataloader(self) -> Loader:
+    def train_dataloader(self) -> Resumable:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""
         return self._loader(self.train_source, self.train_indices, self.seed)
 
-    def val_dataloader(self) -> Loader | list[Loader]:
+    def val_dataloader(self) -> Resumable | list[Resumable]:
         """Return the validation batches in a fixed order; no loader where there are none."""
         if not len(self.val_indices):
             return []
         return self._loader(self.train_source, self.val_indices, None)
 
-    def test_dataloader(self) -> Loader | list[Loader]:
+    def test_dataloader(self) -> Resumable | list[Resumable]:
         """Return the test batches in a fixed order; no loader where there are none."""
         if not len(self.test_indices):
             return []
@@ -270,18 +285,23 @@ class MultiheadDataModule(pl.LightningDataModule):
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
-    def _loader(self, source: Source, index: NDArray[np.int64], seed: int | None) -> Loader:
+    def _loader(self, source: Source, index: NDArray[np.int64], seed: int | None) -> Resumable:
         # Nothing is learned from an evaluation batch, so it may be as large as is fast.
         batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
         pixels = len(index) * int(np.prod(source.image_shape))
         if pixels <= self.memory_budget_mb * 1e6:
             return resident_loader(
-                source, index, batch_size=batch_size, seed=seed, device=self._device()
+                source,
+                index,
+                batch_size=batch_size,
+                seed=seed,
+                device=self._device(),
+                ranks=self.ranks,
             )
         return WorkerLoader(
             source,
             index,
-            EpochSampler(len(index), batch_size, seed),
+            EpochSampler(len(index), batch_size, seed, self.ranks),
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=self.persistent_workers,

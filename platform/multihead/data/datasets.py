@@ -5,6 +5,7 @@ A format is told by the names of its files alone; nothing is opened before one i
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 
 from multihead.data.cifar import cifar10
@@ -13,9 +14,12 @@ from multihead.data.labels import LabelMaps, shipped_heads
 from multihead.data.mnist import mnist
 from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
-from multihead.data.vimh.info import INFO_FILE, PixelOrder
+from multihead.data.storage import is_address
+from multihead.data.vimh.info import INFO_FILE, SHARDS_FILE, PixelOrder
+from multihead.data.vimh.shard_index import shard_name
 from multihead.data.vimh.source import vimh_source
-from multihead.errors import DataError
+from multihead.data.vimh.streamed import streamed_source, streamed_sources
+from multihead.errors import ConfigError, DataError
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 
@@ -81,6 +85,38 @@ class Dataset:
         return LabelMaps(head, shipped_heads(self.layout.heads)).apply(source)
 
 
+def read_sources(
+    where: str, pixel_order: PixelOrder | None = None, *, wanted: str = "all"
+) -> dict[Split, Source]:
+    """Read splits of a dataset, and no other.
+
+    Args:
+        where: A folder of any known format, or the address of a set in shards.
+        pixel_order: Of pickles whose metadata do not say.
+        wanted: `train`, `test` or `all`.
+
+    Raises:
+        ConfigError: For an address that cannot be read, and a split that there is not.
+        DataError: If there is no dataset, or it is damaged or hostile.
+    """
+    read: Callable[[Split], Source]
+    if is_address(where):
+        streamed = streamed_sources(where)
+        found, read = tuple(streamed), streamed.__getitem__
+    else:
+        dataset = open_dataset(Path(where))
+        found, read = dataset.splits, partial(dataset.read, pixel_order=pixel_order)
+    splits = [split for split in found if wanted in (split, "all")]
+    if not splits:
+        raise ConfigError(f"{where} has no split {wanted!r}; it has {list(found)}.")
+    return {split: read(split) for split in splits}
+
+
+def _shards(folder: Path, split: Split, order: PixelOrder | None) -> Source:
+    del order  # they are always planar
+    return streamed_source(folder, split)
+
+
 def _mnist(folder: Path, split: Split, order: PixelOrder | None) -> Source:
     del order  # one channel has none
     return mnist(folder.parents[1], split, download=False)
@@ -97,6 +133,12 @@ CIFAR100MH = Layout(
     {"train": ("train_batch",), "test": ("test_batch",)},
     cifar100mh,
 )
+SHARDS = Layout(
+    "VIMH in shards",
+    {split: (shard_name(split, 0),) for split in SPLITS},
+    _shards,
+    marker=SHARDS_FILE,
+)
 LAYOUTS = (
     Layout(
         "VIMH",
@@ -104,6 +146,7 @@ LAYOUTS = (
         vimh_source,
         marker=INFO_FILE,
     ),
+    SHARDS,
     Layout(
         "MNIST",
         {

@@ -20,6 +20,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
+from filelock import FileLock
+
 from multihead.errors import DataError, message_of
 
 _ANSWER_SECONDS = 4.0  # for a mirror to answer at all, its name's lookup included
@@ -46,33 +48,51 @@ def fetch(
     folder: Path,
     unpack: Callable[[Path, Path], None],
     advice: str,
+    makes: Sequence[str] = (),
 ) -> None:
-    """Download, check and unpack published files into a folder.
+    """Download, check and unpack published files into a folder; of several processes, one does.
 
     Args:
         remotes: What to download.
         folder: Where the unpacked files go; it and its parents are made only on success.
         unpack: Called with each downloaded file and the folder to unpack it into.
         advice: What is missing and what to do about it by hand; begins the message of the error.
+        makes: Names of all that is unpacked; nothing is left to do once another process made them.
 
     Raises:
         DataError: If no mirror answers, a download breaks off or has another MD5 sum, or the
             folder cannot be written. Nothing is left behind.
     """
     try:
-        sources = [_answering(remote.urls) for remote in remotes]
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=_existing(folder)) as scratch:
-            unpacked = Path(scratch, "unpacked")
-            unpacked.mkdir()
-            for remote, urls in zip(remotes, sources, strict=True):
-                unpack(_download(remote, urls, scratch), unpacked)
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in sorted(unpacked.iterdir()):
-                if not (folder / path.name).exists():
-                    os.replace(path, folder / path.name)  # whole at once: the same file system
+        with _one_at_a_time(_existing(folder)):
+            if not makes or not all((folder / name).exists() for name in makes):
+                _fetch(remotes, folder, unpack)
     except (OSError, HTTPException, RuntimeError, tarfile.TarError, EOFError, zlib.error) as error:
         said = message_of(error)[:300]
         raise DataError(f"{advice} The download failed: {said}") from None
+
+
+def _fetch(remotes: Sequence[Remote], folder: Path, unpack: Callable[[Path, Path], None]) -> None:
+    sources = [_answering(remote.urls) for remote in remotes]
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=_existing(folder)) as scratch:
+        unpacked = Path(scratch, "unpacked")
+        unpacked.mkdir()
+        for remote, urls in zip(remotes, sources, strict=True):
+            unpack(_download(remote, urls, scratch), unpacked)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(unpacked.iterdir()):
+            if not (folder / path.name).exists():
+                os.replace(path, folder / path.name)  # whole at once: the same file system
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Have the workers of a node download one after the other; the lock ends with its process."""
+    with FileLock(folder / ".download.lock") as lock:
+        try:
+            yield
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _existing(folder: Path) -> Path:

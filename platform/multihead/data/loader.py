@@ -4,7 +4,8 @@ Small images are kept once as uint8 on the training device, indexed by batch and
 the fly. Data beyond a memory budget go through a DataLoader whose workers read whole batches.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from multihead.data.ranks import Ranks
 from multihead.data.source import Source
 
 Batch = tuple[Tensor, dict[str, Tensor]]
@@ -21,18 +23,21 @@ Batch = tuple[Tensor, dict[str, Tensor]]
 class EpochSampler(Sampler[list[int]]):
     """Batches of sample numbers whose order depends on (seed, epoch) alone.
 
-    So an epoch can be drawn again after a restart, and from any batch on. Lightning calls
-    `set_epoch` before each epoch.
+    So an epoch can be drawn again after a restart, and from any batch on.
 
     Args:
         count: Number of samples.
         batch_size: Samples per batch; the last batch holds what is left. A single one left over
             joins the batch before it when shuffled: batch norm cannot train on one image.
         seed: Fixes the order of every epoch; without one, samples come in their own order.
+        ranks: The processes that share each batch; this one draws its part of it.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int | None) -> None:
+    def __init__(
+        self, count: int, batch_size: int, seed: int | None, ranks: Ranks | None = None
+    ) -> None:
         self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.ranks = ranks or Ranks()
         self.epoch = 0
         self.first_batch = 0
 
@@ -48,13 +53,13 @@ class EpochSampler(Sampler[list[int]]):
         return torch.from_numpy(rng.permutation(self.count))
 
     def batches(self) -> tuple[Tensor, ...]:
-        """Return the sample numbers of each batch from `first_batch` on, which is then 0 again."""
+        """Return our part of each batch from `first_batch` on, which is then 0 again."""
         first, self.first_batch = self.first_batch, 0
         order, whole = self.order(), len(self) * self.batch_size
         batches = torch.split(order[:whole], self.batch_size)
         if whole < self.count:
             batches = (*batches[:-1], order[whole - self.batch_size :])
-        return batches[first:]
+        return tuple(batch[self.ranks.part(len(batch))] for batch in batches[first:])
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter([batch.tolist() for batch in self.batches()])
@@ -79,16 +84,29 @@ class Normalise:
         return torch.addcmul(self.shift, images.float(), self.scale)
 
 
-class Resumable:
-    """Remember how far an epoch got, by Lightning's protocol for stateful loaders."""
+class Resumable(ABC):
+    """Batches of an epoch, and how far it got, by Lightning's protocol for stateful loaders."""
 
     batch_sampler: EpochSampler
     _next_batch = 0
 
+    @abstractmethod
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches from `batch_sampler.first_batch` on."""
+
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
-    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    @property
+    def sampler(self) -> EpochSampler:
+        """What Lightning tells the epoch: it looks for `sampler`, not for `batch_sampler`."""
+        return self.batch_sampler
+
+    def _counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield batches, which must not be drawn before the first is asked for.
+
+        Where Lightning resumes within an epoch, it tells the epoch after `iter`.
+        """
         for batch in batches:
             self._next_batch += 1
             yield batch
@@ -125,7 +143,11 @@ class ResidentLoader(Resumable):
 
     def __iter__(self) -> Iterator[Batch]:
         self._next_batch = self.batch_sampler.first_batch
-        return self._counted(self._batch(chosen) for chosen in self.batch_sampler.batches())
+        return self._counted(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
+        for chosen in self.batch_sampler.batches():
+            yield self._batch(chosen)
 
     def _batch(self, chosen: Tensor) -> Batch:
         index = chosen.to(self.images.device)
@@ -181,7 +203,7 @@ class WorkerLoader(Resumable):
 
     def __iter__(self) -> Iterator[Batch]:
         self._next_batch = self.batch_sampler.first_batch
-        return self._counted(iter(self._loader))
+        return self._counted(self._loader)
 
 
 def resident_loader(
@@ -191,12 +213,13 @@ def resident_loader(
     batch_size: int,
     seed: int | None,
     device: torch.device,
+    ranks: Ranks | None = None,
 ) -> ResidentLoader:
     """Copy the indexed part of a source to the device, once, and iterate over it there."""
     images, labels = source.take(index)
     return ResidentLoader(
         torch.from_numpy(images).to(device),
         {name: torch.from_numpy(values).to(device) for name, values in labels.items()},
-        EpochSampler(len(index), batch_size, seed),
+        EpochSampler(len(index), batch_size, seed, ranks),
         Normalise(source.mean, source.std, device),
     )

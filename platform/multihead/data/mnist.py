@@ -82,7 +82,7 @@ def read_mnist(
         )
         if not download:
             raise DataError(advice)
-        fetch(_remotes(missing), raw, _unpack, advice)
+        fetch(_remotes(missing), raw, _unpack, advice, missing)
     images_path, labels_path = (_find(raw, name) for name in names)
     images, labels = _read_idx(images_path, 3), _read_idx(labels_path, 1)
     if len(images) != len(labels):

@@ -26,6 +26,18 @@ def split_indices(
     Raises:
         ConfigError: If a size is negative or the sizes exceed the count.
     """
+    check_sizes(count, sizes, what)
+    order = np.random.default_rng([seed, count]).permutation(count)
+    ends = np.cumsum([0, *sizes])
+    return [np.sort(order[a:b]) for a, b in pairwise(ends)]
+
+
+def check_sizes(count: int, sizes: Sequence[int], what: str) -> None:
+    """Refuse parts that cannot be drawn; see `split_indices` for the arguments.
+
+    Raises:
+        ConfigError: If a size is negative or the sizes exceed the count.
+    """
     if min(sizes) < 0:
         raise ConfigError(
             f"data.train_val_test_split has the size {min(sizes)}; sizes are 0 or more."
@@ -36,9 +48,6 @@ def split_indices(
             f"data.train_val_test_split asks for {total} samples of {what}, which has {count:,}; "
             f"choose smaller sizes."
         )
-    order = np.random.default_rng([seed, count]).permutation(count)
-    ends = np.cumsum([0, *sizes])
-    return [np.sort(order[a:b]) for a, b in pairwise(ends)]
 
 
 def split_groups(
@@ -59,7 +68,7 @@ def split_groups(
         ConfigError: If a size is negative or the sizes exceed the count, or nearly do so.
     """
     count = len(groups)
-    split_indices(count, sizes, seed, what)  # for its errors
+    check_sizes(count, sizes, what)
     rank = np.random.default_rng([seed, count]).permutation(int(groups.max()) + 1)[groups]
     order = np.argsort(rank, kind="stable")
     parts, start = [], 0

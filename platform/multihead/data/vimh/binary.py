@@ -110,15 +110,7 @@ class BinaryFile:
     def header_faults(self, index: NDArray[np.int64] | slice) -> list[Fault]:
         """Return a fault for each sample with another size or N than the dataset."""
         sizes, counts = self._records["dimensions"][index], self._records["count"][index]
-        wrong = (sizes != self.info.dimensions).any(1)
-        faults = []
-        for row in np.flatnonzero(wrong | (counts != self.pairs_per_sample)):
-            if wrong[row]:
-                said = Dimensions(*sizes[row].tolist())
-                faults.append(Fault(int(row), None, self._other_size(said)))
-            else:
-                faults.append(Fault(int(row), None, self._other_count(int(counts[row]))))
-        return faults
+        return header_faults(sizes, counts, self.info.dimensions, self.pairs_per_sample)
 
     def offset(self, sample: int) -> int:
         """Return the byte at which a sample starts."""
@@ -245,10 +237,40 @@ class BinaryFile:
         )
 
     def _other_size(self, said: Dimensions) -> str:
-        return f"its header says {said}, the dataset is {self.info.dimensions}"
+        return _other_size(said, self.info.dimensions)
 
     def _other_count(self, count: int) -> str:
-        return f"it has N = {count} parameters, the first sample has {self.pairs_per_sample}"
+        return _other_count(count, self.pairs_per_sample)
+
+
+def header_faults(
+    sizes: NDArray[np.uint16], counts: NDArray[np.uint8], dimensions: Dimensions, pairs: int
+) -> list[Fault]:
+    """Return a fault for each record whose header is not the dataset's.
+
+    Args:
+        sizes: Height, width and channels of each record, [n, 3].
+        counts: N of each record, [n].
+        dimensions: What the sizes should be.
+        pairs: What N should be.
+    """
+    wrong = (sizes != dimensions).any(1)
+    faults = []
+    for row in np.flatnonzero(wrong | (counts != pairs)):
+        if wrong[row]:
+            message = _other_size(Dimensions(*sizes[row].tolist()), dimensions)
+        else:
+            message = _other_count(int(counts[row]), pairs)
+        faults.append(Fault(int(row), None, message))
+    return faults
+
+
+def _other_size(said: Dimensions, dimensions: Dimensions) -> str:
+    return f"its header says {said}, the dataset is {dimensions}"
+
+
+def _other_count(count: int, pairs: int) -> str:
+    return f"it has N = {count} parameters, the first sample has {pairs}"
 
 
 def _map(path: Path, size: int) -> mmap.mmap | bytes:

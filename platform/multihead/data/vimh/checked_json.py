@@ -28,8 +28,22 @@ def read_json_object(path: Path) -> dict[str, Any]:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}.") from None
-    if len(raw) > MAX_BYTES:
-        raise DataError(f"{name} is larger than {MAX_BYTES:,} bytes, which metadata never need.")
+    return parse_json_object(raw, name, MAX_BYTES)
+
+
+def parse_json_object(raw: bytes, name: str, most: int) -> dict[str, Any]:
+    """Return the object that the bytes of a JSON file hold; see `read_json_object`.
+
+    Args:
+        raw: The file, or its first `most` + 1 bytes.
+        name: Names the file in an error.
+        most: Bytes that it may have.
+
+    Raises:
+        DataError: If it has more, or is no such object.
+    """
+    if len(raw) > most:
+        raise DataError(f"{name} is larger than {most:,} bytes, which metadata never need.")
     try:
         value = json.loads(
             raw.removeprefix(codecs.BOM_UTF8).decode(),

@@ -14,6 +14,7 @@ from multihead.errors import DataError
 from multihead.heads import Head, Heads
 
 INFO_FILE = "vimh_dataset_info.json"
+SHARDS_FILE = "vimh_shards.json"  # of a set in shards, which is read by `shard_index`
 PixelOrder = Literal["HWC", "CHW"]
 OWN_KEYS = (
     "format",
@@ -109,12 +110,29 @@ def read_info(path: str | Path) -> VIMHInfo:
             f"`multihead data generate resonator`."
         )
     file = folder / INFO_FILE
+    if (folder / SHARDS_FILE).is_file() and not file.is_file():
+        raise DataError(
+            f"{one_line(str(folder))} is a set in shards, which is streamed: use data=vimh_stream."
+        )
     if not file.is_file():
         raise DataError(
             f"{one_line(str(folder))} has no {INFO_FILE}, so it is no VIMH dataset. Check the "
             f"path, or make a dataset with `multihead data generate resonator`."
         )
-    record, where = read_json_object(file), one_line(str(file))
+    return check_info(read_json_object(file), folder, one_line(str(file)))
+
+
+def check_info(record: Mapping[str, Any], folder: Path, where: str) -> VIMHInfo:
+    """Check the metadata of a dataset, wherever they were read from; see `read_info`.
+
+    Args:
+        record: The object of the metadata.
+        folder: The dataset, for its name.
+        where: Names the file in an error.
+
+    Raises:
+        DataError: If they are incomplete, make no sense or are of another format.
+    """
     missing = [key for key in _REQUIRED if key not in record]
     if missing:
         raise DataError(f"{where} lacks {', '.join(missing)}; needed are {', '.join(_REQUIRED)}.")

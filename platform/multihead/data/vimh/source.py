@@ -79,15 +79,20 @@ class VIMHSource(Source):
         """Make the source of an opened file, with the default normalisation."""
         names = tuple(p.name for p in info.parameters)
         scheme = Scheme(names, info.heads, info.ids, offsets)
-        channels = info.image_shape[0]
-        mean, std = (0.5,) * channels, (0.5,) * channels
-        if channels == 3:
-            mean, std = IMAGENET_MEAN, IMAGENET_STD
+        mean, std = cls.default_normalisation(info)
         return cls(info.name, file.images, LazyLabels(file, scheme), info.heads, mean, std)
+
+    @staticmethod
+    def default_normalisation(info: VIMHInfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and deviation per channel: 0.5, or ImageNet's for three channels."""
+        channels = info.image_shape[0]
+        if channels == 3:
+            return IMAGENET_MEAN, IMAGENET_STD
+        return (0.5,) * channels, (0.5,) * channels
 
     def __reduce__(self) -> tuple[object, ...]:
         # A worker that is not a fork gets the file's path, not a copy of its pixels.
-        return _rebuild, (self.name, self.labels, self.heads, self.mean, self.std)
+        return _rebuild, (type(self), self.name, self.labels, self.heads, self.mean, self.std)
 
     def take_labels(self, index: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """Read the labels of some samples; see `Source.take_labels`."""
@@ -241,10 +246,11 @@ def _offsets(
 
 
 def _rebuild(
+    kind: type[VIMHSource],
     name: str,
     labels: LazyLabels,
     heads: Heads,
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> VIMHSource:
-    return VIMHSource(name, labels.file.images, labels, heads, mean, std)
+    return kind(name, labels.file.images, labels, heads, mean, std)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from multihead.data.source import Split
 from multihead.data.vimh.binary import BinaryFile
 from multihead.data.vimh.info import VIMHInfo, read_info
-from multihead.data.vimh.labels import SampleError, Scheme, value_offsets
+from multihead.data.vimh.labels import Fault, SampleError, Scheme, value_offsets
 from multihead.data.vimh.source import (
     SampleFile,
     check_count,
@@ -113,10 +114,18 @@ def _before(file: SampleFile, scheme: Scheme, start: int, count: int) -> Iterato
     found = [file.error(start + f.row, f) for f in scheme.read(file.pairs(rows))[1]]
     ranges = file.spec_range(rows)
     if ranges is not None:
-        bad = ~np.isfinite(ranges).all(1) | (ranges[:, 0] > ranges[:, 1])
-        for row in np.flatnonzero(bad):
-            low, high = ranges[row].tolist()
-            reason = f"spec_min is {low} and spec_max {high}; they must be finite, min first"
-            offset = file.offset(start + int(row))
-            found.append(SampleError(file.path, start + int(row), offset, reason))
+        for fault in range_faults(ranges):
+            row = start + fault.row
+            found.append(SampleError(file.path, row, file.offset(row), fault.message))
     yield from map(_problem, sorted(found, key=lambda error: error.sample))
+
+
+def range_faults(ranges: NDArray[np.float32]) -> list[Fault]:
+    """Return a fault for each spec_min and spec_max of [n, 2] that make no range."""
+    bad = ~np.isfinite(ranges).all(1) | (ranges[:, 0] > ranges[:, 1])
+    faults = []
+    for row in np.flatnonzero(bad):
+        low, high = ranges[row].tolist()
+        message = f"spec_min is {low} and spec_max {high}; they must be finite, min first"
+        faults.append(Fault(int(row), None, message))
+    return faults

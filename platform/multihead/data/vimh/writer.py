@@ -85,8 +85,7 @@ class VIMHWriter:
         self._pickles: dict[str, PickleStream] = {}
 
     def __enter__(self) -> Self:
-        self._publication = Publication(self.path, INFO_FILE, overwrite=self.overwrite)
-        self._open = ExitStack()
+        self._begin()
         return self
 
     def __exit__(
@@ -99,8 +98,17 @@ class VIMHWriter:
             if kind is None:
                 self._finish()
         finally:
-            self._open.close()
-            self._publication.close()
+            self._close()
+
+    def _begin(self) -> None:
+        """Take the place that the set is to have."""
+        self._publication = Publication(self.path, INFO_FILE, overwrite=self.overwrite)
+        self._open = ExitStack()
+
+    def _close(self) -> None:
+        """Leave nothing of a set that was not finished."""
+        self._open.close()
+        self._publication.close()
 
     def write(
         self,
@@ -143,20 +151,11 @@ class VIMHWriter:
         pairs: NDArray[np.uint8],
         ranges: NDArray[np.float32] | None,
     ) -> None:
-        channels, height, width = self.image_shape
         if "binary" in self.forms:
             if split not in self._binary:
                 file = (self._publication.folder / FORMS["binary"].format(split)).open("wb")
                 self._binary[split] = self._open.enter_context(file)
-            records = np.zeros(
-                len(images), record_dtype(self._header or 6, len(self.heads), self.image_shape)
-            )
-            records["dimensions"] = (height, width, channels)
-            records["count"] = len(self.heads)
-            records["pairs"], records["pixels"] = pairs, images
-            if ranges is not None:
-                records["spec_range"] = ranges
-            self._binary[split].write(records.tobytes())
+            self._binary[split].write(self._records(images, pairs, ranges).tobytes())
         if "pickle" in self.forms:
             if split not in self._pickles:
                 path = self._publication.folder / FORMS["pickle"].format(split)
@@ -164,6 +163,23 @@ class VIMHWriter:
                 stream = PickleStream(path, scratch, self.image_shape)
                 self._pickles[split] = self._open.enter_context(stream)
             self._pickles[split].write(images, pairs, ranges)
+
+    def _records(
+        self,
+        images: NDArray[np.uint8],
+        pairs: NDArray[np.uint8],
+        ranges: NDArray[np.float32] | None,
+    ) -> NDArray[np.void]:
+        """Return samples as the records [n] of the binary form."""
+        channels, height, width = self.image_shape
+        dtype = record_dtype(self._header or 6, len(self.heads), self.image_shape)
+        records = np.zeros(len(images), dtype)
+        records["dimensions"] = (height, width, channels)
+        records["count"] = len(self.heads)
+        records["pairs"], records["pixels"] = pairs, images
+        if ranges is not None:
+            records["spec_range"] = ranges
+        return records
 
     def _pairs(self, codes: Mapping[str, Any], count: int) -> NDArray[np.uint8]:
         """Return ids and values uint8 [n, N, 2] of checked codes."""
