@@ -24,7 +24,8 @@ from multihead.tracking.store import Store
 
 # `MULTIHEAD_TEST_KILLS=20 pytest tests/tracking/test_kill.py` for a long trial.
 KILLS = int(os.environ.get("MULTIHEAD_TEST_KILLS", "3"))
-EPOCHS = f"trainer.max_epochs={4 * KILLS}"
+# Of which only the first few are over at the last kill, however late that comes.
+EPOCHS = (f"trainer.max_epochs={20 * KILLS}", "callbacks.early_stopping=null")
 
 
 @pytest.mark.slow
@@ -33,7 +34,7 @@ def test_nothing_is_lost_or_doubled_by_killing_the_process_again_and_again(
 ) -> None:
     """Sync after each kill has every point; the resumed run equals an uninterrupted one."""
     rng, listed = random.Random(KILLS), tmp_path / "points"
-    arguments = [*SLOW_TRAINING, EPOCHS]
+    arguments = [*SLOW_TRAINING, *EPOCHS]
     for number in range(KILLS):
         process = start_training(listed, *arguments)
         before = listed.read_bytes().count(b"\n") if listed.exists() else 0
@@ -56,7 +57,7 @@ def test_nothing_is_lost_or_doubled_by_killing_the_process_again_and_again(
     out, errors = train_to_the_end(listed, *arguments)
     run_id = re.search(r"^run (\S+)", out, re.MULTILINE)[1]
     assert errors == ""
-    out, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, EPOCHS)
+    out, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, *EPOCHS)
     whole = re.search(r"^run (\S+)", out, re.MULTILINE)[1]
     assert trained_points(store, run_id) == trained_points(store, whole)
     assert find_run(store, run_id).info.status == "FINISHED"

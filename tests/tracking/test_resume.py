@@ -30,8 +30,9 @@ def _id(out: str) -> str:
 
 
 def test_sigterm_at_random_steps_changes_nothing(home: Path, store: Store, tmp_path: Path) -> None:
-    rng, epochs = random.Random(STOPS), f"trainer.max_epochs={6 * STOPS}"
-    arguments, stopped = [*SLOW_TRAINING, epochs], 0
+    rng = random.Random(STOPS)
+    long = [*SLOW_TRAINING, f"trainer.max_epochs={20 * STOPS}", "callbacks.early_stopping=null"]
+    arguments = long
     for number in range(STOPS):
         listed = tmp_path / f"points{number}"
         process = start_training(listed, *arguments)
@@ -39,10 +40,10 @@ def test_sigterm_at_random_steps_changes_nothing(home: Path, store: Store, tmp_p
         process.send_signal(signal.SIGTERM)
         out, errors = process.communicate()
         assert process.returncode == 143, errors
-        arguments, stopped = [f"resume={_id(out)}"], stopped + 1
+        arguments = [f"resume={_id(out)}"]
     out, errors = train_to_the_end(tmp_path / "rest", *arguments)
     assert errors == ""
-    whole, _ = train_to_the_end(tmp_path / "whole", *SLOW_TRAINING, epochs)
+    whole, _ = train_to_the_end(tmp_path / "whole", *long)
     assert trained_points(store, _id(out)) == trained_points(store, _id(whole))
 
 

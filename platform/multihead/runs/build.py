@@ -1,6 +1,6 @@
-"""The only place that makes objects of a configuration, and finds what cannot run.
+"""The only place that makes objects of a configuration.
 
-Everything a user can get wrong is found here, before a run is recorded anywhere.
+Everything a user can get wrong is found here, with `checks`, before a run is recorded anywhere.
 """
 
 import json
@@ -10,36 +10,34 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
-from multihead.errors import CheckpointError, ConfigError, MultiheadError, message_of
+from multihead.data.ranks import Ranks
+from multihead.errors import ConfigError, MultiheadError, message_of
 from multihead.models.network import MultiheadNetwork
+from multihead.runs.checks import (
+    BUILD_ERRORS,
+    check_checkpoint,
+    check_optimizer,
+    check_step,
+    check_test_part,
+)
 from multihead.runs.config import nearest
+from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
 from multihead.runs.schema import check_config, locate
 from multihead.seeding import seed_everything
 from multihead.tracking.logger import RunLogger
-from multihead.training.checkpoints import (
-    AtomicCheckpointIO,
-    RunCheckpoint,
-    check_heads,
-    check_record,
-    check_training_state,
-    read_checkpoint,
-)
-from multihead.training.hardware import choose_precision, resolve_accelerator
+from multihead.training.agreement import StopTogether
+from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint
+from multihead.training.gathering import Gathering
+from multihead.training.hardware import choose_precision
 from multihead.training.interrupts import Interrupts, StopOnSignal
-from multihead.training.lean import skip_idle_hooks, stop_looking_for_gpus
+from multihead.training.lean import leave_signals_alone, skip_idle_hooks, stop_looking_for_gpus
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
-from multihead.training.schedules import build_scheduler
-
-_BUILD_ERRORS = (MisconfigurationException, ValueError, TypeError, RuntimeError, OSError)
 
 
 @dataclass
@@ -54,6 +52,7 @@ class Parts:
         checkpoint: The callback that keeps best.ckpt and last.ckpt, or None.
         interrupts: Where signals are noted.
         start_from: The checkpoint to go on from or to evaluate, or None.
+        ranks: This process among those that train together.
     """
 
     data: MultiheadDataModule
@@ -63,6 +62,11 @@ class Parts:
     checkpoint: RunCheckpoint | None
     interrupts: Interrupts
     start_from: str | None
+    ranks: Ranks
+
+    def join(self) -> None:
+        """Take this rank's part of each batch from now on; the ranks must be connected."""
+        self.data.ranks, self.module.gathering = self.ranks, Gathering(self.ranks)
 
     @property
     def parameters(self) -> int:
@@ -76,6 +80,7 @@ def build(
     *,
     callbacks: Sequence[Callback] = (),
     opened: dict[str, MultiheadDataModule] | None = None,
+    rank: int = 0,
 ) -> Parts:
     """Make every object of a run and check that they fit.
 
@@ -84,11 +89,13 @@ def build(
         interrupts: Where signals are noted, if they are.
         callbacks: Further ones than the configuration's.
         opened: Data that earlier runs of this process read; see `build_data`.
+        rank: Of this process among those that train together.
 
     Raises:
         MultiheadError: In one line, for whatever cannot run.
     """
     check_config(config)
+    devices = devices_of(config)
     if not config["train"] and config["ckpt_path"] is None:
         raise ConfigError("train is false and ckpt_path is not set; name a checkpoint to evaluate.")
     data = build_data(config, opened)
@@ -100,10 +107,12 @@ def build(
             data.normalise_as(record["mean"], record["std"])
     configured = build_callbacks(config, data, module)
     interrupts, logger = interrupts or Interrupts(), RunLogger()
-    together = [*configured, *callbacks, StopOnSignal(interrupts)]
-    trainer = build_trainer(config, together, logger)
+    together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
+    ranks = Ranks(rank, devices.count)
+    trainer = build_trainer(config, together, logger, module, devices, ranks)
     if config["train"]:
         check_optimizer(module, trainer)
+        check_last_batch(module, data, devices.count)
     kept = [c for c in configured if isinstance(c, RunCheckpoint)]
     return Parts(
         data=data,
@@ -113,6 +122,7 @@ def build(
         checkpoint=kept[0] if kept else None,
         interrupts=interrupts,
         start_from=config["ckpt_path"],
+        ranks=ranks,
     )
 
 
@@ -140,21 +150,8 @@ def build_data(
         data.share(opened.setdefault(json.dumps(same_files, sort_keys=True), data))
     _ = data.train_indices
     if config["test"]:
-        _check_test_part(data)
+        check_test_part(data)
     return data
-
-
-def _check_test_part(data: MultiheadDataModule) -> None:
-    if not len(data.test_indices):
-        raise ConfigError(
-            "test is true, but data.train_val_test_split has no test images; "
-            "give some or set test=false."
-        )
-    if data.test_source.image_shape != data.image_shape:
-        raise ConfigError(
-            f"the test images are {data.test_source.image_shape}, the training images "
-            f"{data.image_shape} (channels, height, width); they must be equal."
-        )
 
 
 def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> MultiheadLitModule:
@@ -174,7 +171,7 @@ def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> Multih
     if not isinstance(module, MultiheadLitModule):
         raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
     module.configure_from(data)
-    _check_step(module, data)
+    check_step(module, data)
     return module
 
 
@@ -193,7 +190,7 @@ def make_network(node: Mapping[str, Any], derived: Mapping[str, Any]) -> Multihe
     given.pop("_target_")
     try:
         return target(**{**derived, **given})
-    except _BUILD_ERRORS as error:
+    except BUILD_ERRORS as error:
         raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error
 
 
@@ -239,18 +236,29 @@ def logged_metrics(
 
 
 def build_trainer(
-    config: Mapping[str, Any], callbacks: list[Callback], logger: RunLogger
+    config: Mapping[str, Any],
+    callbacks: list[Callback],
+    logger: RunLogger,
+    module: MultiheadLitModule,
+    devices: Devices,
+    ranks: Ranks,
 ) -> pl.Trainer:
-    """Make Lightning's trainer for the device there is.
+    """Make Lightning's trainer for the devices there are.
 
     Raises:
         ConfigError: If the trainer refuses its settings.
     """
     settings = dict(config["trainer"])
-    device = resolve_accelerator(str(settings.get("accelerator", "auto")))
     if settings.get("precision") in (None, "auto"):
-        settings["precision"] = choose_precision(device).value
-    stop_looking_for_gpus(device)
+        settings["precision"] = choose_precision(devices.kind).value
+    plugins: list[Any] = [AtomicCheckpointIO(), OneMachine(ranks)]
+    objects: dict[str, Any] = {}
+    if devices.count > 1:
+        synced = bool(settings.pop("sync_batchnorm", True))
+        objects["strategy"], further = make_strategy(devices, module, sync_batchnorm=synced)
+        plugins += further
+        del settings["strategy"]
+    stop_looking_for_gpus(devices.kind)
     skip_idle_hooks(callbacks)
     settings |= {
         "enable_progress_bar": settings.get("enable_progress_bar", False),
@@ -264,115 +272,14 @@ def build_trainer(
             "trainer",
             callbacks=callbacks,
             logger=logger,
-            plugins=[AtomicCheckpointIO()],
+            plugins=plugins,
             enable_checkpointing=True,
+            **objects,
         )
     assert isinstance(trainer, pl.Trainer)
+    if devices.count > 1:
+        leave_signals_alone(trainer)
     return trainer
-
-
-def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
-    """Make optimizer and scheduler once for nothing, so that a wrong value ends before the run.
-
-    Raises:
-        ConfigError: If one of them refuses its arguments, or the epochs make no training.
-    """
-    if trainer.max_epochs == 0:
-        raise ConfigError("trainer.max_epochs is 0; give 1 or more, or train=false to evaluate.")
-    spare = [torch.nn.Parameter(torch.zeros(1))]
-    try:
-        optimizer = module.optimizer(spare)
-    except _BUILD_ERRORS as error:
-        raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
-    if module.scheduler is None:
-        return
-    try:
-        scheduler = build_scheduler(module.scheduler, optimizer, trainer.max_epochs or 1)
-    except _BUILD_ERRORS as error:
-        raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
-    if isinstance(scheduler, ReduceLROnPlateau) and module.scheduler_interval != "epoch":
-        raise ConfigError(
-            "model.scheduler_interval is 'step', but ReduceLROnPlateau watches a metric that is "
-            "logged once an epoch; set it to epoch."
-        )
-
-
-def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> dict[str, Any]:
-    """Check that a checkpoint is readable and of this network.
-
-    Args:
-        path: The checkpoint.
-        module: Has the network.
-        to_train: Whether a training will go on from it.
-
-    Returns:
-        What our module wrote into it.
-
-    Raises:
-        CheckpointError: Naming the first difference.
-    """
-    checkpoint = read_checkpoint(path)
-    weights = checkpoint["state_dict"]
-    expected = module.state_dict()
-    for name, tensor in expected.items():
-        there = weights.get(name)
-        if not isinstance(there, torch.Tensor) or there.shape != tensor.shape:
-            found = "missing" if there is None else f"{list(getattr(there, 'shape', []))}"
-            raise CheckpointError(
-                f"{path} is of another architecture: {name} is {found} there, but "
-                f"{list(tensor.shape)} in this network; choose the experiment it was trained with."
-            )
-    extra = sorted(set(weights) - set(expected))
-    if extra:
-        raise CheckpointError(
-            f"{path} is of another architecture: it has {extra[0]}, which this network lacks; "
-            f"choose the experiment it was trained with."
-        )
-    assert module.heads is not None
-    record = check_record(checkpoint, path)
-    check_heads(record, module.heads, path)
-    if to_train:
-        check_training_state(checkpoint, path)
-        _check_optimizer_state(checkpoint, module, path)
-    return record
-
-
-def _check_optimizer_state(
-    checkpoint: Mapping[str, Any], module: MultiheadLitModule, path: str
-) -> None:
-    """Load the optimizer's state into one made for nothing, and take a step with it."""
-    parameters = [torch.nn.Parameter(torch.zeros_like(p)) for p in module.parameters()]
-    optimizer = module.optimizer(parameters)
-    try:
-        optimizer.load_state_dict(checkpoint["optimizer_states"][0])
-        for parameter in parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        optimizer.step()
-    except (KeyError, IndexError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path} holds the state of another optimizer than {type(optimizer).__name__}; "
-            f"choose the one it was trained with."
-        ) from error
-
-
-def _check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
-    """Run two blank images through network and criteria, so that misfits end before the run."""
-    images = torch.zeros(2, *data.image_shape)
-    labels = {name: torch.zeros(2, dtype=torch.long) for name in data.heads}
-    was_training = module.training
-    module.eval()
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            losses, _, _ = module.losses((images, labels))
-        if losses.ndim != 1:
-            raise ValueError("a criterion must return one number for a batch")
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise ConfigError(
-            f"network or criteria do not fit the data: {message_of(error)}"
-        ) from error
-    finally:
-        module.train(was_training)
 
 
 def _make(node: Mapping[str, Any], path: str, **objects: Any) -> Any:
@@ -385,5 +292,5 @@ def _make(node: Mapping[str, Any], path: str, **objects: Any) -> Any:
         if isinstance(cause, MultiheadError):
             raise cause from error
         raise ConfigError(f"{path} cannot be built: {message_of(cause or error)}") from error
-    except _BUILD_ERRORS as error:
+    except BUILD_ERRORS as error:
         raise ConfigError(f"{path} cannot be built: {message_of(error)}") from error

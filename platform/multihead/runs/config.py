@@ -71,6 +71,7 @@ class Base:
 
     Args:
         overrides: Such as `["experiment=multihead_cnn_mnist", "seed=1"]`.
+        own: Keys that whoever asks takes from the same command line; one may be misspelt.
 
     Attributes:
         groups: The choice of each config group.
@@ -79,7 +80,7 @@ class Base:
         ConfigError: In one line, with the nearest valid key or choice.
     """
 
-    def __init__(self, overrides: Sequence[str]) -> None:
+    def __init__(self, overrides: Sequence[str], own: Iterable[str] = ()) -> None:
         register_folders()
         GlobalHydra.instance().clear()
         folder = str(settings.packaged("experiments").absolute())
@@ -87,7 +88,7 @@ class Base:
             with initialize_config_dir(config_dir=folder, version_base="1.3"):
                 config = compose(ROOT, overrides=list(overrides), return_hydra_config=True)
         except (*USER_ERRORS, ValueError) as error:
-            raise explain(error, overrides) from error
+            raise explain(error, overrides, own=own) from error
         self.groups = {str(k): str(v) for k, v in config.hydra.runtime.choices.items()}
         OmegaConf.set_struct(config, False)
         del config["hydra"]
@@ -123,7 +124,11 @@ def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
 
 
 def explain(
-    error: Exception, overrides: Sequence[str], folder: Path | None = None
+    error: Exception,
+    overrides: Sequence[str],
+    folder: Path | None = None,
+    *,
+    own: Iterable[str] = (),
 ) -> MultiheadError:
     """Turn an error of Hydra, OmegaConf or YAML into one line for the user."""
     if isinstance(error, MissingConfigException) and error.options is not None:
@@ -135,7 +140,7 @@ def explain(
         )
     text = _first_sentences(error)
     if "Could not override" in text:
-        return _unknown_override(text, overrides, folder)
+        return _unknown_override(text, overrides, folder, own)
     return ConfigError(text)
 
 
@@ -154,7 +159,9 @@ def _first_sentences(error: Exception) -> str:
     return " ".join(dict.fromkeys(kept))
 
 
-def _unknown_override(text: str, overrides: Sequence[str], folder: Path | None) -> MultiheadError:
+def _unknown_override(
+    text: str, overrides: Sequence[str], folder: Path | None, own: Iterable[str]
+) -> MultiheadError:
     key = text.split("Could not override '", 1)[1].split("'", 1)[0].split("@")[0]
     if "not in struct" not in text and "No match in the defaults list" not in text:
         return ConfigError(text)
@@ -169,6 +176,7 @@ def _unknown_override(text: str, overrides: Sequence[str], folder: Path | None) 
     if word in siblings:
         return ConfigError(text)
     where = f"in {path}" if path else "at the top"
+    siblings = siblings if path else list(dict.fromkeys([*siblings, *own]))
     allowed = f"allowed: {', '.join(siblings)}" if siblings else f"{path} is empty"
     return ConfigError(
         f"there is no key {word!r} {where}{nearest(word, siblings)}; {allowed}. To add a key, "

@@ -5,10 +5,7 @@ the command line with what was typed.
 """
 
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,9 +20,11 @@ from multihead.data.redundancy import functional_heads
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
+from multihead.runs.group import training_together
 from multihead.runs.lifecycle import deserved_status
 from multihead.runs.model import log_run_model
 from multihead.runs.note import NOTE_TAG, note
+from multihead.runs.quiet import quiet_libraries
 from multihead.runs.results import store_test
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
@@ -121,13 +120,14 @@ def execute(
     store = Store(config["logger"]["tracking_uri"], Path(config["paths"]["home"]).expanduser())
     interrupts = Interrupts()
     member = member or Membership("run" if config["train"] else "evaluation")
-    with _quiet_libraries(), interrupts.installed():
+    with quiet_libraries(), interrupts.installed():
         parts = build(config, interrupts, callbacks=member.callbacks, opened=member.opened)
         notes = _notes(parts)
         announcer = announcer or Announcer()
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
-            return _train_and_test(config, parts, None, notes)
+            with training_together(parts, config, None):
+                return _train_and_test(config, parts, None, notes)
         interrupts.held = True  # until there is somebody to give the run its status
         run = _open(store, config, resume, member)
         with deserved_status(run, interrupts):
@@ -140,7 +140,11 @@ def execute(
                 parts.checkpoint.saved = partial(_note_checkpoint, run)
             announcer.started(run, parts, notes)
             run.pace()
-            with system_metrics(run.log_metrics, run.age):
+            checkpoints = run.folder / "checkpoints"
+            with (
+                system_metrics(run.log_metrics, run.age),
+                training_together(parts, config, checkpoints),
+            ):
                 result = _train_and_test(config, parts, run, notes)
             run.set_tags({NOTE_TAG: note(parts, result.metrics, config, run.run_id)})
             if config["train"] and member.kind != "trial":  # a study keeps few of them
@@ -209,6 +213,7 @@ def _test(config: Mapping[str, Any], parts: Parts, run: TrackedRun | None) -> di
         chosen = str(best)
     else:
         chosen = None
+    chosen = parts.trainer.strategy.broadcast(chosen)  # to the other processes, if there are any
     (metrics,) = parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
     found = {name: shortest(value) for name, value in metrics.items()}
     if run is not None:
@@ -248,7 +253,7 @@ def _record_start(
         tags["mlflow.source.git.commit"] = git["commit"]
     run.set_tags({key: value for key, value in tags.items() if value})
     record_code(run)
-    run.log_params(flat(masked_values(config)) | {"num_parameters": str(parts.parameters)})
+    run.log_params(flat(masked_values(config)) | _derived(config, parts))
     _record_data(run, config, parts.data)
     record = {
         "command": typed_command(),
@@ -261,6 +266,21 @@ def _record_start(
     (run.folder / "environment.json").write_text(json.dumps(record, indent=2))
     run.log_file(run.folder / "environment.json")
     run.log_file(shareable(run.folder / CONFIG_FILE))
+
+
+def _derived(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
+    """Return what the configuration comes to: sizes, and the learning rate at the start."""
+    batch, devices = parts.data.batch_size, parts.ranks.world_size
+    found = {
+        "num_parameters": parts.parameters,
+        "world_size": devices,
+        "global_batch_size": batch,
+        "device_batch_size": -(-batch // devices),  # of the device that has most of it
+    }
+    rate = config["model"]["optimizer"].get("lr")
+    if rate is not None:
+        found["learning_rate"] = rate * parts.module.scaling.factor(batch)
+    return {name: str(value) for name, value in found.items()}
 
 
 def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadDataModule) -> None:
@@ -280,7 +300,7 @@ def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadData
             name=source.name,
             digest=digest,
             context=context,
-            source=str(data.data_dir),
+            source=data.place,
             profile=profile,
         )
         run.set_tags({f"data.{context}_digest": digest, "data.name": source.name})
@@ -301,26 +321,3 @@ def _notes(parts: Parts) -> list[str]:
         f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
         for base, heads in by_base.items()
     ]
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep Lightning's banners and hints out of the user's terminal."""
-    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for pattern in (
-            ".*smaller than the logging interval.*",
-            ".*does not have many workers.*",
-            ".*isinstance.treespec, LeafSpec.*",
-            ".*GPU available but not used.*",
-            ".*Early stopping conditioned on metric.*",
-        ):
-            warnings.filterwarnings("ignore", pattern)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

@@ -18,6 +18,11 @@ def masked(text: str) -> str:
     return _IN_QUERY.sub(r"\g<before>***", _IN_AUTHORITY.sub(r"\g<before>:***@", text))
 
 
+def masked_uri(uri: str) -> str:
+    """Return a URI with `***` for its password, whatever characters that has but / and @."""
+    return masked(re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri))
+
+
 def masked_values(values: Any) -> Any:
     """Return nested dicts and lists with every text in them masked."""
     if isinstance(values, dict):

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from multihead import settings
 from multihead.errors import ConfigError, StoreError, StoreUnreachableError
+from multihead.tracking.secrets import masked_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -82,7 +83,7 @@ class Store:
     @property
     def shown_uri(self) -> str:
         """The URI without a password."""
-        return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", self.uri)
+        return masked_uri(self.uri)
 
     @property
     def identity(self) -> str:

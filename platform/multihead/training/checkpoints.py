@@ -13,7 +13,7 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from multihead.errors import CheckpointError, ConfigError
+from multihead.errors import CheckpointError, ConfigError, DataUnreachableError
 from multihead.files import link, sha256, sync_folder, write_atomically
 from multihead.heads import Heads
 from multihead.training.hashes import read_hashes, recorded_hashes
@@ -192,6 +192,8 @@ class AtomicCheckpointIO(CheckpointIO):
 class RunCheckpoint(Checkpoint):
     """Keep `last.ckpt` of every epoch, the `previous.ckpt`, and `best.ckpt` of the best epoch.
 
+    Of several processes all take part in a checkpoint, and the first one writes it.
+
     Lightning's ModelCheckpoint writes its last.ckpt only when the best one improves, so a
     resume would go back to the best epoch.
 
@@ -217,6 +219,7 @@ class RunCheckpoint(Checkpoint):
         self.monitor, self.mode = monitor, mode
         self.dirpath = None if dirpath is None else Path(dirpath)
         self.start_from: Path | None = None
+        self._writes = True
         self._loaded_epoch: int | None = None
         self.best_score: float | None = None
         self.best_epoch: int | None = None
@@ -228,6 +231,10 @@ class RunCheckpoint(Checkpoint):
         """The folder of the checkpoints."""
         return Path("checkpoints") if self.dirpath is None else self.dirpath
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Note whether this process writes."""
+        self._writes = trainer.is_global_zero
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write last.ckpt, and best.ckpt if this epoch is the best so far."""
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -235,6 +242,17 @@ class RunCheckpoint(Checkpoint):
         improved = self._update(trainer)
         log_epoch(trainer)
         self._save(trainer, best=improved)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Write last.ckpt if the storage of the data went away between two batches of an epoch.
+
+        Nothing is half-done then, and an epoch over large data is too long to train again.
+        """
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        if isinstance(exception, DataUnreachableError) and trainer.training and done:
+            self.save_last(trainer)
 
     def save_last(self, trainer: pl.Trainer) -> None:
         """Write last.ckpt now; a fast_dev_run leaves no files."""
@@ -249,6 +267,8 @@ class RunCheckpoint(Checkpoint):
         """
         new = self.folder / _NEXT
         trainer.save_checkpoint(new)
+        if not self._writes:
+            return
         digest = sha256(new)
         names = [BEST, LAST] if best else [LAST]
         hashes = dict.fromkeys(names, frozenset({digest}))
@@ -310,11 +330,15 @@ class RunCheckpoint(Checkpoint):
             best = self._earlier_best(state_dict)
             if best is None:
                 return
-            with recorded_hashes(self.folder, {BEST: frozenset({sha256(best)})}):
-                write_atomically(self.folder / BEST, lambda t: link(best, t))
+            if self._writes:
+                self._take_over(best)
         self.best_score = state_dict["best_score"]
         self.best_epoch = state_dict["best_epoch"]
         self.best_metrics = dict(state_dict["best_metrics"])
+
+    def _take_over(self, best: Path) -> None:
+        with recorded_hashes(self.folder, {BEST: frozenset({sha256(best)})}):
+            write_atomically(self.folder / BEST, lambda t: link(best, t))
 
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:

@@ -5,16 +5,20 @@ Lightning would turn Ctrl-C into exit code 1 and SIGTERM into 0, in the middle o
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from multihead.training.checkpoints import RunCheckpoint
+from multihead.training.gathering import Gathering
 
+# A scheduler may signal every process of a job, and who started this one passes it on.
+_AT_ONCE_SECONDS = 2.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -36,12 +40,13 @@ class Interrupts:
 
     Attributes:
         received: The signal that came last, or None.
-        training: Wait for the end of a batch; a second signal does not wait.
+        training: Wait for the end of a batch; a second signal, unless at once, does not wait.
         held: Wait whatever comes, because the record is being written.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._since = 0.0
         self.training = False
         self.held = False
 
@@ -51,7 +56,11 @@ class Interrupts:
         Raises:
             RunInterrupted: Outside a training, or at the second signal; never while held.
         """
-        again, self.received = self.received is not None, signum
+        now = time.monotonic()
+        again = self.received is not None and now - self._since > _AT_ONCE_SECONDS
+        if self.received is None:
+            self._since = now
+        self.received = signum
         if not self.held and (again or not self.training):
             raise RunInterrupted(signum)
 
@@ -85,6 +94,9 @@ class StopOnSignal(Callback):
     Within validation, and at the last batch of an epoch, the epoch is ended first: its
     checkpoint then needs no half validation.
 
+    Of several processes the first one receives signals, and tells the others with its outputs of a
+    batch, so that all stop after the same one: that in which the signal came, or the next.
+
     Args:
         interrupts: Where signals are noted.
     """
@@ -95,6 +107,7 @@ class StopOnSignal(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """From now on signals wait for the end of a batch."""
         self.interrupts.training = True
+        cast(Gathering, pl_module.gathering).wish = lambda: self.interrupts.received or 0
 
     def on_train_batch_end(
         self,
@@ -109,13 +122,17 @@ class StopOnSignal(Callback):
         Raises:
             RunInterrupted: If a signal came.
         """
-        if self.interrupts.received is None or trainer.is_last_batch:
+        if trainer.is_last_batch:
+            return
+        gathering = cast(Gathering, pl_module.gathering)
+        received = self.interrupts.received if gathering.alone else gathering.wished
+        if not received:
             return
         pl_module.check_finite()  # type: ignore[operator]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, RunCheckpoint):
                 callback.save_last(trainer)
-        raise RunInterrupted(self.interrupts.received)
+        raise RunInterrupted(received)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop between two epochs, when the last one has its checkpoint.

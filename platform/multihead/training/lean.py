@@ -7,6 +7,7 @@ tenths of one is a share of the whole training.
 import os
 from collections.abc import Iterable
 
+import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 _STEP_HOOKS = (
@@ -41,3 +42,15 @@ def stop_looking_for_gpus(device: str) -> None:
     """
     if device == "cpu":
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
+
+def leave_signals_alone(trainer: pl.Trainer) -> None:
+    """Keep Lightning from handling signals in a training of several processes.
+
+    Its handler would exchange tensors wherever the signal came, out of the order in which the
+    other processes exchange theirs, and each step would ask rank 0 whether there was one.
+    `StopOnSignal` does that at the end of a batch.
+    """
+    # Only these private names do it.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

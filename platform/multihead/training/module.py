@@ -17,11 +17,13 @@ from multihead.heads import Head, Heads
 from multihead.models.losses import Criterion, make_criterion
 from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
-from multihead.seeding import random_state, restore_random_state
+from multihead.seeding import random_state, restore_random_state, seed_rank
 from multihead.training.balancing import StaticWeights
 from multihead.training.calibration import CalibrationSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
+from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_memory_format
+from multihead.training.learning_rate import BatchScaling
 from multihead.training.metrics import (
     best_names,
     classification_heads,
@@ -61,6 +63,13 @@ class MultiheadLitModule(pl.LightningModule):
             `{split}/score_weighted`; not logged if none.
         memory_format: `auto`, `contiguous` or `channels_last`.
         fused: `auto`, true or false: one kernel for the whole optimizer step.
+        learning_rate_scaling: `none`, `linear` or `sqrt`: how the optimizer's learning rate
+            follows the size of a batch; see `BatchScaling`.
+        reference_batch: Images in the batch that the learning rate is meant for.
+
+    Attributes:
+        gathering: Exchanges with the other processes of the training, if there are any; set
+            before it starts.
 
     Raises:
         ConfigError: If heads, weights, criteria, network and data do not fit together.
@@ -82,8 +91,12 @@ class MultiheadLitModule(pl.LightningModule):
         memory_format: str = "auto",
         fused: bool | str = "auto",
         parameter_criterion: Callable[[Head], nn.Module] | None = None,
+        learning_rate_scaling: str = "none",
+        reference_batch: int | None = None,
     ) -> None:
         super().__init__()
+        self.scaling = BatchScaling(learning_rate_scaling, reference_batch)
+        self.gathering = Gathering()
         self.net = net
         self.optimizer, self.scheduler = optimizer, scheduler
         self.given_criteria, self.loss_weights = dict(criteria or {}), dict(loss_weights or {})
@@ -221,6 +234,8 @@ class MultiheadLitModule(pl.LightningModule):
         if self._takes_fused():
             options["fused"] = True
         optimizer = self.optimizer(self.parameters(), **options)
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.scaling.apply(optimizer, getattr(data, "batch_size", None))
         if self.scheduler is None:
             return optimizer
         epochs = self.trainer.max_epochs or 1
@@ -291,13 +306,23 @@ class MultiheadLitModule(pl.LightningModule):
         }
 
     def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return losses [T], outputs [B, K] and labels [B] by head name for one batch."""
+        """Return losses [T], outputs [B, K] and labels [B] by head name for one batch.
+
+        Of several processes each is given its part of the batch, and returns what is of the whole.
+        """
         images, given = batch
-        labels = {next(iter(self._heads)): given} if isinstance(given, Tensor) else given
+        own = {next(iter(self._heads)): given} if isinstance(given, Tensor) else given
         # Losses in float32: a bfloat16 log-sum-exp has two digits.
-        outputs = {name: values.float() for name, values in self(images).items()}
+        found = {name: values.float() for name, values in self._outputs(images).items()}
+        outputs, labels = self.gathering.whole(found, own)
         losses = [self.criteria[f"{n}_head"](outputs[n], labels[n]) for n in self._heads]
         return torch.stack(losses), outputs, labels
+
+    def _outputs(self, images: Tensor) -> dict[str, Tensor]:
+        if len(images) or self.training:
+            return cast(dict[str, Tensor], self(images))
+        # A rank without an image has nothing to ask the network, which need not take none.
+        return {name: images.new_zeros(0, width) for name, width in self._heads.outputs.items()}
 
     @property
     def _heads(self) -> Heads:
@@ -315,18 +340,26 @@ class MultiheadLitModule(pl.LightningModule):
     def on_train_start(self) -> None:
         """Go on from the sums and the random state of an interrupted training.
 
+        Ranks after the first draw numbers of their own, for dropout.
+
         Raises:
             CheckpointError: If they are damaged.
         """
+        ranks, others = self.gathering.ranks, []
         if self._resumed is not None:
+            others = self._resumed.get("random_state_of_others", [])
             try:
                 self._sums("train").restore(self._resumed["train_sums"])
                 restore_random_state(self._resumed["random_state"])
+                if 0 < ranks.rank <= len(others):
+                    restore_random_state(others[ranks.rank - 1])
             except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
                 raise CheckpointError(
                     f"the checkpoint is damaged: its sums or random state are unusable ({error})."
                 ) from error
             self._resumed = None
+        if ranks.rank > len(others):
+            seed_rank(ranks.rank, self.global_step)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics, and the best mean accuracy and score so far."""
@@ -408,6 +441,9 @@ class MultiheadLitModule(pl.LightningModule):
             "train_sums": self._sums("train").state(),
             "random_state": random_state(),
         }
+        if not self.gathering.alone:
+            states = self.gathering.collected(random_state())
+            checkpoint[RECORD]["random_state_of_others"] = states[1:]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the heads, and take over the state of an interrupted training.

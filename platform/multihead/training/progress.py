@@ -59,7 +59,7 @@ class TrainingProgress(Callback):
         """Move the bar, twice a second at most."""
         if self._bar is None:
             return
-        self._images += len(batch[0])
+        self._images += len(batch[0]) * trainer.world_size  # of all devices, to within a few
         now = time.monotonic()
         if now - self._shown < _REFRESH_SECONDS:
             return

@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -24,7 +25,8 @@ class Telemetry(Callback):
     The norm is the Euclidean one over all parameters, as the optimizer took the gradients (after
     clipping), averaged over the first step of the epoch and every `every` steps after it. It
     stays on the device until the epoch ends. It is left out in 16-mixed precision, where
-    gradients are scaled. Images per second are those of the training batches, without validation.
+    gradients are scaled, and under FSDP, where a device has but a part of them. Images per
+    second are those of the training batches on all devices, without validation.
 
     Args:
         every: Steps from one look at the gradients to the next, 1 or more.
@@ -53,7 +55,8 @@ class Telemetry(Callback):
         done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         self._first_batch = done % int(trainer.num_training_batches)
         self._start_clock()
-        if trainer.precision != "16-mixed":
+        sharded = isinstance(trainer.strategy, FSDPStrategy)
+        if trainer.precision != "16-mixed" and not sharded:
             self._hook = trainer.optimizers[0].register_step_post_hook(self._after_step)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -100,7 +103,7 @@ class Telemetry(Callback):
         self._steps += 1
 
     def _images(self, trainer: pl.Trainer) -> int:
-        """Return how many images this process trained on in this epoch."""
+        """Return how many images all devices trained on in this epoch, since this process began."""
         loader = trainer.train_dataloader
         if not isinstance(loader, Resumable):
             return 0

@@ -1,0 +1,151 @@
+"""Whether the objects of a run fit together, tried out on blank images and spare parameters."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import CheckpointError, ConfigError, message_of
+from multihead.training.checkpoints import (
+    check_heads,
+    check_record,
+    check_training_state,
+    read_checkpoint,
+)
+from multihead.training.module import MultiheadLitModule
+from multihead.training.schedules import build_scheduler
+
+# What torch, Lightning or a user's own class may raise for arguments that it refuses.
+BUILD_ERRORS = (MisconfigurationException, ValueError, TypeError, RuntimeError, OSError)
+
+
+def check_test_part(data: MultiheadDataModule) -> None:
+    """Check that there are test images, of the size that the network is made for.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if not len(data.test_indices):
+        raise ConfigError(
+            "test is true, but data.train_val_test_split has no test images; "
+            "give some or set test=false."
+        )
+    if data.test_source.image_shape != data.image_shape:
+        raise ConfigError(
+            f"the test images are {data.test_source.image_shape}, the training images "
+            f"{data.image_shape} (channels, height, width); they must be equal."
+        )
+
+
+def check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
+    """Run two blank images through network and criteria, so that misfits end before the run.
+
+    Raises:
+        ConfigError: Naming what does not fit.
+    """
+    images = torch.zeros(2, *data.image_shape)
+    labels = {name: torch.zeros(2, dtype=torch.long) for name in data.heads}
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            losses, _, _ = module.losses((images, labels))
+        if losses.ndim != 1:
+            raise ValueError("a criterion must return one number for a batch")
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ConfigError(
+            f"network or criteria do not fit the data: {message_of(error)}"
+        ) from error
+    finally:
+        module.train(was_training)
+
+
+def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
+    """Make optimizer and scheduler once for nothing, so that a wrong value ends before the run.
+
+    Raises:
+        ConfigError: If one of them refuses its arguments, or the epochs make no training.
+    """
+    if trainer.max_epochs == 0:
+        raise ConfigError("trainer.max_epochs is 0; give 1 or more, or train=false to evaluate.")
+    spare = [torch.nn.Parameter(torch.zeros(1))]
+    try:
+        optimizer = module.optimizer(spare)
+    except BUILD_ERRORS as error:
+        raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
+    if module.scheduler is None:
+        return
+    try:
+        scheduler = build_scheduler(module.scheduler, optimizer, trainer.max_epochs or 1)
+    except BUILD_ERRORS as error:
+        raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
+    module.scaling.check_scheduler(scheduler)
+    if isinstance(scheduler, ReduceLROnPlateau) and module.scheduler_interval != "epoch":
+        raise ConfigError(
+            "model.scheduler_interval is 'step', but ReduceLROnPlateau watches a metric that is "
+            "logged once an epoch; set it to epoch."
+        )
+
+
+def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> dict[str, Any]:
+    """Check that a checkpoint is readable and of this network.
+
+    Args:
+        path: The checkpoint.
+        module: Has the network.
+        to_train: Whether a training will go on from it.
+
+    Returns:
+        What our module wrote into it.
+
+    Raises:
+        CheckpointError: Naming the first difference.
+    """
+    checkpoint = read_checkpoint(path)
+    weights = checkpoint["state_dict"]
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        there = weights.get(name)
+        if not isinstance(there, torch.Tensor) or there.shape != tensor.shape:
+            found = "missing" if there is None else f"{list(getattr(there, 'shape', []))}"
+            raise CheckpointError(
+                f"{path} is of another architecture: {name} is {found} there, but "
+                f"{list(tensor.shape)} in this network; choose the experiment it was trained with."
+            )
+    extra = sorted(set(weights) - set(expected))
+    if extra:
+        raise CheckpointError(
+            f"{path} is of another architecture: it has {extra[0]}, which this network lacks; "
+            f"choose the experiment it was trained with."
+        )
+    assert module.heads is not None
+    record = check_record(checkpoint, path)
+    check_heads(record, module.heads, path)
+    if to_train:
+        check_training_state(checkpoint, path)
+        _check_optimizer_state(checkpoint, module, path)
+    return record
+
+
+def _check_optimizer_state(
+    checkpoint: Mapping[str, Any], module: MultiheadLitModule, path: str
+) -> None:
+    """Load the optimizer's state into one made for nothing, and take a step with it."""
+    parameters = [torch.nn.Parameter(torch.zeros_like(p)) for p in module.parameters()]
+    optimizer = module.optimizer(parameters)
+    try:
+        optimizer.load_state_dict(checkpoint["optimizer_states"][0])
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+    except (KeyError, IndexError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} holds the state of another optimizer than {type(optimizer).__name__}; "
+            f"choose the one it was trained with."
+        ) from error

@@ -1,0 +1,223 @@
+"""On how many devices a run trains, and Lightning's strategy for them.
+
+One run uses devices of one machine, one process for each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from lightning.fabric.plugins import ClusterEnvironment
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, Strategy
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.loader import EpochSampler
+from multihead.data.ranks import Ranks
+from multihead.errors import ConfigError, message_of
+from multihead.models.network import MultiheadNetwork
+from multihead.training.batch_norm import WholeBatchNorm, batch_norms, check_batch_norm
+from multihead.training.hardware import resolve_accelerator
+from multihead.training.module import MultiheadLitModule
+
+_STRATEGIES = ("auto", "ddp", "fsdp")
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What `trainer.strategy`, `trainer.devices` and `trainer.accelerator` come to.
+
+    Attributes:
+        strategy: auto (one device), ddp or fsdp.
+        kind: cpu, cuda or mps.
+        count: Number of devices, and of processes.
+    """
+
+    strategy: str
+    kind: str
+    count: int
+
+
+def devices_of(config: Mapping[str, Any]) -> Devices:
+    """Return the devices of a run's configuration.
+
+    Raises:
+        ConfigError: If there are no such devices, or they cannot train together.
+    """
+    trainer = config["trainer"]
+    strategy, devices = trainer.get("strategy", "auto"), trainer.get("devices", "auto")
+    if strategy not in _STRATEGIES:
+        raise ConfigError(
+            f"trainer.strategy is {strategy!r}; choose auto for one device, or ddp or fsdp."
+        )
+    if trainer.get("num_nodes", 1) != 1:
+        raise ConfigError(
+            f"trainer.num_nodes is {trainer['num_nodes']}; a run uses devices of one machine."
+        )
+    kind = resolve_accelerator(str(trainer.get("accelerator", "auto")))
+    found = Devices(strategy, kind, _count(devices, kind))
+    _check(found, devices)
+    if strategy != "auto" and config["data"].get("batch_size", found.count) < found.count:
+        raise ConfigError(
+            f"data.batch_size is {config['data']['batch_size']} for {found.count} devices; it is "
+            f"the batch of all of them together, so give {found.count} or more."
+        )
+    return found
+
+
+def _count(devices: Any, kind: str) -> int:
+    there = torch.cuda.device_count() if kind == "cuda" else 1
+    if isinstance(devices, list):
+        return len(devices)
+    if devices in ("auto", -1, "-1"):
+        return there
+    return int(devices) if str(devices).isdecimal() else 0  # Lightning says what is wrong with it
+
+
+def _check(found: Devices, devices: Any) -> None:
+    strategy, kind, count = found.strategy, found.kind, found.count
+    if strategy == "auto":
+        if count > 1:
+            raise ConfigError(
+                f"trainer.devices is {devices}, which is {count} devices; add trainer=ddp to train "
+                f"on them together, or set trainer.devices=1."
+            )
+        return
+    if strategy == "fsdp" and kind != "cuda":
+        raise ConfigError(
+            f"trainer=fsdp shards a network over GPUs, but trainer.accelerator is {kind} here; "
+            f"use trainer=ddp."
+        )
+    if kind not in ("cpu", "cuda"):
+        raise ConfigError(
+            f"trainer={strategy} trains on GPUs of CUDA or on the CPU, not on {kind}."
+        )
+    if count < 2:
+        raise ConfigError(
+            f"trainer.strategy is {strategy}, but trainer.devices={devices} is one device "
+            f"({kind}); name two or more, or set trainer.strategy=auto."
+        )
+    if kind == "cuda" and count > torch.cuda.device_count():
+        raise ConfigError(
+            f"trainer.devices is {devices}, but there are {torch.cuda.device_count()} GPUs; name "
+            f"that many or fewer."
+        )
+
+
+class OneMachine(ClusterEnvironment):
+    """Tells Lightning which of the processes this is; `runs.group` starts and connects them.
+
+    Without it Lightning would act as part of a Slurm job where it finds one's variables: expect as
+    many processes as the job has tasks, and requeue the job, which is for whoever submitted it.
+
+    Args:
+        ranks: This process and their number.
+    """
+
+    def __init__(self, ranks: Ranks) -> None:
+        super().__init__()
+        self.ranks = ranks
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        """Whether Lightning leaves starting the processes to others."""
+        return True
+
+    @property
+    def main_address(self) -> str:
+        """Nobody's: the processes are connected before Lightning asks."""
+        return "127.0.0.1"
+
+    @property
+    def main_port(self) -> int:
+        """Nobody's."""
+        return 0
+
+    @staticmethod
+    def detect() -> bool:
+        """Never chosen by Lightning itself."""
+        return False
+
+    def world_size(self) -> int:
+        """The number of processes."""
+        return self.ranks.world_size
+
+    def set_world_size(self, size: int) -> None:
+        """Do nothing: it is known."""
+
+    def global_rank(self) -> int:
+        """The number of this process."""
+        return self.ranks.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        """Do nothing: it is known."""
+
+    def local_rank(self) -> int:
+        """The number of this process on this machine."""
+        return self.ranks.rank
+
+    def node_rank(self) -> int:
+        """The number of this machine."""
+        return 0
+
+
+def make_strategy(
+    devices: Devices, module: MultiheadLitModule, *, sync_batchnorm: bool
+) -> tuple[Strategy, list[WholeBatchNorm]]:
+    """Return Lightning's strategy for several devices, and its plugins.
+
+    Raises:
+        ConfigError: If the network's batch norm cannot be that of the whole batch.
+    """
+    if batch_norms(module) and not sync_batchnorm:
+        raise ConfigError(
+            "the network has batch norm, and trainer.sync_batchnorm is false, so that each device "
+            "would normalise by its own part of a batch; remove it."
+        )
+    check_batch_norm(module, devices.kind)
+    if devices.strategy == "fsdp":
+        return FSDPStrategy(state_dict_type="full"), [WholeBatchNorm(devices.kind)]
+    strategy = DDPStrategy(
+        forward_sync_buffers=False,  # batch norm's are the same everywhere
+        find_unused_parameters=_has_unused_parameters(module),
+    )
+    return strategy, [WholeBatchNorm(devices.kind)]
+
+
+def check_last_batch(module: MultiheadLitModule, data: MultiheadDataModule, count: int) -> None:
+    """Refuse a network that takes no empty batch where a device will have one.
+
+    Raises:
+        ConfigError: Naming the batch.
+    """
+    images = len(data.train_indices)
+    last = len(EpochSampler(images, data.batch_size, data.seed).batches()[-1])
+    if last >= count:
+        return
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            module(_images(module, 0))
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"the last of {images} images make a batch of {last} for {count} devices, and the "
+            f"network takes no empty batch ({message_of(error)}); change data.batch_size."
+        ) from error
+    finally:
+        module.train(was_training)
+
+
+def _has_unused_parameters(module: MultiheadLitModule) -> bool:
+    """Tell whether a step leaves out trainable parameters, which costs DDP a look at every one."""
+    was_training = module.training
+    module.eval()
+    total = torch.stack([values.sum() for values in module(_images(module, 2)).values()]).sum()
+    module.train(was_training)
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    return None in torch.autograd.grad(total, trainable, allow_unused=True)
+
+
+def _images(module: MultiheadLitModule, count: int) -> torch.Tensor:
+    net = cast(MultiheadNetwork, module.net)
+    return torch.zeros(count, net.input_channels, *net.input_size)

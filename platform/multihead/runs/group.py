@@ -1,0 +1,259 @@
+"""Start the other processes of a training on several devices, connect them, and end them.
+
+Rank 0 is the process that calls `execute`, be it a command, a study's worker or an ablation's; it
+alone has a record. It starts the others itself: Lightning's launcher would run the command line
+again, and a second worker would take a second trial. What they are to do goes through a pipe. They
+meet at a file, so that no port is open beyond the loopback connections of gloo.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+from torch._C._distributed_c10d import FileStore
+
+from multihead.data.ranks import Ranks
+from multihead.errors import MultiheadError
+from multihead.runs.build import Parts
+
+READY = "ready\n"
+# Rank 0 may be away for long from what the others wait for, while a storage does not answer.
+_PATIENCE = timedelta(days=1)
+_LOOK_SECONDS = 0.5
+_END_SECONDS = 30  # that a process may take to end
+_STUCK_SECONDS = 120  # that rank 0 may take to notice that another one failed
+_LOOPBACK_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+
+
+class RankError(MultiheadError):
+    """Another process of the training failed.
+
+    Attributes:
+        killed: Whether it was killed, as by a system without memory.
+    """
+
+    def __init__(self, message: str, *, killed: bool) -> None:
+        super().__init__(message)
+        self.killed = killed
+
+
+@dataclass
+class _Other:
+    rank: int
+    process: subprocess.Popen[str]
+    log: Path
+
+    def last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@dataclass
+class Others:
+    """The processes that rank 0 started.
+
+    Args:
+        place: Folder for what they write.
+        checkpoints: The run's folder of checkpoints, or None if nothing is recorded.
+    """
+
+    place: Path
+    checkpoints: Path | None
+    found: list[_Other] = field(default_factory=list)
+
+    def start(self, ranks: Ranks, config: Mapping[str, Any]) -> None:
+        """Start one process and tell it what to do."""
+        log = self.place / f"rank{ranks.rank}.log"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "multihead.runs.rank"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for rank 0 alone
+            )
+        self.found.append(_Other(ranks.rank, process, log))
+        task = {
+            "config": config,
+            "rank": ranks.rank,
+            "checkpoints": None if self.checkpoints is None else str(self.checkpoints),
+            "place": str(self.place),
+            "parent": os.getpid(),
+            "path": sys.path,
+        }
+        assert process.stdin is not None
+        with suppress(BrokenPipeError), process.stdin:
+            json.dump(task, process.stdin)
+
+    def wait_until_built(self) -> None:
+        """Wait until every process has what it needs to train.
+
+        Raises:
+            RankError: If one ends instead.
+        """
+        for other in self.found:
+            assert other.process.stdout is not None
+            with other.process.stdout as lines:
+                if READY not in lines:
+                    raise self._failure(other)
+
+    def failure(self) -> RankError | None:
+        """Return what ended one of them, if anything did; it has a moment to do so."""
+        deadline = time.monotonic() + _END_SECONDS
+        while time.monotonic() < deadline:
+            for other in self.found:
+                if other.process.poll():
+                    return self._failure(other)
+            time.sleep(_LOOK_SECONDS / 10)
+        return None
+
+    def _failure(self, other: _Other) -> RankError:
+        """Say how a process ended; what it wrote of that stays in the run's folder."""
+        code = other.process.wait()
+        if code < 0:
+            what = f"was killed ({signal.Signals(-code).name})"
+        else:
+            what = f"failed: {other.last_words() or f'it ended with code {code}'}"
+        if code == 1 and self.checkpoints is not None:
+            kept = self.checkpoints.parent / other.log.name
+            shutil.copyfile(other.log, kept)
+            what += f" (in {kept})"
+        return RankError(
+            f"process {other.rank} of the {len(self.found) + 1} that train together {what}",
+            killed=code < 0,
+        )
+
+    def wait(self) -> None:
+        """Wait for all to end by themselves, as they do after the last test batch."""
+        for other in self.found:
+            with suppress(subprocess.TimeoutExpired):
+                other.process.wait(_END_SECONDS)
+
+    def kill(self) -> None:
+        """End all that are left, with whatever they started; they hold nothing worth keeping."""
+        for other in self.found:
+            if other.process.poll() is None:
+                os.killpg(other.process.pid, signal.SIGKILL)
+                other.process.wait()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """End this process if another one failed and ours waits for it for ever.
+
+        gloo notices a lost connection at once; while it connects, and on GPUs, a process may wait
+        in vain, where no exception of Python's reaches it.
+        """
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                failed = [other for other in self.found if other.process.poll()]
+                if failed and not over.wait(_STUCK_SECONDS):
+                    sys.stderr.write(f"multihead: {self._failure(failed[0])}\n")
+                    self.kill()
+                    os._exit(1)
+
+        thread = threading.Thread(target=watch, name="ranks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+@contextmanager
+def training_together(
+    parts: Parts, config: Mapping[str, Any], checkpoints: Path | None
+) -> Iterator[None]:
+    """Have the other processes of the training, if there are to be any.
+
+    Args:
+        parts: The run's objects, of rank 0.
+        config: The configuration they were built from.
+        checkpoints: The run's folder of checkpoints; none if nothing is written.
+
+    Raises:
+        RankError: If one of them fails.
+    """
+    world_size = parts.ranks.world_size
+    if world_size == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="multihead-ranks-") as place:
+        others = Others(Path(place), checkpoints)
+        try:
+            for rank in range(1, world_size):
+                others.start(Ranks(rank, world_size), config)
+            others.wait_until_built()
+            with others.watched(), connected(parts, Path(place)):
+                yield
+            others.wait()
+        except RuntimeError as error:
+            failure = others.failure() if is_lost_connection(error) else None
+            if failure is None:
+                raise
+            raise failure from error
+        finally:
+            others.kill()
+
+
+@contextmanager
+def connected(parts: Parts, place: Path) -> Iterator[None]:
+    """Connect this process to the others of its training, and let its parts know of them.
+
+    Args:
+        parts: The run's objects.
+        place: The folder where they meet.
+    """
+    ranks, threads = parts.ranks, torch.get_num_threads()
+    store = FileStore(str(place / "store"), ranks.world_size)
+    cuda = parts.trainer.strategy.root_device.type == "cuda"
+    with _on_loopback():
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=store,
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+            timeout=_PATIENCE,
+        )
+    parts.join()
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+        torch.set_num_threads(threads)  # Lightning gives each process its share
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let nothing listen elsewhere, unless the user says so."""
+    name = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    ours = [variable for variable in _LOOPBACK_VARIABLES if variable not in os.environ]
+    os.environ.update(dict.fromkeys(ours, name))
+    try:
+        yield
+    finally:
+        for variable in ours:
+            del os.environ[variable]
+
+
+def is_lost_connection(error: RuntimeError) -> bool:
+    """Tell whether an exchange failed because another process went away."""
+    return isinstance(error, distributed.DistError) or "gloo" in str(error)

@@ -1,0 +1,32 @@
+"""Keep what libraries say to programmers out of a user's terminal."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence Lightning's banners and hints."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for pattern in (
+            ".*smaller than the logging interval.*",
+            ".*does not have many workers.*",
+            ".*isinstance.treespec, LeafSpec.*",
+            ".*GPU available but not used.*",
+            ".*Early stopping conditioned on metric.*",
+            ".*`srun` command is available.*",
+            # Every process logs what all of them counted together.
+            ".*It is recommended to use `self.log.*sync_dist=True.*",
+        ):
+            warnings.filterwarnings("ignore", pattern)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,103 @@
+"""One of the other processes of a training: `python -m multihead.runs.rank`, started by rank 0.
+
+It trains and tests along, records nothing, writes nothing, and ends when rank 0 does.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from multihead.errors import MultiheadError, message_of
+
+_LOOK_SECONDS = 0.5
+_END_SECONDS = 120
+
+
+def end_with(parent: int, place: str) -> None:
+    """End at once when the process `parent` has ended, with all that this one started.
+
+    Args:
+        parent: The number of rank 0's process.
+        place: Its folder for the processes of the training, which goes, too.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        shutil.rmtree(place, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def follow(task: dict[str, Any]) -> None:
+    """Build what rank 0 built, say so, and do what it does.
+
+    Args:
+        task: What rank 0 wrote; see `runs.group`.
+
+    Raises:
+        MultiheadError: For what cannot run in this process.
+    """
+    from multihead.runs.build import build
+    from multihead.runs.collector import few_collections
+    from multihead.runs.group import READY, connected
+    from multihead.runs.quiet import quiet_libraries
+
+    config = task["config"]
+    with quiet_libraries():
+        parts = build(config, rank=task["rank"])
+        if parts.checkpoint is not None and task["checkpoints"] is not None:
+            parts.checkpoint.dirpath = Path(task["checkpoints"])
+        _say(READY)
+        with connected(parts, Path(task["place"])):
+            if config["train"]:
+                with few_collections():
+                    parts.trainer.fit(parts.module, parts.data, ckpt_path=parts.start_from)
+            if config["test"]:
+                chosen = parts.trainer.strategy.broadcast(None)
+                parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
+
+
+def _say(line: str) -> None:
+    """Write a line to rank 0, and nothing more: what libraries print goes to the log."""
+    os.write(1, line.encode())
+    os.dup2(2, 1)
+
+
+def main() -> int:
+    """Return the exit code."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)  # rank 0 decides
+    task = json.load(sys.stdin)
+    end_with(task["parent"], task["place"])
+    sys.path[:] = task["path"]
+    from multihead.runs.group import is_lost_connection
+    from multihead.training.interrupts import RunInterrupted
+
+    try:
+        follow(task)
+    except MultiheadError as error:
+        sys.stderr.write(f"{message_of(error)}\n")
+        return 2
+    except RunInterrupted as stop:
+        return stop.exit_code
+    except RuntimeError as error:
+        if not is_lost_connection(error):
+            raise
+        # Another process failed, and is to be named. Rank 0 ends this one, or is gone itself.
+        time.sleep(_END_SECONDS)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # there is nothing to tidy up, and libraries' threads may fail at it

@@ -1,0 +1,120 @@
+"""The outputs and labels of a whole batch, from the parts that several processes have of it.
+
+A criterion, a balancer and the sums of the metrics then see on every rank what they would see on
+one device: a loss that is no mean over samples stays right, uneven parts need no weights, and
+what is counted is counted alike everywhere, so that nothing is reduced later. The price is one
+exchange of [B, K] numbers a step, little beside the gradients of any network.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, distributed
+
+from multihead.data.ranks import Ranks
+
+T = TypeVar("T")
+
+
+class Gathering:
+    """Exchanges among the ranks of one training; alone, each returns what it is given.
+
+    The process group must handle tensors on the CPU and on the training device.
+
+    Args:
+        ranks: This process and their number.
+
+    Attributes:
+        wish: Asked for a number at each batch, which rank 0 tells the others.
+        wished: Rank 0's number at the last batch.
+    """
+
+    def __init__(self, ranks: Ranks | None = None) -> None:
+        self.ranks = ranks or Ranks()
+        self.wish: Callable[[], int] = int
+        self.wished = 0
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nobody to exchange with."""
+        return self.ranks.world_size == 1
+
+    def whole(
+        self, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return outputs [B, K] and labels [B] by head name of all ranks, in their order.
+
+        The gradient that comes back to a rank's part is multiplied by the number of ranks,
+        because DistributedDataParallel then divides the sum over ranks by it.
+
+        Args:
+            outputs: By head name, float32 [b, K] of this rank; b may be 0.
+            labels: By head name, int64 or float32 [b].
+        """
+        if self.alone:
+            return dict(outputs), dict(labels)
+        own = torch.cat(list(outputs.values()), 1)
+        given = torch.stack(list(labels.values()), 1)
+        widths = [values.shape[1] for values in outputs.values()]
+        everyones, true = _Gather.apply(own, given, self._sizes(len(own)), self.ranks)
+        return (
+            dict(zip(outputs, torch.split(everyones, widths, 1), strict=True)),
+            dict(zip(labels, true.unbind(1), strict=True)),
+        )
+
+    def of_rank_0(self, number: int) -> int:
+        """Return rank 0's number, whatever the others give."""
+        if self.alone:
+            return number
+        said = torch.tensor([number])
+        distributed.broadcast(said, src=0)
+        return int(said)
+
+    def collected(self, value: T) -> list[T]:
+        """Return the value of each rank, in their order."""
+        if self.alone:
+            return [value]
+        found: list[Any] = [None] * self.ranks.world_size
+        distributed.all_gather_object(found, value)
+        return found
+
+    def _sizes(self, size: int) -> list[int]:
+        # On the CPU: the training device is not waited for.
+        found = torch.empty(2 * self.ranks.world_size, dtype=torch.int64)
+        distributed.all_gather_into_tensor(found, torch.tensor([size, self.wish()]))
+        self.wished = int(found[1])
+        return cast(list[int], found[::2].tolist())
+
+
+class _Gather(torch.autograd.Function):
+    """Rows of all ranks; the gradient is that of our own rows, times the number of ranks."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, outputs: Tensor, labels: Tensor, sizes: list[int], ranks: Ranks
+    ) -> tuple[Tensor, Tensor]:
+        first = sum(sizes[: ranks.rank])
+        ctx.rows, ctx.world_size = slice(first, first + sizes[ranks.rank]), ranks.world_size
+        # One exchange for both, as the bits they are.
+        bits = [outputs.contiguous().view(torch.int32), labels.contiguous().view(torch.int32)]
+        rows = _rows_of_all(torch.cat(bits, 1), sizes)
+        parts = torch.split(rows, [part.shape[1] for part in bits], 1)
+        everyones = parts[0].contiguous().view(outputs.dtype)
+        true = parts[1].contiguous().view(labels.dtype)
+        ctx.mark_non_differentiable(true)
+        return everyones, true
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+        return gradient[ctx.rows] * ctx.world_size, None, None, None
+
+
+def _rows_of_all(own: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Return [sum(sizes), ...] from the [size, ...] of each rank."""
+    longest = max(sizes)
+    padded = own.new_zeros(longest, *own.shape[1:])
+    padded[: len(own)] = own
+    found = own.new_empty(len(sizes) * longest, *own.shape[1:])
+    distributed.all_gather_into_tensor(found, padded)
+    return torch.cat([part[:n] for part, n in zip(torch.split(found, longest), sizes, strict=True)])

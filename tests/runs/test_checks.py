@@ -1,0 +1,118 @@
+"""What cannot run is refused before a run is recorded."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.conftest import DIGITS, Run
+
+from multihead import run
+from multihead.errors import CheckpointError, MultiheadError
+from multihead.runs.build import build
+from multihead.runs.config import compose_run
+from multihead.training.checkpoints import read_checkpoint
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+model.loss_weights.size=1", r"names head 'size'"),
+        ("+model.criteria.size={_target_: torch.nn.CrossEntropyLoss}", r"criteria names head"),
+        ("model.loss_weights.digit=-1", r"loss_weights\.digit is -1"),
+        ("model.loss_weights.digit=nan", r"loss_weights\.digit is nan"),
+        ("data.train_val_test_split=[1400,100,10]", r"asks for 1,400 \+ 100 samples"),
+        ("data.train_val_test_split=[100,100,400]", r"asks for 400 samples of the test file"),
+        ("data.train_val_test_split=[100,100,0]", r"has no test images"),
+        ("data.heads.thickness.map={0: 9}", r"class 9, outside the classes 0 to 4"),
+        ("+data.heads.size.map=[0,1]", r"data\.heads\.size\.map does not cover label 2"),
+        ("+model.net.input_size=28", r"takes images of 1 x 28 x 28"),
+        ("+model.net.input_channels=3", r"takes images of 3 x 8 x 8"),
+        ("+model.net.heads_config={digit: 10}", r"but the network has \['digit'\]"),
+        ("+model.criteria.digit.reduction=none", r"criteria do not fit the data"),
+        ("model.criteria.digit._target_=torch.nn.MSELoss", r"criteria do not fit the data"),
+        ("callbacks.early_stopping.monitor=val/digit_ac", r"did you mean 'val/digit_acc'"),
+        ("callbacks.model_checkpoint.monitor=val/los", r"did you mean 'val/loss'"),
+        ("callbacks.model_checkpoint.mode=best", r"mode is 'best'"),
+        ("model.scheduler_monitor=loss", r"model\.scheduler_monitor is 'loss'"),
+        ("optimized_metric=val/f1", r"optimized_metric is 'val/f1'"),
+        ("+trainer.limit_val_batches=0", r"will not log"),
+        ("trainer.accelerator=gpu", r"trainer cannot be built"),
+        ("trainer.precision=17", r"trainer\.precision is 17"),
+        ("model.net.dropout=2", r"model\.net cannot be built: dropout probability"),
+        ("seed=-1", r"seed is -1"),
+        ("model.optimizer.lr=-1", r"model\.optimizer cannot be built: Invalid learning rate"),
+        ("model.scheduler.factor=1.5", r"model\.scheduler cannot be built: Factor should be"),
+        ("model.scheduler_interval=step", r"set it to epoch"),
+        ("trainer.max_epochs=0", r"max_epochs is 0"),
+        ("tags=['lr=0.1']", r"tags has 'lr=0\.1'"),
+        ("logger.tracking_uri='http://[x'", r"is wrong: Invalid IPv6"),
+        ("data.batch_size=true", r"data\.batch_size is true"),
+        ("data.heads.thickness.num_classes=5.7", r"num_classes is 5\.7"),
+        ("+data.heads.size=4", r"data\.heads\.size is 4"),
+        ("+data.heads.size={map: 5}", r"data\.heads\.size\.map is 5"),
+        ("model.net.head_hidden=0", r"head_hidden is 0"),
+        ("model.criteria.digit._target_=torch.nn", r"is not a class or function"),
+        ("train=false", r"name a checkpoint"),
+        ("logger.tracking_uri=ftp://host/db", r"of an unknown kind; allowed are sqlite"),
+        ("logger.tracking_uri=./mlruns", r"of an unknown kind"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_a_run_is_recorded(
+    home: Path, override: str, message: str
+) -> None:
+    if "accelerator=gpu" in override and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(MultiheadError, match=message) as caught:
+        run([*DIGITS, override])
+    assert "\n" not in str(caught.value)
+    assert {p.name for p in home.iterdir()} <= {"mlflow.db", ".store.lock"}
+
+
+def test_a_home_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(MultiheadError, match=r"cannot be written to.*MULTIHEAD_HOME"):
+        run([*DIGITS, f"paths.home={tmp_path}/file/runs"])
+
+
+def test_a_checkpoint_of_another_architecture_names_the_first_difference(train: Run) -> None:
+    made = train("model.net.fc_hidden=32")
+    config = compose_run([*DIGITS, f"ckpt_path={made.best_checkpoint}"])
+    with pytest.raises(CheckpointError, match=r"of another architecture: net\.backbone\..*weight"):
+        build(config)
+
+
+def test_a_damaged_checkpoint_is_refused(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.ckpt").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match=r"bad\.ckpt"):
+        build(compose_run([*DIGITS, f"ckpt_path={tmp_path}/bad.ckpt"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("multihead"), "does not say its heads"),
+        (lambda c: c.update(multihead=5), "does not say its heads"),
+        (lambda c: c.update(state_dict=5), "has no state_dict"),
+        (lambda c: c.pop("loops"), "loops is missing"),
+        (lambda c: c.update(callbacks=5), "no training to go on with"),
+        (lambda c: c.pop("pytorch-lightning_version"), "no training to go on with"),
+        (lambda c: c.update(optimizer_states=[{}]), "state of another optimizer"),
+    ],
+)
+def test_a_checkpoint_without_a_training_is_refused(
+    train: Run, tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    checkpoint = read_checkpoint(str(train().best_checkpoint))
+    change(checkpoint)
+    torch.save(checkpoint, tmp_path / "odd.ckpt")
+    with pytest.raises(CheckpointError, match=message):
+        build(compose_run([*DIGITS, f"ckpt_path={tmp_path}/odd.ckpt"]))
+
+
+def test_the_checkpoint_of_another_optimizer_is_refused(train: Run) -> None:
+    made = train()
+    sgd = ["model.optimizer._target_=torch.optim.SGD", "+model.optimizer.momentum=0.9"]
+    with pytest.raises(CheckpointError, match="another optimizer than SGD"):
+        build(compose_run([*DIGITS, f"ckpt_path={made.best_checkpoint}", *sgd]))
