@@ -1,4 +1,4 @@
-"""Whether a service does its work: `python healthy.py mlflow|dashboard|worker`, exit 0 or 1."""
+"""Whether a service does its work: `python healthy.py mlflow|dashboard|worker|ray`, exit 0 or 1."""
 
 import base64
 import configparser
@@ -40,12 +40,20 @@ def worker() -> None:
         sys.exit("no word from the worker")
 
 
+def ray() -> None:
+    """See that this container's node of Ray is there; its first process waits for workers."""
+    names = {path.read_text().strip() for path in Path("/proc").glob("[0-9]*/comm")}
+    if "raylet" not in names:
+        sys.exit("there is no node of Ray")
+
+
 CHECKS = {
     "mlflow": lambda: ask(
         "http://127.0.0.1:5000/api/2.0/mlflow/experiments/search", b'{"max_results": 1}'
     ),
     "dashboard": lambda: ask("http://127.0.0.1:8080/api/studies"),
     "worker": worker,
+    "ray": ray,
 }
 
 if __name__ == "__main__":

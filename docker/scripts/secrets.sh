@@ -7,6 +7,7 @@
 #   /secrets/users      how the platform's own processes name themselves to MLflow (docker/auth.yml)
 #   /secrets/admin      the password of MLflow's first user (docker/auth.yml)
 #   /secrets/s3         keys of the S3 server, for it and for its clients (docker/s3.yml)
+#   /secrets/ray        the token that nodes of the Ray cluster ask each other for (docker/ray.yml)
 #
 # A password that is there is never changed. What repeats one follows it: `down -v` keeps a volume
 # that some container still has.
@@ -44,6 +45,8 @@ done
 random | keep /secrets/admin/password 600
 printf '[mlflow]\nmlflow_tracking_username = platform\nmlflow_tracking_password = %s\n' "$(random)" |
     keep /secrets/users/credentials 600
+
+[ "${RAY:-}" != yes ] || random | keep /secrets/ray/token 600
 
 if [ "${S3:-}" = yes ]; then
     key=$(random)

@@ -101,6 +101,11 @@ def test_an_unknown_head_is_named(arm: dict[str, object], message: str) -> None:
         parts_of(definition, compose(definition).variant({}), HEADS)
 
 
+def test_a_misspelt_key_of_the_ablation_is_not_taken_for_one_of_a_training() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'workers'"):
+        compose(define(overrides=["worker=2"]))
+
+
 def test_an_override_keeps_its_value_through_hydras_grammar() -> None:
     value = {"a": [1, 2.5, 1e-05, None, True], "b": "it's, {odd} \\ text"}
     config = compose(define(), [override("data.odd", value, "+")]).variant({})

@@ -1,19 +1,36 @@
-"""One stack for all tests of the containers; it is made by the first and removed after the last."""
+"""What the tests of the containers share: the images, and a stack that outlives each test."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.compose.stack import Stack, docker, real_data
+from filelock import FileLock
+from tests.compose.stack import FILES, Stack, docker, real_data
 
 MNIST = ("experiment=multihead_cnn_mnist", "data.train_val_test_split=[4000,500,500]")
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack as `docker compose up -d` makes it, with real data mounted read-only."""
+def images(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """All images, built once, however many processes test.
+
+    Built by another process meanwhile they are other images, even of the same layers, and the next
+    `up` of a stack starts all of it anew.
+    """
     docker("version")  # what is asked for here is an engine, so without one this fails
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder if worker_id == "master" else folder.parent
+    built = folder / "images-built"
+    with FileLock(folder / "images.lock"):
+        if not built.exists():
+            Stack("multihead-images", FILES).compose("--profile", "cpu", "build", "-q")
+            built.touch()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[Stack]:
+    """The stack as `docker compose up -d` makes it, with real data mounted read-only."""
     data = tmp_path_factory.mktemp("shared") / "data"
     with_mnist = real_data(data)
     made = Stack(
@@ -23,7 +40,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         WITH_MNIST="yes" if with_mnist else "",
     )
     try:
-        made.compose("--profile", "cpu", "build", "-q")
         made.up()
         yield made
     finally:

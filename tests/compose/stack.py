@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-_FILES = ("docker-compose.yml", "docker/auth.yml", "docker/s3.yml")
+FILES = ("docker-compose.yml", "docker/auth.yml", "docker/s3.yml", "docker/ray.yml")
 _SECONDS = 600
 IMAGE = "multihead-test"  # built with settings of the tests; those of whoever runs them stay
 
 
 def settings() -> set[str]:
     """Return the variables that the compose files read: whoever runs tests may have set some."""
-    text = "".join((ROOT / file).read_text() for file in _FILES)
+    text = "".join((ROOT / file).read_text() for file in FILES)
     return {part.split("}")[0].split(":")[0].split("-")[0] for part in text.split("${")[1:]}
 
 
@@ -57,7 +57,7 @@ class Stack:
         environment: What the files read.
     """
 
-    def __init__(self, project: str, files: Sequence[str] = _FILES[:1], **environment: str) -> None:
+    def __init__(self, project: str, files: Sequence[str] = FILES[:1], **environment: str) -> None:
         self.project = project
         self.mlflow_port, self.dashboard_port = free_port(), free_port()
         inherited = {k: v for k, v in os.environ.items() if k not in settings()}

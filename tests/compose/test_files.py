@@ -8,6 +8,7 @@ from tests.compose.stack import Stack
 
 pytestmark = pytest.mark.compose
 BASE, AUTH, S3 = "docker-compose.yml", "docker/auth.yml", "docker/s3.yml"
+RAY = "docker/ray.yml"
 ALWAYS = {"loopback-or-auth", "secrets", "postgres", "migrate", "mlflow", "dashboard"}
 
 
@@ -43,7 +44,9 @@ def test_the_gpu_profile_alone_reserves_gpus() -> None:
         assert device["count"] == -1  # all
 
 
-@pytest.mark.parametrize("files", [(BASE,), (BASE, AUTH), (BASE, S3), (BASE, AUTH, S3)])
+@pytest.mark.parametrize(
+    "files", [(BASE,), (BASE, AUTH), (BASE, S3), (BASE, AUTH, S3), (BASE, RAY)]
+)
 def test_every_service_is_hardened(files: tuple[str, ...]) -> None:
     profiles = ("--profile", "gpu", "--profile", "cpu", "--profile", "backup")
     for name, service in composed(*profiles, files=files).items():
@@ -55,7 +58,7 @@ def test_every_service_is_hardened(files: tuple[str, ...]) -> None:
         assert not service.get("privileged"), name
 
 
-@pytest.mark.parametrize("files", [(BASE,), (BASE, S3)])
+@pytest.mark.parametrize("files", [(BASE,), (BASE, S3), (BASE, RAY)])
 def test_only_the_uis_are_published_and_only_on_loopback(files: tuple[str, ...]) -> None:
     services = composed("--profile", "gpu", "--profile", "cpu", files=files)
     published = {n: s["ports"] for n, s in services.items() if s.get("ports")}
@@ -74,6 +77,17 @@ def test_database_and_workers_are_on_the_internal_network_alone() -> None:
     services = composed("--profile", "gpu", "--profile", "cpu")
     for name in ("postgres", "migrate", "worker", "worker-cpu"):
         assert list(services[name]["networks"]) == ["inside"], name
+
+
+def test_nodes_of_ray_ask_for_a_token_and_are_on_the_internal_network_alone() -> None:
+    services = composed("--profile", "cpu", files=(BASE, RAY))
+    for name in ("ray-head", "ray-worker"):
+        assert list(services[name]["networks"]) == ["inside"], name
+    for name in ("ray-head", "ray-worker", "trainer-cpu"):
+        environment = services[name]["environment"]
+        assert environment["RAY_AUTH_MODE"] == "token", name
+        assert environment["RAY_AUTH_TOKEN_PATH"].startswith("/secrets/ray/"), name
+        assert "RAY_AUTH_TOKEN" not in environment, name
 
 
 def test_any_s3_server_can_be_named() -> None:

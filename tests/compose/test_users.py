@@ -12,7 +12,7 @@ pytestmark = pytest.mark.compose
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[Stack]:
+def guarded(images: None) -> Iterator[Stack]:
     """A stack with users, published on all addresses of this host."""
     made = Stack(
         f"multihead-users-{os.getpid()}",
@@ -20,7 +20,6 @@ def guarded() -> Iterator[Stack]:
         BIND_ADDRESS="0.0.0.0",
     )
     try:
-        made.compose("build", "-q")
         made.up()
         yield made
     finally:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.storages import RDBStorage
 
+from multihead.settings import study_storage
 from multihead.studies.definition import Definition
-from multihead.studies.storage import StudyStorage, default_url
+from multihead.studies.storage import StudyStorage
 from multihead.tracking.store import Store
 
 SMALL = (
@@ -62,7 +64,7 @@ def empty_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def storage(home: Path, empty_studies: Path) -> StudyStorage:
     """The storage without a server, in the home."""
     shutil.copy(empty_studies, home / "studies.db")
-    return StudyStorage(default_url())
+    return StudyStorage(study_storage())
 
 
 class Hungry(Callback):
@@ -90,6 +92,16 @@ def start_study(*arguments: str, folder: Path, **environment: str) -> subprocess
         text=True,
         stdin=subprocess.DEVNULL,
     )
+
+
+def until(condition: Callable[[], object], *processes: subprocess.Popen[str]) -> None:
+    """Wait for a condition, as long as the processes live."""
+    deadline = time.monotonic() + 900
+    while not condition():
+        for process in processes:
+            assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def trials_of(url: str, study: str) -> list[optuna.trial.FrozenTrial]:

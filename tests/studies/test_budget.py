@@ -141,6 +141,59 @@ def test_a_trial_decided_but_not_told_is_told_by_the_next_claim(
     assert study.trials[0].user_attrs["cause"] == "too slow"
 
 
+def test_a_trial_that_somebody_ended_in_optuna_alone_does_not_hold_the_study_up(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    """The dashboard can do that, and the lease is open then."""
+    budget = Budget(storage, study, Limits(1, 3, None))
+    lease = claim(budget)
+    study.tell(lease.number, 0.5)
+    expire(storage)
+    end(budget, claim(budget))
+    assert budget.claim("a") == "done"
+
+
+def test_trials_that_wait_are_claimed_in_order_before_new_ones_are_made(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    for x in (0.1, 0.2):
+        study.enqueue_trial({"x": x})
+    budget = Budget(storage, study, Limits(3, 0, None))
+    assert [claim(budget).number for _ in range(3)] == [0, 1, 2]
+    assert budget.claim("a") == "wait"
+
+
+@pytest.mark.parametrize("way", ["enqueued", "adopted", "taken over"])
+def test_a_process_that_has_read_no_trial_samples_one_that_others_made(
+    way: str, storage: StudyStorage, study: optuna.Study
+) -> None:
+    match way:
+        case "enqueued":
+            study.enqueue_trial({"y": 0.1})
+        case "adopted":
+            study.ask()
+        case _:
+            claim(Budget(storage, study, Limits(1, 3, None))).release(storage)
+    fresh = StudyStorage(storage.url)
+    other = optuna.load_study(
+        study_name="search", storage=fresh.optuna, sampler=optuna.samplers.RandomSampler()
+    )
+    lease = claim(Budget(fresh, other, Limits(1, 3, None)))
+    optuna.Trial(other, lease.trial_id).suggest_float("x", 0, 1)
+    assert set(study.trials[0].params) == {"x"}
+    fresh.close()
+
+
+def test_a_storage_of_an_earlier_version_gets_the_index_that_claims_need(
+    storage: StudyStorage,
+) -> None:
+    with storage.engine.begin() as connection:
+        connection.execute(sa.text("DROP INDEX ix_multihead_leases_decided"))
+    StudyStorage(storage.url, create=True).close()
+    found = [index["name"] for index in sa.inspect(storage.engine).get_indexes("multihead_leases")]
+    assert found == ["ix_multihead_leases_decided"]
+
+
 def test_ten_failures_in_a_row_with_one_cause_end_the_study(
     storage: StudyStorage, study: optuna.Study
 ) -> None:

@@ -67,6 +67,14 @@ def test_shipped_studies_are_found_from_anywhere(name: str, tmp_path: Path) -> N
         ("sampler: {seed: 1}", "sampler"),
         ("name: ../up", "letters, digits"),
         ("space: {}", "space"),
+        ("engine: foo", "'foo' is unknown; choose one of: local, ray, submitit"),
+        ("engine: rai", "did you mean 'ray'"),
+        ("engine: {address: auto}", "has no name; choose one of: local"),
+        ("engine: {name: ray, adress: x}", r"'engine.adress' \(did you mean 'address'\?\)"),
+        ("engine: {name: ray, minutes: 3}", "'engine.minutes'; allowed: name, address"),
+        ("engine: {name: ray, address: 'ray://head:10001'}", "give host:port"),
+        ("engine: {name: ray, address: head}", "engine.address is 'head': give host:port"),
+        ("devices_per_worker: {gpus: 1}", r"'devices_per_worker.gpus' \(did you mean 'gpu'\?\)"),
     ],
 )
 def test_a_mistake_is_named(mine: Path, change: str, message: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 from tests.studies.conftest import LONG, SMALL, assert_agreement, start_study, trials_of
 
-from multihead.studies.storage import default_url
+from multihead.settings import study_storage
 from multihead.tracking.store import Store
 
 pytestmark = pytest.mark.slow
@@ -53,18 +53,18 @@ def test_workers_killed_at_random_cost_no_trial_and_add_none(home: Path, store: 
     while not worker_pids(home):
         time.sleep(0.2)
         assert process.poll() is None, process.communicate()
-    killed = kill_some(default_url(home), home, process, kills)
+    killed = kill_some(study_storage(home), home, process, kills)
     output, _ = process.communicate(timeout=3000)
     assert process.returncode == 0, output
     assert killed == kills
-    assert_agreement(store, default_url(home), "digits_quick", count)
+    assert_agreement(store, study_storage(home), "digits_quick", count)
 
 
 def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
     home: Path, store: Store
 ) -> None:
     process = start_study("digits_quick", "n_trials=6", *LONG, folder=home.parent)
-    while not worker_pids(home) or not trials_of(default_url(home), "digits_quick"):
+    while not worker_pids(home) or not trials_of(study_storage(home), "digits_quick"):
         time.sleep(0.2)
         assert process.poll() is None, process.communicate()
     time.sleep(2)
@@ -73,11 +73,11 @@ def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.communicate()
-    assert any(not t.state.is_finished() for t in trials_of(default_url(home), "digits_quick"))
+    assert any(not t.state.is_finished() for t in trials_of(study_storage(home), "digits_quick"))
     again = start_study("digits_quick", "--resume", folder=home.parent)
     output, _ = again.communicate(timeout=900)
     assert again.returncode == 0, output
-    assert_agreement(store, default_url(home), "digits_quick", 6)
+    assert_agreement(store, study_storage(home), "digits_quick", 6)
 
 
 def test_the_trial_of_a_worker_that_stands_still_goes_on_in_another(
@@ -85,13 +85,13 @@ def test_the_trial_of_a_worker_that_stands_still_goes_on_in_another(
 ) -> None:
     """The stopped worker can be killed, but it cannot say that it hangs."""
     process = start_study("digits_quick", "n_trials=4", *LONG, folder=home.parent)
-    while not trials_of(default_url(home), "digits_quick") if worker_pids(home) else True:
+    while not trials_of(study_storage(home), "digits_quick") if worker_pids(home) else True:
         time.sleep(0.5)
         assert process.poll() is None, process.communicate()
     os.kill(worker_pids(home)[0], signal.SIGSTOP)
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
-    assert_agreement(store, default_url(home), "digits_quick", 4)
+    assert_agreement(store, study_storage(home), "digits_quick", 4)
 
 
 def test_two_commands_on_an_empty_storage_share_one_study(home: Path, store: Store) -> None:
@@ -101,7 +101,7 @@ def test_two_commands_on_an_empty_storage_share_one_study(home: Path, store: Sto
     ]
     outputs = [process.communicate(timeout=900)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert_agreement(store, default_url(home), "digits_quick", 6)
+    assert_agreement(store, study_storage(home), "digits_quick", 6)
 
 
 def test_a_config_that_cannot_run_ten_times_stops_the_study_with_its_cause(
@@ -121,4 +121,4 @@ def test_a_config_that_cannot_run_ten_times_stops_the_study_with_its_cause(
     output, _ = process.communicate(timeout=900)
     assert "10 trials in a row failed with the same cause" in output
     assert "not finite" in output
-    assert_agreement(store, default_url(home), "digits_quick", 10)
+    assert_agreement(store, study_storage(home), "digits_quick", 10)

@@ -10,6 +10,7 @@ from tests.tracking.faults import Server
 
 from multihead.cli.ui import free_port
 from multihead.errors import StoreError
+from multihead.settings import study_storage
 from multihead.studies.check import prepare
 from multihead.studies.confirm import confirm
 from multihead.studies.definition import Definition
@@ -17,10 +18,10 @@ from multihead.studies.lease import Lease
 from multihead.studies.opening import OpenStudy, start
 from multihead.studies.recover import Agreement, check_agreement, runs_of, seal
 from multihead.studies.registry import known
-from multihead.studies.storage import default_url
 from multihead.studies.table import trials_table
-from multihead.studies.worker import EXIT_MEMORY, main
+from multihead.studies.worker import main
 from multihead.tracking.store import Store
+from multihead.workers import EXIT_MEMORY
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,7 @@ def search(definition: Definition) -> OpenStudy:
     """Run a study with one worker, in this process."""
     opened = start(definition, resume=False)
     assert opened.presence is not None
-    assert main(["--study", definition.name, "--storage", default_url()]) == 0
+    assert main(["--study", definition.name, "--storage", study_storage()]) == 0
     opened.presence.end()
     return opened
 
@@ -42,7 +43,7 @@ def test_a_serial_study_has_the_base_as_trial_0_and_never_reads_the_test_split(
         "loss_weights": {"simplex": ["digit", "thickness", "smoothness"]},
     }
     opened = search(define(space=space, confirm={"seeds": 1}))
-    assert_agreement(store, default_url(), "search", 3)
+    assert_agreement(store, study_storage(), "search", 3)
     table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
     assert table.loc[0, "model.optimizer.lr"] == 0.002
     weights = table[["weights.digit", "weights.thickness", "weights.smoothness"]]
@@ -62,7 +63,7 @@ def test_a_pruned_trial_says_at_which_step_and_why(store: Store, define: Define)
     overrides = ["trainer.max_epochs=3", "trainer.min_epochs=3", "trainer.accelerator=cpu"]
     split = ["data.train_val_test_split=[64,64,64]"]
     search(define(pruner=pruner, overrides=[*overrides, *split], n_trials=1)).storage.close()
-    assert_agreement(store, default_url(), "search", 1)
+    assert_agreement(store, study_storage(), "search", 1)
     runs = store.client.search_runs([store.experiment_id("search")], "tags.`multihead.trial` = '0'")
     assert runs[0].data.tags["multihead.pruned"] == "pruner threshold at step 1"
     assert runs[0].data.metrics["epoch"] == 0
@@ -88,11 +89,11 @@ def test_an_interrupted_trial_goes_on_in_its_run(store: Store, define: Define) -
     assert isinstance(lease, Lease)
     params = opened.plan.space.suggest(optuna.Trial(opened.study, lease.trial_id))
     lease.release(opened.storage, lost=True)
-    assert main(["--study", "search", "--storage", default_url()]) == 0
+    assert main(["--study", "search", "--storage", study_storage()]) == 0
     opened.presence.end()
     (trial,) = opened.trials()
     assert trial.params == params
-    assert_agreement(store, default_url(), "search", 1)
+    assert_agreement(store, study_storage(), "search", 1)
     opened.storage.close()
 
 
@@ -105,16 +106,16 @@ def test_a_trial_without_memory_is_tried_again_and_fails_with_that_cause(
     assert opened.presence is not None
     for _ in range(2):
         with pytest.raises(SystemExit) as stop:
-            main(["--study", "search", "--storage", default_url()])
+            main(["--study", "search", "--storage", study_storage()])
         assert stop.value.code == EXIT_MEMORY
-    assert main(["--study", "search", "--storage", default_url()]) == 0
+    assert main(["--study", "search", "--storage", study_storage()]) == 0
     opened.presence.end()
     (trial,) = opened.trials()
     assert trial.state.name == "FAIL"
     assert trial.user_attrs["cause"].startswith("out of memory (")
     assert trial.user_attrs["cause"].endswith(" 2 times")
     check_agreement(store, opened.storage, opened.study, opened.plan.configs, opened.parent)
-    assert_agreement(store, default_url(), "search", 1)
+    assert_agreement(store, study_storage(), "search", 1)
     opened.storage.close()
 
 
@@ -142,7 +143,8 @@ def test_what_a_trial_could_not_send_is_sent_when_the_stores_are_compared(
     overrides = [*define().overrides, "+callbacks.outage._target_=tests.studies.conftest.Outage"]
     opened = start(define(overrides=overrides, n_trials=1), resume=False)
     assert opened.presence is not None
-    assert main(["--study", "search", "--storage", default_url()])  # it could not say how it ended
+    unsaid = main(["--study", "search", "--storage", study_storage()])
+    assert unsaid  # it could not say how it ended
     opened.presence.end()
     about = (opened.storage, opened.study, opened.plan.configs, opened.parent)
     try:
@@ -150,7 +152,7 @@ def test_what_a_trial_could_not_send_is_sent_when_the_stores_are_compared(
             check_agreement(opened.store, *about)
         server.start()
         assert check_agreement(opened.store, *about) == Agreement([], {})
-        assert_agreement(opened.store, default_url(), "search", 1)
+        assert_agreement(opened.store, study_storage(), "search", 1)
         (run,) = runs_of(opened.store, "search", "search", "trial")
         assert run.data.metrics["val/digit_acc"] == opened.trials()[0].value
     finally:

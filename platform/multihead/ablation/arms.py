@@ -151,4 +151,4 @@ def compose(definition: Definition, overrides: Sequence[str] = ()) -> Base:
     Raises:
         ConfigError: In one line, if it does not compose.
     """
-    return Base([*base_overrides(definition), *overrides])
+    return Base([*base_overrides(definition), *overrides], Definition.model_fields)

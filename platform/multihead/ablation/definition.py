@@ -167,4 +167,4 @@ def checked(content: dict[str, Any], where: str) -> Definition:
     try:
         return Definition.model_validate(content)
     except ValidationError as error:
-        raise explain(error, where, Definition.model_fields) from error
+        raise explain(error, where, Definition) from error

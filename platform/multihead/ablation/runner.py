@@ -1,13 +1,8 @@
 """Run the missing cells of an ablation on this machine: workers, and an eye on them."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from types import FrameType
 
@@ -23,10 +18,10 @@ from multihead.studies.recover import workers_of
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, sync
 from multihead.training.interrupts import RunInterrupted
+from multihead.workers import Deaths, WorkerProcess, told_to_end
 
 _LOOK_SECONDS = 0.3
-_GRACE_SECONDS = 60
-_EARLY_DEATHS = 5  # workers that may end in a row by an error without any cell ending in between
+_LOG = "workers.log"
 
 
 class Runner:
@@ -41,7 +36,7 @@ class Runner:
     def __init__(self, plan: Plan, store: Store, parent: str) -> None:
         self.plan, self.store, self.parent = plan, store, parent
         self.folder = store.home / "ablations" / plan.definition.name
-        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.processes: dict[int, WorkerProcess] = {}
         self.signum: int | None = None
         self._gpus = Places(workers_of(store), 1, visible_gpus())
 
@@ -64,7 +59,7 @@ class Runner:
         """
         try:
             self._hand_out(cells)
-            with self._signals():
+            with told_to_end(self._pass_on):
                 try:
                     self._watch(cells, progress)
                 finally:
@@ -105,69 +100,40 @@ class Runner:
         return {cell.name: self._file(cell).read() for cell in cells}
 
     def _watch(self, cells: Sequence[Cell], progress: Progress) -> None:
-        deaths = ended = 0
+        deaths = Deaths(str(self.folder / _LOG), "training")
         for place in range(min(self.plan.definition.workers, len(cells))):
             self._start(place)
         while self.processes:
             time.sleep(_LOOK_SECONDS)
             states = self.states(cells)
             progress.show(states)
-            now = sum(work.state in ("FINISHED", "FAILED") for work in states.values())
-            ended, deaths = now, 0 if now > ended else deaths
+            deaths.ended(sum(work.state in ("FINISHED", "FAILED") for work in states.values()))
             for place, process in list(self.processes.items()):
-                code = process.poll()
+                code = process.code
                 if code is None:
                     continue
                 del self.processes[place]
                 if code and self.signum is None:
-                    deaths += code > 0
-                    self._check(deaths, code)
+                    deaths.add(code)
                     self._start(place)
 
-    def _check(self, deaths: int, code: int) -> None:
-        if deaths >= _EARLY_DEATHS:
-            raise StoreError(
-                f"{deaths} workers in a row ended with code {code} without ending a training; "
-                f"{self.folder / 'workers.log'} says why."
-            )
-
     def _start(self, place: int) -> None:
-        environment = os.environ | threads(self.plan.definition.workers) | self._gpus.of(place)
-        with (self.folder / "workers.log").open("ab") as log:
-            self.processes[place] = subprocess.Popen(
-                [sys.executable, "-m", "multihead.ablation.worker", str(self.folder)],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us alone; we tell them
-            )
+        environment = threads(self.plan.definition.workers) | self._gpus.of(place)
+        self.processes[place] = WorkerProcess(
+            "multihead.ablation.worker", [str(self.folder)], environment, self.folder / _LOG
+        )
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Pass SIGTERM and Ctrl-C on to the workers, which then end with a checkpoint."""
-
-        def handle(signum: int, frame: FrameType | None) -> None:
-            self.signum = signum
-            for process in self.processes.values():
-                process.terminate()
-
-        before = {s: signal.signal(s, handle) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+    def _pass_on(self, signum: int, frame: FrameType | None) -> None:
+        """Have the workers end, with checkpoints."""
+        self.signum = signum
+        for process in self.processes.values():
+            process.interrupt()
 
     def _end_processes(self) -> None:
         for process in self.processes.values():
-            process.terminate()
+            process.interrupt()
         for process in self.processes.values():
-            try:
-                process.wait(timeout=_GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait()
         self.processes.clear()
         self._gpus.release()
 

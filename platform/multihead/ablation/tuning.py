@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from multihead.ablation.arms import Part, override
 from multihead.ablation.definition import Definition
 from multihead.errors import ConfigError, StoreError
+from multihead.settings import study_storage
 from multihead.studies.definition import Definition as Study
 from multihead.studies.file import explain
 from multihead.studies.opening import OpenStudy, load, start
@@ -18,7 +19,7 @@ from multihead.studies.progress import Progress
 from multihead.studies.record import StudyRecord
 from multihead.studies.registry import registered
 from multihead.studies.runner import Runner
-from multihead.studies.storage import StudyStorage, default_url
+from multihead.studies.storage import StudyStorage
 from multihead.studies.table import ranked
 from multihead.training.interrupts import RunInterrupted
 
@@ -104,7 +105,7 @@ def study_of(definition: Definition, part: Part) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        raise explain(error, f"{definition.name}: tuning", Study.model_fields) from error
+        raise explain(error, f"{definition.name}: tuning", Study) from error
 
 
 def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> None:
@@ -131,7 +132,7 @@ def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> Non
 
 def _if_ended(study: Study) -> OpenStudy | None:
     try:
-        storage = StudyStorage(default_url())
+        storage = StudyStorage(study_storage())
     except ConfigError:  # no study was ever made here
         return None
     there = registered(storage, study.name)
@@ -149,7 +150,7 @@ def _opened(name: str, wanted: Study | None) -> OpenStudy:
     Raises:
         ConfigError: If it is not there, or is another than wanted.
     """
-    storage = StudyStorage(default_url())
+    storage = StudyStorage(study_storage())
     found = registered(storage, name)
     storage.close()
     if found is None:

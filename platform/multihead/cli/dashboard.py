@@ -22,16 +22,16 @@ def serve(definition: "Definition") -> None:
     Raises:
         ConfigError: If the storage has no such study.
     """
-    from multihead.studies.opening import url_of
     from multihead.studies.registry import known
-    from multihead.studies.storage import StudyStorage, shown
+    from multihead.studies.storage import StudyStorage
+    from multihead.tracking.secrets import masked_uri
 
-    url = url_of(definition)
+    url = definition.storage_url
     storage = StudyStorage(url)
     known(storage, definition.name)
     storage.close()
     port = free_port(PORT)
-    click.echo(f"optuna-dashboard on {shown(url)}\n  http://{HOST}:{port}\nCtrl-C stops it")
+    click.echo(f"optuna-dashboard on {masked_uri(url)}\n  http://{HOST}:{port}\nCtrl-C stops it")
     environment = os.environ | {
         settings.STUDIES_VARIABLE: url,
         "HOST": HOST,

@@ -35,10 +35,14 @@ class Terminal(Announcer):
         say(
             f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
-            f"{parts.trainer.strategy.root_device}"
+            f"{_several(parts.ranks.world_size)}{parts.trainer.strategy.root_device}"
         )
         for note in notes:
             say(f"note: {note}")
+
+
+def _several(devices: int) -> str:
+    return "" if devices == 1 else f"{devices} devices, of which the first is "
 
 
 def show_result(result: RunResult) -> None:

@@ -150,11 +150,10 @@ def _best(definition: "Definition") -> None:
 
 
 def _stop(definition: "Definition") -> None:
-    from multihead.studies.opening import url_of
     from multihead.studies.registry import ask_to_stop, known
     from multihead.studies.storage import StudyStorage
 
-    storage = StudyStorage(url_of(definition))
+    storage = StudyStorage(definition.storage_url)
     known(storage, definition.name)
     ask_to_stop(storage, definition.name, "asked to stop", interrupt=True)
     click.echo(f"the workers of {definition.name} end with checkpoints; --resume goes on")

@@ -2,6 +2,9 @@
 
 A trial counts from the moment it has a lease. Trials and leases are made under the study's lock,
 so a trial without a lease is one whose maker died between the two, and is adopted.
+
+Under the lock only what has not ended is read: trials that have, and there may be many thousands,
+cost a claim nothing here.
 """
 
 import re
@@ -12,9 +15,18 @@ from typing import Any, Literal
 import optuna
 import sqlalchemy as sa
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._rdb.models import TrialModel
 from optuna.trial import FrozenTrial, TrialState
 
-from multihead.studies.lease import LEASE_SECONDS, Lease, Outcome, leases, rows_of
+from multihead.studies.lease import (
+    LEASE_SECONDS,
+    Lease,
+    Outcome,
+    count_of,
+    leases,
+    newest_of,
+    open_of,
+)
 from multihead.studies.storage import StudyStorage
 
 SAME_FAILURES = 10
@@ -59,20 +71,49 @@ class Budget:
             A lease; "wait" while others still work on the last trials; "done" if all have ended.
         """
         with self.storage.lock(self.name):
-            trials = {t.number: t for t in self.trials()}
-            rows = rows_of(self.storage, self.name)
-            for row in rows:
-                if row.outcome is not None and not trials[row.number].state.is_finished():
-                    tell(self.study, row.number, Outcome.from_json(row.outcome))
-            for row in rows:
-                if row.outcome is None and not row.alive:
-                    lease = self._take_over(row, trials[row.number], owner)
-                    if lease is not None:
-                        return lease
-            if len(rows) < self.limits.n_trials and self.exhausted(rows) is None:
-                return self._new(owner, trials, {row.number for row in rows})
-            open_rows = [r for r in rows_of(self.storage, self.name) if r.outcome is None]
-            return "wait" if open_rows else "done"
+            found, is_new = self._claim(owner)
+        if not is_new:
+            self.trials()  # Optuna takes no parameters of a trial that it neither made nor read
+        return found
+
+    def _claim(self, owner: str) -> tuple[Lease | Nothing, bool]:
+        """Return what `claim` does, and whether that is a trial made just now."""
+        trials = self._not_ended()
+        for trial in trials:
+            if trial.outcome is not None:
+                tell(self.study, trial.number, Outcome.from_json(trial.outcome))
+        for row in open_of(self.storage, self.name):
+            if not row.alive:
+                lease = self._take_over(row, owner)
+                if lease is not None:
+                    return lease, False
+        if count_of(self.storage, self.name) < self.limits.n_trials and not self._over():
+            unleased = [trial for trial in trials if trial.attempt is None]
+            return self._new(owner, unleased), not unleased
+        return ("wait" if open_of(self.storage, self.name) else "done"), True
+
+    def _not_ended(self) -> Sequence[Any]:
+        """Return Optuna's running and waiting trials, with attempt and outcome of their leases."""
+        trial: Any = TrialModel
+        own = sa.and_(leases.c.study == self.name, leases.c.number == trial.number)
+        query = (
+            sa.select(
+                *(trial.trial_id, trial.number, trial.state),
+                *(leases.c.attempt, leases.c.outcome),
+            )
+            .outerjoin_from(trial, leases, own)
+            .where(
+                trial.study_id == self.study._study_id,
+                trial.state.in_((TrialState.RUNNING, TrialState.WAITING)),
+            )
+            .order_by(trial.number)
+        )
+        with self.storage.engine.connect() as connection:
+            return connection.execute(query).all()
+
+    def _over(self) -> bool:
+        last = SAME_FAILURES if self.limits.patience is None else None
+        return self.exhausted(newest_of(self.storage, self.name, last)) is not None
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials as they are now, in the order of their numbers."""
@@ -80,17 +121,18 @@ class Budget:
         return self.study._storage.get_all_trials(study_id, deepcopy=False)
 
     def exhausted(self, rows: Sequence[sa.Row[Any]]) -> str | None:
-        """Return why no new trial may start although the number is not reached, or None."""
-        outcomes = [
-            (row.number, Outcome.from_json(row.outcome))
-            for row in sorted((r for r in rows if r.decided is not None), key=lambda r: r.decided)
-        ]
-        last = [o for _, o in outcomes[-SAME_FAILURES:]]
+        """Return why no new trial may start although the number is not reached, or None.
+
+        Args:
+            rows: Leases; of those that are decided, without patience, the newest are enough.
+        """
+        decided = sorted((r for r in rows if r.decided is not None), key=lambda r: r.decided)
+        last = [Outcome.from_json(row.outcome) for row in decided[-SAME_FAILURES:]]
         causes = {kind_of(o.cause) for o in last if o.state == "FAIL"}
         if len(last) == SAME_FAILURES == sum(o.state == "FAIL" for o in last) and len(causes) == 1:
             return f"{SAME_FAILURES} trials in a row failed with the same cause: {last[-1].cause}"
-        if self.limits.patience is not None and outcomes:
-            return self._stale([number for number, _ in outcomes])
+        if self.limits.patience is not None and decided:
+            return self._stale([row.number for row in decided])
         return None
 
     def _stale(self, numbers: list[int]) -> str | None:
@@ -100,8 +142,9 @@ class Budget:
             return None
         return f"no improvement in the last {since} trials"
 
-    def _take_over(self, row: sa.Row[Any], trial: FrozenTrial, owner: str) -> Lease | None:
+    def _take_over(self, row: sa.Row[Any], owner: str) -> Lease | None:
         """Give a trial that nobody works on to a worker, unless it killed too many of them."""
+        trial = self.study._storage.get_trial(row.trial_id)
         if trial.state == TrialState.WAITING:
             self.study._storage.set_trial_state_values(row.trial_id, TrialState.RUNNING)
         lost = row.lost + (row.owner is not None)
@@ -125,18 +168,15 @@ class Budget:
             return None
         return lease
 
-    def _new(self, owner: str, trials: dict[int, FrozenTrial], leased: set[int]) -> Lease:
-        waiting = [t for n, t in sorted(trials.items()) if n not in leased]
-        waiting = [t for t in waiting if not t.state.is_finished()]
+    def _new(self, owner: str, unleased: Sequence[Any]) -> Lease:
         optunas = self.study._storage
-        if waiting:
-            trial_id, number = waiting[0]._trial_id, waiting[0].number
+        if unleased:
+            trial_id, number = unleased[0].trial_id, unleased[0].number
+            if unleased[0].state == TrialState.WAITING:
+                optunas.set_trial_state_values(trial_id, TrialState.RUNNING)
         else:
-            study_id = self.storage.optuna.get_study_id_from_name(self.name)
-            trial_id = optunas.create_new_trial(study_id)
-            number = optunas.get_trial_number_from_id(trial_id)
-        if waiting and waiting[0].state == TrialState.WAITING:
-            optunas.set_trial_state_values(trial_id, TrialState.RUNNING)
+            trial_id = optunas.create_new_trial(self.study._study_id)
+            number = self._number_of(trial_id)
         with self.storage.engine.begin() as connection:
             connection.execute(
                 sa.insert(leases).values(
@@ -151,18 +191,25 @@ class Budget:
             )
         return Lease(self.name, number, trial_id, owner, 1)
 
+    def _number_of(self, trial_id: int) -> int:
+        """Return a trial's number; Optuna would read all of the trial for it."""
+        trial: Any = TrialModel
+        query = sa.select(trial.number).where(trial.trial_id == trial_id)
+        with self.storage.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
 
 def tell(study: optuna.Study, number: int, outcome: Outcome) -> None:
     """Tell Optuna how a trial ended; telling it again, or someone else doing so, is no error."""
-    trial = next(t for t in study.get_trials(deepcopy=False) if t.number == number)
-    if trial.state.is_finished():
-        return
     optunas = study._storage
+    trial_id = optunas.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    if optunas.get_trial(trial_id).state.is_finished():
+        return
     try:
         for key, value in (outcome.attrs or {}).items():
-            optunas.set_trial_user_attr(trial._trial_id, key, value)
+            optunas.set_trial_user_attr(trial_id, key, value)
         if outcome.cause:
-            optunas.set_trial_user_attr(trial._trial_id, "cause", outcome.cause)
+            optunas.set_trial_user_attr(trial_id, "cause", outcome.cause)
         values = list(outcome.values) if outcome.state == "COMPLETE" else None
         study.tell(number, values, state=TrialState[outcome.state], skip_if_finished=True)
     except UpdateFinishedTrialError:

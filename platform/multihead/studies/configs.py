@@ -52,5 +52,5 @@ class TrialConfigs:
     def _base(self, groups: Mapping[str, Any]) -> Base:
         chosen = tuple(f"{group}={choice}" for group, choice in groups.items())
         if chosen not in self._bases:
-            self._bases[chosen] = Base([*self.definition.base, *chosen])
+            self._bases[chosen] = Base([*self.definition.base, *chosen], Definition.model_fields)
         return self._bases[chosen]

@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIServer, make_server
 
-from multihead.studies.storage import StudyStorage, default_url
+from multihead.settings import study_storage
+from multihead.studies.storage import StudyStorage
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _READING = ("GET", "HEAD", "OPTIONS")
@@ -63,7 +64,7 @@ def main() -> None:
 
     host, port = os.environ["HOST"], int(os.environ["PORT"])
     hosts = os.environ["ALLOWED_HOSTS"].split(",")
-    storage = StudyStorage(default_url())
+    storage = StudyStorage(study_storage())
     with make_server(host, port, KnownHosts(wsgi(storage.optuna), hosts), _Server) as server:
         server.serve_forever()
 

@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from multihead.settings import study_storage
+from multihead.studies.engines.choice import EngineChoice, LocalChoice
 from multihead.studies.file import apply_argument, explain, find_file, read_file
 
 GROUP = "search"
@@ -25,6 +27,24 @@ class Confirm(_Strict):
     seeds: int = Field(default=0, ge=0, le=1000)
 
 
+class Devices(_Strict):
+    """What each worker has to itself; a number is one of GPUs.
+
+    Attributes:
+        gpu: GPUs; below 1, several workers share a GPU, and each takes its part of the memory; with
+            0, they see none.
+        cpu: Cores; an equal share of the machine's if none.
+    """
+
+    gpu: float = Field(default=1, ge=0)
+    cpu: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number_of_gpus(cls, value: Any) -> Any:
+        return {"gpu": value} if isinstance(value, int | float) else value
+
+
 class Definition(_Strict):
     """A study as its file and the command line say it.
 
@@ -40,8 +60,9 @@ class Definition(_Strict):
         minutes: No trial starts later than this after the command did; no limit if none.
         patience: Stop after so many trials without improvement; never if none.
         seeds: Trainings per trial; the mean is the objective.
-        workers: Processes on this machine.
-        devices_per_worker: GPUs of each worker; below 1, several workers share a GPU.
+        workers: Processes, on this machine or on those of the engine.
+        engine: Who starts them.
+        devices_per_worker: GPUs of each worker, or GPUs and cores.
         retries: How often a trial is tried again after its worker died.
         hung_after: Seconds without a batch after which a worker counts as hung.
         keep: The best trials whose checkpoints are kept; all if none.
@@ -63,7 +84,8 @@ class Definition(_Strict):
     patience: int | None = Field(default=None, ge=1)
     seeds: int = Field(default=1, ge=1, le=1000)
     workers: int = Field(default=1, ge=1, le=1024)
-    devices_per_worker: float = Field(default=1, gt=0)
+    engine: EngineChoice = LocalChoice()
+    devices_per_worker: Devices = Devices()
     retries: int = Field(default=3, ge=0)
     hung_after: float = Field(default=600, gt=0)
     keep: int | None = Field(default=None, ge=0)
@@ -78,6 +100,11 @@ class Definition(_Strict):
         if not PLAIN_NAME.fullmatch(name):
             raise ValueError("a name is 1 to 80 letters, digits and any of _ - .")
         return name
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _named_engine(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @field_validator("sampler", "pruner", mode="before")
     @classmethod
@@ -104,6 +131,11 @@ class Definition(_Strict):
         return len(self.objectives) > 1
 
     @property
+    def storage_url(self) -> str:
+        """The URL of the database that the study is in."""
+        return self.storage or study_storage()
+
+    @property
     def base(self) -> list[str]:
         """The overrides that compose the base; trials never read the test split."""
         chosen = [] if self.experiment is None else [f"experiment={self.experiment}"]
@@ -113,7 +145,7 @@ class Definition(_Strict):
     def identity(self) -> dict[str, Any]:
         """Return what must stay when a study is resumed: all but budget, workers and the end."""
         free = {"n_trials", "minutes", "patience", "workers", "devices_per_worker", "retries"}
-        free |= {"hung_after", "keep", "confirm", "storage"}
+        free |= {"engine", "hung_after", "keep", "confirm", "storage"}
         return self.model_dump(mode="json", exclude=free)
 
 
@@ -161,4 +193,4 @@ def _with(content: dict[str, Any], arguments: Sequence[str], where: str) -> Defi
     try:
         return Definition.model_validate(content)
     except ValidationError as error:
-        raise explain(error, where, Definition.model_fields) from error
+        raise explain(error, where, Definition) from error

@@ -19,7 +19,8 @@ class Places:
 
     Args:
         folder: Where processes of this machine keep their locks.
-        devices_per_worker: GPUs of each worker; below 1, several workers share a GPU.
+        devices_per_worker: GPUs of each worker; below 1, several workers share a GPU, with 0, they
+            see none.
         visible: Names of the GPUs, as CUDA_VISIBLE_DEVICES has them.
     """
 
@@ -37,6 +38,8 @@ class Places:
         Args:
             worker: Its number in this command.
         """
+        if self._share == 0:
+            return {"CUDA_VISIBLE_DEVICES": ""}
         if not self._places:
             return {}
         if worker not in self._taken:
@@ -64,13 +67,17 @@ class Places:
         self._taken.clear()
 
 
-def threads(workers: int) -> dict[str, str]:
+def threads(workers: int, each: int | None = None) -> dict[str, str]:
     """Return the environment that gives each of `workers` its share of the cores.
 
     A number of threads set by the user (OMP_NUM_THREADS) stays.
+
+    Args:
+        workers: On this machine.
+        each: Threads of each; an equal share if none.
     """
-    cores = len(os.sched_getaffinity(0))
-    number = os.environ.get(_THREADS[0]) or str(max(1, cores // workers))
+    share = each or max(1, len(os.sched_getaffinity(0)) // workers)
+    number = os.environ.get(_THREADS[0]) or str(share)
     return dict.fromkeys(_THREADS, number)
 
 
@@ -85,7 +92,7 @@ def visible_gpus() -> list[str]:
 
 def _places(devices_per_worker: float, visible: list[str]) -> list[list[str]]:
     """Return the GPUs of each place; several places of one GPU follow those of all others."""
-    if not visible:
+    if not visible or devices_per_worker == 0:
         return []
     if devices_per_worker < 1:
         sharing = int(1 / devices_per_worker + 1e-9)

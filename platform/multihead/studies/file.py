@@ -5,10 +5,10 @@ Folders searched, first hit wins: `studies/` of the current folder, then the pac
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from multihead import settings
 from multihead.errors import ConfigError
@@ -81,22 +81,65 @@ def apply_argument(content: dict[str, Any], argument: str, fields: Iterable[str]
     content[head] = {**named, rest: value}
 
 
-def explain(error: ValidationError, where: str, names: Iterable[str]) -> ConfigError:
+def explain(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
     """Turn what pydantic found into one line.
 
     Args:
         error: Of which the first finding is said.
         where: Names the file.
-        names: The keys that it may have.
+        model: What the file was checked against.
     """
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key, names = _place(model, [str(part) for part in first["loc"]])
     if first["type"] == "extra_forbidden":
+        unknown = key.rpartition(".")[2]
         return ConfigError(
-            f"{where}: there is no key {key!r}{nearest(key, names)}; allowed: {', '.join(names)}."
+            f"{where}: there is no key {key!r}{nearest(unknown, names)}; "
+            f"allowed: {', '.join(names)}."
         )
     if first["type"] == "missing":
         return ConfigError(f"{where}: the key {key!r} is missing; the shipped files show it.")
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        union = model.model_fields[key].annotation
+        tags = [tag for member in _models(union) for tag in _tags(member)]
+        given = first["input"].get("name")
+        problem = "has no name" if given is None else f"{given!r} is unknown{nearest(given, tags)}"
+        return ConfigError(f"{where}: {key} {problem}; choose one of: {', '.join(tags)}.")
     message = first["msg"].removeprefix("Value error, ")
     value = f"{key} is {first['input']!r}: " if key else ""
     return ConfigError(f"{where}: {value}{message}.")
+
+
+def _place(model: type[BaseModel], found: Iterable[str]) -> tuple[str, list[str]]:
+    """Return a key as people write it, and the keys that are allowed beside it.
+
+    Args:
+        model: What the file was checked against.
+        found: Where pydantic found something; of a union, it names the member.
+    """
+    keys: list[str] = []
+    models = [model]
+    for part in found:
+        named = [m for m in models if part in _tags(m)]
+        if named and len(models) > 1:
+            models = named
+            continue
+        keys.append(part)
+        fields = [m.model_fields[part] for m in models if part in m.model_fields]
+        models = [m for field in fields for m in _models(field.annotation)] or models
+    return ".".join(keys), list(dict.fromkeys(name for m in models for name in m.model_fields))
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that a field's type mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names by which a union tells this model from others."""
+    field = model.model_fields.get("name")
+    if field is None or get_origin(field.annotation) is not Literal:
+        return ()
+    return get_args(field.annotation)

@@ -9,8 +9,8 @@ import time
 from multihead.studies.lease import Lease, LeaseLost
 from multihead.studies.registry import Presence, known
 from multihead.studies.storage import StudyStorage, patiently
+from multihead.workers import EXIT_LOST
 
-EXIT_LOST = 75
 _BEAT_SECONDS = 2.0
 
 

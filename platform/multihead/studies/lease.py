@@ -29,6 +29,8 @@ leases = sa.Table(
     sa.Column("expires", sa.Float, nullable=False),
     sa.Column("outcome", sa.Text),  # JSON; once set, it stays
     sa.Column("decided", sa.Float),
+    # Finds those that are open, and those decided last, however many there are.
+    sa.Index("ix_multihead_leases_decided", "study", "decided"),
 )
 
 
@@ -151,7 +153,42 @@ def release_owner(storage: StudyStorage, owner: str) -> None:
 
 def rows_of(storage: StudyStorage, study: str) -> list[sa.Row[Any]]:
     """Return every lease of a study with `alive` (it has an owner and did not run out)."""
+    return _rows(storage, _leases(storage, study).order_by(leases.c.number))
+
+
+def open_of(storage: StudyStorage, study: str) -> list[sa.Row[Any]]:
+    """Return the leases that are not decided, with `alive`; as many as workers, or a few more."""
+    query = _leases(storage, study).where(leases.c.decided.is_(None))
+    return _rows(storage, query.order_by(leases.c.number))
+
+
+def newest_of(storage: StudyStorage, study: str, count: int | None) -> list[sa.Row[Any]]:
+    """Return the leases that were decided last, the newest first; all of them without a count."""
+    query = _leases(storage, study).where(leases.c.decided.is_not(None))
+    return _rows(storage, query.order_by(leases.c.decided.desc()).limit(count))
+
+
+def count_of(storage: StudyStorage, study: str) -> int:
+    """Return how many leases a study has."""
+    return _count(storage, leases.c.study == study)
+
+
+def ended_of(storage: StudyStorage, study: str) -> int:
+    """Return how many trials of a study have ended."""
+    return _count(storage, leases.c.study == study, leases.c.outcome.is_not(None))
+
+
+def _count(storage: StudyStorage, *conditions: sa.ColumnElement[bool]) -> int:
+    query = sa.select(sa.func.count()).select_from(leases).where(*conditions)
+    with storage.engine.connect() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def _leases(storage: StudyStorage, study: str) -> sa.Select[Any]:
     alive = sa.and_(leases.c.owner.is_not(None), leases.c.expires > storage.now).label("alive")
-    query = sa.select(leases, alive).where(leases.c.study == study).order_by(leases.c.number)
+    return sa.select(leases, alive).where(leases.c.study == study)
+
+
+def _rows(storage: StudyStorage, query: sa.Select[Any]) -> list[sa.Row[Any]]:
     with storage.engine.connect() as connection:
         return list(connection.execute(query))

@@ -13,7 +13,8 @@ from multihead.runs.api import resumed_config
 from multihead.studies.budget import Budget, Limits
 from multihead.studies.check import Plan, check, prepare
 from multihead.studies.definition import Definition, changed
-from multihead.studies.lease import rows_of
+from multihead.studies.engines.checks import check_engine
+from multihead.studies.lease import ended_of
 from multihead.studies.recover import runs_of, workers_of
 from multihead.studies.registry import (
     Presence,
@@ -25,7 +26,7 @@ from multihead.studies.registry import (
     update,
 )
 from multihead.studies.samplers import GRID, grid, make_sampler
-from multihead.studies.storage import StudyStorage, default_url
+from multihead.studies.storage import StudyStorage
 from multihead.studies.trial import STATE_TAG, STUDY_TAG
 from multihead.tracking.run import RUN_TAG, TrackedRun, find_run
 from multihead.tracking.store import Store
@@ -69,9 +70,9 @@ class OpenStudy:
         return self.study.get_trials(deepcopy=False)
 
 
-def url_of(definition: Definition) -> str:
-    """Return the URL of a study's storage."""
-    return definition.storage or default_url()
+def log_of(opened: OpenStudy) -> Path:
+    """Return the file that a study's workers on this machine print to."""
+    return workers_of(opened.store) / f"{opened.name}.log"
 
 
 def store_of(plan: Plan) -> Store:
@@ -93,8 +94,9 @@ def start(definition: Definition, *, resume: bool) -> OpenStudy:
     plan = check(definition)
     points = first_points(definition, plan)
     store = store_of(plan)
+    check_engine(definition, store)
     _ = store.client
-    storage = StudyStorage(url_of(definition), create=True)
+    storage = StudyStorage(definition.storage_url, create=True)
     with storage.lock(definition.name):
         there = registered(storage, definition.name)
         if there is None:
@@ -131,7 +133,7 @@ def load(definition: Definition) -> OpenStudy:
     Raises:
         ConfigError: If the storage does not have it.
     """
-    storage = StudyStorage(url_of(definition))
+    storage = StudyStorage(definition.storage_url)
     found = known(storage, definition.name)
     plan = prepare(found.definition)
     return reopen(definition.name, storage, store_of(plan), plan)
@@ -147,7 +149,7 @@ def as_started(definition: Definition, arguments: Sequence[str]) -> Definition:
     Raises:
         ConfigError: If the storage does not have it.
     """
-    storage = StudyStorage(url_of(definition))
+    storage = StudyStorage(definition.storage_url)
     try:
         return changed(known(storage, definition.name).definition, arguments)
     finally:
@@ -199,7 +201,7 @@ def _join(
         )
     running = alive(storage, wanted.name, workers_of(store))
     if not running and not resume and wanted.model_dump_json() != there.model_dump_json():
-        ended = sum(row.outcome is not None for row in rows_of(storage, wanted.name))
+        ended = ended_of(storage, wanted.name)
         raise ConfigError(
             f"the storage has the study {wanted.name!r} with another budget or end, and {ended} of "
             f"its {there.n_trials} trials have ended; go on with --resume, or start another with "

@@ -23,11 +23,13 @@ class Snapshot:
         definition: Of the study.
         trials: All of them.
         workers: Those that are present.
+        note: What the engine has to say, if anything.
     """
 
     definition: Definition
     trials: Sequence[FrozenTrial]
     workers: Sequence[Any]
+    note: str = ""
 
     @property
     def ended(self) -> int:
@@ -44,6 +46,11 @@ class Snapshot:
             parts += [f"{by_state[state]} {word}"] if by_state[state] else []
         left = self.seconds_left()
         return ", ".join(parts) + (f", about {span(left)} left" if left else "")
+
+    @property
+    def several_hosts(self) -> bool:
+        """Whether workers are on more than one machine."""
+        return len({host_of(worker) for worker in self.workers}) > 1
 
     def seconds_left(self) -> float | None:
         """Estimate the time left from the mean duration of the trials so far."""
@@ -65,6 +72,7 @@ class Progress:
         self.console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._printed: set[int] = set()
+        self._note = ""
 
     def __enter__(self) -> "Progress":
         if self.console.is_terminal:
@@ -82,9 +90,12 @@ class Progress:
         table = Table.grid(padding=(0, 2))
         for worker in snapshot.workers:
             trial = "" if worker.number is None else f"trial {worker.number}"
-            table.add_row(f"worker {worker.position}", trial, worker.note)
+            host = host_of(worker) if snapshot.several_hosts else ""
+            table.add_row(f"worker {worker.position}", trial, worker.note, host)
         if not snapshot.workers and snapshot.ended < snapshot.definition.n_trials:
-            table.add_row("the workers are starting")
+            table.add_row(snapshot.note or "the workers are starting")
+        elif snapshot.note:
+            table.add_row(snapshot.note)
         body = Group(
             Text(snapshot.counts(), style="bold"),
             Text(best_of(snapshot.definition, snapshot.trials)),
@@ -93,6 +104,10 @@ class Progress:
         self._live.update(body, refresh=True)
 
     def _print(self, snapshot: Snapshot) -> None:
+        if snapshot.note != self._note:
+            self._note = snapshot.note
+            if snapshot.note:
+                self.console.print(snapshot.note, highlight=False)
         for trial in snapshot.trials:
             if trial.state.is_finished() and trial.number not in self._printed:
                 self._printed.add(trial.number)
@@ -105,6 +120,11 @@ def _line(definition: Definition, trial: FrozenTrial) -> str:
         values = zip(definition.objectives, trial.values, strict=True)
         return head + "  " + "  ".join(f"{name} {value:.4f}" for name, value in values)
     return f"{head}  {trial.user_attrs.get('cause', '')}"
+
+
+def host_of(worker: Any) -> str:
+    """Return the machine that a worker is on."""
+    return str(worker.place).rpartition(" ")[0]
 
 
 def span(seconds: float) -> str:

@@ -4,8 +4,7 @@ SQLite is in WAL mode and every write begins by taking the write lock, so that s
 wait for each other instead of failing. docs/studies.md says why not Optuna's journal file.
 """
 
-import os
-import re
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -19,13 +18,14 @@ from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
-from multihead import settings
 from multihead.errors import ConfigError, StoreError
+from multihead.tracking.secrets import masked_uri
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 900.0
 _BUSY_SECONDS = 60
 _POLL_SECONDS = 0.01
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 2.0
 _POSTGRES: dict[str, Any] = {
     "pool_size": 2,
     "max_overflow": 2,
@@ -35,6 +35,8 @@ _POSTGRES: dict[str, Any] = {
     "connect_args": {
         "connect_timeout": 10,
         "options": "-c idle_in_transaction_session_timeout=60000",
+        # A pooler between us and the server may give each transaction another connection.
+        "prepare_threshold": None,
     },
 }
 _SQLITE: dict[str, Any] = {
@@ -42,17 +44,6 @@ _SQLITE: dict[str, Any] = {
 }
 
 metadata = sa.MetaData()
-
-
-def default_url(home: Path | None = None) -> str:
-    """Return the URL of the storage: `MULTIHEAD_STUDY_STORAGE`, else SQLite in `MULTIHEAD_HOME`."""
-    local = f"sqlite:///{(home or settings.home()) / 'studies.db'}"
-    return os.environ.get(settings.STUDIES_VARIABLE) or local
-
-
-def shown(url: str) -> str:
-    """Return a URL without its password."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 class StudyStorage:
@@ -76,13 +67,13 @@ class StudyStorage:
         try:
             parts = sa.make_url(url)
         except sa.exc.ArgumentError as error:
-            raise ConfigError(f"storage {shown(url)!r} is not a URL of a database.") from error
+            raise ConfigError(f"storage {masked_uri(url)!r} is not a URL of a database.") from error
         self.kind = parts.get_backend_name()
         if self.kind not in ("sqlite", "postgresql") or (
             self.kind == "sqlite" and not parts.database
         ):
             raise ConfigError(
-                f"storage {shown(url)!r} is of a kind that studies cannot use; give "
+                f"storage {masked_uri(url)!r} is of a kind that studies cannot use; give "
                 f"sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE."
             )
         self._file = Path(parts.database or "")
@@ -96,7 +87,7 @@ class StudyStorage:
             self.optuna = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
         except (sa.exc.SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
             raise StoreError(
-                f"the study storage {shown(url)} does not answer: {_line(error)}"
+                f"the study storage {masked_uri(url)} does not answer: {_line(error)}"
             ) from error
         self.engine: sa.Engine = self.optuna.engine
 
@@ -108,14 +99,13 @@ class StudyStorage:
                 with closing(sqlite3.connect(self._file, timeout=_BUSY_SECONDS)) as file:
                     file.execute("PRAGMA journal_mode=WAL")
                 made = RDBStorage(self.url, engine_kwargs=options)
-                metadata.create_all(made.engine)
+                _create_own(made.engine)
                 made.engine.dispose()
             return
         first = sa.create_engine(self.url, **options)
-        with first.begin() as connection:
-            connection.execute(_advisory_lock("multihead"))
+        with _advisory_lock(first, "multihead"):
             made = RDBStorage(self.url, engine_kwargs=options)
-            metadata.create_all(made.engine)
+            _create_own(made.engine)
             made.engine.dispose()
         first.dispose()
 
@@ -133,8 +123,7 @@ class StudyStorage:
             with self._file_lock():
                 yield
             return
-        with self.engine.begin() as connection:
-            connection.execute(_advisory_lock(f"multihead:{study}"))
+        with _advisory_lock(self.engine, f"multihead:{study}"):
             yield
 
     def _file_lock(self) -> FileLock:
@@ -195,8 +184,31 @@ def _is_outage(error: BaseException) -> bool:
     return isinstance(cause, sa.exc.DBAPIError) and cause.connection_invalidated
 
 
-def _advisory_lock(name: str) -> sa.TextClause:
-    return sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))").bindparams(name=name)
+def _create_own(engine: sa.Engine) -> None:
+    """Make our tables, and the indexes that those of an earlier version lack."""
+    metadata.create_all(engine)
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            index.create(engine, checkfirst=True)
+
+
+@contextmanager
+def _advisory_lock(engine: sa.Engine, name: str) -> Iterator[None]:
+    """Hold a lock of PostgreSQL that ends with its transaction.
+
+    Whoever has to wait gives its connection back meanwhile: behind a pooler with fewer connections
+    than workers, those who wait would else keep the one that has the lock, and needs a second
+    connection to go on, from getting it.
+    """
+    query = sa.text("SELECT pg_try_advisory_xact_lock(hashtext(:name))").bindparams(name=name)
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        with engine.begin() as connection:
+            if connection.execute(query).scalar_one():
+                yield
+                return
+        time.sleep(random.uniform(0, pause))
+        pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
 
 
 def _line(error: BaseException) -> str:

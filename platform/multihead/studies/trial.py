@@ -15,6 +15,7 @@ from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, ConfigError, MultiheadError, message_of
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
+from multihead.runs.group import RankError
 from multihead.studies.budget import LOST
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.dominance import DominancePruner
@@ -143,7 +144,7 @@ class TrialRunner:
         announcer = _Noting(lambda key, v: self._note(lease, trial, key, v), lease, trial, seed)
         try:
             result = self._attempt(config, run_id, member, announcer)
-        except (MemoryError, RuntimeError, ConfigError) as error:  # the network may not fit
+        except (MemoryError, RuntimeError, ConfigError, RankError) as error:  # it may not fit
             if _is_out_of_memory(error):
                 reason = f"out of memory ({message_of(error)[:200]})"
                 self._note(lease, trial, LOST, reason)
@@ -244,7 +245,10 @@ def drop_checkpoints(folder: Path) -> None:
 
 def _is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
+    killed = isinstance(error, RankError) and error.killed  # by whom, nobody says
+    return (
+        killed or isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
+    )
 
 
 def _not_finite(metrics: list[str], values: list[float]) -> str:

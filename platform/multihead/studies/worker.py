@@ -31,8 +31,8 @@ from multihead.studies.samplers import make_sampler
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
 from multihead.training.interrupts import RunInterrupted
+from multihead.workers import EXIT_MEMORY
 
-EXIT_MEMORY = 76
 _IDLE_SECONDS = 1.0
 
 

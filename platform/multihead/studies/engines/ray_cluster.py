@@ -1,0 +1,146 @@
+"""The Ray cluster of a study: one of its own on loopback, or one that is there."""
+
+import atexit
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from multihead.errors import ConfigError, StoreError, message_of
+from multihead.studies.definition import Definition
+from multihead.studies.engines.choice import RayChoice
+
+NAMESPACE = "multihead"
+_ANSWER_SECONDS = 10
+# Workers hand nothing to each other through Ray; it refuses less than 75 MiB.
+_STORE_BYTES = 80 * 2**20
+_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+
+def connect(definition: Definition) -> None:
+    """Join the study's cluster, or start one that ends with this process; once.
+
+    Raises:
+        ConfigError: If Ray is not installed, or the cluster cannot serve this study.
+        StoreError: If it does not answer.
+    """
+    choice = definition.engine
+    assert isinstance(choice, RayChoice)
+    if find_spec("ray") is None:
+        raise ConfigError("engine=ray needs Ray; pip install 'multihead[ray]'.")
+    if _connected():
+        return
+    with _own_signals():
+        if choice.address is None:
+            _start(definition)
+        else:
+            _join(choice.address)
+
+
+def disconnect() -> None:
+    """Leave the cluster; one that this process started ends."""
+    if _connected():
+        sys.modules["ray"].shutdown()
+
+
+def _connected() -> bool:
+    # Without Ray nothing but its own import would tell, which takes a second.
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
+def _start(definition: Definition) -> None:
+    """Start a cluster of this machine that listens to nobody else and asks for a token."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    os.environ.pop(_TOKENS[0], None)
+    os.environ |= {
+        "RAY_AUTH_MODE": "token",
+        _TOKENS[1]: str(token),
+        # Ray takes an address of the network for 127.0.0.1 but where it knows no clusters, and
+        # listens on all interfaces then.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+    cores = len(os.sched_getaffinity(0))
+    each = definition.devices_per_worker.cpu
+    _init(
+        "a Ray cluster on this machine does not start",
+        address="local",
+        num_cpus=cores if each is not None else max(cores, definition.workers),
+        object_store_memory=_STORE_BYTES,
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(folder),
+    )
+
+
+def _join(address: str) -> None:
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+        except OSError as error:
+            raise StoreError(f"no Ray cluster answers at {address}: {error}.") from error
+    # Ray itself looks for a token only if it is told to, or finds the cluster by itself.
+    default = Path.home() / ".ray" / "auth_token"
+    if any(name in os.environ for name in _TOKENS) or default.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    _init(
+        f"the Ray cluster {address} cannot be joined; this machine must be one of its nodes, and "
+        f"have its token",
+        address=address,
+    )
+
+
+def _init(problem: str, **options: Any) -> None:
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray tells everybody of each actor that was killed; the study tells what that means.
+        "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
+    }
+    os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", str(2 * _ANSWER_SECONDS))
+    import ray
+
+    try:
+        with _silent_stderr():
+            ray.init(
+                namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
+            )
+    except Exception as error:  # Ray raises just that where a node starts too slowly
+        raise StoreError(f"{problem}: {message_of(error)}") from error
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep Ray's own core quiet, which knows no setting for that; what matters it raises."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the handlers of signals, which Ray replaces by its own."""
+    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
