@@ -77,7 +77,7 @@ restore: ## Put a backup into containers without runs (FILE=...; FORCE=yes: with
 	@docker/restore.sh $(FILE)
 
 test-compose: setup-dev ## Run the tests of the containers; needs an engine, and MULTIHEAD_DATA_DIR with MNIST
-	@$(PYTEST) -m compose $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile -m compose $(ARGS)
 
 bench: setup ## Measure how fast training is here
 	@.venv/bin/python benchmarks/train_throughput.py $(ARGS)
@@ -103,6 +103,8 @@ lock: setup-dev ## Pin the dependencies anew after a change (ARGS=--upgrade: all
 	$(COMPILE) $(ARGS) pyproject.toml --extra build --extra gpu --extra postgres --extra server \
 		-o requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra ray --extra s3 --extra slurm -c requirements-dev.lock \
+		-o requirements-cluster.lock
 
 clean: ## Remove .venv and caches (never runs/ or data/)
 	rm -rf .venv .venv-old .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

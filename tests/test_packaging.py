@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-cluster.lock"]
 
 # A stand-in for an interpreter, quick enough to set up .venv many times: it makes "environments",
 # notes how it is called, and fails to install while there is a file named `offline`.
@@ -65,9 +65,11 @@ def test_every_package_in_a_lock_is_pinned_and_has_a_hash(lock: str) -> None:
         assert re.match(rf"{re.escape(name)}==\S+ .*\\\n    --hash=sha256:[0-9a-f]{{64}}", text)
 
 
-def test_the_development_lock_holds_all_of_the_runtime_lock() -> None:
-    """Otherwise the tests run with other versions than a user gets."""
-    assert pins(LOCKS[0]).items() <= pins(LOCKS[1]).items()
+def test_the_development_lock_holds_all_of_the_others() -> None:
+    """Otherwise the tests run with other versions than a user gets, here or on a cluster."""
+    runtime, dev, cluster = map(pins, LOCKS)
+    assert (runtime | cluster).items() <= dev.items()
+    assert {name for name in runtime if cluster.get(name, runtime[name]) != runtime[name]} == set()
 
 
 def test_the_locks_satisfy_the_declared_dependencies() -> None:
@@ -75,7 +77,8 @@ def test_the_locks_satisfy_the_declared_dependencies() -> None:
     extras = project()["optional-dependencies"]
     runtime = project()["dependencies"] + extras["postgres"] + extras["build"]
     every = sum(extras.values(), start=runtime)
-    for lock, declared in zip(LOCKS, [runtime, every], strict=True):
+    cluster = project()["dependencies"] + extras["ray"] + extras["s3"] + extras["slurm"]
+    for lock, declared in zip(LOCKS, [runtime, every, cluster], strict=True):
         # The package's own name there stands for another of its extras.
         pinned = pins(lock) | {"multihead": "0"}
         for requirement in map(Requirement, declared):
@@ -289,7 +292,7 @@ def test_another_index_for_torch_means_another_environment(checkout: Checkout) -
 # ------------------------------------------------------------------------ the wheel, on its own
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Install the locked packages and the wheel alone, and remove the gigabytes afterwards."""
     folder = tmp_path_factory.mktemp("installed")
@@ -318,15 +321,12 @@ def multihead(installed: Path, folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_installed_command_helps_and_finds_the_packaged_experiments(
+def test_the_installed_command_finds_its_experiments_and_trains_in_an_empty_folder(
     installed: Path, tmp_path: Path
 ) -> None:
+    """One test, since two would each install gigabytes where tests run in parallel."""
     assert "train" in multihead(installed, tmp_path, "--help")
     assert "multihead_cnn_digits" in multihead(installed, tmp_path, "list")
-
-
-@pytest.mark.slow
-def test_the_installed_command_trains_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     multihead(
         installed, tmp_path, "train", "experiment=multihead_cnn_digits", "trainer.max_epochs=1"
     )

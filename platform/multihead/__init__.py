@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from multihead.data.mnist import MNISTDataModule as MNISTDataModule
     from multihead.data.multi_mnist import MultiMNISTDataModule as MultiMNISTDataModule
     from multihead.data.source import Source as Source
+    from multihead.data.stream.datamodule import VIMHStreamDataModule as VIMHStreamDataModule
     from multihead.data.strokes.measure import measure_strokes as measure_strokes
     from multihead.data.vimh.datamodule import VIMHDataModule as VIMHDataModule
     from multihead.data.vimh.dataset import VIMHDataset as VIMHDataset
@@ -79,6 +80,7 @@ _HOMES = {
     "TimmNetwork": "multihead.models.timm_network",
     "VIMHDataModule": "multihead.data.vimh.datamodule",
     "VIMHDataset": "multihead.data.vimh.dataset",
+    "VIMHStreamDataModule": "multihead.data.stream.datamodule",
     "VIMHWriter": "multihead.data.vimh.writer",
     "load_run": "multihead.runs.load",
     "measure_strokes": "multihead.data.strokes.measure",

@@ -18,6 +18,10 @@ class DataError(MultiheadError):
     """Data that are missing, damaged, hostile or do not fit the configuration."""
 
 
+class DataUnreachableError(DataError):
+    """Data whose storage does not answer now and may do so later."""
+
+
 class CheckpointError(MultiheadError):
     """A checkpoint that is missing, damaged, hostile or of another architecture."""
 

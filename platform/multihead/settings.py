@@ -1,4 +1,4 @@
-"""Where things are: the home of runs, the data, the configs and the tracking store.
+"""Where things are: the home of runs, the data, the configs and the stores.
 
 Everything here is read from the environment at the time of asking, never at import.
 """
@@ -21,6 +21,19 @@ def home() -> Path:
 def data_dir() -> Path:
     """Return the folder of datasets: `MULTIHEAD_DATA_DIR`, else `./data`."""
     return Path(os.environ.get(DATA_VARIABLE) or "data").expanduser().absolute()
+
+
+def study_storage(at: Path | None = None) -> str:
+    """Return the URL of the database of studies.
+
+    Args:
+        at: The home; `home()` if none.
+
+    Returns:
+        `MULTIHEAD_STUDY_STORAGE`, else of SQLite in the home.
+    """
+    local = f"sqlite:///{(at or home()) / 'studies.db'}"
+    return os.environ.get(STUDIES_VARIABLE) or local
 
 
 def packaged(kind: str) -> Path:
