@@ -1,12 +1,19 @@
 """What the workers are handed: whatever was begun goes on."""
 
+import signal
+from typing import Any
+
 import pytest
 from tests.ablation.definitions import define
 
 from multihead.ablation.plan import prepare
+from multihead.ablation.records import ARM_KIND, search
 from multihead.ablation.runner import Runner
-from multihead.ablation.worker import State, Work
+from multihead.ablation.worker import State, Work, main
+from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
+
+ARMS = {"uniform": {}, "other": {"overrides": ["data.batch_size=16"]}}
 
 
 @pytest.mark.parametrize(
@@ -16,13 +23,32 @@ def test_a_run_is_kept_however_often_the_command_is_killed_before_a_worker_claim
     store: Store, state: State, kept: str | None
 ) -> None:
     """Each command writes PENDING first, and may die there."""
-    plan = prepare(
-        define(
-            arms={"uniform": {}, "other": {"overrides": ["data.batch_size=16"]}}, baseline="uniform"
-        )
-    )
+    plan = prepare(define(arms=ARMS, baseline="uniform"))
     runner, cell = Runner(plan, store, "parent"), plan.cells[0]
     runner._file(cell).write(Work(state, "begun", attempts=1))
     for _ in range(3):
         runner._hand_out([cell])
         assert runner.states([cell])[cell.name] == Work("PENDING", kept)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_end_while_a_run_is_finished_trains_no_other_cell(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = prepare(define(arms=ARMS, baseline="uniform"))
+    runner, cells = Runner(plan, store, "parent"), plan.cells[:2]
+    runner._hand_out(cells)
+    finish = TrackedRun.finish
+
+    def told(run: TrackedRun, *how: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        finish(run, *how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackedRun, "finish", told)
+        assert main(runner.folder) == 143
+    (run,) = search(store, f"tags.`multihead.kind` = '{ARM_KIND}'")
+    assert run.info.status == "FINISHED"
+    assert main(runner.folder) == 0
+    assert [work.state for work in runner.states(cells).values()] == ["FINISHED"] * 2
+    assert len(list(search(store, f"tags.`multihead.kind` = '{ARM_KIND}'"))) == 2

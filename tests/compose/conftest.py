@@ -1,7 +1,7 @@
 """What the tests of the containers share: the images, and a stack that outlives each test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,19 @@ from filelock import FileLock
 from tests.compose.stack import FILES, Stack, docker, real_data
 
 MNIST = ("experiment=multihead_cnn_mnist", "data.train_val_test_split=[4000,500,500]")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the containers said beside what the test did."""
+    report = yield
+    made = next((v for v in getattr(item, "funcargs", {}).values() if isinstance(v, Stack)), None)
+    if report.failed and made is not None:
+        said = made.compose("--profile", "cpu", "logs", "--tail", "15", check=False)
+        report.sections.append(("the last lines of each container", said))
+    return report
 
 
 @pytest.fixture(scope="session")

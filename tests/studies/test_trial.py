@@ -1,6 +1,8 @@
 """Trials as runs: real trainings of the digits, in this process."""
 
+import signal
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -20,6 +22,7 @@ from multihead.studies.recover import Agreement, check_agreement, runs_of, seal
 from multihead.studies.registry import known
 from multihead.studies.table import trials_table
 from multihead.studies.worker import main
+from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 from multihead.workers import EXIT_MEMORY
 
@@ -95,6 +98,36 @@ def test_an_interrupted_trial_goes_on_in_its_run(store: Store, define: Define) -
     assert trial.params == params
     assert_agreement(store, study_storage(), "search", 1)
     opened.storage.close()
+
+
+def test_a_worker_that_is_told_to_end_while_a_run_is_finished_starts_no_other_trial(
+    store: Store, define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = start(define(n_trials=2), resume=False)
+    assert opened.presence is not None
+    command = ["--study", "search", "--storage", study_storage()]
+    finish = TrackedRun.finish
+
+    def told(run: TrackedRun, *how: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        finish(run, *how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackedRun, "finish", told)
+        assert main(command) == 143
+    assert len(opened.trials()) == 1
+    (before,) = runs_of(store, "search", "search", "trial")
+    assert before.info.status == "FINISHED"
+    assert main(command) == 0
+    opened.presence.end()
+    assert_agreement(store, study_storage(), "search", 2)
+    after = store.client.get_run(before.info.run_id)
+    assert _learnt(after) == _learnt(before)
+    opened.storage.close()
+
+
+def _learnt(run: Any) -> dict[str, float]:
+    return {k: v for k, v in run.data.metrics.items() if not k.startswith("system/")}
 
 
 def test_a_trial_without_memory_is_tried_again_and_fails_with_that_cause(

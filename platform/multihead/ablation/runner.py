@@ -122,6 +122,8 @@ class Runner:
         self.processes[place] = WorkerProcess(
             "multihead.ablation.worker", [str(self.folder)], environment, self.folder / _LOG
         )
+        if self.signum is not None:  # it came while this one was being started
+            self.processes[place].interrupt()
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
         """Have the workers end, with checkpoints."""

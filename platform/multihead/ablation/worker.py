@@ -30,7 +30,7 @@ from multihead.runs.collector import few_collections
 from multihead.runs.execute import Membership, execute
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import new_run_id
-from multihead.training.interrupts import RunInterrupted
+from multihead.training.interrupts import Interrupts, RunInterrupted
 
 CELLS_FILE = "cells.json"
 _RETRIES = 3
@@ -101,8 +101,12 @@ def tasks_in(folder: Path) -> list[Task]:
     return [Task(**each) for each in json.loads((folder / CELLS_FILE).read_text())]
 
 
-def work(folder: Path) -> None:
+def work(folder: Path, interrupts: Interrupts) -> None:
     """Train cells until none is left that nobody works on.
+
+    Args:
+        folder: Of the ablation.
+        interrupts: Where signals are noted.
 
     Raises:
         StoreError: If the home cannot be written to.
@@ -111,6 +115,7 @@ def work(folder: Path) -> None:
     opened: dict[str, MultiheadDataModule] = {}
     with few_collections():
         for task, file in _claimed(folder):
+            interrupts.obey()  # whatever swallowed the exception, no other cell begins
             _train(task, file, opened)
 
 
@@ -179,21 +184,17 @@ def _follow(parent: int) -> None:
 
 def main(folder: Path) -> int:
     """Run a worker; returns the exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    interrupts = Interrupts()
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     try:
-        work(folder)
+        with interrupts.installed():
+            work(folder, interrupts)
     except MultiheadError as error:
         sys.stderr.write(f"worker {os.getpid()}: {message_of(error)}\n")
         return 2
     except RunInterrupted as stop:
         return stop.exit_code
     return 0
-
-
-def _interrupt(signum: int, frame: Any) -> None:
-    raise RunInterrupted(signum)
 
 
 if __name__ == "__main__":

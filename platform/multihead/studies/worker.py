@@ -5,12 +5,10 @@ Libraries are imported and data opened once; trials follow each other in the sam
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import optuna
 
@@ -30,18 +28,19 @@ from multihead.studies.registry import Presence, known
 from multihead.studies.samplers import make_sampler
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
-from multihead.training.interrupts import RunInterrupted
+from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.workers import EXIT_MEMORY
 
 _IDLE_SECONDS = 1.0
 
 
-def work(study: str, url: str, *, attached: bool = False) -> None:
+def work(study: str, url: str, interrupts: Interrupts, *, attached: bool = False) -> None:
     """Work on a study until nothing is left.
 
     Args:
         study: Its name.
         url: Of the storage.
+        interrupts: Where signals are noted.
         attached: End when the process that started this one ends.
 
     Raises:
@@ -78,7 +77,7 @@ def work(study: str, url: str, *, attached: bool = False) -> None:
     _cap_gpu_memory()
     try:
         with few_collections():
-            _loop(Budget(storage, optunas, limits), runner, heart)
+            _loop(Budget(storage, optunas, limits), runner, heart, interrupts)
     finally:
         heart.stop()
         presence.end()
@@ -98,8 +97,9 @@ def _cap_gpu_memory() -> None:
         torch.cuda.set_per_process_memory_fraction(share)
 
 
-def _loop(budget: Budget, runner: TrialRunner, heart: Heart) -> None:
+def _loop(budget: Budget, runner: TrialRunner, heart: Heart, interrupts: Interrupts) -> None:
     while True:
+        interrupts.obey()  # whatever swallowed the exception, no other trial begins
         heart.tick("looks for a trial")
         found = patiently(lambda: _next(budget, heart.presence.owner), notice=say)
         if found == "done":
@@ -178,20 +178,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.storage is None:
         parser.error("--storage is required")
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    interrupts = Interrupts()
     try:
-        work(given.study, given.storage, attached=given.attached)
+        with interrupts.installed():
+            work(given.study, given.storage, interrupts, attached=given.attached)
     except MultiheadError as error:
         say(message_of(error))
         return 2
     except RunInterrupted as stop:
         return stop.exit_code
     return 0
-
-
-def _interrupt(signum: int, frame: Any) -> None:
-    raise RunInterrupted(signum)
 
 
 if __name__ == "__main__":

@@ -71,21 +71,39 @@ class Interrupts:
             RunInterrupted: If one came while held.
         """
         self.held = False
+        self.obey()
+
+    def obey(self) -> None:
+        """End, if a signal came and did not.
+
+        Raises:
+            RunInterrupted: If one came.
+        """
         if self.received is not None:
             raise RunInterrupted(self.received)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle the signals here, and as before afterwards."""
+        """Handle the signals here, and as before afterwards.
+
+        A signal that nothing obeyed here, because it came while the record was written, is sent
+        again: who starts one run after the other must hear of it.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread receives signals
             return
         before = {signum: signal.signal(signum, self.handle) for signum in SIGNALS}
+        obeyed = False
         try:
             yield
+        except RunInterrupted:
+            obeyed = True
+            raise
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
+            if self.received is not None and not obeyed:
+                signal.raise_signal(self.received)
 
 
 class StopOnSignal(Callback):
@@ -140,8 +158,7 @@ class StopOnSignal(Callback):
         Raises:
             RunInterrupted: If a signal came.
         """
-        if self.interrupts.received is not None:
-            raise RunInterrupted(self.interrupts.received)
+        self.interrupts.obey()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """From now on signals end the run at once.
@@ -150,5 +167,4 @@ class StopOnSignal(Callback):
             RunInterrupted: If a signal came during the last epoch.
         """
         self.interrupts.training = False
-        if self.interrupts.received is not None:
-            raise RunInterrupted(self.interrupts.received)
+        self.interrupts.obey()

@@ -37,6 +37,8 @@ class LocalEngine:
         self.workers[number] = StudyWorker(
             self.opened.name, definition.storage_url, cores | self._gpus.of(number), self._log
         )
+        if self._interrupted:  # while this one was being started, so that it was not told
+            self.workers[number].interrupt()
 
     def look(self, silent: Collection[str], ended: int) -> bool:
         """See `Engine`."""
