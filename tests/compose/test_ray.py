@@ -17,7 +17,7 @@ STUDY = (
         "confirm.seeds=0",
         "devices_per_worker={gpu: 0, cpu: 1}",
     ),
-    *("trainer.max_epochs=10", "callbacks.early_stopping=null"),
+    *("trainer.max_epochs=30", "callbacks.early_stopping=null"),  # not over before the other begins
 )
 
 

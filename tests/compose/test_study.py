@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.compose.stack import Stack, kill, service_of, wait_for
 
 pytestmark = pytest.mark.compose
-STUDY, TRIALS, EPOCHS = "digits_quick", 16, 25  # not over before the last kill
+STUDY, TRIALS, EPOCHS = "digits_quick", 16, 40  # not over before the last kill
 PLAIN = (
     *("pruner=none", "confirm.seeds=0", "keep=null"),
     *(f"trainer.max_epochs={EPOCHS}", "callbacks.early_stopping=null"),
