@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from tests.studies.conftest import LONG, SMALL, assert_agreement, start_study, trials_of
+from tests.studies.conftest import LONG, SMALL, assert_agreement, start_study, trials_of, until
 
 from multihead.settings import study_storage
 from multihead.tracking.store import Store
@@ -92,6 +92,25 @@ def test_the_trial_of_a_worker_that_stands_still_goes_on_in_another(
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     assert_agreement(store, study_storage(home), "digits_quick", 4)
+
+
+def test_a_signal_while_the_best_trial_is_confirmed_is_one_line_and_it_is_done_later(
+    home: Path, store: Store
+) -> None:
+    longer = (*LONG, "n_trials=1", "confirm.seeds=1")
+    process = start_study("digits_quick", *longer, folder=home.parent)
+    until(lambda: len(list(home.glob("*/checkpoints/last.ckpt"))) == 2, process)  # trial, confirm
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 143, output
+    assert output.splitlines()[-1].startswith("multihead: interrupted;")
+    assert "Traceback" not in output
+    again = start_study("digits_quick", "--resume", folder=home.parent)
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    kind = "tags.`multihead.kind` = 'confirm'"
+    runs = store.client.search_runs([store.experiment_id("digits_quick")], kind)
+    assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
 
 
 def test_two_commands_on_an_empty_storage_share_one_study(home: Path, store: Store) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -52,6 +52,7 @@ def _run(name: str, definition: "Definition", overrides: tuple[str, ...], *, res
     from multihead.studies.progress import Progress
     from multihead.studies.record import StudyRecord
     from multihead.studies.runner import Runner, agree
+    from multihead.training.interrupts import RunInterrupted
 
     if resume:
         definition = as_started(definition, overrides)
@@ -80,7 +81,11 @@ def _run(name: str, definition: "Definition", overrides: tuple[str, ...], *, res
     record.end(ended.reason, interrupted=ended.signum is not None)
     _end(ended, typed)
     show_trials(opened)
-    show_confirmed(opened, confirm(opened))
+    try:
+        confirmed = confirm(opened)
+    except RunInterrupted as stop:
+        _end_interrupted(stop.signum, typed)
+    show_confirmed(opened, confirmed)
     show_links(opened, record, typed)
 
 
@@ -101,10 +106,14 @@ def _help(opened: "OpenStudy", typed: str) -> None:
 def _end(ended: "Ended", typed: str) -> None:
     """Say why a study ended early, and exit if a signal ended it."""
     if ended.signum is not None:
-        click.echo(f"multihead: interrupted; `{typed} --resume` goes on", err=True)
-        sys.exit(128 + ended.signum)
+        _end_interrupted(ended.signum, typed)
     if ended.reason is not None:
         click.echo(f"stopped: {ended.reason}", err=True)
+
+
+def _end_interrupted(signum: int, typed: str) -> NoReturn:
+    click.echo(f"multihead: interrupted; `{typed} --resume` goes on", err=True)
+    sys.exit(128 + signum)
 
 
 def _dry_run(definition: "Definition") -> None:
