@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 import s3fs
+from tests.ports import free_port
 
 BUCKET = "bucket"
 
@@ -17,9 +18,7 @@ class S3Server:
     """An S3 server whose buckets are empty each time that it starts."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.start()
 
     @property

@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 # Debian keeps the server's programs off the PATH.
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -44,7 +45,7 @@ class Postgres:
             raise FileNotFoundError("PostgreSQL is not installed: apt-get install postgresql")
         if os.geteuid() == 0:  # the server refuses root
             shutil.chown(folder, "postgres")
-        port, data = _free_port(), str(folder / "data")
+        port, data = free_port(), str(folder / "data")
         self.url = f"postgresql+psycopg://multihead@127.0.0.1:{port}/postgres"
         self._control = [str(programs / "pg_ctl"), "-D", data, "-l", str(folder / "log"), "-w"]
         self._options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
@@ -78,10 +79,3 @@ def _as_owner(command: list[str]) -> None:
     switch = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     owner = switch if os.geteuid() == 0 else []
     subprocess.run([*owner, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

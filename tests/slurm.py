@@ -3,13 +3,14 @@
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 _PROGRAMS = (
     "munged",
@@ -82,8 +83,8 @@ def _configuration(folder: Path, cpus: int) -> str:
         "SlurmdPidFile": folder / "slurmd.pid",
         "SlurmctldLogFile": folder / "slurmctld.log",
         "SlurmdLogFile": folder / "slurmd.log",
-        "SlurmctldPort": _free_port(),
-        "SlurmdPort": _free_port(),
+        "SlurmctldPort": free_port(),
+        "SlurmdPort": free_port(),
         "CommunicationParameters": "NoCtldInAddrAny,NoInAddrAny",
         "ProctrackType": "proctrack/linuxproc",
         "TaskPlugin": "task/none",
@@ -115,10 +116,3 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     environment = os.environ | (clients or {})
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=check)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

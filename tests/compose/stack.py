@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -11,6 +10,8 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 FILES = ("docker-compose.yml", "docker/auth.yml", "docker/s3.yml", "docker/ray.yml")
@@ -22,14 +23,6 @@ def settings() -> set[str]:
     """Return the variables that the compose files read: whoever runs tests may have set some."""
     text = "".join((ROOT / file).read_text() for file in FILES)
     return {part.split("}")[0].split(":")[0].split("-")[0] for part in text.split("${")[1:]}
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens to."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def docker(*arguments: str, check: bool = True) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import multihead
+from tests.ports import free_port
 from tests.serving.conftest import serving
 
 from multihead.runs.execute import RunResult
@@ -101,9 +102,7 @@ def test_mlflows_own_server_answers_for_all_heads(
 ) -> None:
     store = Store(home=trained_home)
     made = promote(str(trained.run_id), "by_mlflow", alias="champion", store=store)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["models", "serve", "-m", made.uri, "--env-manager", "local", "-p", str(port)]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", *command],

@@ -10,7 +10,6 @@ from optuna.trial import TrialState
 from tests.studies.conftest import Define, assert_agreement
 from tests.tracking.faults import Server
 
-from multihead.cli.ui import free_port
 from multihead.errors import StoreError
 from multihead.settings import study_storage
 from multihead.studies.check import prepare
@@ -170,7 +169,7 @@ def test_check_repairs_what_a_crash_left(store: Store, define: Define) -> None:
 def test_what_a_trial_could_not_send_is_sent_when_the_stores_are_compared(
     home: Path, tmp_path: Path, define: Define, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = Server(tmp_path, free_port(5100))
+    server = Server(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     monkeypatch.setenv("SERVER", str(server.group))
     overrides = [*define().overrides, "+callbacks.outage._target_=tests.studies.conftest.Outage"]

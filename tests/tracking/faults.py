@@ -12,6 +12,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.conftest import DIGITS
+from tests.ports import free_port
 
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
@@ -24,9 +25,9 @@ Points = dict[str, list[tuple[int, str]]]
 class Server:
     """A real MLflow server on loopback, of one process group, that can be stopped in many ways."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.port = folder, port
-        self.uri = f"http://127.0.0.1:{port}"
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

@@ -18,7 +18,6 @@ from tests.tracking.faults import (
     wait_for_points,
 )
 
-from multihead.cli.ui import free_port
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.slow
 def server(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     folder = tmp_path / "server"
     folder.mkdir()
-    server = Server(folder, free_port(5600))
+    server = Server(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     yield server
     server.kill()

@@ -12,7 +12,6 @@ from tests.slurm import slurm, why_no_slurm
 from tests.studies.conftest import LONG, SMALL, assert_agreement, start_study, trials_of, until
 from tests.tracking.faults import Server
 
-from multihead.cli.ui import free_port
 from multihead.studies.lease import rows_of
 from multihead.studies.storage import StudyStorage
 from multihead.tracking.store import Store
@@ -33,7 +32,7 @@ def cluster(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         for name, value in clients.items():
             monkeypatch.setenv(name, value)
         (tmp_path / "server").mkdir()
-        server = Server(tmp_path / "server", free_port(5700))
+        server = Server(tmp_path / "server")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         monkeypatch.setenv("MULTIHEAD_STUDY_STORAGE", database.url)
         try:
