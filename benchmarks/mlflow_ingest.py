@@ -17,7 +17,6 @@ import json
 import os
 import platform
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -43,6 +42,7 @@ from together import start_together
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.ports import free_port  # noqa: E402
 from tests.postgres import postgres  # noqa: E402
 
 # As in docker-compose.yml.
@@ -106,9 +106,7 @@ class Broken(Exception):
 @contextmanager
 def server(database: str, folder: Path, workers: int) -> Iterator[tuple[str, psutil.Process]]:
     """Start an MLflow server on loopback; yield its address and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     settings = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_WORKERS": str(workers)}
     settings["MLFLOW_ARTIFACTS_DESTINATION"] = str(folder / "artifacts")

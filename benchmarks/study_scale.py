@@ -50,6 +50,7 @@ from together import start_together
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.ports import free_port  # noqa: E402
 from tests.postgres import postgres  # noqa: E402
 
 from multihead.studies.budget import Budget, Limits  # noqa: E402
@@ -125,9 +126,7 @@ def measure(setting: Setting, url: str, *, local: bool) -> dict[str, Any]:
 @contextmanager
 def _proxy(url: str) -> Iterator[tuple[int, int]]:
     """Start Optuna's proxy on loopback; yield its port and the number of its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(url, port))
     server.start()
     try:

@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},
-    {"figures", "files", "heads", "seeding", "settings", "workers"},
+    {"figures", "files", "heads", "seeding", "settings", "signals", "workers"},
     {"errors"},
 ]
 MAY_IMPORT = {

@@ -1,13 +1,10 @@
 """Processes that work for a command: started, told to end, and given up when too many die."""
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 
 from multihead.errors import StoreError
 
@@ -72,21 +69,6 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
-
-
-@contextmanager
-def told_to_end(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have SIGTERM and Ctrl-C call `handle`, which tells the workers, and do as before afterwards.
-
-    Args:
-        handle: Given the signal and where it came, as by `signal.signal`.
-    """
-    before = {s: signal.signal(s, handle) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 class Deaths:

@@ -1,16 +1,13 @@
 """What the workers are handed: whatever was begun goes on."""
 
-import signal
-from typing import Any
-
 import pytest
 from tests.ablation.definitions import define
+from tests.tracking.faults import told_to_end_while_finishing
 
 from multihead.ablation.plan import prepare
 from multihead.ablation.records import ARM_KIND, search
 from multihead.ablation.runner import Runner
 from multihead.ablation.worker import State, Work, main
-from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 
 ARMS = {"uniform": {}, "other": {"overrides": ["data.batch_size=16"]}}
@@ -38,14 +35,7 @@ def test_a_worker_that_is_told_to_end_while_a_run_is_finished_trains_no_other_ce
     plan = prepare(define(arms=ARMS, baseline="uniform"))
     runner, cells = Runner(plan, store, "parent"), plan.cells[:2]
     runner._hand_out(cells)
-    finish = TrackedRun.finish
-
-    def told(run: TrackedRun, *how: Any) -> None:
-        signal.raise_signal(signal.SIGTERM)
-        finish(run, *how)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(TrackedRun, "finish", told)
+    with told_to_end_while_finishing(monkeypatch):
         assert main(runner.folder) == 143
     (run,) = search(store, f"tags.`multihead.kind` = '{ARM_KIND}'")
     assert run.info.status == "FINISHED"

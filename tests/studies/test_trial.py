@@ -1,6 +1,5 @@
 """Trials as runs: real trainings of the digits, in this process."""
 
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from tests.studies.conftest import Define, assert_agreement
-from tests.tracking.faults import Server
+from tests.tracking.faults import Server, told_to_end_while_finishing
 
 from multihead.errors import StoreError
 from multihead.settings import study_storage
@@ -21,7 +20,6 @@ from multihead.studies.recover import Agreement, check_agreement, runs_of, seal
 from multihead.studies.registry import known
 from multihead.studies.table import trials_table
 from multihead.studies.worker import main
-from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 from multihead.workers import EXIT_MEMORY
 
@@ -105,14 +103,7 @@ def test_a_worker_that_is_told_to_end_while_a_run_is_finished_starts_no_other_tr
     opened = start(define(n_trials=2), resume=False)
     assert opened.presence is not None
     command = ["--study", "search", "--storage", study_storage()]
-    finish = TrackedRun.finish
-
-    def told(run: TrackedRun, *how: Any) -> None:
-        signal.raise_signal(signal.SIGTERM)
-        finish(run, *how)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(TrackedRun, "finish", told)
+    with told_to_end_while_finishing(monkeypatch):
         assert main(command) == 143
     assert len(opened.trials()) == 1
     (before,) = runs_of(store, "search", "search", "trial")

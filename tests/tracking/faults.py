@@ -8,18 +8,35 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import pytest
 from tests.conftest import DIGITS
 from tests.ports import free_port
 
 from multihead.tracking.find import find_run
+from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 
 STEPWISE = Path(__file__).with_name("stepwise.py")
 SLOW_TRAINING = (*DIGITS, "data.batch_size=8", "trainer.accelerator=cpu", "test=false")
 Points = dict[str, list[tuple[int, str]]]
+
+
+@contextmanager
+def told_to_end_while_finishing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Send this process SIGTERM whenever a run's end is about to be recorded."""
+    finish = TrackedRun.finish
+
+    def told(run: TrackedRun, *how: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        finish(run, *how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackedRun, "finish", told)
+        yield
 
 
 class Server:

@@ -13,12 +13,13 @@ from multihead.ablation.records import ABLATION_TAG, ARM_TAG, HEAD_TAG, PARENT_T
 from multihead.ablation.worker import CELLS_FILE, CellFile, Work
 from multihead.errors import StoreError
 from multihead.files import write_text_atomically
+from multihead.signals import handled_by
 from multihead.studies.devices import Places, threads, visible_gpus
 from multihead.studies.recover import workers_of
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, sync
 from multihead.training.interrupts import RunInterrupted
-from multihead.workers import Deaths, WorkerProcess, told_to_end
+from multihead.workers import Deaths, WorkerProcess
 
 _LOOK_SECONDS = 0.3
 _LOG = "workers.log"
@@ -59,7 +60,7 @@ class Runner:
         """
         try:
             self._hand_out(cells)
-            with told_to_end(self._pass_on):
+            with handled_by(self._pass_on):
                 try:
                     self._watch(cells, progress)
                 finally:

@@ -13,8 +13,9 @@ from rich.table import Column, Table
 
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult
+from multihead.signals import SIGNALS
 from multihead.tracking.run import TrackedRun
-from multihead.training.interrupts import SIGNALS, RunInterrupted
+from multihead.training.interrupts import RunInterrupted
 
 
 def say(text: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import MultiheadError, message_of
+from multihead.signals import SIGNALS
 
 _LOOK_SECONDS = 0.5
 _END_SECONDS = 120
@@ -73,7 +74,7 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Return the exit code."""
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)  # rank 0 decides
     task = json.load(sys.stdin)
     end_with(task["parent"], task["place"])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
+from multihead.signals import handled_by
 from multihead.studies.engines.make import make_engine
 from multihead.studies.lease import LEASE_SECONDS, ended_of, rows_of
 from multihead.studies.opening import OpenStudy
@@ -12,7 +13,6 @@ from multihead.studies.progress import Progress, Snapshot
 from multihead.studies.recover import Agreement, check_agreement, workers_of
 from multihead.studies.registry import ask_to_stop, bury, known, present
 from multihead.studies.storage import patiently
-from multihead.workers import told_to_end
 
 _LOOK_SECONDS = 0.5
 
@@ -54,7 +54,7 @@ class Runner:
         minutes = self.opened.definition.minutes
         deadline = None if minutes is None else time.monotonic() + 60 * minutes
         bury(self.opened.storage, self.opened.name, self._locks)
-        with told_to_end(self._pass_on):
+        with handled_by(self._pass_on):
             try:
                 working = self.left > 0
                 if working:

@@ -14,12 +14,12 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from multihead.signals import handled_by
 from multihead.training.checkpoints import RunCheckpoint
 from multihead.training.gathering import Gathering
 
 # A scheduler may signal every process of a job, and who started this one passes it on.
 _AT_ONCE_SECONDS = 2.0
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class RunInterrupted(BaseException):
@@ -92,16 +92,14 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread receives signals
             return
-        before = {signum: signal.signal(signum, self.handle) for signum in SIGNALS}
         obeyed = False
         try:
-            yield
+            with handled_by(self.handle):
+                yield
         except RunInterrupted:
             obeyed = True
             raise
         finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
             if self.received is not None and not obeyed:
                 signal.raise_signal(self.received)
 

@@ -5,7 +5,6 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import ConfigError, StoreError, message_of
+from multihead.signals import restored
 from multihead.studies.definition import Definition
 from multihead.studies.engines.choice import RayChoice
 
@@ -39,7 +39,7 @@ def connect(definition: Definition) -> None:
         raise ConfigError("engine=ray needs Ray; pip install 'multihead[ray]'.")
     if _connected():
         return
-    with _own_signals():
+    with restored():  # Ray has handlers of its own
         if choice.address is None:
             _start(definition)
         else:
@@ -133,14 +133,3 @@ def _silent_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the handlers of signals, which Ray replaces by its own."""
-    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
