@@ -269,9 +269,8 @@ def test_torch_from_another_index_leaves_the_rest_to_the_lock(checkout: Checkout
     index = "http://127.0.0.1:9/simple"
     torch, vision = (f"{name}=={pins(LOCKS[0])[name]}" for name in ("torch", "torchvision"))
     assert installs(checkout.calls("runtime", TORCH_INDEX=index)) == [
-        f"--no-deps --index-url {index} {torch} {vision}",
         "--no-deps --require-hashes -r .venv/without-torch.lock",
-        f"--extra-index-url {index} {torch} {vision}",
+        f"--no-deps --only-binary :all: --index-url {index} {torch} {vision}",
         "--no-deps --no-build-isolation -e .",
     ]
     kept = (checkout.folder / ".venv" / "without-torch.lock").read_text()

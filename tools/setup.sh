@@ -21,7 +21,7 @@ python=${PYTHON:-python3}
 die() { echo "$1" >&2; exit 1; }
 read_mark() { cat ".venv/.$1" 2>/dev/null || true; }
 has_installed() { [ "$(read_mark "$1")" = "$(wanted "$2")" ]; }
-wanted() { cat "$1" pyproject.toml tools/install.sh | git hash-object --stdin; }
+wanted() { cat "$1" pyproject.toml tools/install.sh tools/torch_needs.py tools/split-lock.sh | git hash-object --stdin; }
 place=$(printf '%s\n' "$PWD" "${TORCH_INDEX:-}" | git hash-object --stdin)
 
 identity() { "$1" -c 'import sys; print(sys.base_prefix, sys.version)' 2>/dev/null || true; }
