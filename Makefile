@@ -25,7 +25,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-v
 	-c tools/lock-constraints.txt
 
 .PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench ui doctor clean \
-	up stop down backup restore test-compose \
+	up stop down backup restore images test-compose \
 	emhcm emhcc10 ecm evimh
 
 help: ## List the targets
@@ -75,6 +75,9 @@ backup: ## Write databases and artifacts of the containers to one file (FILE=bac
 
 restore: ## Put a backup into containers without runs (FILE=...; FORCE=yes: with runs)
 	@docker/restore.sh $(FILE)
+
+images: ## Pin the base images to what their tags name in the registry today
+	@tools/pin-images.sh docker-compose.yml docker/*.yml docker/Dockerfile
 
 test-compose: setup-dev ## Run the tests of the containers; needs an engine, and MULTIHEAD_DATA_DIR with MNIST
 	@$(PYTEST) -n 2 --dist loadfile -m compose $(ARGS)

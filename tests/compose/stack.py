@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.compose.base_images import FILES, ROOT, stand_ins
 from tests.ports import free_port
 
-ROOT = Path(__file__).parents[2]
-FILES = ("docker-compose.yml", "docker/auth.yml", "docker/s3.yml", "docker/ray.yml")
 _SECONDS = 600
 IMAGE = "multihead-test"  # built with settings of the tests; those of whoever runs them stay
 
@@ -59,6 +58,7 @@ class Stack:
             "COMPOSE_PROJECT_NAME": project,
             "COMPOSE_FILE": ":".join(files),
             "COMPOSE_ANSI": "never",
+            **stand_ins(),
             "IMAGE": IMAGE,
             "MLFLOW_PORT": str(self.mlflow_port),
             "DASHBOARD_PORT": str(self.dashboard_port),
