@@ -10,6 +10,11 @@ has_gpu() {
         command -v nvidia-container-runtime > /dev/null
 }
 
+# What COMPOSE_PROFILES has in .env is not started here: workers without a study would end at once.
+default="env COMPOSE_PROFILES= docker compose --progress quiet"
+published=$($default config --services | grep -x proxy || echo dashboard)
+[ "$published" = proxy ] || docker/engine.sh
+
 # Files that containers write belong to whoever starts them; root's would be nobody's. It stays in
 # .env, so that compose alone, and others who use this checkout, make the same images.
 if [ "$(id -u)" != 0 ] && [ -z "${APP_UID:-}" ] && ! grep -qs '^APP_UID=' .env; then
@@ -23,8 +28,6 @@ if [ -n "${1:-}" ]; then profile=$1; elif has_gpu; then profile=gpu; else profil
 suffix=$([ "$profile" = gpu ] || echo -cpu)
 
 compose="docker compose --progress quiet --profile $profile"
-# What COMPOSE_PROFILES has in .env is not started here: workers without a study would end at once.
-default="env COMPOSE_PROFILES= docker compose --progress quiet"
 # Built each time: seconds where nothing changed. What refuses says why in a line.
 $default build -q
 $compose run --rm loopback-or-auth
@@ -37,7 +40,6 @@ fi
 [ -z "${STUDY:-}" ] || $compose up -d "worker$suffix"
 
 mlflow=$($compose config | sed -n 's/^ *MULTIHEAD_UI_URL: //p' | head -n 1)
-published=$($default config --services | grep -x proxy || echo dashboard)
 cat <<END
 
 MLflow      $mlflow

@@ -1,5 +1,7 @@
 """`multihead doctor`: what this machine would do, and what is missing."""
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +14,24 @@ from multihead.tracking import facts
 from multihead.tracking.store import Store
 from multihead.training.hardware import choose_precision, resolve_accelerator
 
-Line = tuple[bool, str, str]
+# Whether it is good (None: to be known, but not in the way of anything), its name, a text.
+Line = tuple[bool | None, str, str]
+_MARKS = {True: "ok  ", None: "warn", False: "FAIL"}
+
+# Before it, other hosts on the same network can reach ports that are published on 127.0.0.1:
+# https://docs.docker.com/engine/network/port-publishing/. docker/engine.sh refuses older ones.
+_SAFE_DOCKER = "28.0.0"
+DOCKER_SECONDS = 10  # for an engine to answer
 
 
 @click.command("doctor")
 def command() -> None:
     """Show versions, devices, precision and places; exit 1 if something does not answer."""
-    lines = [*_versions(), *_devices(), *_places()]
+    lines = [*_versions(), *_devices(), *_places(), docker()]
     width = max(len(name) for _, name, _ in lines)
     for good, name, text in lines:
-        click.echo(f"{'ok  ' if good else 'FAIL'}  {name:<{width}}  {text}")
-    sys.exit(0 if all(good for good, _, _ in lines) else 1)
+        click.echo(f"{_MARKS[good]}  {name:<{width}}  {text}")
+    sys.exit(1 if any(good is False for good, _, _ in lines) else 0)
 
 
 def _versions() -> Iterator[Line]:
@@ -64,3 +73,33 @@ def _data(folder: Path) -> Line:
     found = [name for name, place in known.items() if (folder / place).is_dir()]
     text = f"has {', '.join(found)}" if found else "holds no dataset yet; digits needs none"
     return True, "data", f"{folder} {text}"
+
+
+def docker() -> Line:
+    """Return whether the container engine keeps what is published on loopback from the network."""
+    if shutil.which("docker") is None:
+        return True, "docker", "is not here; only the containers need it"
+    command = ["docker", "version", "--format", "{{.Server.Version}} {{.Server.Platform.Name}}"]
+    try:
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=DOCKER_SECONDS, check=True
+        ).stdout.strip()
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().partition("\n")[0] or f"exit code {error.returncode}"
+        return None, "docker", f"does not answer: {reason}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, "docker", f"does not answer: {error}"
+    version, _, platform = said.partition(" ")
+    if "Docker Desktop" in platform or _major(version) >= _major(_SAFE_DOCKER):
+        return True, "docker", version
+    text = (
+        f"{version} is older than {_SAFE_DOCKER}: other hosts on the same network can reach what "
+        "containers publish on 127.0.0.1. Upgrade it"
+    )
+    return None, "docker", text
+
+
+def _major(version: str) -> int:
+    """Return the first number of a version, or 0 where it has none."""
+    first = version.partition(".")[0]
+    return int(first) if first.isdecimal() else 0
