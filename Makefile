@@ -25,7 +25,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-v
 	-c tools/lock-constraints.txt
 
 .PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench ui doctor clean \
-	up stop down backup restore images test-compose \
+	up stop down backup restore images sbom test-compose \
 	emhcm emhcc10 ecm evimh
 
 help: ## List the targets
@@ -79,6 +79,9 @@ restore: ## Put a backup into containers without runs (FILE=...; FORCE=yes: with
 images: ## Pin the base images to what their tags name in the registry today
 	@tools/pin-images.sh docker-compose.yml docker/*.yml docker/Dockerfile
 
+sbom: ## Write what each image holds to FOLDER=sbom, as CycloneDX
+	@tools/sbom.sh $(FOLDER)
+
 test-compose: setup-dev ## Run the tests of the containers; needs an engine, and MULTIHEAD_DATA_DIR with MNIST
 	@$(PYTEST) -n 2 --dist loadfile -m compose $(ARGS)
 
@@ -108,6 +111,7 @@ lock: setup-dev ## Pin the dependencies anew after a change (ARGS=--upgrade: all
 	$(COMPILE) $(ARGS) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) pyproject.toml --extra ray --extra s3 --extra slurm -c requirements-dev.lock \
 		-o requirements-cluster.lock
+	$(COMPILE) $(ARGS) tools/sbom.in -o tools/sbom.lock
 
 clean: ## Remove .venv and caches (never runs/ or data/)
 	rm -rf .venv .venv-old .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -53,13 +53,13 @@ def environment(**more: str) -> dict[str, str]:
 # ------------------------------------------------------------------------------------- locks
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, "tools/sbom.lock"])
 def test_a_lock_names_no_host_and_no_folder(lock: str) -> None:
     """It must do with whatever registry or mirror a person has."""
     assert not re.findall(r"\S*://\S*|--index-url|--find-links|\s/\S+", (ROOT / lock).read_text())
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, "tools/sbom.lock"])
 def test_every_package_in_a_lock_is_pinned_and_has_a_hash(lock: str) -> None:
     for name, text in stanzas(lock).items():
         assert re.match(rf"{re.escape(name)}==\S+ .*\\\n    --hash=sha256:[0-9a-f]{{64}}", text)
