@@ -35,7 +35,7 @@ quietly() { "$@" 2> "$work/said" || { cat "$work/said" >&2; exit 1; }; }
 # Write NAME.cdx.json of what lies in a folder, whole or not at all.
 describe() {
     quietly "$work/tools/bin/debsbom" generate -t cdx -r "$2" -o "$work/debian"
-    find "$2" -name '*.dist-info' -printf '%h\n' | sort -u > "$layers"
+    find "$2" -name '*.dist-info' -exec dirname {} \; | sort -u > "$layers"
     set -- "$1" "$work/debian.cdx.json"
     if [ -s "$layers" ]; then
         quietly "$work/tools/bin/cyclonedx-py" environment --pyproject pyproject.toml \
@@ -49,6 +49,7 @@ describe() {
     echo "$folder/$1.cdx.json"
 }
 
+written=
 images=$(docker compose --profile gpu --profile cpu config --images | sort -u)
 for image in $images; do
     docker image inspect "$image" > "$work/said" 2>&1 ||
@@ -60,4 +61,6 @@ for image in $images; do
         { echo "$image has no list of Debian packages, so it is left out." >&2; continue; }
     name=$(printf '%s' "$image" | sed 's/@.*//; s/[^A-Za-z0-9._-]/_/g')
     describe "$name" "$work/image"
+    written=yes
 done
+[ -n "$written" ] || { echo "There is no image to list here. Build them: make up" >&2; exit 1; }
