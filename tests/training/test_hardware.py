@@ -1,14 +1,21 @@
 import torch
 from torch import nn
 
-from multihead.training.hardware import choose_memory_format, choose_precision
+from multihead.training.hardware import choose_memory_format, choose_precision, cpu_capability
 
 
 def test_bfloat16_is_chosen_on_a_cpu_exactly_where_it_has_units(monkeypatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert choose_precision("cpu").value == "bf16-mixed"
+    assert cpu_capability() == "AVX512 avx512_bf16"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert choose_precision("cpu").value == "32-true", "torch is told to use older instructions"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     assert choose_precision("cpu").value == "32-true"
+    assert cpu_capability() == "AVX512"
 
 
 def test_channels_last_is_for_convolutions_in_16_bits() -> None:

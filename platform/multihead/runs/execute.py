@@ -24,6 +24,15 @@ from multihead.runs.group import training_together
 from multihead.runs.lifecycle import deserved_status
 from multihead.runs.model import log_run_model
 from multihead.runs.note import NOTE_TAG, note
+from multihead.runs.numerics import (
+    ENVIRONMENT_FILE,
+    Numerics,
+    inexact,
+    numerics_of,
+    own_threads_afterwards,
+    prepare,
+    recorded_numerics,
+)
 from multihead.runs.quiet import quiet_libraries
 from multihead.runs.results import store_test
 from multihead.tracking import facts
@@ -33,13 +42,13 @@ from multihead.tracking.secrets import masked_values, shareable, typed_command
 from multihead.tracking.store import Store
 from multihead.tracking.system import system_metrics
 from multihead.training.checkpoints import BEST, read_checkpoint
-from multihead.training.hardware import resolve_accelerator
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
 
 # Of the many facts of `environment.json`, those worth a column in a list of runs.
 _TAGGED_VERSIONS = ("python", "torch")
 _NOTED_SAMPLES = 10_000  # that show which heads are functions of others
+_INEXACT_TAG = "resumed.inexact"
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ def execute(
     resume: str | None = None,
     announcer: Announcer | None = None,
     member: Membership | None = None,
+    like: Numerics | None = None,
 ) -> RunResult:
     """Train, test and record one run.
 
@@ -112,6 +122,8 @@ def execute(
         resume: Our id of a run to go on with, in the same record, or None.
         announcer: Told of the start.
         member: What the study or ablation adds to which the run belongs, if it does.
+        like: Tags of a run whose threads and precision a new one is to have, where they can be
+            had; one that goes on has its own.
 
     Raises:
         MultiheadError: For what a user can mend; nothing is recorded unless training began.
@@ -120,19 +132,25 @@ def execute(
     store = Store(config["logger"]["tracking_uri"], Path(config["paths"]["home"]).expanduser())
     interrupts = Interrupts()
     member = member or Membership("run" if config["train"] else "evaluation")
-    with quiet_libraries(), interrupts.installed():
-        parts = build(config, interrupts, callbacks=member.callbacks, opened=member.opened)
-        notes = _notes(parts)
+    with quiet_libraries(), interrupts.installed(), own_threads_afterwards():
+        step, before = _left_at(store, config, resume)
+        built = prepare(config, before if like is None else like)
+        parts = build(built, interrupts, callbacks=member.callbacks, opened=member.opened)
+        parts.module.numerics = numerics_of(parts)
+        changed = inexact(before, parts.module.numerics)
+        notes = [*([changed] if changed else []), *_notes(parts)]
         announcer = announcer or Announcer()
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
-            with training_together(parts, config, None):
+            with training_together(parts, built, None):
                 return _train_and_test(config, parts, None, notes)
         interrupts.held = True  # until there is somebody to give the run its status
-        run = _open(store, config, resume, member)
+        run = _open(store, config, resume, member, step)
         with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
+            if changed:
+                run.set_tags({_INEXACT_TAG: changed})  # that stays when the run goes on once more
             parts.logger.run = run
             if parts.checkpoint is not None:
                 parts.checkpoint.dirpath = run.folder / "checkpoints"
@@ -143,7 +161,7 @@ def execute(
             checkpoints = run.folder / "checkpoints"
             with (
                 system_metrics(run.log_metrics, run.age),
-                training_together(parts, config, checkpoints),
+                training_together(parts, built, checkpoints),
             ):
                 result = _train_and_test(config, parts, run, notes)
             run.set_tags({NOTE_TAG: note(parts, result.metrics, config, run.run_id)})
@@ -153,12 +171,21 @@ def execute(
         return replace(result, mlflow_id=run.mlflow_id, url=run.url, notes=tuple(notes))
 
 
+def _left_at(
+    store: Store, config: Mapping[str, Any], resume: str | None
+) -> tuple[int, dict[str, str]]:
+    """Return the step from which a run goes on, and what it was trained with up to there."""
+    if resume is None:
+        return 0, {}
+    start = config["ckpt_path"]  # none: it stopped before its first checkpoint
+    checkpoint = {} if start is None else read_checkpoint(start)
+    return checkpoint.get("global_step", 0), recorded_numerics(store.home / resume, checkpoint)
+
+
 def _open(
-    store: Store, config: Mapping[str, Any], resume: str | None, member: Membership
+    store: Store, config: Mapping[str, Any], resume: str | None, member: Membership, step: int
 ) -> TrackedRun:
     if resume is not None:
-        start = config["ckpt_path"]  # none: it stopped before its first checkpoint
-        step = 0 if start is None else read_checkpoint(start)["global_step"]
         return TrackedRun.reopen(store, resume, config, from_step=step)
     return TrackedRun.create(
         store,
@@ -225,9 +252,7 @@ def _record_start(
     run: TrackedRun, config: Mapping[str, Any], parts: Parts, notes: list[str]
 ) -> None:
     """Record everything that is known before training."""
-    trainer = parts.trainer
     versions, hardware, git = facts.versions(), facts.hardware(), facts.git_state()
-    device = resolve_accelerator(str(config["trainer"].get("accelerator", "auto")))
     # A resumed run goes on from a checkpoint of its own; what it once began from stays on record.
     recorded = yaml.safe_load((run.folder / CONFIG_FILE).read_text(encoding="utf-8"))
     begun = {**config, "ckpt_path": recorded.get("ckpt_path")}
@@ -238,8 +263,7 @@ def _record_start(
         **{f"git.{key}": value for key, value in git.items()},
         **{f"version.{key}": versions[key] for key in _TAGGED_VERSIONS},
         **{f"hardware.{key}": value for key, value in hardware.items()},
-        "hardware.device": device,
-        "precision": str(trainer.precision),
+        **parts.module.numerics,
         "parameters": str(parts.parameters),
         HASH_TAG: config_hash(begun),
         SETTINGS_TAG: settings_hash(begun),
@@ -260,11 +284,11 @@ def _record_start(
         "versions": versions,
         "hardware": hardware,
         "git": git,
-        "precision": str(trainer.precision),
+        "numerics": parts.module.numerics,
         "installed": facts.installed(),
     }
-    (run.folder / "environment.json").write_text(json.dumps(record, indent=2))
-    run.log_file(run.folder / "environment.json")
+    (run.folder / ENVIRONMENT_FILE).write_text(json.dumps(record, indent=2))
+    run.log_file(run.folder / ENVIRONMENT_FILE)
     run.log_file(shareable(run.folder / CONFIG_FILE))
 
 

@@ -30,6 +30,7 @@ from torch._C._distributed_c10d import FileStore
 from multihead.data.ranks import Ranks
 from multihead.errors import MultiheadError
 from multihead.runs.build import Parts
+from multihead.runs.numerics import threads_left_alone
 
 READY = "ready\n"
 # Rank 0 may be away for long from what the others wait for, while a storage does not answer.
@@ -96,6 +97,7 @@ class Others:
             "place": str(self.place),
             "parent": os.getpid(),
             "path": sys.path,
+            "threads": torch.get_num_threads(),
         }
         assert process.stdin is not None
         with suppress(BrokenPipeError), process.stdin:
@@ -222,7 +224,7 @@ def connected(parts: Parts, place: Path) -> Iterator[None]:
         parts: The run's objects.
         place: The folder where they meet.
     """
-    ranks, threads = parts.ranks, torch.get_num_threads()
+    ranks = parts.ranks
     store = FileStore(str(place / "store"), ranks.world_size)
     cuda = parts.trainer.strategy.root_device.type == "cuda"
     with _on_loopback():
@@ -235,10 +237,10 @@ def connected(parts: Parts, place: Path) -> Iterator[None]:
         )
     parts.join()
     try:
-        yield
+        with threads_left_alone():
+            yield
     finally:
         distributed.destroy_process_group()
-        torch.set_num_threads(threads)  # Lightning gives each process its share
 
 
 @contextmanager

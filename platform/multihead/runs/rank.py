@@ -46,12 +46,15 @@ def follow(task: dict[str, Any]) -> None:
     Raises:
         MultiheadError: For what cannot run in this process.
     """
+    import torch
+
     from multihead.runs.build import build
     from multihead.runs.collector import few_collections
     from multihead.runs.group import READY, connected
     from multihead.runs.quiet import quiet_libraries
 
     config = task["config"]
+    torch.set_num_threads(task["threads"])
     with quiet_libraries():
         parts = build(config, rank=task["rank"])
         if parts.checkpoint is not None and task["checkpoints"] is not None:

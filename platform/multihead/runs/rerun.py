@@ -16,6 +16,7 @@ from multihead.runs.build import Parts
 from multihead.runs.config import compose_run
 from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.load import run_file
+from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numerics_of
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, TrackedRun, find_run, flat
@@ -29,13 +30,8 @@ _COMPARED = {
     LOCK_TAG: "requirements.lock",
     "data.train_digest": "training data",
     "data.test_digest": "test data",
-    "precision": "precision",
-    "hardware.device": "device",
-    "hardware.cpu": "processor",
-    "hardware.gpu": "GPU",
-    "hardware.threads": "threads",
+    **NAMES,
 }
-ENVIRONMENT_FILE = "environment.json"
 _MOST_PACKAGES = 10
 _PLACES = ("paths.", "logger.tracking_uri")
 
@@ -46,8 +42,8 @@ def rerun(
     """Train, test and record a run again, in a new run with the tag `multihead.rerun_of`.
 
     On the same machine with the same code, libraries and data it gives the same metrics, to the
-    bit on a CPU. What differs from then is said in the result's notes, a line each, before it
-    trains.
+    bit on a CPU: threads and precision are those on record, where they can be had. What differs
+    from then is said in the result's notes, a line each, before it trains.
 
     Args:
         wanted: Our id of the run, MLflow's id, or a unique prefix of either.
@@ -66,7 +62,7 @@ def rerun(
     before, now = recorded_configs(store, record, overrides)
     changes = [*_changes(before, now), *_package_changes(store, record)]
     speaker = _Speaker(record, changes, announcer or Announcer(), test=now["test"])
-    result = execute(now, announcer=speaker)
+    result = execute(now, announcer=speaker, like=record.data.tags)
     return replace(result, notes=(*speaker.differences, *result.notes))
 
 
@@ -108,7 +104,8 @@ class _Speaker(Announcer):
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
         """Say what differs, and hand on."""
         tags = self.record.data.tags
-        self.differences = [*self.differences, *_differences(tags, _today(parts, test=self.test))]
+        today = _today(parts, test=self.test)
+        self.differences = [*self.differences, *differences(tags, today, _COMPARED)]
         if run is not None:
             run.set_tags({RERUN_TAG: tags.get(RUN_TAG, self.record.info.run_id)})
         if not self.differences:
@@ -117,27 +114,15 @@ class _Speaker(Announcer):
 
 
 def _today(parts: Parts, *, test: bool) -> dict[str, str]:
-    hardware = {f"hardware.{key}": value for key, value in facts.hardware().items()}
     now = {
         "git.commit": facts.git_state().get("commit", ""),
         **code_tags(facts.code_diff()),
         "data.train_digest": parts.data.train_source.digest(),
-        "precision": str(parts.trainer.precision),
-        **hardware,
-        "hardware.device": parts.trainer.strategy.root_device.type,
+        **numerics_of(parts),
     }
     if test:
         now["data.test_digest"] = parts.data.test_source.digest()
     return now
-
-
-def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    lines = []
-    for tag, name in _COMPARED.items():
-        then, today = before.get(tag, ""), now.get(tag, "")
-        if then != today:
-            lines.append(f"{name}: {_short(then)} then, {_short(today)} now")
-    return lines
 
 
 def _package_changes(store: Store, record: Any) -> list[str]:
@@ -157,10 +142,6 @@ def _package_changes(store: Store, record: Any) -> list[str]:
     ]
     more = len(changed) - len(lines)
     return [*lines, f"and {more} more packages"] if more else lines
-
-
-def _short(value: str) -> str:
-    return (value[:12] if len(value) in (32, 40, 64) else value) or "none"
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

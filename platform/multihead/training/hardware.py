@@ -33,12 +33,39 @@ def choose_precision(device: str) -> Choice:
             return Choice("bf16-mixed", "the GPU computes in bfloat16")
         return Choice("32-true", "the GPU has no bfloat16 units")
     if device == "cpu":
-        found = torch.cpu.get_capabilities()
-        units = [name for name in ("amx_bf16", "avx512_bf16") if found.get(name)]
+        units = _bfloat16_units()
         if units:
             return Choice("bf16-mixed", f"the CPU has bfloat16 units ({', '.join(units)})")
         return Choice("32-true", "the CPU has no bfloat16 units, so bfloat16 would be slower")
     return Choice("32-true", f"mixed precision is not chosen by itself on {device}")
+
+
+def has_precision(precision: str, device: str) -> bool:
+    """Tell whether a precision that was chosen on some machine suits the device of this one.
+
+    Args:
+        precision: Lightning's name, such as bf16-mixed.
+        device: cpu, cuda or mps.
+    """
+    return precision in ("32-true", choose_precision(device).value)
+
+
+def cpu_capability() -> str:
+    """Return the instructions that torch uses here: `AVX2`, `AVX512`, `AVX512 avx512_bf16`.
+
+    It is less than the processor has where `ATEN_CPU_CAPABILITY` or `ONEDNN_MAX_CPU_ISA` say so.
+    """
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *_bfloat16_units()])
+
+
+def _bfloat16_units() -> list[str]:
+    """Return the CPU's units for bfloat16 that torch and oneDNN use."""
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        return []
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # oneDNN may be told to be older
+        return []
+    found = torch.cpu.get_capabilities()
+    return [name for name in ("amx_bf16", "avx512_bf16") if found.get(name)]
 
 
 def choose_memory_format(net: nn.Module, precision: str, device: str) -> Choice:

@@ -70,6 +70,7 @@ class MultiheadLitModule(pl.LightningModule):
     Attributes:
         gathering: Exchanges with the other processes of the training, if there are any; set
             before it starts.
+        numerics: What decides how the training rounds, for its checkpoints; see `runs.numerics`.
 
     Raises:
         ConfigError: If heads, weights, criteria, network and data do not fit together.
@@ -97,6 +98,7 @@ class MultiheadLitModule(pl.LightningModule):
         super().__init__()
         self.scaling = BatchScaling(learning_rate_scaling, reference_batch)
         self.gathering = Gathering()
+        self.numerics: dict[str, str] = {}
         self.net = net
         self.optimizer, self.scheduler = optimizer, scheduler
         self.given_criteria, self.loss_weights = dict(criteria or {}), dict(loss_weights or {})
@@ -216,17 +218,17 @@ class MultiheadLitModule(pl.LightningModule):
                 "module a MultiheadNetwork with heads_config."
             )
         net = cast(nn.Module, self.net)
-        if self.used_memory_format() == "channels_last":
+        if self.used_memory_format(self.trainer) == "channels_last":
             net.to(memory_format=torch.channels_last)
         if self.compile_net and stage == "fit":
             net.compile()
 
-    def used_memory_format(self) -> str:
-        """Return the memory format in use on the trainer's device."""
+    def used_memory_format(self, trainer: pl.Trainer) -> str:
+        """Return the memory format in use on a trainer's device."""
         if self.memory_format != "auto":
             return self.memory_format
-        device = self.trainer.strategy.root_device.type
-        return choose_memory_format(cast(nn.Module, self.net), self.trainer.precision, device).value
+        device = trainer.strategy.root_device.type
+        return choose_memory_format(cast(nn.Module, self.net), trainer.precision, device).value
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer, fused where that works, and the scheduler."""
@@ -440,6 +442,7 @@ class MultiheadLitModule(pl.LightningModule):
             "best": self.best,
             "train_sums": self._sums("train").state(),
             "random_state": random_state(),
+            "numerics": self.numerics,
         }
         if not self.gathering.alone:
             states = self.gathering.collected(random_state())
