@@ -20,6 +20,8 @@ CONTAINERS := docker compose --profile gpu --profile cpu
 SETTINGS := $(filter-out MULTIHEAD_DATA_DIR,\
 	$(filter MULTIHEAD_% MLFLOW_% HYDRA_% OPTUNA_% PYTHONWARNINGS,$(.VARIABLES)))
 PYTEST := unset $(SETTINGS) NONE; .venv/bin/pytest
+# Tests hold for any number of threads; with one for each of its processes pytest is fastest.
+IN_PARALLEL := export OMP_NUM_THREADS=1; $(PYTEST) -n auto
 COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-version 3.11 \
 	--universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
 	-c tools/lock-constraints.txt
@@ -89,10 +91,10 @@ bench: setup ## Measure how fast training is here
 	@.venv/bin/python benchmarks/train_throughput.py $(ARGS)
 
 test: setup-dev ## Run the tests that take seconds
-	@export OMP_NUM_THREADS=1; $(PYTEST) -n auto -m "not slow and not compose" $(ARGS)
+	@$(IN_PARALLEL) -m "not slow and not compose" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take longer
-	@$(PYTEST) -n auto --dist worksteal -m slow $(ARGS)
+	@$(IN_PARALLEL) --dist worksteal -m slow $(ARGS)
 
 test-all: test test-slow ## Run all tests
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.buckets import BUCKET, s3_server
 from tests.shards import rows, write_shards
 
@@ -18,6 +19,7 @@ from multihead import run
 from multihead.errors import ConfigError, DataUnreachableError
 from multihead.runs.evaluation import evaluation_config
 from multihead.runs.execute import execute
+from multihead.runs.numerics import own_threads_afterwards
 from multihead.training.interrupts import StopOnSignal
 
 SETTINGS = (
@@ -86,7 +88,9 @@ def test_a_killed_training_goes_on_with_the_rest_of_the_rows(
     home: Path, tmp_path: Path, steps: Steps, number: int, lost: int
 ) -> None:
     data = f"data.data_dir={write_shards(tmp_path / 'set')}"
-    whole = run([*SETTINGS, data])
+    with own_threads_afterwards():
+        torch.set_num_threads(1)  # as the one that is killed has; what resumes it may have more
+        whole = run([*SETTINGS, data])
     sequence, steps.rows = steps.rows, []
     for epoch in range(3):
         part = sequence[epoch * BATCHES : (epoch + 1) * BATCHES]

@@ -24,13 +24,14 @@ from multihead.training.hardware import cpu_capability, has_precision
 
 Numerics = Mapping[str, str]  # by tag of the record
 PRECISION, MEMORY_FORMAT, DEVICE = "precision", "memory_format", "hardware.device"
-THREADS = "hardware.threads"
+THREADS, PROCESSES = "hardware.threads", "world_size"  # threads of each process
 ENVIRONMENT_FILE = "environment.json"
 # What to call them; of these the last ones are a GPU's and a CPU's alone.
 NAMES = {
     PRECISION: "precision",
     MEMORY_FORMAT: "memory format",
     DEVICE: "device",
+    PROCESSES: "number of devices",
     "hardware.gpu": "GPU",
     "hardware.cpu": "processor",
     "hardware.capability": "instructions of the processor",
@@ -48,6 +49,7 @@ def numerics_of(parts: Parts) -> dict[str, str]:
         PRECISION: str(parts.trainer.precision),
         MEMORY_FORMAT: parts.module.used_memory_format(parts.trainer),
         DEVICE: parts.trainer.strategy.root_device.type,
+        PROCESSES: str(parts.ranks.world_size),
         "hardware.capability": cpu_capability(),
     }
     return {tag: found[tag] for tag in NAMES if tag in found}
@@ -89,8 +91,8 @@ def prepare(config: Mapping[str, Any], before: Numerics) -> dict[str, Any]:
     """Give torch the threads that a run is to train with, and settle its precision.
 
     Both are those on record where they can be had: as many threads as this machine has cores for,
-    and a precision that `auto` chose then and that the device has units for. More threads than
-    cores would give the same figures, but take many times as long.
+    for the same number of processes, and a precision that `auto` chose then and that the device has
+    units for. More threads than cores take many times as long.
 
     Args:
         config: A composed configuration in plain types.
@@ -105,7 +107,8 @@ def prepare(config: Mapping[str, Any], before: Numerics) -> dict[str, Any]:
     check_config(config)
     devices = devices_of(config)
     same = before if before.get(DEVICE, devices.kind) == devices.kind else {}
-    torch.set_num_threads(_threads(devices.count, same.get(THREADS, "")))
+    alike = same.get(PROCESSES, str(devices.count)) == str(devices.count)
+    torch.set_num_threads(_threads(devices.count, same.get(THREADS, "") if alike else ""))
     trainer = dict(config["trainer"])
     wanted = same.get(PRECISION, "")
     if trainer.get(PRECISION) in (None, "auto") and has_precision(wanted, devices.kind):
