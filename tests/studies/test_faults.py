@@ -64,10 +64,7 @@ def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
     home: Path, store: Store
 ) -> None:
     process = start_study("digits_quick", "n_trials=6", *LONG, folder=home.parent)
-    while not worker_pids(home) or not trials_of(study_storage(home), "digits_quick"):
-        time.sleep(0.2)
-        assert process.poll() is None, process.communicate()
-    time.sleep(2)
+    until(lambda: list(home.glob("*/checkpoints/last.ckpt")), process)  # of the first of 30 epochs
     process.kill()
     for pid in worker_pids(home):
         with suppress(ProcessLookupError):

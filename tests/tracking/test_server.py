@@ -102,7 +102,7 @@ def test_a_server_that_hangs_at_the_end_delays_it_by_seconds(
 ) -> None:
     listed = tmp_path / "points"
     process = start_training(
-        listed, *SLOW_TRAINING, "trainer.max_epochs=60", "callbacks.early_stopping=null"
+        listed, *SLOW_TRAINING, "trainer.max_epochs=20", "callbacks.early_stopping=null"
     )
     wait_for_points(listed, 100, process)
     with server.stopped():

@@ -40,7 +40,7 @@ def test_five_lines_of_plain_lightning_train_a_network(tmp_path: Path) -> None:
     )
     net = SimpleCNN(heads_config={"digit": 10, "thickness": 5, "smoothness": 3})
     module = MultiheadLitModule(net, torch.optim.Adam, torch.optim.lr_scheduler.StepLR)
-    trainer = _trainer(max_epochs=4)
+    trainer = _trainer(max_epochs=8)
     trainer.fit(module, data)
     assert trainer.callback_metrics["val/digit_acc"] > 0.5
 
