@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 import torch
 
-from multihead import TimmNetwork
+from multihead import SimpleCNN, TimmNetwork
 from multihead.errors import ConfigError
+from multihead.runs.build import make_network
 
 HEADS = {"digit": 10, "thickness": 5}
 BACKBONES = [
@@ -56,5 +59,45 @@ def test_a_name_timm_does_not_know_is_refused(name: str) -> None:
 
 
 def test_options_a_backbone_does_not_take_are_refused_in_one_line() -> None:
-    with pytest.raises(ConfigError, match="cannot build 'resnet18'"):
+    with pytest.raises(ConfigError, match=r"nonsense.*does not shape a network"):
         TimmNetwork("resnet18", options={"nonsense": 1})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pretrained_cfg": {"url": "http://127.0.0.1:9/a"}},
+        {"pretrained_cfg_overlay": {"file": "a"}},
+        {"checkpoint_path": "a"},
+        {"cache_dir": "a"},
+        {"features_only": True},
+        {"num_classes": 3},
+        {"act_layer": "os.system"},
+        {"act_layer": {"_target_": "os.system"}},
+        {"norm_layer": ["/etc/passwd"]},
+    ],
+)
+def test_options_only_shape_the_network(options: dict) -> None:
+    """They are recorded, and a record may be anybody's: none reads, writes or downloads."""
+    with pytest.raises(ConfigError, match=r"model\.net\.options"):
+        TimmNetwork("resnet18", options=options)
+
+
+class Fetching(SimpleCNN):
+    """Would fetch weights, where there is no network."""
+
+    initial_weights = ("pretrained",)
+
+    def __init__(self, pretrained: bool = False, **arguments: Any) -> None:
+        if pretrained:
+            raise OSError("no network")
+        super().__init__(**arguments)
+
+
+def test_a_network_whose_weights_follow_fetches_none() -> None:
+    assert TimmNetwork.initial_weights == Fetching.initial_weights
+    node = {"_target_": f"{__name__}.Fetching", "pretrained": True}
+    with pytest.raises(ConfigError, match="no network"):
+        make_network(node, {"heads_config": HEADS})
+    made = make_network(node, {"heads_config": HEADS}, from_checkpoint=True)
+    assert made.heads_config == HEADS

@@ -5,7 +5,7 @@ A backbone maps images [B, C, H, W] to features [B, F]; a head maps features to 
 """
 
 from collections.abc import Mapping
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,15 @@ class MultiheadNetwork(nn.Module):
     Shape:
         images [B, C, H, W] to a dict of logits [B, K] by head name, in the order of the heads.
 
+    Attributes:
+        initial_weights: Arguments of the class that only choose the weights to start from. A
+            network whose weights come from a checkpoint is built without them.
+
     Raises:
         ConfigError: If the heads are invalid, or the backbone does not take such images.
     """
+
+    initial_weights: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -10,6 +10,13 @@ from torch.nn import functional
 
 from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork, as_size, check_backbone
+from multihead.models.timm_options import check_options
+
+# What timm's constructors raise for arguments that they do not take.
+_REFUSALS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
 
 
 class TimmNetwork(MultiheadNetwork):
@@ -28,7 +35,8 @@ class TimmNetwork(MultiheadNetwork):
         pretrained: Start from timm's published weights (needs a network the first time).
         dropout: Probability, 0 to 1, of dropping a feature before the heads.
         head_hidden: Width of a hidden layer in each head; none by default.
-        options: Further arguments of timm's constructor, such as `{patch_size: 4}`.
+        options: Further arguments of timm's constructor that shape the network, such as
+            `{patch_size: 4}`; see `timm_options`.
 
     Shape:
         images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
@@ -37,6 +45,8 @@ class TimmNetwork(MultiheadNetwork):
         ConfigError: For a name timm does not know, options it does not take, or images the
             backbone cannot take.
     """
+
+    initial_weights = ("pretrained",)
 
     def __init__(
         self,
@@ -50,6 +60,7 @@ class TimmNetwork(MultiheadNetwork):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         _check_name(name)
+        check_options(options or {})
         size = as_size(input_size)
         settings = {
             "in_chans": input_channels,
@@ -96,17 +107,18 @@ class PadTo(nn.Module):
 
 def _check_name(name: str) -> None:
     # A name with a scheme ("hf-hub:...") would make timm fetch from a hub.
-    if name.split(".")[0] in timm.list_models():
+    if str(name).split(".")[0] in timm.list_models():
         return
-    near = timm.list_models(f"*{name}*")[:3] if name.replace("_", "").isalnum() else []
+    word = str(name)[:80]
+    near = timm.list_models(f"*{word}*")[:3] if word.replace("_", "").isalnum() else []
     hint = f"near it: {', '.join(near)}" if near else "timm.list_models() lists them"
-    raise ConfigError(f"model.net.name is {name!r}, which timm does not know; {hint}.")
+    raise ConfigError(f"model.net.name is {word!a}, which timm does not know; {hint}.")
 
 
 def _create(name: str, settings: Mapping[str, Any]) -> nn.Module:
     try:
         return timm.create_model(name, **settings)
-    except (TypeError, ValueError, RuntimeError, AssertionError, OSError) as error:
+    except _REFUSALS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"timm cannot build {name!r} with {dict(settings)}: {reason}") from error
 

@@ -165,7 +165,8 @@ def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> Multih
     derived = {"input_channels": channels, "input_size": (height, width)}
     if model.get("auto_configure_from_dataset", True):
         derived["heads_config"] = data.num_classes
-    net = make_network(model.pop("net"), derived)
+    from_checkpoint = config.get("ckpt_path") is not None
+    net = make_network(model.pop("net"), derived, from_checkpoint=from_checkpoint)
     model["scheduler"] = model.get("scheduler") or None
     module = _make({**model, "_partial_": True}, "model", net=net)
     if not isinstance(module, MultiheadLitModule):
@@ -175,8 +176,15 @@ def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> Multih
     return module
 
 
-def make_network(node: Mapping[str, Any], derived: Mapping[str, Any]) -> MultiheadNetwork:
+def make_network(
+    node: Mapping[str, Any], derived: Mapping[str, Any], *, from_checkpoint: bool = False
+) -> MultiheadNetwork:
     """Make a network; what its node leaves out is derived from the data or a checkpoint.
+
+    Args:
+        node: Its node; one of a record has been checked by `runs.trust`.
+        derived: Arguments where the node has none.
+        from_checkpoint: Whether weights follow, so that none are fetched to start from.
 
     Raises:
         ConfigError: If the target is not a MultiheadNetwork (nothing else is called, because
@@ -188,6 +196,8 @@ def make_network(node: Mapping[str, Any], derived: Mapping[str, Any]) -> Multihe
     # Not Hydra's instantiate: that would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
+    if from_checkpoint:
+        given = {k: v for k, v in given.items() if k not in target.initial_weights}
     try:
         return target(**{**derived, **given})
     except BUILD_ERRORS as error:
