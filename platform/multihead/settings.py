@@ -11,6 +11,8 @@ DATA_VARIABLE = "MULTIHEAD_DATA_DIR"
 STUDIES_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
 UI_VARIABLE = "MULTIHEAD_UI_URL"
 REVISION_VARIABLE = "MULTIHEAD_REVISION"
+TRUST_VARIABLE = "MULTIHEAD_TRUST"
+OWN_STUDY_VARIABLE = "MULTIHEAD_OWN_STUDY"  # fingerprint of the study that a worker's starter has
 
 
 def home() -> Path:
@@ -34,6 +36,15 @@ def study_storage(at: Path | None = None) -> str:
     """
     local = f"sqlite:///{(at or home()) / 'studies.db'}"
     return os.environ.get(STUDIES_VARIABLE) or local
+
+
+def trusted() -> frozenset[str]:
+    """Return what `MULTIHEAD_TRUST` names, with commas between.
+
+    It is for processes that take no options of ours: MLflow's server, and workers.
+    """
+    names = (name.strip() for name in os.environ.get(TRUST_VARIABLE, "").split(","))
+    return frozenset(name for name in names if name)
 
 
 def packaged(kind: str) -> Path:

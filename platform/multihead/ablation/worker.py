@@ -28,6 +28,7 @@ from multihead.files import write_text_atomically
 from multihead.runs.api import resumed_config
 from multihead.runs.collector import few_collections
 from multihead.runs.execute import Membership, execute
+from multihead.runs.trust import targets_of
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import new_run_id
 from multihead.training.interrupts import Interrupts, RunInterrupted
@@ -171,7 +172,7 @@ def _attempt(task: Task, run: str, opened: dict[str, MultiheadDataModule]) -> No
         return
     config = dict(task.config)
     with suppress(CheckpointError):  # none yet: the same record from its beginning
-        _, config = resumed_config(run, [f"paths.home={home}"])
+        _, config = resumed_config(run, [f"paths.home={home}"], trust=targets_of(config))
     execute(config, resume=run, member=member)
 
 

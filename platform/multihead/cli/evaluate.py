@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from multihead.cli.overrides import Override
+from multihead.cli.overrides import Override, split_trust
 
 
 @click.command(
@@ -14,7 +14,10 @@ from multihead.cli.overrides import Override
 )
 @click.argument("overrides", nargs=-1, type=Override())
 def command(overrides: tuple[str, ...]) -> None:
-    """Test a run's best checkpoint (`run=<run id>`), or any checkpoint (`ckpt_path=FILE`)."""
+    """Test a run's best checkpoint (`run=<run id>`), or any checkpoint (`ckpt_path=FILE`).
+
+    A run whose record names a class that is none of ours takes `--trust TARGET`.
+    """
     from multihead.cli.hydra_app import run_hydra
     from multihead.cli.show import Terminal, end_interrupted, show_result
     from multihead.runs.evaluation import evaluation_config, split_run
@@ -24,11 +27,14 @@ def command(overrides: tuple[str, ...]) -> None:
     def finish(config: dict[str, Any]) -> None:
         show_result(execute({**config, "train": False, "test": True}, announcer=Terminal()))
 
-    run, others = split_run(overrides)
+    trust, arguments = split_trust(overrides)
+    run, others = split_run(arguments)
+    if trust and run is None:
+        raise click.UsageError("--trust is for records: evaluate run=<run id> --trust TARGET.")
     try:
         if run is None:
-            run_hydra("evaluate", finish, overrides)
+            run_hydra("evaluate", finish, others)
         else:
-            finish(evaluation_config(run, others))
+            finish(evaluation_config(run, others, trust))
     except RunInterrupted as stop:
         end_interrupted(stop)

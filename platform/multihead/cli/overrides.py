@@ -1,7 +1,35 @@
 """Completion of Hydra overrides for click."""
 
+from collections.abc import Sequence
+
 import click
 from click.shell_completion import CompletionItem
+
+TRUST_HELP = "A class that the record may name though it is none of ours; may be repeated."
+trust_option = click.option("--trust", multiple=True, metavar="TARGET", help=TRUST_HELP)
+
+
+def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part `--trust TARGET` and `--trust=TARGET` from the other arguments.
+
+    Returns:
+        The targets, and the rest.
+
+    Raises:
+        click.UsageError: For a `--trust` at the end.
+    """
+    trust, rest = [], []
+    waiting = iter(arguments)
+    for argument in waiting:
+        option, equals, target = argument.partition("=")
+        if option != "--trust":
+            rest.append(argument)
+            continue
+        target = target if equals else next(waiting, "")
+        if not target:
+            raise click.UsageError("--trust names no target; write --trust mypackage.MyClass.")
+        trust.append(target)
+    return trust, rest
 
 
 class Override(click.ParamType[str]):

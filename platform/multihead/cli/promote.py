@@ -2,12 +2,15 @@
 
 import click
 
+from multihead.cli.overrides import trust_option
+
 
 @click.command("promote")
 @click.argument("run", metavar="RUN")
 @click.option("--name", required=True, help="Of the registered model; made if it is not there.")
 @click.option("--alias", help="Such as champion; it moves to this version.")
-def command(run: str, name: str, alias: str | None) -> None:
+@trust_option
+def command(run: str, name: str, alias: str | None, trust: tuple[str, ...]) -> None:
     """Register the best checkpoint of RUN, so that it can be served by name.
 
     RUN is a run's id, MLflow's id, or a unique prefix of either. A run without test metrics is
@@ -15,6 +18,6 @@ def command(run: str, name: str, alias: str | None) -> None:
     """
     from multihead.serving.promote import promote
 
-    made = promote(run, name, alias=alias)
+    made = promote(run, name, alias=alias, trust=trust)
     click.echo(f"{made.uri}  version {made.version}, model {made.model_id}")
     click.echo(f"serve it with: multihead serve {made.uri}")

@@ -2,6 +2,8 @@
 
 import click
 
+from multihead.cli.overrides import trust_option
+
 
 @click.command("serve")
 @click.argument("model", metavar="MODEL")
@@ -28,8 +30,15 @@ import click
     type=click.FloatRange(0, min_open=True),
     help="Seconds for a body to arrive, and for its answer.",
 )
+@trust_option
 def command(
-    model: str, host: str, port: int, max_batch: int, max_bytes: int, timeout: float
+    model: str,
+    host: str,
+    port: int,
+    max_batch: int,
+    max_bytes: int,
+    timeout: float,
+    trust: tuple[str, ...],
 ) -> None:
     """Serve MODEL, with a page to try it at /.
 
@@ -42,7 +51,7 @@ def command(
     from multihead.serving.server import bind, serve
 
     listening = bind(host, port)
-    found = find_model(model)
+    found = find_model(model, trust=trust)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"serving {model} on http://{shown}:{listening.getsockname()[1]}/  Ctrl-C stops it")
     serve(found, Limits(max_batch, max_bytes, timeout), listening)

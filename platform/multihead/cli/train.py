@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from multihead.cli.overrides import Override
+from multihead.cli.overrides import Override, split_trust
 
 
 @click.command(
@@ -14,7 +14,10 @@ from multihead.cli.overrides import Override
 )
 @click.argument("overrides", nargs=-1, type=Override())
 def command(overrides: tuple[str, ...]) -> None:
-    """Train, test and record a network."""
+    """Train, test and record a network; `resume=<run id>` goes on with a run.
+
+    A resumed run whose record names a class that is none of ours takes `--trust TARGET`.
+    """
     from multihead.cli.hydra_app import run_hydra
     from multihead.cli.show import Terminal, end_interrupted, show_result
     from multihead.runs.api import resumed_config, split_resume
@@ -26,12 +29,15 @@ def command(overrides: tuple[str, ...]) -> None:
         show_result(result)
         return result.optimized_value
 
-    resumed, others = split_resume(overrides)
+    trust, arguments = split_trust(overrides)
+    resumed, others = split_resume(arguments)
+    if trust and resumed is None:
+        raise click.UsageError("--trust is for records: train resume=<run id> --trust TARGET.")
     try:
         if resumed is None:
             run_hydra("train", lambda config: finish(config, None), others)
         else:
-            run_id, config = resumed_config(resumed, others)
+            run_id, config = resumed_config(resumed, others, trust)
             finish(config, run_id)
     except RunInterrupted as stop:
         end_interrupted(stop)

@@ -1,6 +1,6 @@
 """Runs from Python: `run(["experiment=multihead_cnn_mnist"])`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +8,28 @@ from multihead import settings
 from multihead.errors import CheckpointError, ConfigError, StoreError
 from multihead.runs.config import compose_run
 from multihead.runs.execute import Announcer, RunResult, execute
+from multihead.runs.trust import read_config, recomposed
 from multihead.tracking.find import find_run, local_run
 from multihead.tracking.folder import RunFolder
-from multihead.tracking.run import RUN_TAG
+from multihead.tracking.run import CONFIG_FILE, RUN_TAG
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST, LAST, PREVIOUS
 from multihead.training.hashes import first_whole
 
 
-def run(overrides: Sequence[str] = (), *, announcer: Announcer | None = None) -> RunResult:
+def run(
+    overrides: Sequence[str] = (),
+    *,
+    trust: Collection[str] = (),
+    announcer: Announcer | None = None,
+) -> RunResult:
     """Train, test and record one run, as `multihead train` does.
 
     Args:
         overrides: What one would type, such as `["experiment=cnn_mnist", "seed=1"]`; with
             `resume=<run id>`, that run goes on where it stopped, with further overrides applied.
+        trust: Targets of a resumed run's record that are neither ours nor on the list of
+            `runs.trust`.
         announcer: Told of the start.
 
     Raises:
@@ -30,7 +38,7 @@ def run(overrides: Sequence[str] = (), *, announcer: Announcer | None = None) ->
     resumed, others = split_resume(overrides)
     if resumed is None:
         return execute(compose_run(others), announcer=announcer)
-    run_id, config = resumed_config(resumed, others)
+    run_id, config = resumed_config(resumed, others, trust)
     return execute(config, resume=run_id, announcer=announcer)
 
 
@@ -45,12 +53,14 @@ def split_resume(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
 _FIXED = ("seed", "logger.experiment_name", "name")
 
 
-def resumed_config(wanted: str, overrides: Sequence[str]) -> tuple[str, dict[str, Any]]:
+def resumed_config(
+    wanted: str, overrides: Sequence[str], trust: Collection[str] = ()
+) -> tuple[str, dict[str, Any]]:
     """Return our id and the recorded configuration of a run, set to go on from its last.ckpt.
 
     Raises:
-        ConfigError: If there is no such run in `MULTIHEAD_HOME` (or `paths.home`), or an override
-            changes what must stay.
+        ConfigError: If there is no such run in `MULTIHEAD_HOME` (or `paths.home`), its record names
+            what is not trusted, or an override changes what must stay.
         CheckpointError: If the run has no checkpoint on this machine.
     """
     for override in overrides:
@@ -66,9 +76,21 @@ def resumed_config(wanted: str, overrides: Sequence[str]) -> tuple[str, dict[str
     checkpoint = first_whole(folder / "checkpoints", (LAST, PREVIOUS, BEST))
     if checkpoint is None:
         raise CheckpointError(f"run {run_id} stopped before its first checkpoint; train it anew.")
-    config = compose_run(list(overrides), folder)
+    name = f"{CONFIG_FILE} of run {run_id}"
+    record = read_config(folder / CONFIG_FILE, name)
+    config = recomposed(record, overrides, name, trust)
     config["paths"]["home"] = str(home)
     return run_id, {**config, "ckpt_path": str(checkpoint)}
+
+
+def recorded_values(wanted: str) -> dict[str, Any]:
+    """Return the configuration of a run in `MULTIHEAD_HOME`, to read values from; nothing is built.
+
+    Raises:
+        ConfigError: If there is no such run, or its configuration is damaged.
+    """
+    run_id = _run_in(settings.home(), wanted)
+    return read_config(settings.home() / run_id / CONFIG_FILE, f"{CONFIG_FILE} of run {run_id}")
 
 
 def _run_in(home: Path, wanted: str) -> str:

@@ -6,7 +6,7 @@ it takes to build the network and read its answers, without the run it came from
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from multihead.errors import CheckpointError, ConfigError, message_of
 from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
+from multihead.runs.trust import check_network
 
 WEIGHTS, MODEL, EXAMPLES = "weights.safetensors", "model.json", "examples.npy"
 _FORMAT = 1
@@ -58,12 +59,16 @@ def write_bundle(loaded: LoadedRun, folder: Path, examples: NDArray[np.uint8]) -
     return sha.hexdigest()
 
 
-def read_bundle(folder: Path) -> LoadedRun:
+def read_bundle(folder: Path, *, trust: Collection[str] = ()) -> LoadedRun:
     """Build the model that `write_bundle` wrote.
+
+    Args:
+        folder: Its folder.
+        trust: The network's class by its name, where it is none of ours.
 
     Raises:
         CheckpointError: If a file is missing, damaged or of another architecture.
-        ConfigError: If the network cannot be built.
+        ConfigError: If the network is neither ours nor trusted, or cannot be built.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -81,21 +86,27 @@ def read_bundle(folder: Path) -> LoadedRun:
         or not isinstance(description["net"], Mapping)
     ):
         raise CheckpointError(f"{folder / MODEL} does not describe a model of format {_FORMAT}.")
-    return described(description, weights, path)
+    return described(description, weights, path, trust=trust)
 
 
 def described(
-    description: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path
+    description: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    path: Path,
+    *,
+    trust: Collection[str] = (),
 ) -> LoadedRun:
     """Build a network from its weights and what `describe` returned.
 
     Raises:
+        ConfigError: If the network is neither ours nor trusted, or cannot be built.
         CheckpointError: If the description, from the file `path`, is damaged.
     """
     try:
         heads = Heads.from_record(description["heads"])
     except ConfigError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
+    check_network(description["net"], f"{MODEL} of {path}", trust)
     config = {"model": {"net": description["net"]}}
     return assemble(config, {**description, "heads": heads}, weights, path)
 

@@ -5,6 +5,7 @@ Folders searched, first hit wins: `experiments/` of the current folder, then the
 
 import copy
 import difflib
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
 
 ROOT = "train"
+RECORD = "multihead-record"
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
@@ -46,7 +48,7 @@ def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[st
 
     Args:
         overrides: Such as `["experiment=multihead_cnn_mnist", "seed=1"]`.
-        folder: A run's folder whose `config.yaml` takes the place of the experiments.
+        folder: A folder whose file `RECORD` takes the place of the experiments.
 
     Returns:
         The resolved configuration in plain Python types.
@@ -56,7 +58,7 @@ def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[st
     """
     register_folders()
     directory = str((folder or settings.packaged("experiments")).absolute())
-    name = "config" if folder else ROOT
+    name = RECORD if folder else ROOT
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=directory, version_base="1.3"):
@@ -64,6 +66,25 @@ def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[st
             return settle(config, config.hydra.runtime.choices.get("experiment"))
     except (*USER_ERRORS, ValueError) as error:  # Hydra raises bare ones for odd group choices
         raise explain(error, overrides, folder) from error
+
+
+def compose_record(record: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a run's recorded configuration with what a user typed.
+
+    Args:
+        record: As `runs.trust.read_config` returns it.
+        overrides: Such as `["seed=1"]`.
+
+    Raises:
+        ConfigError: In one line, with the nearest valid key.
+    """
+    if not overrides:
+        return copy.deepcopy(dict(record))
+    with tempfile.TemporaryDirectory() as scratch:
+        # All in quotes: to Hydra a bare 1e-4 is a number, to whoever wrote the record a text.
+        text = yaml.safe_dump(dict(record), sort_keys=False, default_style='"')
+        Path(scratch, f"{RECORD}.yaml").write_text(text, encoding="utf-8")
+        return compose_run(overrides, Path(scratch))
 
 
 class Base:

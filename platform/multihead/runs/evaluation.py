@@ -1,15 +1,13 @@
 """The configuration that tests a recorded run on any data that fit it."""
 
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import yaml
-
+from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.config import compose_run
 from multihead.runs.load import load_checkpoint, recorded
+from multihead.runs.trust import check_network, recomposed
 from multihead.tracking.run import CONFIG_FILE
 from multihead.tracking.store import Store
 
@@ -30,16 +28,20 @@ def split_run(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
     return (found[0] if found else None), [o for o in overrides if not o.startswith("run=")]
 
 
-def evaluation_config(run: str, overrides: Sequence[str]) -> dict[str, Any]:
+def evaluation_config(
+    run: str, overrides: Sequence[str], trust: Collection[str] = ()
+) -> dict[str, Any]:
     """Return a run's own configuration, set to test its best checkpoint.
 
     Args:
         run: Our id, MLflow's id, or a unique prefix of either.
         overrides: `data=...` and `data/heads=...` choose other data, as in training; further
             ones change values.
+        trust: Targets of its configuration that are neither ours nor on the list of `runs.trust`.
 
     Raises:
-        ConfigError: If there is no such run, or an override does not fit.
+        ConfigError: If there is no such run, it names what is not trusted, or an override does not
+            fit.
         CheckpointError: If its checkpoint is missing, damaged or hostile.
     """
     for override in overrides:
@@ -48,14 +50,20 @@ def evaluation_config(run: str, overrides: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"evaluate run=... takes overrides only, not {override}.")
         if key.partition(".")[0].partition("/")[0] in _FIXED:
             raise ConfigError(f"{override} would change the network; evaluate tests it as it is.")
-    config, checkpoint = recorded(run, Store())
-    load_checkpoint(checkpoint, config)  # refuses by name what is damaged, before any data are read
+    record, checkpoint = recorded(run, Store())
+    name = f"{CONFIG_FILE} of run {run}"
     chosen = [o for o in overrides if o.lstrip("+").partition("=")[0] in _CHOICES]
     others = [o for o in overrides if o not in chosen]
+    check_network(record["model"]["net"], name, trust)
+    load_checkpoint(checkpoint, record)  # refuses by name what is damaged, before any data are read
+    # What is recorded now goes to today's home and store, not to those of then.
+    typed: dict[str, Any] = {
+        "name": None,
+        "tags": [],
+        "paths": {**record["paths"], "home": str(settings.home())},
+        "logger": {**record["logger"], "tracking_uri": None},
+    }
     if chosen:
-        config["data"] = compose_run(chosen)["data"]
-    config |= {"name": None, "tags": []}
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / CONFIG_FILE).write_text(yaml.safe_dump(config, sort_keys=False))
-        config = compose_run(others, Path(folder))
+        typed["data"] = compose_run(chosen)["data"]
+    config = recomposed(record, others, name, trust, typed)
     return {**config, "ckpt_path": str(checkpoint), "train": False, "test": True}

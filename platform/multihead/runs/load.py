@@ -1,13 +1,12 @@
 """A recorded run as something that predicts: `load_run(id).predict(images)`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from multihead.heads import Heads
 from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
 from multihead.runs.build import make_network
+from multihead.runs.trust import check_network, read_config
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST, LAST, check_record, read_checkpoint
@@ -104,25 +104,28 @@ class LoadedRun:
         return (batch.float() / 255 - self._mean) / self._std
 
 
-def load_run(run: str, store: Store | None = None) -> LoadedRun:
+def load_run(run: str, store: Store | None = None, *, trust: Collection[str] = ()) -> LoadedRun:
     """Load the best checkpoint of a run (its last one if there is no best).
 
     Args:
         run: Our id, MLflow's id, or a unique prefix of either.
         store: The default store if none.
+        trust: The network's class by its name, where it is none of ours.
 
     Raises:
-        ConfigError: If there is no such run.
+        ConfigError: If there is no such run, or its network is neither ours nor trusted.
         CheckpointError: If it has no checkpoint, or a damaged or hostile one.
     """
     config, path = recorded(run, store or Store())
+    check_network(config["model"]["net"], f"{CONFIG_FILE} of run {run}", trust)
     return load_checkpoint(path, config)
 
 
 def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
     """Return the configuration of a run and its best checkpoint (its last if there is no best).
 
-    Both come from the run's folder, or else from the store.
+    Both come from the run's folder, or else from the store. Whoever builds anything of it checks
+    first, by `runs.trust`, what it names.
 
     Raises:
         ConfigError: If there is no such run, or its configuration is damaged.
@@ -133,11 +136,7 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
     config_file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
     if config_file is None:
         raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")
-    try:
-        config = yaml.safe_load(config_file.read_text())
-        _ = config["model"]["net"]["_target_"]
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{CONFIG_FILE} of run {run} is damaged: it names no network.") from error
+    config = read_config(config_file, f"{CONFIG_FILE} of run {run}")
     for name in (BEST, LAST):
         path = run_file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
@@ -147,6 +146,10 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
 
 def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
     """Build the network of a configuration and give it the weights of a checkpoint.
+
+    Args:
+        path: The checkpoint.
+        config: Checked by `runs.trust` where it comes from a record.
 
     Raises:
         CheckpointError: If it is damaged, hostile or of another architecture.
@@ -170,7 +173,7 @@ def assemble(
     """Build a network and give it its weights.
 
     Args:
-        config: Holds the network's node, `model.net`.
+        config: Holds the network's node, `model.net`; one of a record has been checked.
         record: `heads` as Heads, `image_shape` [C, H, W], and `mean` and `std` [C].
         weights: The network's state.
         path: The file they were read from, for messages.
@@ -187,6 +190,7 @@ def assemble(
             "input_size": (height, width),
             "heads_config": heads.outputs,
         },
+        from_checkpoint=True,
     )
     try:
         network.load_state_dict(weights)

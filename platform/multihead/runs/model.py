@@ -13,7 +13,7 @@ from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError
 from multihead.runs.answers import columns
 from multihead.runs.bundle import write_bundle
-from multihead.runs.load import LoadedRun, load_checkpoint, load_run
+from multihead.runs.load import LoadedRun, load_checkpoint
 from multihead.tracking.models import send_model, write_model
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
@@ -56,23 +56,21 @@ def log_run_model(
     return []
 
 
-def make_model(store: Store, run_id: str, mlflow_id: str, examples: NDArray[np.uint8]) -> str:
-    """Write the model of a run's best checkpoint into its folder, and send it.
+def make_model(store: Store, mlflow_id: str, loaded: LoadedRun, examples: NDArray[np.uint8]) -> str:
+    """Write the model of a run's best checkpoint, and send it.
 
     Args:
         store: Where the run is.
-        run_id: Our id.
-        mlflow_id: MLflow's id.
+        mlflow_id: MLflow's id of the run.
+        loaded: Its best checkpoint.
         examples: Some images, uint8 [B, H, W, C].
 
     Returns:
         MLflow's id of the model.
 
     Raises:
-        CheckpointError: If the checkpoint is missing, damaged or hostile.
         StoreError: If the store refuses.
     """
-    loaded = load_run(run_id, store)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".model.") as scratch:
         folder = Path(scratch) / FOLDER
         return send_model(store, mlflow_id, folder, _write(loaded, folder, examples))

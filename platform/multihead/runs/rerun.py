@@ -4,19 +4,17 @@ The configuration is the record's own, `config.yaml`, not today's presets of the
 """
 
 import json
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.build import Parts
-from multihead.runs.config import compose_run
 from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.load import run_file
 from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numerics_of
+from multihead.runs.trust import read_config, recomposed
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, TrackedRun, find_run, flat
@@ -34,10 +32,15 @@ _COMPARED = {
 }
 _MOST_PACKAGES = 10
 _PLACES = ("paths.", "logger.tracking_uri")
+_PRETRAINED = "model.net.pretrained"
 
 
 def rerun(
-    wanted: str, overrides: Sequence[str] = (), *, announcer: Announcer | None = None
+    wanted: str,
+    overrides: Sequence[str] = (),
+    *,
+    trust: Collection[str] = (),
+    announcer: Announcer | None = None,
 ) -> RunResult:
     """Train, test and record a run again, in a new run with the tag `multihead.rerun_of`.
 
@@ -48,10 +51,12 @@ def rerun(
     Args:
         wanted: Our id of the run, MLflow's id, or a unique prefix of either.
         overrides: Changes to its configuration, such as `["seed=2"]`.
+        trust: Targets of its configuration that are neither ours nor on the list of `runs.trust`.
         announcer: Told of the start.
 
     Raises:
-        ConfigError: If there is no such run, or it has no configuration.
+        ConfigError: If there is no such run, it has no configuration, or that names what is not
+            trusted.
         MultiheadError: In one line, for whatever cannot run.
     """
     for override in overrides:
@@ -59,7 +64,7 @@ def rerun(
             raise ConfigError(f"rerun takes overrides only, not {override}.")
     store = Store()
     record = find_run(store, wanted)
-    before, now = recorded_configs(store, record, overrides)
+    before, now = recorded_configs(store, record, overrides, trust)
     changes = [*_changes(before, now), *_package_changes(store, record)]
     speaker = _Speaker(record, changes, announcer or Announcer(), test=now["test"])
     result = execute(now, announcer=speaker, like=record.data.tags)
@@ -67,27 +72,37 @@ def rerun(
 
 
 def recorded_configs(
-    store: Store, record: Any, overrides: Sequence[str]
+    store: Store, record: Any, overrides: Sequence[str], trust: Collection[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a run's configuration as recorded, and with overrides and today's home.
+    """Return a run's configuration as recorded, and with overrides, today's home and store.
 
     Raises:
-        ConfigError: If the run has none, or an override does not fit it.
+        ConfigError: If the run has none, it names what is not trusted or would be downloaded, or an
+            override does not fit it.
     """
-    folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
-    file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
+    run_id = record.data.tags.get(RUN_TAG, record.info.run_id)
+    name = f"{CONFIG_FILE} of run {run_id}"
+    file = run_file(store, record, store.home / run_id / CONFIG_FILE, CONFIG_FILE)
     if file is None:
         raise ConfigError(
             f"run {record.info.run_id} has no {CONFIG_FILE}; it was not made by multihead."
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        # Alone in a folder, so that Hydra finds nothing else beside it.
-        Path(scratch, CONFIG_FILE).write_bytes(file.read_bytes())
-        before = compose_run([], Path(scratch))
-        now = compose_run(list(overrides), Path(scratch))
-    if not any(o.lstrip("+").startswith("paths.home=") for o in overrides):
+    before = read_config(file, name)
+    now = recomposed(before, overrides, name, trust)
+    if now["model"]["net"].get("pretrained") and not _types(overrides, _PRETRAINED):
+        raise ConfigError(
+            f"{name} starts from weights that timm downloads; type {_PRETRAINED}=true to have them "
+            f"downloaded now, or {_PRETRAINED}=false."
+        )
+    if not _types(overrides, "paths.home"):
         now["paths"]["home"] = str(settings.home())
+    if not _types(overrides, "logger.tracking_uri"):
+        now["logger"]["tracking_uri"] = None
     return before, now
+
+
+def _types(overrides: Sequence[str], key: str) -> bool:
+    return any(override.lstrip("+").partition("=")[0] == key for override in overrides)
 
 
 class _Speaker(Announcer):

@@ -63,10 +63,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
     """
-    try:
-        RunConfig.model_validate(dict(config))
-    except ValidationError as error:
-        raise _explain(error) from error
+    check_keys(config)
     for tag in config["tags"]:
         if not _TAG.fullmatch(str(tag)):
             raise ConfigError(
@@ -83,6 +80,18 @@ def check_config(config: Mapping[str, Any]) -> None:
             check_node(node, f"callbacks.{name}")
     if not (config["train"] or config["test"]):
         raise ConfigError("train and test are both false, so there is nothing to do; set one.")
+
+
+def check_keys(config: Mapping[str, Any]) -> None:
+    """Check the keys at the top of a configuration, and their types.
+
+    Raises:
+        ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
+    """
+    try:
+        RunConfig.model_validate(dict(config))
+    except ValidationError as error:
+        raise _explain(error) from error
 
 
 def check_node(node: Any, path: str) -> None:

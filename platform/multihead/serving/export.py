@@ -11,7 +11,7 @@ Each file is read back and compared with the checkpoint before it gets its name.
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,14 @@ class PixelsToLogits(nn.Module):
         return tuple(logits[name] for name in self.names)
 
 
-def export(run: str, to: str, out: Path | None = None, *, store: Store | None = None) -> Exported:
+def export(
+    run: str,
+    to: str,
+    out: Path | None = None,
+    *,
+    store: Store | None = None,
+    trust: Collection[str] = (),
+) -> Exported:
     """Write a run's best checkpoint in another format, and check that it answers the same.
 
     Args:
@@ -83,14 +90,15 @@ def export(run: str, to: str, out: Path | None = None, *, store: Store | None = 
         to: `onnx`, `torchscript` or `safetensors`.
         out: The file; `<run>.<suffix>` in the current folder if none.
         store: The default store if none.
+        trust: The network's class by its name, where it is none of ours.
 
     Raises:
-        ConfigError: If there is no such run, a library is missing, or the network cannot be
-            exported or answers otherwise in this format.
+        ConfigError: If there is no such run, its network is neither ours nor trusted, a library is
+            missing, or the network cannot be exported or answers otherwise in this format.
         CheckpointError: If its checkpoint is missing, damaged or hostile.
         StoreError: If the file cannot be written.
     """
-    loaded = load_run(run, store)
+    loaded = load_run(run, store, trust=trust)
     path = out or Path(f"{run}{SUFFIX[to]}")
     write, read = _FORMATS[to]
     found: list[float] = []
@@ -202,7 +210,8 @@ def _read_safetensors(loaded: LoadedRun, path: Path) -> Answering:
     with safe_open(path, framework="pt") as file:
         description: dict[str, Any] = json.loads(file.metadata()["multihead"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    again = described(description, weights, path)
+    trusted = [loaded.config["model"]["net"]["_target_"]]  # it was just written
+    again = described(description, weights, path, trust=trusted)
     return lambda images: [
         logits.numpy() for logits in again.outputs(images.transpose(0, 3, 1, 2).copy()).values()
     ]

@@ -1,5 +1,6 @@
 """The model a server answers with, wherever it is kept."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,23 +54,24 @@ class ServedModel:
         )
 
 
-def find_model(uri: str, store: Store | None = None) -> ServedModel:
+def find_model(uri: str, store: Store | None = None, *, trust: Collection[str] = ()) -> ServedModel:
     """Find and load a model, without running any code that came with it.
 
     Args:
         uri: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/MODEL_ID`, `runs:/RUN`, or a
             run's id.
         store: The default store if none.
+        trust: The network's class by its name, where it is none of ours.
 
     Raises:
-        ConfigError: If there is no such model.
+        ConfigError: If there is no such model, or its network is neither ours nor trusted.
         CheckpointError: If it is damaged or hostile.
     """
     store = store or Store()
     if uri.startswith("models:/"):
         fetched = fetch_model(store, uri)
         bundle = fetched.folder / BUNDLE
-        loaded = read_bundle(bundle)
+        loaded = read_bundle(bundle, trust=trust)
         examples = _examples(bundle, loaded)
         return ServedModel(loaded, examples, uri, fetched.run_id, fetched.model_id)
     run = uri.removeprefix("runs:/").partition("/")[0]
@@ -77,7 +79,7 @@ def find_model(uri: str, store: Store | None = None) -> ServedModel:
         raise ConfigError(
             f"{uri!r} names no model; give models:/NAME@ALIAS, models:/NAME/VERSION or a run's id."
         )
-    loaded = load_run(run, store)
+    loaded = load_run(run, store, trust=trust)
     made = run_model(store, run)
     examples = blank_example(loaded) if made is None else _examples(made.folder / BUNDLE, loaded)
     return ServedModel(loaded, examples, uri, run)

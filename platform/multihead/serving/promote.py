@@ -1,6 +1,7 @@
 """Give a run's model a name under which others find it."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,12 @@ class Promoted:
 
 
 def promote(
-    run: str, name: str, *, alias: str | None = None, store: Store | None = None
+    run: str,
+    name: str,
+    *,
+    alias: str | None = None,
+    store: Store | None = None,
+    trust: Collection[str] = (),
 ) -> Promoted:
     """Register the best checkpoint of a run.
 
@@ -43,9 +49,11 @@ def promote(
         name: Of the registered model; it is made if it is not there.
         alias: Such as `champion`; it moves to this version.
         store: The default store if none.
+        trust: The network's class by its name, where it is none of ours.
 
     Raises:
-        ConfigError: If there is no such run, it has no test metrics, or a name is not allowed.
+        ConfigError: If there is no such run, it has no test metrics, its network is neither ours
+            nor trusted, or a name is not allowed.
         CheckpointError: If its checkpoint is missing, damaged or hostile.
         StoreError: If the store refuses.
     """
@@ -62,10 +70,10 @@ def promote(
             f"run {run} has no test metrics, so nobody knows how good it is; train with test=true."
         )
     run_id = found.data.tags.get(RUN_TAG, found.info.run_id)
-    loaded = load_run(run_id, store)  # refuses what is damaged before it gets a name
+    loaded = load_run(run_id, store, trust=trust)  # refuses what is damaged before it gets a name
     made = run_model(store, run_id)
     examples = blank_example(loaded) if made is None else read_examples(made.folder / BUNDLE)
-    model_id = make_model(store, run_id, found.info.run_id, np.ascontiguousarray(examples))
+    model_id = make_model(store, found.info.run_id, loaded, np.ascontiguousarray(examples))
     tags = {RUN_TAG: run_id}
     told = found.data.tags.get(NOTE_TAG, "")
     version = register_model(store, model_id, name, alias=alias, tags=tags, description=told)

@@ -1,6 +1,7 @@
 """The code of a logged model: MLflow copies this file into the model, and runs it to load it.
 
 It reads weights and a description, never a pickle, so it loads where MLflow may not unpickle.
+MLflow has no option for a network's class that is none of ours: `MULTIHEAD_TRUST` names it.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from multihead import settings
 from multihead.runs.answers import answers
 from multihead.runs.bundle import read_bundle
 
@@ -23,7 +25,7 @@ class MultiheadModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Build the network from the files that came with this one."""
-        self.loaded = read_bundle(Path(context.artifacts["model"]))
+        self.loaded = read_bundle(Path(context.artifacts["model"]), trust=settings.trusted())
 
     def predict(  # type: ignore[no-untyped-def]
         self, context: PythonModelContext, model_input, params: dict[str, Any] | None = None

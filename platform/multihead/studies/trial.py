@@ -16,6 +16,7 @@ from multihead.errors import CheckpointError, ConfigError, MultiheadError, messa
 from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
 from multihead.runs.group import RankError
+from multihead.runs.trust import targets_of
 from multihead.studies.budget import LOST
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.dominance import DominancePruner
@@ -164,7 +165,8 @@ class TrialRunner:
             shutil.rmtree(folder.path, ignore_errors=True)
             return execute(config, announcer=announcer, member=member)
         with suppress(CheckpointError):  # none yet: the same record from its beginning
-            _, config = resumed_config(run_id, [f"paths.home={self.store.home}"])
+            ours = [f"paths.home={self.store.home}"]
+            _, config = resumed_config(run_id, ours, trust=targets_of(config))
         return execute(config, resume=run_id, announcer=announcer, member=member)
 
     def _run_id(self, lease: Lease, trial: optuna.Trial, seed: str) -> str:

@@ -1,0 +1,331 @@
+"""What a record may name: the one rule for what was written elsewhere, or at another time.
+
+A record is a run's `config.yaml`, a model's `model.json` or a study in a storage. Whoever can write
+into a store or a home decides what it says, so its `_target_`s are classes of a list, looked up
+without importing anything else. For others a person says so, by name, for one call. What a person
+types, or has in files of their own, is no record.
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import yaml
+from torch import nn, optim
+from torch.optim.lr_scheduler import LRScheduler
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import ConfigError
+from multihead.models.network import MultiheadNetwork
+from multihead.runs.config import compose_record
+from multihead.runs.schema import RunConfig, check_keys, check_node
+from multihead.tracking.secrets import typed_command
+from multihead.training.module import MultiheadLitModule
+
+# By group of a configuration: the package that must define the class, and what the class must be.
+_LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
+    "data": (
+        ("multihead.data", MultiheadDataModule),
+        ("multihead.data.resonator.on_demand", object),
+        ("multihead.data.resonator.plan", object),
+        ("torchvision.transforms", object),
+    ),
+    "model": (
+        ("multihead.training", MultiheadLitModule),
+        ("multihead.models", nn.Module),
+        ("torch.optim", optim.Optimizer),
+        ("torch.optim", LRScheduler),
+        ("torch.nn.modules.loss", nn.Module),
+    ),
+    "trainer": (("lightning.pytorch.trainer", pl.Trainer),),
+    "callbacks": (
+        ("multihead.training", pl.Callback),
+        ("lightning.pytorch.callbacks", pl.Callback),
+    ),
+}
+# Packages whose modules may be looked into once these are imported, and those of ours to import.
+_LIBRARIES = {
+    "torch": "torch",
+    "lightning": "lightning",
+    "torchvision": "torchvision.transforms.v2",
+}
+_OURS = ("multihead.data.", "multihead.models.", "multihead.training.")
+_NAME = re.compile(r"(?=.{3,200}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+# Words in the names of arguments that say where something is read from, written to or sent.
+_PLACES = {"path", "dir", "dirpath", "file", "filename", "url", "uri", "registry"}
+_PLAIN_FILE = re.compile(r"[\w\-.={}:]+", re.ASCII)
+_NOT_FOR_RECORDS = {"trainer": {"callbacks", "logger", "plugins"}}
+_MOST_NODES = 50_000
+_LONGEST_SHOWN = 100
+_SHOWN_AS_IT_IS = re.compile(r"[\w.\-]{1,100}", re.ASCII)
+
+
+def read_config(file: Path, name: str) -> dict[str, Any]:
+    """Read a recorded configuration, which is resolved and made of plain values.
+
+    Args:
+        file: A run's `config.yaml`.
+        name: What to call it in messages, such as `config.yaml of run abc`.
+
+    Raises:
+        ConfigError: If it is damaged, or is no configuration of a run as one is recorded: it
+            composes nothing, refers to nothing and sets nothing of Hydra's.
+    """
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{name} is damaged: it is no YAML of plain values.") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{name} is damaged: it names no network.")
+    if strange := [key for key in config if key not in RunConfig.model_fields]:
+        raise ConfigError(
+            f"{name} is damaged: it has {_shown(strange[0])}, which is no key of a run's."
+        )
+    for path, value in _nodes(config, name):
+        _check_plain(value, path, name)
+    model = config.get("model")
+    for key in ("paths", "logger"):
+        if not isinstance(config.get(key), dict):
+            raise ConfigError(f"{name} is damaged: it has no {key}.")
+    if not isinstance(model, dict) or not _is_node(model.get("net")):
+        raise ConfigError(f"{name} is damaged: it names no network.")
+    return config
+
+
+def _check_plain(value: Any, path: str, name: str) -> None:
+    keys = list(value) if isinstance(value, dict) else []
+    plain = value is None or isinstance(value, dict | list | str | int | float | bool)
+    if not plain or not all(isinstance(key, str | int | float | bool) for key in keys):
+        raise ConfigError(f"{name} is damaged: {_shown(path)} is no plain value.")
+    if isinstance(value, str) and "${" in value:
+        raise ConfigError(
+            f"{name} is damaged: {_shown(path)} is {_shown(value)}, but a record refers to nothing."
+        )
+
+
+def recomposed(
+    record: Mapping[str, Any],
+    overrides: Sequence[str],
+    name: str,
+    trust: Collection[str] = (),
+    typed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a recorded configuration with what a person typed, if it may be built.
+
+    Args:
+        record: As `read_config` returned it.
+        overrides: Typed, such as `["seed=1"]`.
+        name: What to call the record in messages.
+        trust: Targets that the person who calls trusts.
+        typed: Keys at the top that were chosen anew, in place of the record's.
+
+    Raises:
+        ConfigError: If it names what is not trusted, or an override does not fit it.
+    """
+    typed = typed or {}
+    config = compose_record({**record, **typed}, overrides)
+    check_keys(config)
+    left = {key: value for key, value in record.items() if key not in typed}
+    check_targets(config, name, trust, left)
+    return config
+
+
+def targets_of(config: Mapping[str, Any]) -> set[str]:
+    """Return every `_target_` in a configuration."""
+    return {str(node["_target_"]) for _, node in _target_nodes(config, "the configuration")}
+
+
+def check_targets(
+    config: Mapping[str, Any],
+    name: str,
+    trust: Collection[str] = (),
+    record: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse a configuration whose record names what is not on the list, without importing it.
+
+    Args:
+        config: What will be built.
+        name: What to call the record in messages.
+        trust: Targets that the person who calls trusts.
+        record: What of it comes from a record: targets that it does not name, and values that it
+            does not have, were typed; all of it if none.
+
+    Raises:
+        ConfigError: Naming all of them, and the command that trusts them.
+    """
+    record = config if record is None else record
+    recorded = dict(_target_nodes(record, name))
+    named = {str(node["_target_"]) for node in recorded.values()}
+    strange: dict[str, str] = {}
+    for path, node in _target_nodes(config, name):
+        target, group = str(node["_target_"]), path.partition(".")[0]
+        if target not in named or target in trust:
+            continue
+        if not _NAME.fullmatch(target):
+            raise ConfigError(
+                f"{name} names {_shown(target)} in {_shown(path)}, which is no dotted name."
+            )
+        found = _listed(target, group)
+        if found is None:
+            strange.setdefault(target, path)
+        elif group in ("trainer", "callbacks"):
+            _check_places(found, node, recorded.get(path, {}), path, name)
+    if strange:
+        raise _untrusted(strange, name)
+
+
+def check_texts(values: Mapping[str, Any], overrides: Sequence[str], name: str) -> None:
+    """Refuse what would resolve to something else, or set Hydra itself, when it is composed.
+
+    Args:
+        values: In plain types.
+        overrides: In Hydra's grammar.
+        name: What to call the record in messages.
+
+    Raises:
+        ConfigError: Naming the text.
+    """
+    for path, value in _nodes({**values, "overrides": list(overrides)}, name):
+        keys = list(value) if isinstance(value, dict) else []
+        for text in (value, *keys):
+            if isinstance(text, str) and "${" in text:
+                raise ConfigError(
+                    f"{name} has {_shown(text)} in {_shown(path)}; a record refers to nothing."
+                )
+    for override in overrides:
+        if override.lstrip("+~ \t\n").startswith(("hydra", "-")):
+            raise ConfigError(f"{name} has the override {_shown(override)}; a record may not.")
+
+
+def check_network(node: Mapping[str, Any], name: str, trust: Collection[str] = ()) -> None:
+    """Refuse a recorded network whose class is not on the list, without importing it.
+
+    Args:
+        node: The network's node.
+        name: What to call the record in messages.
+        trust: Targets that the person who calls trusts.
+
+    Raises:
+        ConfigError: Naming the class, and the command that trusts it; or an argument that the class
+            does not take.
+    """
+    if not isinstance(node.get("_target_"), str):
+        raise ConfigError(f"{name} names no network; it has no _target_ that is a name.")
+    check_targets({"model": {"net": node}}, name, trust)
+    target = str(node["_target_"])
+    found = _listed(target, "model")
+    if target not in trust and not (found and issubclass(found, MultiheadNetwork)):
+        raise _untrusted({target: "model.net"}, name)
+    check_node(dict(node), "model.net")
+
+
+def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:
+    shown = ", ".join(f"{_shown(target)} ({_shown(path)})" for target, path in strange.items())
+    program = Path(sys.argv[0]).name
+    if program in ("multihead", "__main__.py"):
+        options = " ".join(f"--trust {target}" for target in strange)
+        how = f"if you trust it, run: {typed_command()} {options}"
+    else:
+        how = f"if you trust it, give trust={list(strange)}"
+    return ConfigError(
+        f"{name} names {shown}, which a record may not name: it would run code that its author "
+        f"chose. See docs/trust.md; {how}"
+    )
+
+
+def _listed(name: str, group: str) -> type | None:
+    """Return the class of a name if a record may name it in a group."""
+    found = _class_named(name)
+    if found is not None and any(
+        f"{found.__module__}.".startswith(f"{home}.") and issubclass(found, kind)
+        for home, kind in _LISTED.get(group, ())
+    ):
+        return found
+    return None
+
+
+def _class_named(name: str) -> type | None:
+    """Return a class of ours or of the libraries, importing nothing else to find it."""
+    module_name, _, attribute = name.rpartition(".")
+    root = module_name.partition(".")[0]
+    if module_name == "multihead":
+        found = getattr(importlib.import_module(module_name), attribute, None)
+    elif f"{module_name}.".startswith(_OURS):
+        try:
+            found = vars(importlib.import_module(module_name)).get(attribute)
+        except ImportError:
+            return None
+    elif root in _LIBRARIES:
+        importlib.import_module(_LIBRARIES[root])
+        found = vars(sys.modules.get(module_name, object)).get(attribute)
+    else:
+        return None
+    return found if isinstance(found, type) else None
+
+
+def _check_places(
+    found: type, node: Mapping[str, Any], recorded: Mapping[str, Any], path: str, name: str
+) -> None:
+    """Refuse a recorded argument that says where to read, write or send."""
+    arguments, before = _arguments(found, node), _arguments(found, recorded)
+    for key, value in arguments.items():
+        typed = key not in before or before[key] != value
+        place = bool(_PLACES & set(str(key).split("_"))) or key in _NOT_FOR_RECORDS.get(path, ())
+        harmless = value is None or isinstance(value, bool) or typed
+        if key == "filename" and isinstance(value, str) and _PLAIN_FILE.fullmatch(value):
+            harmless = True
+        if place and not harmless:
+            where = _shown(f"{path}.{key}")
+            raise ConfigError(
+                f"{name} has {where}={_shown(value)}, and a record may not choose that; "
+                f"type {where}=null, or what you want there."
+            )
+
+
+def _arguments(found: type, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node's arguments by name, those by position, too."""
+    given = node.get("_args_")
+    by_position = given if isinstance(given, list) else []
+    return dict(zip(inspect.signature(found).parameters, by_position, strict=False)) | dict(node)
+
+
+def _target_nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, value in _nodes(config, name):
+        if _is_node(value):
+            yield path, value
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, dict) and "_target_" in value
+
+
+def _nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """Yield every value with its dotted path.
+
+    Raises:
+        ConfigError: For more values than any configuration has, such as aliases can make of few.
+    """
+    waiting: list[tuple[str, Any]] = [(str(key), value) for key, value in config.items()]
+    for _ in range(_MOST_NODES):
+        if not waiting:
+            return
+        path, value = waiting.pop()
+        yield path, value
+        if isinstance(value, dict):
+            waiting += [(f"{path}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{path}.{index}", inner) for index, inner in enumerate(value)]
+    raise ConfigError(f"{name} is damaged: it has more than {_MOST_NODES:,} values.")
+
+
+def _shown(value: object) -> str:
+    """Return a value of a record for a message: short, on one line, of plain characters."""
+    if isinstance(value, str) and (_SHOWN_AS_IT_IS.fullmatch(value) or _NAME.fullmatch(value)):
+        return value
+    text = ascii(value if not isinstance(value, str) else value[: 2 * _LONGEST_SHOWN])
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
