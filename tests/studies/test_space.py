@@ -110,3 +110,13 @@ def test_a_mistake_in_the_space_is_named(content: dict[str, object], message: st
     with pytest.raises(ConfigError, match=message) as caught:
         build_space(content, HEADS, BASE)
     assert "\n" not in str(caught.value)
+
+
+def test_only_what_the_study_searches_gets_into_a_configuration() -> None:
+    """Whoever can write into the storage says what a trial had."""
+    made = space(model__optimizer___target_=["torch.optim.Adam", "torch.optim.SGD"])
+    name = "model.optimizer._target_"
+    both = {name: "torch.optim.SGD", "callbacks.a._target_": "os.system"}
+    assert made.values(both) == {name: "torch.optim.SGD"}
+    with pytest.raises(ConfigError, match=r"does not hold 'os\.system'"):
+        made.values({name: "os.system"})

@@ -10,7 +10,7 @@ from tests.studies.conftest import Define, assert_agreement
 from tests.tracking.faults import Server, told_to_end_while_finishing
 
 from multihead.errors import StoreError
-from multihead.settings import study_storage
+from multihead.settings import OWN_STUDY_VARIABLE, study_storage
 from multihead.studies.check import prepare
 from multihead.studies.confirm import confirm
 from multihead.studies.definition import Definition
@@ -121,12 +121,13 @@ def _learnt(run: Any) -> dict[str, float]:
 
 
 def test_a_trial_without_memory_is_tried_again_and_fails_with_that_cause(
-    store: Store, define: Define
+    store: Store, define: Define, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker without memory ends, so that what it holds is free for the next one."""
     overrides = [*define().overrides, "+callbacks.hungry._target_=tests.studies.conftest.Hungry"]
     opened = start(define(n_trials=1, retries=1, overrides=overrides), resume=False)
     assert opened.presence is not None
+    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.trusting[OWN_STUDY_VARIABLE])
     for _ in range(2):
         with pytest.raises(SystemExit) as stop:
             main(["--study", "search", "--storage", study_storage()])
@@ -166,6 +167,7 @@ def test_what_a_trial_could_not_send_is_sent_when_the_stores_are_compared(
     overrides = [*define().overrides, "+callbacks.outage._target_=tests.studies.conftest.Outage"]
     opened = start(define(overrides=overrides, n_trials=1), resume=False)
     assert opened.presence is not None
+    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.trusting[OWN_STUDY_VARIABLE])
     unsaid = main(["--study", "search", "--storage", study_storage()])
     assert unsaid  # it could not say how it ended
     opened.presence.end()

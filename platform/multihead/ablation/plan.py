@@ -5,7 +5,7 @@ Every part is built once, so that what cannot run is said before anything is tra
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from multihead.errors import ConfigError
 from multihead.heads import Heads
 from multihead.runs.build import Parts, build, build_data
 from multihead.runs.fingerprint import config_hash, settings_hash
+from multihead.runs.trust import check_targets, targets_of
 from multihead.tracking.store import Store
 from multihead.training.metrics import head_metric_names
 
@@ -122,8 +123,12 @@ class _Reader:
         return self.digests[key]
 
 
-def prepare(definition: Definition) -> Plan:
+def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
     """Compose and build every part, and read the data.
+
+    Args:
+        definition: The person's own.
+        trust: Targets that studies of a storage may name where they are not the person's own.
 
     Raises:
         MultiheadError: In one line, for whatever cannot run or be compared.
@@ -133,12 +138,15 @@ def prepare(definition: Definition) -> Plan:
     reader = _Reader()
     data = build_data(base, reader.opened)
     parts = parts_of(definition, base, list(data.heads))
-    results = tuned(definition, parts)
+    results = tuned(definition, parts, trust)
     cells: list[Cell] = []
     built: dict[str, Parts] = {}
     for part in parts:
         result = results.get(part.name)
         composed = compose(definition, [*part.overrides, *(result.overrides if result else ())])
+        if result:
+            plain = targets_of(compose(definition, part.overrides).variant({}))
+            check_targets(composed.variant({}), f"the study {result.study}", {*plain, *trust})
         for seed in definition.seeds:
             config = composed.variant({"seed": seed, "name": _name(definition, part, seed)})
             if part.name not in built:

@@ -3,7 +3,7 @@
 What was chosen is retrained on the ablation's seeds, which no search has seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from multihead.ablation.definition import Definition
 from multihead.errors import ConfigError, StoreError
 from multihead.settings import study_storage
 from multihead.studies.definition import Definition as Study
+from multihead.studies.definition import load_definition
 from multihead.studies.file import explain
 from multihead.studies.opening import OpenStudy, load, start
 from multihead.studies.progress import Progress
@@ -43,8 +44,15 @@ class Tuned:
     ended: float
 
 
-def tuned(definition: Definition, parts: Sequence[Part]) -> dict[str, Tuned]:
+def tuned(
+    definition: Definition, parts: Sequence[Part], trust: Collection[str] = ()
+) -> dict[str, Tuned]:
     """Return what the searches came to that have ended, by part.
+
+    Args:
+        definition: The ablation.
+        parts: Of its arms.
+        trust: Targets that a named study may name if it is not the person's own.
 
     Raises:
         ConfigError: If arms get unequal numbers of trials without a reason, a study is not
@@ -54,7 +62,7 @@ def tuned(definition: Definition, parts: Sequence[Part]) -> dict[str, Tuned]:
     for part in parts:
         named = part.definition.study
         if named is not None:
-            found[part.name] = _result(_opened(named, None), definition)
+            found[part.name] = _result(_opened(named, None, trust), definition)
         elif trials_of(definition, part):
             study = study_of(definition, part)
             if (opened := _if_ended(study)) is not None:
@@ -144,8 +152,13 @@ def _if_ended(study: Study) -> OpenStudy | None:
     return opened if done >= study.n_trials else None
 
 
-def _opened(name: str, wanted: Study | None) -> OpenStudy:
+def _opened(name: str, wanted: Study | None, trust: Collection[str] = ()) -> OpenStudy:
     """Open a study by its name.
+
+    Args:
+        name: Of the study.
+        wanted: What it has to be, or None.
+        trust: What it may name if it is not the person's own.
 
     Raises:
         ConfigError: If it is not there, or is another than wanted.
@@ -160,7 +173,17 @@ def _opened(name: str, wanted: Study | None) -> OpenStudy:
             f"there is a search {name!r} with another space, sampler or base; name the new "
             f"ablation with name=..."
         )
-    return load(found.definition)
+    own = wanted or _own(name)
+    shown = (own or found.definition).model_copy(update={"storage": None})
+    return load(shown, trust, own=own is not None)
+
+
+def _own(name: str) -> Study | None:
+    """Return the study of this name in a file, or None."""
+    try:
+        return load_definition(name)
+    except ConfigError:
+        return None
 
 
 def _result(opened: OpenStudy, definition: Definition) -> Tuned:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multihead.cli.overrides import Override
+from multihead.cli.overrides import Override, trust_option
 from multihead.errors import message_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ _FIGURES = (
 @click.argument("name")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", type=Override())
 @click.option("--dry-run", is_flag=True, help="Show the plan, its cost and the smallest p.")
-def command(name: str, overrides: tuple[str, ...], dry_run: bool) -> None:
+@trust_option
+def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[str, ...]) -> None:
     """Compare arms over seeds; trainings that are on record are not run again.
 
     NAME is one of `multihead list`, or a YAML file. KEY=VALUE changes a key of the ablation
@@ -39,7 +40,7 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     from multihead.tracking.store import Store
 
     definition = load_definition(name, overrides)
-    plan = prepare(definition)
+    plan = prepare(definition, trust)
     store = Store(
         plan.base["logger"]["tracking_uri"], Path(plan.base["paths"]["home"]).expanduser()
     )
@@ -52,13 +53,13 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     from multihead.training.interrupts import RunInterrupted
 
     try:
-        _run(plan, store)
+        _run(plan, store, trust)
     except RunInterrupted as stop:
         click.echo("multihead: interrupted; the same command goes on", err=True)
         sys.exit(stop.exit_code)
 
 
-def _run(plan: "Plan", store: "Store") -> None:
+def _run(plan: "Plan", store: "Store", trust: tuple[str, ...]) -> None:
     from rich.console import Console
 
     from multihead.ablation.outcome import outcome
@@ -75,7 +76,7 @@ def _run(plan: "Plan", store: "Store") -> None:
         for part in plan.untuned:
             with Trials(Console(stderr=True)) as trials:
                 tune(study_of(plan.definition, part), trials, click.echo)
-        plan = prepare(plan.definition)
+        plan = prepare(plan.definition, trust)
     record = AblationRecord(plan, store)
     click.echo(f"ablation {plan.definition.name}  {record.run.url}")
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from multihead.cli.overrides import trust_option
 from multihead.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 @click.option("--check", "mode", flag_value="check", help="Compare Optuna and MLflow, and repair.")
 @click.option("--ui", "mode", flag_value="ui", help="Open optuna-dashboard on loopback.")
 @click.option("--export", type=click.Path(path_type=Path), help="Write FILE.parquet, .csv, .json.")
-def command(name: str, overrides: tuple[str, ...], mode: str | None, export: Path | None) -> None:
+@trust_option
+def command(
+    name: str,
+    overrides: tuple[str, ...],
+    mode: str | None,
+    export: Path | None,
+    trust: tuple[str, ...],
+) -> None:
     """Search with many trainings, in parallel, each of them a run.
 
     NAME is one of `multihead list`, or a YAML file. KEY=VALUE changes a key of the study
@@ -35,28 +43,34 @@ def command(name: str, overrides: tuple[str, ...], mode: str | None, export: Pat
 
     definition = load_definition(name, overrides)
     if export is not None:
-        _export(definition, export)
+        _export(definition, export, trust)
     elif mode in (None, "resume"):
-        _run(name, definition, overrides, resume=mode == "resume")
+        _run(name, definition, overrides, trust, resume=mode == "resume")
     else:
         assert mode is not None
-        _ACTIONS[mode](definition)
+        _ACTIONS[mode](definition, trust)
 
 
-def _run(name: str, definition: "Definition", overrides: tuple[str, ...], *, resume: bool) -> None:
+def _run(
+    name: str,
+    own: "Definition",
+    overrides: tuple[str, ...],
+    trust: tuple[str, ...],
+    *,
+    resume: bool,
+) -> None:
     from rich.console import Console
 
     from multihead.cli.study_show import again, show_confirmed, show_links, show_trials
     from multihead.studies.confirm import confirm
-    from multihead.studies.opening import as_started, start
+    from multihead.studies.opening import as_started, start, trusted_of
     from multihead.studies.progress import Progress
     from multihead.studies.record import StudyRecord
     from multihead.studies.runner import Runner, agree
     from multihead.training.interrupts import RunInterrupted
 
-    if resume:
-        definition = as_started(definition, overrides)
-    opened = start(definition, resume=resume)
+    definition = as_started(own, overrides) if resume else own
+    opened = start(definition, resume=resume, trust=trusted_of(definition, own, trust))
     typed = again(name, overrides)
     try:
         record = StudyRecord(opened)
@@ -116,7 +130,7 @@ def _end_interrupted(signum: int, typed: str) -> NoReturn:
     sys.exit(128 + signum)
 
 
-def _dry_run(definition: "Definition") -> None:
+def _dry_run(definition: "Definition", trust: tuple[str, ...]) -> None:
     import yaml
 
     from multihead.studies.dry_run import estimate, sampled
@@ -129,14 +143,14 @@ def _dry_run(definition: "Definition") -> None:
     click.echo(estimate(definition, plan))
 
 
-def _status(definition: "Definition") -> None:
+def _status(definition: "Definition", trust: tuple[str, ...]) -> None:
     from multihead.studies.opening import load
     from multihead.studies.progress import Snapshot
     from multihead.studies.recover import workers_of
     from multihead.studies.registry import alive, known
     from multihead.studies.table import best_of
 
-    opened = load(definition)
+    opened = load(definition, trust)
     running = alive(opened.storage, opened.name, workers_of(opened.store))
     workers = [process for process in running if process.kind == "worker"]
     snapshot = Snapshot(opened.definition, opened.trials(), workers)
@@ -151,14 +165,14 @@ def _status(definition: "Definition") -> None:
         click.echo(f"stopped: {stop}")
 
 
-def _best(definition: "Definition") -> None:
+def _best(definition: "Definition", trust: tuple[str, ...]) -> None:
     from multihead.cli.study_show import show_trials
     from multihead.studies.opening import load
 
-    show_trials(load(definition))
+    show_trials(load(definition, trust))
 
 
-def _stop(definition: "Definition") -> None:
+def _stop(definition: "Definition", trust: tuple[str, ...]) -> None:
     from multihead.studies.registry import ask_to_stop, known
     from multihead.studies.storage import StudyStorage
 
@@ -168,11 +182,11 @@ def _stop(definition: "Definition") -> None:
     click.echo(f"the workers of {definition.name} end with checkpoints; --resume goes on")
 
 
-def _check(definition: "Definition") -> None:
+def _check(definition: "Definition", trust: tuple[str, ...]) -> None:
     from multihead.studies.opening import load
     from multihead.studies.runner import agree
 
-    opened = load(definition)
+    opened = load(definition, trust)
     agreement = agree(opened)
     for line in agreement.repaired:
         click.echo(f"repaired: {line}")
@@ -188,19 +202,19 @@ def _check(definition: "Definition") -> None:
     )
 
 
-def _export(definition: "Definition", path: Path) -> None:
+def _export(definition: "Definition", path: Path, trust: tuple[str, ...]) -> None:
     from multihead.studies.opening import load
     from multihead.studies.table import SUFFIXES, trials_table, write_table
 
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"--export {path} has no known ending; use {', '.join(SUFFIXES)}.")
-    opened = load(definition)
+    opened = load(definition, trust)
     table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
     write_table(table, path)
     click.echo(f"{len(table)} trials in {path}")
 
 
-def _ui(definition: "Definition") -> None:
+def _ui(definition: "Definition", trust: tuple[str, ...]) -> None:
     from multihead.cli.dashboard import serve
 
     serve(definition)

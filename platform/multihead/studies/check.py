@@ -1,7 +1,7 @@
 """Find out before anything starts what a study could not do, and why an objective is none."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,20 +43,28 @@ class Plan:
     opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
 
 
-def prepare(definition: Definition) -> Plan:
+def prepare(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     """Compose the base, read its data and make the space.
+
+    Args:
+        definition: The study.
+        trust: What it may name if it comes from a storage; see `TrialConfigs`.
 
     Raises:
         MultiheadError: In one line, for what does not compose or fit.
     """
-    configs, opened = TrialConfigs(definition), dict[str, MultiheadDataModule]()
+    configs, opened = TrialConfigs(definition, trust), dict[str, MultiheadDataModule]()
     data = build_data(configs.base, opened)
     space = build_space(definition.space, data.heads, configs.base)
     return Plan(configs, space, data.heads, opened)
 
 
-def check(definition: Definition) -> Plan:
+def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     """Check everything that can be checked without training.
+
+    Args:
+        definition: The study.
+        trust: What it may name if it comes from a storage; see `TrialConfigs`.
 
     Raises:
         MultiheadError: Naming what is wrong, what is allowed and how to mend it.
@@ -69,7 +77,7 @@ def check(definition: Definition) -> Plan:
             f"sampler {definition.sampler['name']} takes one objective, but the study has "
             f"{len(definition.objectives)}; choose tpe, gp, nsga2, nsga3, qmc or random."
         )
-    plan = prepare(definition)
+    plan = prepare(definition, trust)
     for path in definition.space:
         _check_path(path, plan.configs)
     parts = build(plan.configs.base, opened=plan.opened)

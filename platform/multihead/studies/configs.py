@@ -1,9 +1,10 @@
 """From a trial's parameters to the configuration of its runs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from multihead.runs.config import Base
+from multihead.runs.trust import check_targets, check_texts
 from multihead.studies.definition import Definition
 
 # Far from the seeds of any search, which are the base's and those just after it.
@@ -15,15 +16,20 @@ class TrialConfigs:
 
     Args:
         definition: The study.
+        trust: Targets that a study from a storage may name beside those of `runs.trust`; none if
+            the study is the person's own, which may name any.
 
     Raises:
-        ConfigError: In one line, if the base does not compose.
+        ConfigError: In one line, if the base does not compose, or names what is not trusted.
     """
 
-    def __init__(self, definition: Definition) -> None:
-        self.definition = definition
+    def __init__(self, definition: Definition, trust: Collection[str] | None = None) -> None:
+        self.definition, self._trust = definition, trust
         self._bases: dict[tuple[str, ...], Base] = {}
-        self.base = self._base({}).variant({})
+        if trust is not None:
+            content = definition.model_dump(mode="json", exclude={"storage", "overrides"})
+            check_texts(content, definition.overrides, self._name)
+        self.base = self._checked(self._base({}).variant({}))
 
     @property
     def groups(self) -> dict[str, str]:
@@ -47,7 +53,16 @@ class TrialConfigs:
         """
         groups = {path: value for path, value in values.items() if "/" in path}
         plain = {p.lstrip("+"): v for p, v in values.items() if "/" not in p}
-        return self._base(groups).variant({**plain, **further})
+        return self._checked(self._base(groups).variant({**plain, **further}))
+
+    @property
+    def _name(self) -> str:
+        return f"the study {self.definition.name} of the storage"
+
+    def _checked(self, config: dict[str, Any]) -> dict[str, Any]:
+        if self._trust is not None:
+            check_targets(config, self._name, self._trust)
+        return config
 
     def _base(self, groups: Mapping[str, Any]) -> Base:
         chosen = tuple(f"{group}={choice}" for group, choice in groups.items())

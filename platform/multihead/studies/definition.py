@@ -1,7 +1,9 @@
 """A study is a file: `studies/search/NAME.yaml`, checked here key by key."""
 
+import json
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -147,6 +149,10 @@ class Definition(_Strict):
         free = {"n_trials", "minutes", "patience", "workers", "devices_per_worker", "retries"}
         free |= {"engine", "hung_after", "keep", "confirm", "storage"}
         return self.model_dump(mode="json", exclude=free)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the identity, in hexadecimal."""
+        return sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
 
 
 def direction_of(metric: str) -> Direction:

@@ -1,6 +1,7 @@
 """Open a study for running it: make it once, join it, or go on with it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
+from multihead import settings
 from multihead.errors import ConfigError
-from multihead.runs.api import resumed_config
+from multihead.runs.api import recorded_values
 from multihead.studies.budget import Budget, Limits
 from multihead.studies.check import Plan, check, prepare
 from multihead.studies.definition import Definition, changed
@@ -44,6 +46,7 @@ class OpenStudy:
         study: Optuna's view of it.
         parent: MLflow's id of its run.
         presence: That this command runs it, or None if it only looks.
+        trust: What it may name if it comes from the storage; none if it is the person's own.
     """
 
     definition: Definition
@@ -53,11 +56,22 @@ class OpenStudy:
     study: optuna.Study
     parent: str
     presence: Presence | None = None
+    trust: Collection[str] | None = None
 
     @property
     def name(self) -> str:
         """The study's name."""
         return self.definition.name
+
+    @property
+    def trusting(self) -> Mapping[str, str]:
+        """The environment that tells workers what of the study's record they may run."""
+        own = self.definition.fingerprint() if self.trust is None else ""
+        names = {*settings.trusted(), *(self.trust or ())}
+        return {
+            settings.OWN_STUDY_VARIABLE: own,
+            settings.TRUST_VARIABLE: ",".join(sorted(names)),
+        }
 
     @property
     def budget(self) -> Budget:
@@ -81,17 +95,40 @@ def store_of(plan: Plan) -> Store:
     return Store(base["logger"]["tracking_uri"], Path(base["paths"]["home"]).expanduser())
 
 
-def start(definition: Definition, *, resume: bool) -> OpenStudy:
+def trusted_of(
+    there: Definition, own: Definition, trust: Collection[str]
+) -> Collection[str] | None:
+    """Return what a study from a storage may name: anything if it is the person's own.
+
+    Args:
+        there: From the storage.
+        own: From the person's file and command line.
+        trust: Targets that the person trusts.
+    """
+    return None if there.fingerprint() == own.fingerprint() else trust
+
+
+def trusted_by_worker(there: Definition, trust: Collection[str]) -> Collection[str] | None:
+    """Return what a study from a storage may name in a worker; see `OpenStudy.trusting`."""
+    if os.environ.get(settings.OWN_STUDY_VARIABLE) == there.fingerprint():
+        return None
+    return {*trust, *settings.trusted()}
+
+
+def start(
+    definition: Definition, *, resume: bool, trust: Collection[str] | None = None
+) -> OpenStudy:
     """Check a study and make it, join it if it is being run, or go on with it.
 
     Args:
         definition: From its file and the command line.
         resume: Take a new budget for a study that is there.
+        trust: What it may name if it comes from the storage; none if it is the person's own.
 
     Raises:
         MultiheadError: For what cannot run; nothing is left then.
     """
-    plan = check(definition)
+    plan = check(definition, trust)
     points = first_points(definition, plan)
     store = store_of(plan)
     check_engine(definition, store)
@@ -104,7 +141,11 @@ def start(definition: Definition, *, resume: bool) -> OpenStudy:
         else:
             _join(definition, there.definition, storage, store, resume=resume)
         presence = Presence(storage, definition.name, workers_of(store), "command")
-    return replace(reopen(definition.name, storage, store, plan), presence=presence)
+    opened = reopen(definition.name, storage, store, plan)
+    # Which engine starts workers, and where they look, is the person's to say.
+    own = {"engine": definition.engine, "storage": definition.storage}
+    as_there = opened.definition.model_copy(update=own)
+    return replace(opened, definition=as_there, presence=presence, trust=trust)
 
 
 def parent_of(store: Store, found: Registered) -> str:
@@ -127,15 +168,21 @@ def reopen(name: str, storage: StudyStorage, store: Store, plan: Plan) -> OpenSt
     return OpenStudy(found.definition, plan, storage, store, study, parent_of(store, found))
 
 
-def load(definition: Definition) -> OpenStudy:
+def load(definition: Definition, trust: Collection[str] = (), *, own: bool = True) -> OpenStudy:
     """Return a study to look at, as it was started.
 
+    Args:
+        definition: Names study and storage.
+        trust: What the study of the storage may name if it is not the person's own.
+        own: Whether `definition` is from a file of the person's own.
+
     Raises:
-        ConfigError: If the storage does not have it.
+        ConfigError: If the storage does not have it, or it names what is not trusted.
     """
     storage = StudyStorage(definition.storage_url)
     found = known(storage, definition.name)
-    plan = prepare(found.definition)
+    allowed = trusted_of(found.definition, definition, trust) if own else trust
+    plan = prepare(found.definition, allowed)
     return reopen(definition.name, storage, store_of(plan), plan)
 
 
@@ -151,9 +198,26 @@ def as_started(definition: Definition, arguments: Sequence[str]) -> Definition:
     """
     storage = StudyStorage(definition.storage_url)
     try:
-        return changed(known(storage, definition.name).definition, arguments)
+        there = changed(known(storage, definition.name).definition, arguments)
     finally:
         storage.close()
+    _check_engine_of(there, definition)
+    return there.model_copy(update={"storage": definition.storage})
+
+
+def _check_engine_of(there: Definition, own: Definition) -> None:
+    """Refuse what a storage says of where workers run, and what else does, unless it is typed.
+
+    Where the cluster is may stand in the home's own storage, which nobody else writes to.
+    """
+    told = there.engine.tells
+    if own.storage_url == f"sqlite:///{settings.home() / 'studies.db'}":
+        told = [key for key in told if key != "address"]
+    if told and there.engine != own.engine:
+        raise ConfigError(
+            f"the storage says that {own.name} is run with engine {there.engine.name} and "
+            f"{' and '.join(told)} of its own; give engine=... with them, as when it was started."
+        )
 
 
 def _make(
@@ -219,8 +283,7 @@ def first_points(definition: Definition, plan: Plan) -> list[dict[str, Any]]:
     points = [space.params_of(configs.base, configs.groups)] if definition.defaults else []
     for given in definition.enqueue:
         if isinstance(given, str):
-            _, config = resumed_config(given, [])
-            points.append(space.params_of(config, configs.groups))
+            points.append(space.params_of(recorded_values(given), configs.groups))
             continue
         groups = {k: v for k, v in given.items() if "/" in k}
         weights = given.get("loss_weights")

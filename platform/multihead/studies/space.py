@@ -73,8 +73,18 @@ class Space:
         return chosen
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a trial's parameters set, by override path."""
-        values = {n: v for n, v in params.items() if not n.startswith(("simplex.", "ratio."))}
+        """Return what a trial's parameters set, by override path.
+
+        Raises:
+            ConfigError: For a choice that the space does not have: the storage says what a trial
+                had, and only the study says what it may have.
+        """
+        values = {}
+        for parameter in self.parameters:
+            if parameter.name in params and not parameter.name.startswith(("simplex.", "ratio.")):
+                values[parameter.name] = params[parameter.name]
+                if isinstance(parameter.distribution, CategoricalDistribution):
+                    check_inside(parameter, params[parameter.name])
         if self.weights is not None:
             values[WEIGHTS_PATH] = self.weights.of(params)
         return values

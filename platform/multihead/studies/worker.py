@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import optuna
@@ -21,7 +21,7 @@ from multihead.studies.devices import GPU_SHARE_VARIABLE
 from multihead.studies.heart import Heart, lost, say
 from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
-from multihead.studies.opening import parent_of, store_of
+from multihead.studies.opening import parent_of, store_of, trusted_by_worker
 from multihead.studies.pruners import make_dominance, make_pruner
 from multihead.studies.recover import seal, workers_of
 from multihead.studies.registry import Presence, known
@@ -34,7 +34,14 @@ from multihead.workers import EXIT_MEMORY
 _IDLE_SECONDS = 1.0
 
 
-def work(study: str, url: str, interrupts: Interrupts, *, attached: bool = False) -> None:
+def work(
+    study: str,
+    url: str,
+    interrupts: Interrupts,
+    *,
+    attached: bool = False,
+    trust: Collection[str] = (),
+) -> None:
     """Work on a study until nothing is left.
 
     Args:
@@ -42,6 +49,8 @@ def work(study: str, url: str, interrupts: Interrupts, *, attached: bool = False
         url: Of the storage.
         interrupts: Where signals are noted.
         attached: End when the process that started this one ends.
+        trust: Targets that the study may name beside those of `runs.trust`, unless whoever started
+            this process says that the study is their own.
 
     Raises:
         MultiheadError: If the study is not there, or its base cannot run here.
@@ -50,7 +59,7 @@ def work(study: str, url: str, interrupts: Interrupts, *, attached: bool = False
     storage = patiently(lambda: StudyStorage(url), notice=say)
     found = known(storage, study)
     definition = found.definition
-    plan = prepare(definition)
+    plan = prepare(definition, trusted_by_worker(definition, trust))
     store = store_of(plan)
     presence = patiently(lambda: _enter(storage, study, workers_of(store)), notice=say)
     optunas = optuna.load_study(
@@ -174,6 +183,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--storage", default=os.environ.get(settings.STUDIES_VARIABLE), help="its URL"
     )
+    parser.add_argument(
+        "--trust", action="append", default=[], help="a class that the study may name"
+    )
     parser.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.storage is None:
@@ -181,7 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupts = Interrupts()
     try:
         with interrupts.installed():
-            work(given.study, given.storage, interrupts, attached=given.attached)
+            work(
+                given.study,
+                given.storage,
+                interrupts,
+                attached=given.attached,
+                trust=given.trust,
+            )
     except MultiheadError as error:
         say(message_of(error))
         return 2

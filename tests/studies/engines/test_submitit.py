@@ -66,7 +66,7 @@ def test_the_script_asks_slurm_for_what_the_study_says_and_holds_no_secret(
     engine["options"] = {"account": "lab", "mem": "16G", "exclusive": True}
     definition = define(workers=3, devices_per_worker={"gpu": 2, "cpu": 4}, engine=engine)
     folder = tmp_path / "jobs"
-    job = worker_job(definition, folder)
+    job = worker_job(definition, folder, {})
     jobs = submit(make_executor(definition, folder), job, 3, SECRET)
     assert [job.job_id for job in jobs] == ["77_0", "77_1", "77_2"]
     script = (slurm_programs / "script").read_text()
@@ -92,7 +92,7 @@ def test_what_sbatch_refuses_is_one_error_with_its_reason(
     definition = define(engine={"name": "submitit", "partition": "gpu"})
     executor = make_executor(definition, tmp_path / "jobs")
     with pytest.raises(ConfigError, match=r"invalid partition: gpu.*engine\.partition"):
-        submit(executor, worker_job(definition, tmp_path / "jobs"), 2, SECRET)
+        submit(executor, worker_job(definition, tmp_path / "jobs", {}), 2, SECRET)
 
 
 def test_a_part_of_a_gpu_is_refused_on_slurm(

@@ -21,6 +21,11 @@ class LocalChoice(_Strict):
 
     name: Literal["local"] = "local"
 
+    @property
+    def tells(self) -> list[str]:
+        """Which keys say what else runs, or where workers go."""
+        return []
+
 
 class RayChoice(_Strict):
     """Actors of a Ray cluster.
@@ -32,6 +37,11 @@ class RayChoice(_Strict):
 
     name: Literal["ray"]
     address: str | None = None
+
+    @property
+    def tells(self) -> list[str]:
+        """Which keys say what else runs, or where workers go."""
+        return ["address"] if self.address not in (None, "auto") else []
 
     @field_validator("address")
     @classmethod
@@ -63,6 +73,11 @@ class SubmititChoice(_Strict):
     partition: str | None = None
     setup: tuple[str, ...] = ()
     options: dict[str, str | StrictInt | Literal[True]] = Field(default_factory=dict)
+
+    @property
+    def tells(self) -> list[str]:
+        """Which keys say what else runs, or where workers go."""
+        return [key for key in ("setup", "options") if getattr(self, key)]
 
     @field_validator("options")
     @classmethod

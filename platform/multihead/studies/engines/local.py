@@ -35,7 +35,10 @@ class LocalEngine:
         definition = self.opened.definition
         cores = threads(definition.workers, definition.devices_per_worker.cpu)
         self.workers[number] = StudyWorker(
-            self.opened.name, definition.storage_url, cores | self._gpus.of(number), self._log
+            self.opened.name,
+            definition.storage_url,
+            {**cores, **self._gpus.of(number), **self.opened.trusting},
+            self._log,
         )
         if self._interrupted:  # while this one was being started, so that it was not told
             self.workers[number].interrupt()

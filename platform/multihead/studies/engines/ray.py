@@ -69,7 +69,11 @@ class RayEngine:
         return Orders(
             study=self.opened.name,
             url=self.opened.definition.storage_url,
-            environment={**travelling(self.opened.store), **asked.environment},
+            environment={
+                **travelling(self.opened.store),
+                **asked.environment,
+                **self.opened.trusting,
+            },
             folder=os.getcwd(),
             log=str(log),
         )

@@ -1,5 +1,6 @@
 """What a study's jobs ask for, and what cannot be had on a cluster."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,17 @@ def check_submitit(definition: Definition) -> None:
         )
 
 
-def worker_job(definition: Definition, folder: Path) -> WorkerJob:
-    """Return what each job runs."""
+def worker_job(definition: Definition, folder: Path, trusting: Mapping[str, str]) -> WorkerJob:
+    """Return what each job runs.
+
+    Args:
+        definition: The study.
+        folder: Where jobs leave word of themselves.
+        trusting: See `OpenStudy.trusting`.
+    """
     devices, choice = definition.devices_per_worker, definition.engine
     assert isinstance(choice, SubmititChoice)
-    environment = {"CUDA_VISIBLE_DEVICES": ""} if devices.gpu == 0 else {}
+    environment = dict(trusting) | ({"CUDA_VISIBLE_DEVICES": ""} if devices.gpu == 0 else {})
     cores = devices.cpu
     if choice.executor == "local" and cores is None:
         environment |= threads(definition.workers)
