@@ -115,6 +115,11 @@ def test_a_recorded_configuration_is_plain_values(text: str, message: str, tmp_p
         read_config(file, "a record")
 
 
+def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a record cannot be read: No such file"):
+        read_config(tmp_path / "config.yaml", "a record")
+
+
 class Mine(SimpleCNN):
     """A network of the person's own."""
 

@@ -78,6 +78,8 @@ def read_config(file: Path, name: str) -> dict[str, Any]:
     """
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be read: {error.strerror or error}.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{name} is damaged: it is no YAML of plain values.") from error
     if not isinstance(config, dict):
