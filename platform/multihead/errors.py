@@ -34,6 +34,10 @@ class StoreUnreachableError(StoreError):
     """The tracking store does not answer now and may do so later."""
 
 
+class PathError(MultiheadError):
+    """A recorded name that would lead out of the folder that it belongs in."""
+
+
 class DivergenceError(MultiheadError):
     """A loss stopped being finite, so that further training would record nonsense."""
 

@@ -1,10 +1,58 @@
-"""Files that are whole or absent, also after a crash, and the hashes that prove it."""
+"""Files that are whole or absent, also after a crash, in the folder that they belong in."""
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from multihead.errors import PathError
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes; what file systems allow, and more than we need
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def inside(folder: Path, name: object, what: str) -> Path:
+    """Return the path of something in a folder that a record names.
+
+    A record may be anybody's, so each path that is made of one goes through here.
+
+    Args:
+        folder: Where it must be.
+        name: A name, or a relative path with `/`.
+        what: Says in an error which value this is, such as `the tag multihead.run`.
+
+    Raises:
+        PathError: If the name is empty, absolute, too long, has a part such as `..` or characters
+            that no name of ours has, or if a link leads out of the folder.
+    """
+    reason = _unfit(name)
+    if reason is None:
+        path = folder / str(name)
+        if path.resolve().is_relative_to(folder.resolve()):
+            return path
+        reason = "a link leads out of it"
+    raise PathError(f"{what} is {name!r:.80}, which is not inside {folder}: {reason}.")
+
+
+def _unfit(name: object) -> str | None:
+    """Return why this is no relative path of plain names, or None."""
+    if not isinstance(name, str):
+        return "it is no text"
+    try:
+        longest = max(len(part.encode()) for part in name.split("/"))
+    except UnicodeEncodeError:
+        return "it is no valid Unicode"
+    if longest > _LONGEST_NAME or len(name.encode()) > _LONGEST_PATH:
+        return f"it is longer than {_LONGEST_NAME} bytes in a part or {_LONGEST_PATH} in all"
+    if name.startswith("/") or "\\" in name or _DRIVE.match(name):
+        return "it is an absolute path, or one of another system"
+    if not all(c.isprintable() for c in name):
+        return "it has control characters"
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        return "it has an empty part, or . or .."
+    return None
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:

@@ -13,6 +13,7 @@ from multihead.ablation.plan import Plan
 from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
 from multihead.errors import StoreError
 from multihead.runs.fingerprint import settings_hash
+from multihead.tracking.folder import run_path
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 
@@ -35,7 +36,8 @@ class AblationRecord:
         name, base = plan.definition.name, plan.base
         config = {"ablation": plan.definition.model_dump(mode="json")}
         config |= {key: base[key] for key in ("logger", "paths")}
-        here = [r for r in parents_of(store, name) if (store.home / our_id(r)).is_dir()]
+        tagged = [r for r in parents_of(store, name) if our_id(r)]
+        here = [r for r in tagged if run_path(store.home, our_id(r), "an ablation's run").is_dir()]
         if here:
             self.run = TrackedRun.reopen(store, our_id(here[0]), config)
         else:

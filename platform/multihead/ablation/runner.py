@@ -12,7 +12,7 @@ from multihead.ablation.progress import Progress
 from multihead.ablation.records import ABLATION_TAG, ARM_TAG, HEAD_TAG, PARENT_TAG, is_result
 from multihead.ablation.worker import CELLS_FILE, CellFile, Work
 from multihead.errors import StoreError
-from multihead.files import write_text_atomically
+from multihead.files import inside, write_text_atomically
 from multihead.signals import handled_by
 from multihead.studies.devices import Places, threads, visible_gpus
 from multihead.studies.recover import workers_of
@@ -47,7 +47,7 @@ class Runner:
         runs = self.plan.on_record(self.store)
         missing = [cell for cell in self.plan.cells if not any(map(is_result, runs[cell.name]))]
         ended = [w.run for c in missing if (w := self._file(c).read()).state == "FINISHED"]
-        known = [run for run in ended if run and (self.store.home / run).is_dir()]
+        known = [run for run in ended if run and inside(self.store.home, run, "a run").is_dir()]
         sent = [done for run in known for done in sync(self.store.home, run)]
         return self.plan.missing(self.store) if sent else missing
 

@@ -24,12 +24,12 @@ from filelock import FileLock, Timeout
 from multihead.ablation.records import ARM_KIND
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, MultiheadError, StoreError, message_of
-from multihead.files import write_text_atomically
+from multihead.files import inside, write_text_atomically
 from multihead.runs.api import resumed_config
 from multihead.runs.collector import few_collections
 from multihead.runs.execute import Membership, execute
 from multihead.runs.trust import targets_of
-from multihead.tracking.folder import RunFolder
+from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.run import new_run_id
 from multihead.training.interrupts import Interrupts, RunInterrupted
 
@@ -67,7 +67,7 @@ class CellFile:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.name, self.path = name, folder / "cells" / f"{name}.json"
+        self.name, self.path = name, inside(folder / "cells", f"{name}.json", "a cell")
         self.lock = FileLock(self.path.with_suffix(".lock"))
 
     def read(self) -> Work:
@@ -163,7 +163,7 @@ def _attempt(task: Task, run: str, opened: dict[str, MultiheadDataModule]) -> No
     """Begin the cell's run, or go on with it where an earlier attempt left it."""
     member = Membership(ARM_KIND, run, task.tags, opened=opened)
     home = Path(task.config["paths"]["home"]).expanduser().absolute()
-    folder = RunFolder(home / run)
+    folder = RunFolder(run_path(home, run, f"the run of the cell {task.name}"))
     if not folder.spool.is_file():
         shutil.rmtree(folder.path, ignore_errors=True)
         execute(task.config, member=member)

@@ -14,8 +14,10 @@ def command(name: str, out: Path | None) -> None:
     The page is report.html, in the folder NAME-report unless --out names another. Beside it are
     the tables as CSV and Parquet, and all of it as Markdown.
     """
+    from multihead.files import inside
     from multihead.report.ablation import write
     from multihead.report.ablation_record import recorded
 
     found = recorded(name)
-    click.echo(write(found, out or Path(f"{found.name}-report")))
+    own = inside(Path(), f"{found.name}-report", "the ablation's folder")
+    click.echo(write(found, out or own))

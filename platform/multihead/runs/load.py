@@ -16,7 +16,8 @@ from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
 from multihead.runs.build import make_network
 from multihead.runs.trust import check_network, read_config
-from multihead.tracking.run import CONFIG_FILE, RUN_TAG, find_run
+from multihead.tracking.find import find_run, folder_of
+from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST, LAST, check_record, read_checkpoint
 
@@ -132,7 +133,7 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
         CheckpointError: If it has no checkpoint.
     """
     record = find_run(store, run)
-    folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
+    folder = folder_of(store, record)
     config_file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
     if config_file is None:
         raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")

@@ -17,6 +17,7 @@ from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numeri
 from multihead.runs.trust import read_config, recomposed
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
+from multihead.tracking.find import folder_of
 from multihead.tracking.run import CONFIG_FILE, RUN_TAG, TrackedRun, find_run, flat
 from multihead.tracking.store import Store
 
@@ -80,9 +81,9 @@ def recorded_configs(
         ConfigError: If the run has none, it names what is not trusted or would be downloaded, or an
             override does not fit it.
     """
-    run_id = record.data.tags.get(RUN_TAG, record.info.run_id)
-    name = f"{CONFIG_FILE} of run {run_id}"
-    file = run_file(store, record, store.home / run_id / CONFIG_FILE, CONFIG_FILE)
+    folder = folder_of(store, record)
+    name = f"{CONFIG_FILE} of run {folder.name}"
+    file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
     if file is None:
         raise ConfigError(
             f"run {record.info.run_id} has no {CONFIG_FILE}; it was not made by multihead."
@@ -142,7 +143,7 @@ def _today(parts: Parts, *, test: bool) -> dict[str, str]:
 
 def _package_changes(store: Store, record: Any) -> list[str]:
     """Return a line for each package that is not installed now as it was then, ten at most."""
-    folder = store.home / record.data.tags.get(RUN_TAG, record.info.run_id)
+    folder = folder_of(store, record)
     file = run_file(store, record, folder / ENVIRONMENT_FILE, ENVIRONMENT_FILE)
     if file is None:
         return ["installed packages: not recorded then"]

@@ -7,6 +7,7 @@ from optuna.trial import FrozenTrial
 from multihead.studies.definition import Definition
 from multihead.studies.table import ranked
 from multihead.studies.trial import MLFLOW_RUNS, RUNS, drop_checkpoints
+from multihead.tracking.folder import run_path
 from multihead.tracking.removal import remove_artifacts
 from multihead.tracking.store import Store
 
@@ -20,8 +21,9 @@ def drop_others(store: Store, definition: Definition, trials: Sequence[FrozenTri
         if not trial.state.is_finished() or trial.number in best:
             continue
         for seed, run_id in trial.user_attrs.get(RUNS, {}).items():
-            if (store.home / run_id / "checkpoints").exists():
+            folder = run_path(store.home, run_id, f"a run of trial {trial.number}")
+            if (folder / "checkpoints").exists():
                 mlflow_id = trial.user_attrs.get(MLFLOW_RUNS, {}).get(seed)
                 if mlflow_id is not None:
                     remove_artifacts(store, mlflow_id, "checkpoints")
-                drop_checkpoints(store.home / run_id)
+                drop_checkpoints(folder)

@@ -28,8 +28,9 @@ from multihead.studies.trial import (
     recorded,
 )
 from multihead.tracking.delivery import TAG_LENGTH
-from multihead.tracking.folder import RunFolder
-from multihead.tracking.run import ERROR_TAG, RUN_TAG, Status, TrackedRun
+from multihead.tracking.find import folder_of
+from multihead.tracking.folder import RunFolder, run_path
+from multihead.tracking.run import ERROR_TAG, Status, TrackedRun
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, send
 
@@ -54,7 +55,7 @@ def seal(store: Store, configs: TrialConfigs, trial: FrozenTrial, *, parent: str
     runs = dict(trial.user_attrs.get(RUNS, {}))
     made = {seed: recorded(store, run_id) for seed, run_id in runs.items()}
     if not any(made.values()):
-        if any(RunFolder(store.home / run_id).spool.is_file() for run_id in runs.values()):
+        if any(_folder(store, run_id).spool.is_file() for run_id in runs.values()):
             return []  # it is on its way
         run = _standing_in(store, configs, trial, parent)
         if run is None:
@@ -92,13 +93,17 @@ def _agree(store: Store, trial: FrozenTrial, run: Any, cause: str, *, ended: boo
 
 def _end_run(store: Store, run: Any, status: Status, reason: str) -> None:
     """Give a run another status, in its folder too where that is on this machine."""
-    folder = RunFolder(store.home / run.data.tags[RUN_TAG])
+    folder = RunFolder(folder_of(store, run))
     if not folder.spool.is_file():
         with store.errors():
             store.client.set_terminated(run.info.run_id, status)
         return
     config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
     TrackedRun.reopen(store, folder.run_id, config).finish(status, reason)
+
+
+def _folder(store: Store, run_id: object) -> RunFolder:
+    return RunFolder(run_path(store.home, run_id, "a run of a trial"))
 
 
 def _standing_in(store: Store, configs: TrialConfigs, trial: FrozenTrial, parent: str) -> Any:

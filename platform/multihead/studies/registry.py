@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from multihead.errors import ConfigError
+from multihead.files import inside
 from multihead.studies.definition import Definition
 from multihead.studies.lease import LEASE_SECONDS, release_owner
 from multihead.studies.storage import StudyStorage, metadata
@@ -220,13 +221,13 @@ def bury(storage: StudyStorage, study: str, folder: Path) -> list[str]:
         with storage.engine.begin() as connection:
             mine = workers.c.owner == owner
             connection.execute(sa.update(workers).where(mine).values(ended=True, note="died"))
-        (folder / f"{owner}.lock").unlink(missing_ok=True)
+        _lock_of(folder, owner).unlink(missing_ok=True)
     return dead
 
 
 def _died_here(folder: Path, owner: str) -> bool:
     """Return whether a process of this machine left its lock behind."""
-    path = folder / f"{owner}.lock"
+    path = _lock_of(folder, owner)
     if not path.exists():
         return False
     try:
@@ -234,3 +235,7 @@ def _died_here(folder: Path, owner: str) -> bool:
             return True
     except Timeout:
         return False
+
+
+def _lock_of(folder: Path, owner: str) -> Path:
+    return inside(folder, f"{owner}.lock", "a worker's lock")

@@ -24,7 +24,7 @@ from multihead.studies.lease import Lease, Outcome
 from multihead.studies.reporter import Reporter
 from multihead.studies.space import WEIGHTS_PATH, Space
 from multihead.studies.storage import patiently
-from multihead.tracking.folder import RunFolder
+from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.run import RUN_TAG, TrackedRun, new_run_id
 from multihead.tracking.store import Store
 
@@ -160,7 +160,7 @@ class TrialRunner:
         self, config: dict[str, Any], run_id: str, member: Membership, announcer: Announcer
     ) -> RunResult:
         """Go on with the run where an earlier attempt left it, or begin it."""
-        folder = RunFolder(self.store.home / run_id)
+        folder = RunFolder(run_path(self.store.home, run_id, "a run of the trial"))
         if not folder.spool.is_file():
             shutil.rmtree(folder.path, ignore_errors=True)
             return execute(config, announcer=announcer, member=member)

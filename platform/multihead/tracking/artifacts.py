@@ -9,8 +9,8 @@ import logging
 import shutil
 from pathlib import PurePosixPath
 
-from multihead.errors import StoreError, StoreUnreachableError
-from multihead.files import link, sha256, write_text_atomically
+from multihead.errors import PathError, StoreError, StoreUnreachableError
+from multihead.files import inside, link, sha256, write_text_atomically
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.store import Store
 
@@ -39,6 +39,15 @@ class Artifacts:
         self.uploading = 0
         self._refused: dict[str, str] = {}
 
+    def want(self, path: str, digest: str) -> None:
+        """Note a file that the store is to have; one outside the run's folder is named instead."""
+        try:
+            inside(self.folder.path, path, "an artifact")
+        except PathError as error:
+            self.notice(f"{error} It is not sent.")
+        else:
+            self.wanted[path] = digest
+
     def missing(self) -> list[str]:
         """Return the paths that the store lacks or has in another version."""
         return [path for path, digest in self.wanted.items() if self.sent.get(path) != digest]
@@ -62,7 +71,7 @@ class Artifacts:
             del self.wanted[path]
         except StoreUnreachableError:
             raise
-        except (StoreError, OSError) as error:
+        except (StoreError, PathError, OSError) as error:
             self._refused[path] = self.wanted[path]
             self.notice(f"{path} is not stored: {error} It stays in {self.folder.path}.")
         return True
@@ -75,7 +84,7 @@ class Artifacts:
                 listed = self.store.client.list_artifacts(mlflow_id, parent)
                 there |= {item.path: item.file_size for item in listed}
         for path in list(self.sent):
-            local = self.folder.path / path
+            local = inside(self.folder.path, path, "an artifact")
             if path not in there or (local.exists() and there[path] != local.stat().st_size):
                 del self.sent[path]
 
@@ -86,10 +95,10 @@ class Artifacts:
     def _upload(self, mlflow_id: str, path: str) -> None:
         outbox = self.folder.path / _OUTBOX
         shutil.rmtree(outbox, ignore_errors=True)
-        copy = outbox / path
+        copy = inside(self.folder.path, f"{_OUTBOX}/{path}", "an artifact")
         copy.parent.mkdir(parents=True)
         try:
-            link(self.folder.path / path, copy)
+            link(inside(self.folder.path, path, "an artifact"), copy)
             digest = sha256(copy)
             self.uploading = copy.stat().st_size
             with self.store.errors():

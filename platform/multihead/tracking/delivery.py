@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import ConfigError, StoreError
-from multihead.files import write_text_atomically
+from multihead.files import inside, write_text_atomically
 from multihead.tracking import spool
 from multihead.tracking.artifacts import Artifacts
 from multihead.tracking.folder import RunFolder
@@ -176,7 +176,7 @@ class Delivery:
             case "dataset":
                 self._log_dataset(record)
             case "file":
-                self.cursor.wanted[record["path"]] = record["sha256"]
+                self.artifacts.want(record["path"], record["sha256"])
             case "model":
                 self._send_model(record)
             case "damaged":
@@ -270,12 +270,14 @@ class Delivery:
     def _send_model(self, record: spool.Record) -> None:
         from multihead.tracking.models import send_model
 
-        folder = self.folder.path / record["path"]
+        folder = inside(self.folder.path, record["path"], "a model")
         if not (folder / "MLmodel").is_file():
             self.artifacts.notice(f"{folder} is gone; `multihead promote` makes the model anew")
             return
-        files = (path for path in folder.rglob("*") if path.is_file())
-        self.artifacts.uploading = sum(path.stat().st_size for path in files)
+        # A link in a folder that somebody else wrote must not send a file of this machine.
+        names = [str(path.relative_to(folder)) for path in folder.rglob("*")]
+        files = [inside(folder, name, "a file of the model") for name in names]
+        self.artifacts.uploading = sum(path.stat().st_size for path in files if path.is_file())
         try:
             send_model(self.store, str(self.cursor.mlflow_id), folder, record["digest"])
         finally:

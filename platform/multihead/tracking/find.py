@@ -5,7 +5,7 @@ from typing import Any
 
 from multihead.errors import ConfigError
 from multihead.tracking.delivery import RUN_TAG, Cursor
-from multihead.tracking.folder import RunFolder
+from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.store import Store
 
 
@@ -31,6 +31,16 @@ def local_run(home: Path, wanted: str) -> str:
 
 def _mlflow_id(folder: Path) -> str:
     return Cursor.load(RunFolder(folder).delivery, "").mlflow_id or ""
+
+
+def folder_of(store: Store, record: Any) -> Path:
+    """Return the folder that an MLflow run has in the home, by its tag; it need not be there.
+
+    Raises:
+        PathError: If the tag, which is whoever wrote the store's, is no id of a run.
+    """
+    run_id = record.data.tags.get(RUN_TAG, record.info.run_id)
+    return run_path(store.home, run_id, f"the tag {RUN_TAG} of run {record.info.run_id}")
 
 
 def find_run(store: Store, wanted: str) -> Any:

@@ -5,6 +5,7 @@ Process numbers and host names say nothing, since containers reuse them.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,11 +14,36 @@ from typing import Any, ClassVar
 
 from filelock import FileLock, Timeout
 
-from multihead.errors import ConfigError, StoreError
+from multihead.errors import ConfigError, PathError, StoreError
+from multihead.files import inside
 from multihead.tracking import spool
 
 CONFIG_FILE = "config.yaml"
+# As `new_run_id` makes them, or MLflow's own.
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}|[0-9a-f]{32}", re.ASCII)
 _LOCK_SECONDS = 1.0  # a command that looks whether the run is alive holds the lock for an instant
+
+
+def run_path(home: Path, run_id: object, what: str) -> Path:
+    """Return the folder of a run whose id comes from a record; it need not be there.
+
+    Whatever is written to, or deleted, by the id of a record goes through here. The home holds
+    more than runs, so that a name alone would not do.
+
+    Args:
+        home: The folder of the runs.
+        run_id: Our id, or MLflow's.
+        what: Says in an error which value this is.
+
+    Raises:
+        PathError: If it is no such id, or the folder is a link out of the home.
+    """
+    path = inside(home, run_id, what)
+    if not _RUN_ID.fullmatch(str(run_id)):
+        raise PathError(
+            f"{what} is {run_id!r:.80}, which is no id of a run such as 20261122-214501-3f9ac2."
+        )
+    return path
 
 
 @dataclass

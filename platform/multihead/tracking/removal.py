@@ -1,7 +1,9 @@
 """Removing what a run stored: MLflow's client can only add."""
 
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from multihead.errors import PathError
 from multihead.tracking.store import Store
 
 
@@ -9,6 +11,7 @@ def remove_artifacts(store: Store, mlflow_id: str, path: str) -> None:
     """Remove a file or folder from a run's artifacts; that it is not there is no error.
 
     Raises:
+        PathError: If the store says that they lie where it never puts a run's artifacts.
         StoreError: If the store refuses.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -16,5 +19,16 @@ def remove_artifacts(store: Store, mlflow_id: str, path: str) -> None:
     with store.errors():
         uri = store.client.get_run(mlflow_id).info.artifact_uri
         if uri is not None and store.client.list_artifacts(mlflow_id, path):
+            _check_place(uri, mlflow_id)
             repository: Any = get_artifact_repository(uri, tracking_uri=store.uri)
             repository.delete_artifacts(path)
+
+
+def _check_place(uri: str, mlflow_id: str) -> None:
+    """Check that a URI ends as MLflow ends it, so that a store cannot name any folder for it."""
+    parts = unquote(urlsplit(uri).path).split("/")
+    if parts[-2:] != [mlflow_id, "artifacts"] or ".." in parts:
+        raise PathError(
+            f"the artifacts of run {mlflow_id} lie in {uri!r:.200}, which is no folder that MLflow "
+            f"makes for a run; nothing in it was deleted."
+        )

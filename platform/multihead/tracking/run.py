@@ -21,10 +21,10 @@ from typing import Any, Literal
 import yaml
 
 from multihead.errors import ConfigError, StoreError
-from multihead.files import sha256, write_atomically, write_text_atomically
+from multihead.files import inside, sha256, write_atomically, write_text_atomically
 from multihead.tracking.delivery import ERROR_TAG, RUN_TAG, TAG_LENGTH, Delivery
 from multihead.tracking.find import find_run
-from multihead.tracking.folder import CONFIG_FILE, History, RunFolder
+from multihead.tracking.folder import CONFIG_FILE, History, RunFolder, run_path
 from multihead.tracking.reap import close_dead_attempt
 from multihead.tracking.sender import Sender
 from multihead.tracking.spool import Spool
@@ -107,7 +107,7 @@ class TrackedRun:
         """
         store.make_home()
         run_id = run_id or new_run_id()
-        folder = RunFolder(store.home / run_id)
+        folder = RunFolder(run_path(store.home, run_id, "the run"))
         try:
             folder.path.mkdir()
             folder.acquire()
@@ -148,7 +148,7 @@ class TrackedRun:
         Raises:
             StoreError: If another process has the run, or the store refuses it.
         """
-        folder = RunFolder(store.home / run_id)
+        folder = RunFolder(inside(store.home, run_id, "the run"))
         folder.acquire()
         try:
             run = cls(store, folder, close_dead_attempt(folder, from_step))
@@ -266,7 +266,7 @@ class TrackedRun:
             StoreError: If the folder cannot be written to.
         """
         place = f"{folder}/{path.name}" if folder else path.name
-        kept = self.folder / place
+        kept = inside(self.folder, place, "an artifact")
         try:
             if kept != path:
                 write_atomically(kept, lambda temporary: _copy(path, temporary))

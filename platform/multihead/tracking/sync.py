@@ -7,7 +7,8 @@ from pathlib import Path
 import yaml
 from filelock import Timeout
 
-from multihead.errors import ConfigError, MultiheadError
+from multihead.errors import ConfigError, MultiheadError, PathError
+from multihead.files import inside
 from multihead.tracking.delivery import Cursor, Delivery
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.reap import close_dead_attempt, reap
@@ -43,14 +44,15 @@ def sync(home: Path, run_id: str | None = None) -> Iterator[Synced]:
     Raises:
         ConfigError: If there is no such run.
     """
-    if run_id is not None and not (home / run_id / "spool.jsonl").is_file():
-        raise ConfigError(f"there is no run {run_id!r} in {home}; `multihead runs` lists them.")
     if run_id is None:
         yield from send(home, sorted(p.parent.name for p in home.glob("*/spool.jsonl")))
-    else:
-        done = _sync_one(RunFolder(home / run_id), named=True)
-        if done is not None:
-            yield done
+        return
+    folder = RunFolder(inside(home, run_id, "the run"))
+    if not folder.spool.is_file():
+        raise ConfigError(f"there is no run {run_id!r} in {home}; `multihead runs` lists them.")
+    done = _sync_one(folder, named=True)
+    if done is not None:
+        yield done
 
 
 def send(home: Path, run_ids: Iterable[str]) -> Iterator[Synced]:
@@ -61,7 +63,11 @@ def send(home: Path, run_ids: Iterable[str]) -> Iterator[Synced]:
         run_ids: Our ids.
     """
     for run_id in run_ids:
-        folder = RunFolder(home / run_id)
+        try:
+            folder = RunFolder(inside(home, run_id, "a run"))
+        except PathError as error:
+            yield Synced(run_id, problem=str(error))
+            continue
         done = _sync_one(folder, named=False) if folder.spool.is_file() else None
         if done is not None:
             yield done
