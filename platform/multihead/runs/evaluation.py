@@ -7,6 +7,7 @@ from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.config import compose_run
 from multihead.runs.load import load_checkpoint, recorded
+from multihead.runs.places import check_places
 from multihead.runs.trust import check_network, recomposed
 from multihead.tracking.run import CONFIG_FILE
 from multihead.tracking.store import Store
@@ -43,6 +44,7 @@ def evaluation_config(
         ConfigError: If there is no such run, it names what is not trusted, or an override does not
             fit.
         CheckpointError: If its checkpoint is missing, damaged or hostile.
+        PathError: If the record is not of this home and names a folder outside the data's.
     """
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
@@ -50,7 +52,8 @@ def evaluation_config(
             raise ConfigError(f"evaluate run=... takes overrides only, not {override}.")
         if key.partition(".")[0].partition("/")[0] in _FIXED:
             raise ConfigError(f"{override} would change the network; evaluate tests it as it is.")
-    record, checkpoint = recorded(run, Store())
+    store = Store()
+    record, checkpoint, ours = recorded(run, store)
     name = f"{CONFIG_FILE} of run {run}"
     chosen = [o for o in overrides if o.lstrip("+").partition("=")[0] in _CHOICES]
     others = [o for o in overrides if o not in chosen]
@@ -66,4 +69,6 @@ def evaluation_config(
     if chosen:
         typed["data"] = compose_run(chosen)["data"]
     config = recomposed(record, others, name, trust, typed)
+    if not ours:
+        check_places(config, overrides, store)
     return {**config, "ckpt_path": str(checkpoint), "train": False, "test": True}
