@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},
-    {"figures", "files", "heads", "seeding", "settings", "signals", "workers"},
+    {"figures", "files", "heads", "seeding", "settings", "signals", "workers", "yaml_file"},
     {"errors"},
 ]
 MAY_IMPORT = {

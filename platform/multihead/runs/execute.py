@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__
@@ -44,6 +43,7 @@ from multihead.tracking.system import system_metrics
 from multihead.training.checkpoints import BEST, read_checkpoint
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
+from multihead.yaml_file import read_yaml
 
 # Of the many facts of `environment.json`, those worth a column in a list of runs.
 _TAGGED_VERSIONS = ("python", "torch")
@@ -254,7 +254,7 @@ def _record_start(
     """Record everything that is known before training."""
     versions, hardware, git = facts.versions(), facts.hardware(), facts.git_state()
     # A resumed run goes on from a checkpoint of its own; what it once began from stays on record.
-    recorded = yaml.safe_load((run.folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    recorded = read_yaml(run.folder / CONFIG_FILE)
     begun = {**config, "ckpt_path": recorded.get("ckpt_path")}
     tags = {
         "multihead.version": __version__,

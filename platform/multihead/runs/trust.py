@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import yaml
 from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -26,6 +25,7 @@ from multihead.runs.config import compose_record
 from multihead.runs.schema import RunConfig, check_keys, check_node
 from multihead.tracking.secrets import typed_command
 from multihead.training.module import MultiheadLitModule
+from multihead.yaml_file import read_yaml
 
 # By group of a configuration: the package that must define the class, and what the class must be.
 _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
@@ -77,11 +77,9 @@ def read_config(file: Path, name: str) -> dict[str, Any]:
             composes nothing, refers to nothing and sets nothing of Hydra's.
     """
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{name} is damaged: it is no YAML of plain values.") from error
+        config = read_yaml(file)
+    except ConfigError as error:
+        raise ConfigError(f"{name} is damaged: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{name} is damaged: it names no network.")
     if strange := [key for key in config if key not in RunConfig.model_fields]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.config import nearest
+from multihead.yaml_file import read_yaml
 
 
 def find_file(name: str, group: str, what: str) -> Path:
@@ -45,10 +46,7 @@ def read_file(path: Path, what: str) -> dict[str, Any]:
     Raises:
         ConfigError: If it is not YAML, or no mapping.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no mapping; {what} has experiment, overrides and more keys.")
     return {"name": path.stem, **content}

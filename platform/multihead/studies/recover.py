@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from multihead.studies.budget import tell
@@ -33,6 +32,7 @@ from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.run import ERROR_TAG, Status, TrackedRun
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, send
+from multihead.yaml_file import read_yaml
 
 PRUNED_TAG = "multihead.pruned"
 _PAGE = 1000
@@ -98,7 +98,7 @@ def _end_run(store: Store, run: Any, status: Status, reason: str) -> None:
         with store.errors():
             store.client.set_terminated(run.info.run_id, status)
         return
-    config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    config = read_yaml(folder.config)
     TrackedRun.reopen(store, folder.run_id, config).finish(status, reason)
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from multihead.errors import CheckpointError, ConfigError
 from multihead.tracking.run import RUN_TAG, find_run
 from multihead.tracking.store import Store
+from multihead.yaml_file import read_yaml
 
 _MODEL_TAG = "multihead.model_id"  # a database store forgets the version's own
 DIGEST_TAG = "multihead.model_digest"
@@ -255,8 +255,8 @@ def fetch_model(store: Store, uri: str) -> FetchedModel:
 
         folder = Path(download_artifacts(artifact_uri=location, tracking_uri=store.uri))
         try:
-            model_id = str(yaml.safe_load((folder / "MLmodel").read_text())["model_id"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+            model_id = str(read_yaml(folder / "MLmodel")["model_id"])
+        except (ConfigError, KeyError, TypeError) as error:
             raise CheckpointError(f"{folder / 'MLmodel'} of {uri} is damaged.") from error
         model = client.get_logged_model(model_id)
     return FetchedModel(folder, model_id, model.tags.get(RUN_TAG) or model.source_run_id or "")

@@ -29,6 +29,7 @@ from multihead.tracking.reap import close_dead_attempt
 from multihead.tracking.sender import Sender
 from multihead.tracking.spool import Spool
 from multihead.tracking.store import Store
+from multihead.yaml_file import read_yaml
 
 __all__ = ["CONFIG_FILE", "ERROR_TAG", "RUN_TAG", "TrackedRun", "find_run", "flat", "new_run_id"]
 
@@ -152,7 +153,7 @@ class TrackedRun:
         folder.acquire()
         try:
             run = cls(store, folder, close_dead_attempt(folder, from_step))
-            before = yaml.safe_load(folder.config.read_text())
+            before = read_yaml(folder.config)
             after = {**config, "ckpt_path": before.get("ckpt_path"), "paths": before.get("paths")}
             old, new = flat(before), flat(after)
             changed = {f"resumed.{k}": v for k, v in new.items() if old.get(k) != v}

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from filelock import Timeout
 
 from multihead.errors import ConfigError, MultiheadError, PathError
@@ -13,6 +12,7 @@ from multihead.tracking.delivery import Cursor, Delivery
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.reap import close_dead_attempt, reap
 from multihead.tracking.store import Store
+from multihead.yaml_file import read_yaml
 
 _LOCK_SECONDS = 600.0
 
@@ -102,8 +102,8 @@ def store_of(folder: RunFolder) -> Store:
         ConfigError: If the configuration is damaged.
     """
     try:
-        uri = yaml.safe_load(folder.config.read_text())["logger"]["tracking_uri"]
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        uri = read_yaml(folder.config)["logger"]["tracking_uri"]
+    except (KeyError, TypeError) as error:
         raise ConfigError(f"{folder.config} is damaged: it names no store.") from error
     return Store(uri, folder.path.parent)
 
