@@ -20,6 +20,10 @@ Spacing = Literal["linear", "log"]
 
 # A letter of any script first, so that names are names in Python, YAML and metric names alike.
 _NAME = re.compile(r"[^\W\d_]\w*")
+_LONGEST_NAME = 100  # bytes: names are parts of the names of files
+# Of all heads together. A head makes tables of its levels, and a record may claim any number.
+_MOST_CLASSES = 1_000_000
+_LARGEST_FIRST = 1 << 53  # whole numbers that a float holds
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,12 @@ class Head:
             raise ConfigError(
                 f"head name {self.name!r} is not allowed; use a letter, then letters, digits or _."
             )
+        if len(self.name.encode()) > _LONGEST_NAME:
+            raise ConfigError(
+                f"head name {self.name[:40]!r}... is longer than {_LONGEST_NAME} bytes."
+            )
+        if type(self.first) is not int or abs(self.first) > _LARGEST_FIRST:
+            raise ConfigError(f"head {self.name!r} begins at {self.first!r:.40}, no whole number.")
         if self.num_classes < 2:
             raise ConfigError(
                 f"head {self.name!r} has {self.num_classes} classes; at least 2 are needed."
@@ -195,6 +205,11 @@ class Heads(Mapping[str, Head]):
         if len(self._heads) != len(ordered):
             names = [head.name for head in ordered]
             raise ConfigError(f"head names must be unique, but they are {names}.")
+        if sum(head.num_classes for head in ordered) > _MOST_CLASSES:
+            raise ConfigError(
+                f"the heads have more than {_MOST_CLASSES:,} classes or levels in all; fewer are "
+                f"possible."
+            )
         if not ordered:
             raise ConfigError("there are no heads; a network needs at least one.")
 
@@ -220,7 +235,7 @@ class Heads(Mapping[str, Head]):
         """
         try:
             return cls(_head_of_record(r) for r in record)
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"the record of the heads is damaged: {error}.") from error
 
     def to_record(self) -> list[dict[str, Any]]:
