@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from multihead.errors import CheckpointError, ConfigError, DataUnreachableError
 from multihead.files import link, sha256, sync_folder, write_atomically
 from multihead.heads import Heads
+from multihead.training.archives import check_archive, check_tensors
 from multihead.training.hashes import read_hashes, recorded_hashes
 from multihead.training.metrics import shortest
 from multihead.training.points import log_epoch
@@ -70,7 +71,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise CheckpointError(f"there is no checkpoint {path}; give the path of a .ckpt file.")
     try:
+        check_archive(Path(path))
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        check_tensors(checkpoint, Path(path))
     except pickle.UnpicklingError as error:
         reason = _refused(str(error))
         raise CheckpointError(f"{path} is refused: {reason}.") from error
