@@ -6,21 +6,25 @@ it takes to build the network and read its answers, without the run it came from
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.errors import CheckpointError, ConfigError, message_of
+from multihead.data.vimh.checked_json import read_json_object
+from multihead.errors import CheckpointError, ConfigError, DataError, message_of
+from multihead.files import inside
 from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
 from multihead.runs.trust import check_network
 
 WEIGHTS, MODEL, EXAMPLES = "weights.safetensors", "model.json", "examples.npy"
 _FORMAT = 1
+_LARGEST_HEADER, _LARGEST_EXAMPLES = 16 << 20, 1 << 30
 _KEYS = {"format", "net", "heads", "image_shape", "mean", "std"}
 
 
@@ -73,20 +77,36 @@ def read_bundle(folder: Path, *, trust: Collection[str] = ()) -> LoadedRun:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = folder / WEIGHTS
+    path = inside(folder, WEIGHTS, "the file of the weights")
     try:
-        description = json.loads((folder / MODEL).read_text())
+        description = read_json_object(inside(folder, MODEL, "the file of the model"))
+        _check_header(path)
         weights = load_file(path)
-    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, DataError, SafetensorError) as error:
         raise CheckpointError(f"the model in {folder} is damaged: {message_of(error)}.") from error
     if (
-        not isinstance(description, dict)
-        or not set(description) >= _KEYS
+        not set(description) >= _KEYS
         or description["format"] != _FORMAT
         or not isinstance(description["net"], Mapping)
     ):
         raise CheckpointError(f"{folder / MODEL} does not describe a model of format {_FORMAT}.")
     return described(description, weights, path, trust=trust)
+
+
+def _check_header(path: Path) -> None:
+    """Check that the names and shapes in a file of weights are not too many to be read.
+
+    The library itself compares each tensor's place and size with the file's.
+
+    Raises:
+        ValueError: If they are.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _LARGEST_HEADER:
+        raise ValueError(
+            f"the header of {path.name} claims {length:,} bytes; {_LARGEST_HEADER:,} are read"
+        )
 
 
 def described(
@@ -117,8 +137,25 @@ def read_examples(folder: Path) -> NDArray[np.uint8]:
     Raises:
         CheckpointError: If they are damaged.
     """
+    path = inside(folder, EXAMPLES, "the file of the examples")
     try:
-        images: NDArray[np.uint8] = np.load(folder / EXAMPLES, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{folder / EXAMPLES} is damaged and cannot be read.") from error
+        with path.open("rb") as file:
+            _check_examples(file, path.stat().st_size)
+            file.seek(0)
+            images: NDArray[np.uint8] = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise CheckpointError(f"{path} is damaged and cannot be read.") from error
     return images
+
+
+def _check_examples(file: BinaryIO, size: int) -> None:
+    """Compare what the header of an array says with the file; NumPy would take its word.
+
+    Raises:
+        ValueError: If they differ, or it is no array of bytes.
+    """
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("it is of another version than ours")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype != np.uint8 or math.prod(shape) != size - file.tell() or size > _LARGEST_EXAMPLES:
+        raise ValueError("its header is not of this file")

@@ -15,6 +15,7 @@ from multihead.heads import Heads
 from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
 from multihead.runs.build import make_network
+from multihead.runs.fitting import check_node, fitted
 from multihead.runs.trust import check_network, read_config
 from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import CONFIG_FILE
@@ -22,8 +23,8 @@ from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST, LAST, check_record, read_checkpoint
 
 Images = NDArray[Any] | Tensor
-# A damaged file must not make us build a network of terabytes.
-_LARGEST_SIDE = 65_536
+# No picture is read beyond these; the second is of channels, height and width together.
+_LARGEST_SIDE, _LARGEST_IMAGE = 65_536, 1 << 26
 
 
 class LoadedRun:
@@ -117,16 +118,17 @@ def load_run(run: str, store: Store | None = None, *, trust: Collection[str] = (
         ConfigError: If there is no such run, or its network is neither ours nor trusted.
         CheckpointError: If it has no checkpoint, or a damaged or hostile one.
     """
-    config, path = recorded(run, store or Store())
+    config, path, _ = recorded(run, store or Store())
     check_network(config["model"]["net"], f"{CONFIG_FILE} of run {run}", trust)
     return load_checkpoint(path, config)
 
 
-def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
+def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
     """Return the configuration of a run and its best checkpoint (its last if there is no best).
 
-    Both come from the run's folder, or else from the store. Whoever builds anything of it checks
-    first, by `runs.trust`, what it names.
+    Both come from the run's folder, or else from the store; the third value says whether the
+    configuration is from the folder. Whoever builds anything of it checks first, by `runs.trust`,
+    what it names.
 
     Raises:
         ConfigError: If there is no such run, or its configuration is damaged.
@@ -141,7 +143,7 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path]:
     for name in (BEST, LAST):
         path = run_file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
-            return config, path
+            return config, path, config_file == folder / CONFIG_FILE
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
 
 
@@ -184,19 +186,14 @@ def assemble(
     """
     channels, height, width = _checked_shape(record, path)
     heads: Heads = record["heads"]
-    network = make_network(
-        config["model"]["net"],
-        {
-            "input_channels": channels,
-            "input_size": (height, width),
-            "heads_config": heads.outputs,
-        },
-        from_checkpoint=True,
-    )
-    try:
-        network.load_state_dict(weights)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path} is of another architecture than its run's.") from error
+    node = config["model"]["net"]
+    check_node(node, path)
+    derived = {
+        "input_channels": channels,
+        "input_size": (height, width),
+        "heads_config": heads.outputs,
+    }
+    network = fitted(lambda: make_network(node, derived, from_checkpoint=True), weights, path)
     return LoadedRun(network, record, config)
 
 
@@ -209,13 +206,21 @@ def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int
     if (
         not isinstance(shape, list | tuple)
         or len(shape) != 3
-        or not all(isinstance(n, int) and 0 < n <= _LARGEST_SIDE for n in shape)
+        or not all(type(n) is int and 0 < n <= _LARGEST_SIDE for n in shape)
+        or math.prod(shape) > _LARGEST_IMAGE
         or not all(isinstance(f, list | tuple) and len(f) == shape[0] for f in figures)
-        or not all(isinstance(v, int | float) and math.isfinite(v) for f in figures for v in f)
+        or not all(_is_finite(v) for f in figures for v in f)
         or not all(figures[1])
     ):
         raise CheckpointError(f"{path} is damaged: its image shape, mean and std do not fit.")
     return shape[0], shape[1], shape[2]
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def run_file(store: Store, record: Any, local: Path, artifact: str) -> Path | None:
