@@ -9,6 +9,7 @@ from multihead.studies.definition import PLAIN_NAME
 from multihead.studies.file import apply_argument, explain, find_file, read_file
 
 GROUP = "ablation"
+_MOST_SEEDS = 1000
 Chosen = Literal["all"] | tuple[str, ...]
 
 
@@ -116,6 +117,8 @@ class Definition(_Strict):
     @field_validator("seeds", mode="before")
     @classmethod
     def _counted(cls, seeds: Any) -> Any:
+        if type(seeds) is int and seeds > _MOST_SEEDS:
+            raise ValueError(f"{seeds:,} seeds are too many; at most {_MOST_SEEDS:,} are possible")
         return list(range(1, seeds + 1)) if type(seeds) is int else seeds
 
     @field_validator("seeds")

@@ -25,6 +25,7 @@ from multihead.errors import ConfigError, DataError
 from multihead.heads import Head, Heads, Parameter, Spacing
 
 _WIDEST = 32
+_MOST_COLUMNS = 1000
 _WHOLE = re.compile(r"[+-]?\d{1,15}", re.ASCII)
 
 
@@ -110,6 +111,8 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
             f"parameter, and a line per picture below it."
         )
     header, rows = [name.strip() for name in lines[0]], lines[1:]
+    if len(header) > _MOST_COLUMNS:
+        raise DataError(f"{path} has {len(header):,} columns; at most {_MOST_COLUMNS:,} are read.")
     heads = [head_name(name) for name in header[1:]]
     if len(set(heads)) != len(heads) or "" in header[1:]:
         raise DataError(one_line(f"{path}: its columns {header[1:]} need different names."))

@@ -8,11 +8,15 @@ import pandas as pd
 
 from multihead.ablation.result import Check, Result
 from multihead.ablation.statistics import Comparison
+from multihead.data.vimh.checked_json import read_json_object
 from multihead.errors import DataError, message_of
+from multihead.files import inside
 from multihead.report.costs import cost_table
 from multihead.report.markdown import escaped, fenced, table
+from multihead.report.parquet import read_parquet
 
 WORDS = "result.json"
+_MOST_CELLS = 10_000_000
 _VALUES = ["arm", "seed", "head", "metric", "split", "value", "run"]
 
 
@@ -67,8 +71,10 @@ def load(folder: Path) -> Result:
 
 
 def _load(folder: Path) -> Result:
-    said = json.loads((folder / WORDS).read_text(encoding="utf-8"))
-    found = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
+    said = read_json_object(inside(folder, WORDS, "a report's file"))
+    files = [inside(folder, path.name, "a report's file") for path in folder.glob("*.parquet")]
+    found = {path.stem: read_parquet(path) for path in files}
+    _check_wide(found["values"])
     return Result(
         name=said["name"],
         definition=said["definition"],
@@ -130,6 +136,17 @@ def _wide(values: pd.DataFrame) -> pd.DataFrame:
     return wide[list(dict.fromkeys(values["arm"]))].reset_index(allow_duplicates=True)
 
 
+def _check_wide(values: pd.DataFrame) -> None:
+    """Check that the values have few arms: with an arm for each row, the page's table is square.
+
+    Raises:
+        ValueError: If not.
+    """
+    rows = len(values.drop_duplicates(["head", "metric", "split", "seed"]))
+    if rows * values["arm"].nunique() > _MOST_CELLS:
+        raise ValueError(f"its values are of {values['arm'].nunique():,} arms")
+
+
 def _long(nmi: pd.DataFrame) -> pd.DataFrame:
     """Return a row per pair of heads: a head may be called like a column."""
     pairs = [(a, b, nmi.loc[a, b]) for a in nmi.index for b in nmi.columns]
@@ -138,5 +155,7 @@ def _long(nmi: pd.DataFrame) -> pd.DataFrame:
 
 def _square(pairs: pd.DataFrame) -> pd.DataFrame:
     heads = list(dict.fromkeys(pairs["head"]))
+    if len(heads) ** 2 != len(pairs):
+        raise ValueError("its redundancy is not of each head with each")
     square = pairs.pivot(index="head", columns="other", values="nmi")
     return square.reindex(index=heads, columns=heads)

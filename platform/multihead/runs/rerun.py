@@ -3,17 +3,18 @@
 The configuration is the record's own, `config.yaml`, not today's presets of the same names.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from multihead import settings
+from multihead.data.vimh.checked_json import read_json_object
 from multihead.errors import ConfigError
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.load import run_file
 from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numerics_of
+from multihead.runs.places import check_places
 from multihead.runs.trust import read_config, recomposed
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
@@ -99,6 +100,8 @@ def recorded_configs(
         now["paths"]["home"] = str(settings.home())
     if not _types(overrides, "logger.tracking_uri"):
         now["logger"]["tracking_uri"] = None
+    if file != folder / CONFIG_FILE:
+        check_places(now, overrides, store)
     return before, now
 
 
@@ -147,9 +150,12 @@ def _package_changes(store: Store, record: Any) -> list[str]:
     file = run_file(store, record, folder / ENVIRONMENT_FILE, ENVIRONMENT_FILE)
     if file is None:
         return ["installed packages: not recorded then"]
+    installed = read_json_object(file).get("installed")
+    if not isinstance(installed, list) or not all(isinstance(line, str) for line in installed):
+        raise ConfigError(f"{file} is damaged: it does not list what was installed.")
     then, today = (
-        dict(line.split("==", 1) for line in lines)
-        for lines in (json.loads(file.read_text())["installed"], facts.installed())
+        {name: rest for name, _, rest in (line.partition("==") for line in lines)}
+        for lines in (installed, facts.installed())
     )
     changed = [name for name in sorted({*then, *today}) if then.get(name) != today.get(name)]
     lines = [

@@ -1,6 +1,7 @@
 """Samplers by name, seeded so that a serial study suggests what a plain Optuna script would."""
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from multihead.studies.by_name import check_name, make
 from multihead.studies.space import Space
 
 GRID = "grid"
+_MOST_POINTS = 1_000_000
 # A grid is written into the study as trials that wait; nothing is left to sample then.
 _MAKERS: dict[str, Callable[..., BaseSampler]] = {
     "tpe": optuna.samplers.TPESampler,
@@ -56,7 +58,8 @@ def grid(space: Space) -> list[dict[str, Any]]:
     """Return every point of a space of choices, integers and stepped floats.
 
     Raises:
-        ConfigError: For a parameter without a finite set of values, or with a condition.
+        ConfigError: For a parameter without a finite set of values, or with a condition, and for
+            more points than a study may have trials.
     """
     axes: list[list[Any]] = []
     for parameter in space.parameters:
@@ -73,6 +76,15 @@ def grid(space: Space) -> list[dict[str, Any]]:
         else:
             assert isinstance(d, FloatDistribution | IntDistribution)
             assert d.step is not None
+            _check_points((d.high - d.low) // d.step + 1)
             axes.append(np.arange(d.low, d.high + d.step / 2, d.step).tolist())
+    _check_points(math.prod(map(len, axes)))
     names = [parameter.name for parameter in space.parameters]
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
+
+
+def _check_points(count: float) -> None:
+    if count > _MOST_POINTS:
+        raise ConfigError(
+            f"the grid has {count:,.0f} points or more; a study may have {_MOST_POINTS:,} trials."
+        )
