@@ -1,9 +1,12 @@
 """Bodies of requests to images uint8 [B, H, W, C], and nothing else.
 
 Every way checks shape, type and range, and says in one sentence what is allowed. The memory used
-is bounded by the size of the body and, for compressed pictures, by a number of pixels.
+is bounded by the size of the body and, for compressed pictures, by a number of pixels. No value
+becomes a Python object before their number is known to be small.
 """
 
+import math
+import re
 from typing import Any
 
 import numpy as np
@@ -11,43 +14,47 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from multihead.serving.errors import too_large, wrong
+from multihead.serving.numbers import Shape, read_numbers, wanted
 from multihead.serving.pictures import decode_base64
 
 Images = NDArray[np.uint8]
-_KEYS = ("inputs", "instances", "images", "resize")
+_NUMBERS = ("inputs", "instances")
+_KEYS = (*_NUMBERS, "images", "resize")
+_SHAPE = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*", re.ASCII)
+_SPARE = 16  # keys and lists of a body beside its pictures
 
 
-def decode_raw(body: bytes, shape: tuple[int, int, int], stated: str | None) -> Images:
+def decode_raw(body: bytearray, shape: Shape, stated: str | None) -> Images:
     """Read the pixels of one or more images, row by row, channels last.
 
     Args:
-        body: As many bytes as the images have numbers.
+        body: As many bytes as the images have numbers; the images are a view of it.
         shape: H, W, C.
         stated: The header `X-Shape`, such as `32,28,28,1`, or None to derive B from the length.
 
     Raises:
         RequestError: If the body is of another length.
     """
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     if stated is not None:
-        try:
-            given = tuple(int(part) for part in stated.split(","))
-        except ValueError as error:
-            raise wrong(f"X-Shape is {stated!r}; give numbers such as 1,28,28,1.") from error
+        plain = stated.replace(" ", "")
+        if not _SHAPE.fullmatch(plain):
+            raise wrong(f"X-Shape is {stated[:100]!r}; give numbers such as 1,28,28,1.")
+        given = tuple(int(part) for part in plain.split(","))
         if given[1:] != shape or given[0] * size != len(body):
             raise wrong(
-                f"X-Shape is {list(given)} and the body has {len(body)} bytes; "
-                f"this model takes {_wanted(shape)}, a byte per number."
+                f"X-Shape is {list(given[:9])} and the body has {len(body)} bytes; "
+                f"this model takes {wanted(shape)}, a byte per number."
             )
     if len(body) % size or not body:
         raise wrong(
-            f"the body has {len(body)} bytes; this model takes {_wanted(shape)}, that is a "
+            f"the body has {len(body)} bytes; this model takes {wanted(shape)}, that is a "
             f"multiple of {size} bytes."
         )
-    return np.frombuffer(bytearray(body), np.uint8).reshape(-1, *shape)
+    return np.frombuffer(body, np.uint8).reshape(-1, *shape)
 
 
-def decode_json(body: bytes, shape: tuple[int, int, int], max_batch: int) -> Images:
+def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int) -> Images:
     """Read `{"inputs": [[[[0, ...]]]]}` or `{"images": ["<base64 of a PNG or JPEG>", ...]}`.
 
     Args:
@@ -59,6 +66,24 @@ def decode_json(body: bytes, shape: tuple[int, int, int], max_batch: int) -> Ima
     Raises:
         RequestError: Saying what is wrong.
     """
+    first, last = body.find(b"["), body.rfind(b"]") + 1
+    if 0 <= first < last and body.find(b'"', first, last) < 0:
+        key, _, _ = _request(body[:first] + b"[]" + body[last:], max_batch)
+        if key in _NUMBERS:
+            return read_numbers(memoryview(body)[first:last], key, shape, max_batch)
+    key, value, resize = _request(body, max_batch)
+    if key in _NUMBERS:
+        what = "something else than numbers" if isinstance(value, list) else "no list of numbers"
+        raise wrong(f"{key} holds {what}; this model takes {wanted(shape)}.")
+    return _pictures(value, shape, max_batch, resize=resize)
+
+
+def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
+    """Return the one key of a body that has images, its value, and whether to fit them."""
+    if body.count(b"[") + body.count(b"{") > _SPARE:
+        raise wrong("the body is not JSON of pictures or numbers: it has lists within lists.")
+    if (values := body.count(b",") + 1) > max_batch + _SPARE:
+        raise too_large(f"the body has {values} values; this server takes {max_batch} images.")
     try:
         request = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -68,45 +93,20 @@ def decode_json(body: bytes, shape: tuple[int, int, int], max_batch: int) -> Ima
     unknown = sorted(set(request) - set(_KEYS))
     given = [key for key in _KEYS[:3] if key in request]
     if unknown or len(given) != 1:
-        found = f"unknown key {unknown[0]!r}" if unknown else f"the keys {given}"
+        found = f"unknown key {unknown[0][:100]!r}" if unknown else f"the keys {given}"
         raise wrong(f"the body has {found}; give inputs (numbers) or images (base64), one of them.")
-    key = given[0]
-    if key != "images":
-        return _numbers(request[key], key, shape)
+    twice = [key for key in request if body.count(f'"{key}"'.encode()) > 1]
+    if twice:
+        raise wrong(f"the body has the key {twice[0]!r} more than once; give it once.")
     resize = request.get("resize", False)
     if not isinstance(resize, bool):
-        raise wrong(f"resize is {resize!r}; give true or false.")
-    return _pictures(request[key], shape, max_batch, resize=resize)
+        raise wrong(f"resize is {str(resize)[:100]}; give true or false.")
+    return given[0], request[given[0]], resize
 
 
-def _numbers(values: Any, key: str, shape: tuple[int, int, int]) -> Images:
-    try:
-        found = np.asarray(values)
-    except (ValueError, OverflowError) as error:
-        raise wrong(f"{key} is ragged; this model takes {_wanted(shape)}.") from error
-    if found.ndim != 4 or found.shape[1:] != shape or not len(found):
-        raise wrong(f"{key} has shape {list(found.shape)}; this model takes {_wanted(shape)}.")
-    if found.dtype.kind not in "iuf":
-        raise wrong(f"{key} holds something else than numbers; pixels are 0 to 255.")
-    low, high = found.min(), found.max()
-    if not (low >= 0 and high <= 255):
-        raise wrong(f"{key} holds numbers from {low} to {high}; pixels are 0 to 255.")
-    pixels = found.astype(np.uint8)
-    if found.dtype.kind == "f" and not np.array_equal(pixels, found):
-        raise wrong(f"{key} holds fractions; pixels are whole numbers from 0 to 255.")
-    return pixels
-
-
-def _pictures(
-    pictures: Any, shape: tuple[int, int, int], max_batch: int, *, resize: bool
-) -> Images:
+def _pictures(pictures: Any, shape: Shape, max_batch: int, *, resize: bool) -> Images:
     if not isinstance(pictures, list) or not pictures:
         raise wrong("images is not a list of pictures; give base64 of PNG or JPEG files.")
     if len(pictures) > max_batch:
         raise too_large(f"{len(pictures)} images; this server takes {max_batch} in a request.")
     return decode_base64(pictures, shape, resize=resize)
-
-
-def _wanted(shape: tuple[int, int, int]) -> str:
-    height, width, channels = shape
-    return f"uint8 [B, {height}, {width}, {channels}]"
