@@ -19,7 +19,10 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"training", "tracking"},
     {"data", "models"},
-    {"figures", "files", "heads", "seeding", "settings", "signals", "workers", "yaml_file"},
+    {
+        *("figures", "files", "heads", "hosts", "seeding", "settings", "signals", "workers"),
+        "yaml_file",
+    },
     {"errors"},
 ]
 MAY_IMPORT = {

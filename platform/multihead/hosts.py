@@ -28,7 +28,9 @@ class KnownHosts:
     def __init__(self, hosts: Iterable[str]) -> None:
         self._hosts = frozenset(host.lower() for host in hosts)
         schemes = ("http", "https")
-        self._origins = frozenset(f"{scheme}://{host}" for scheme in schemes for host in self._hosts)
+        self._origins = frozenset(
+            f"{scheme}://{host}" for scheme in schemes for host in self._hosts
+        )
 
     def refusal(self, method: str, host: str | None, origin: str | None) -> str | None:
         """Return why a request gets 403, or None if it may be answered.

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from tests.conftest import DIGITS
 
 from multihead import load_run, run
+from multihead.hosts import KnownHosts
 from multihead.runs.execute import RunResult
 from multihead.serving.app import Limits, make_app
 from multihead.serving.model import ServedModel, find_model
@@ -47,7 +48,8 @@ def served(trained: RunResult, trained_home: Path) -> ServedModel:
 @pytest.fixture
 def client(served: ServedModel) -> Iterator[TestClient]:
     """A client of a server with small limits."""
-    app = make_app(served, Limits(max_batch=16, max_bytes=20_000, timeout=20))
+    limits = Limits(max_batch=16, max_bytes=20_000, timeout=20)
+    app = make_app(served, limits, KnownHosts(["testserver"]))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

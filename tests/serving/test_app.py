@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from multihead.hosts import KnownHosts
 from multihead.serving.app import Limits, make_app
 from multihead.serving.batching import Answer
 from multihead.serving.model import ServedModel
@@ -86,7 +87,7 @@ def test_a_probability_for_each_head_and_all_of_them_on_request(
         (b'{"inputs": [[1, 2], [3]]}', 400, "ragged"),
         (b'{"inputs": [[1, 2]]}', 400, "shape [1, 2]; this model takes uint8 [B, 8, 8, 1]"),
         (b'{"inputs": []}', 400, "shape [0]"),
-        (b'{"inputs": "a"}', 400, "shape []"),
+        (b'{"inputs": "a"}', 400, "inputs holds no list of numbers"),
         (b'{"images": []}', 400, "not a list of pictures"),
         (b'{"images": [3]}', 400, "picture 0 is not text"),
         (b'{"images": ["*"]}', 400, "picture 0 is not base64"),
@@ -106,7 +107,13 @@ def test_a_wrong_json_body_is_refused_with_the_reason(
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [(256, "0 to 256"), (-1, "-1 to 0"), (0.5, "fractions"), ("a", "else than"), (True, None)],
+    [
+        (256, "0 to 256"),
+        (-1, "-1 to 0"),
+        (0.5, "fractions"),
+        ("a", "else than"),
+        (True, "else than"),
+    ],
 )
 def test_numbers_that_are_no_pixels_are_refused(
     client: TestClient, value: object, reason: str | None
@@ -207,7 +214,9 @@ class _Stuck(ServedModel):
 def _with(served: ServedModel, limits: Limits, seconds: float) -> TestClient:
     stuck = _Stuck(served.loaded, served.examples, served.uri, served.run_id)
     object.__setattr__(stuck, "seconds", seconds)
-    return TestClient(make_app(stuck, limits), raise_server_exceptions=False)
+    return TestClient(
+        make_app(stuck, limits, KnownHosts(["testserver"])), raise_server_exceptions=False
+    )
 
 
 def test_an_answer_that_takes_too_long_is_a_504(served: ServedModel) -> None:

@@ -7,7 +7,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-from multihead.studies.dashboard import KnownHosts
+from multihead.hosts import KnownHosts
+from multihead.studies.dashboard import known_hosts_only
 
 
 class _Quiet(WSGIRequestHandler):
@@ -23,8 +24,7 @@ def port() -> Iterator[int]:
         start_response("200 OK", [])
         return [b"yes"]
 
-    hosts = ["localhost:8080", "lab.example"]
-    guarded = KnownHosts(application, hosts)
+    guarded = known_hosts_only(application, KnownHosts(["localhost:8080", "lab.example"]))
     with make_server("127.0.0.1", 0, guarded, handler_class=_Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

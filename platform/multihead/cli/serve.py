@@ -8,6 +8,12 @@ from multihead.cli.overrides import trust_option
 @click.command("serve")
 @click.argument("model", metavar="MODEL")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--allowed-hosts",
+    default="",
+    metavar="NAMES",
+    help="Names by which clients reach another --host than loopback, separated by commas.",
+)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
     "--max-batch",
@@ -28,12 +34,13 @@ from multihead.cli.overrides import trust_option
     default=30.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="Seconds for a body to arrive, and for its answer.",
+    help="Seconds for a body to arrive, for its answer, and for the answer to be read.",
 )
 @trust_option
 def command(
     model: str,
     host: str,
+    allowed_hosts: str,
     port: int,
     max_batch: int,
     max_bytes: int,
@@ -44,14 +51,18 @@ def command(
 
     MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, or a run's id. Port 0
     takes any free one. There is no password: with another --host, everyone who reaches it can
-    ask.
+    ask. Requests are answered if they are for a name of this machine, as localhost, or for one of
+    --allowed-hosts, such as lab.example,lab.example:8080; pages of other places are refused.
     """
+    from multihead.hosts import published_hosts
     from multihead.serving.app import Limits
     from multihead.serving.model import find_model
     from multihead.serving.server import bind, serve
 
     listening = bind(host, port)
+    address, port = listening.getsockname()[:2]
+    hosts = published_hosts(host, address, port, allowed_hosts)
     found = find_model(model, trust=trust)
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"serving {model} on http://{shown}:{listening.getsockname()[1]}/  Ctrl-C stops it")
-    serve(found, Limits(max_batch, max_bytes, timeout), listening)
+    click.echo(f"serving {model} on http://{shown}:{port}/  Ctrl-C stops it")
+    serve(found, Limits(max_batch, max_bytes, timeout), listening, hosts)

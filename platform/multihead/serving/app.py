@@ -1,13 +1,14 @@
 """The HTTP interface: `/invocations` answers, `/` is a page to try it, the rest tells its state.
 
 Paths and JSON follow MLflow's scoring server, so that its clients work; raw bytes and pictures
-come on top. Whatever a client sends, the answer is JSON with a reason, never a traceback.
+come on top. Whatever a client sends, the answer is JSON with a reason, never a traceback. Requests
+by other names, and those that a page of somebody else's sends, get 403.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -19,22 +20,32 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import to_json
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from multihead import __version__
+from multihead.hosts import KnownHosts
 from multihead.serving.batching import Answer, Batcher
+from multihead.serving.budget import Budget, Share, slow_body
 from multihead.serving.decode import decode_json, decode_raw
 from multihead.serving.errors import RequestError, too_large
 from multihead.serving.model import ServedModel
-from multihead.serving.pictures import decode_files
+from multihead.serving.pictures import decode_file
 
 PAGE = Path(__file__).parent / "page"
 _FILES = {"page.css": "text/css", "page.js": "text/javascript"}
 _WAITING_BATCHES = 16
+# Two for bodies up to this size, one for larger ones, so that small ones do not wait for large.
+_SMALL_BODY = 256_000
 _DECODERS = 2
+_MEMORY = 512_000_000
+# Bytes held for a byte of a body, at most: the body, its text, numbers on their way to pixels.
+_BODY_FACTOR = 5
 _SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -60,16 +71,28 @@ class Limits:
     max_bytes: int = 16_000_000
     timeout: float = 30.0
 
+    @property
+    def memory(self) -> int:
+        """Bytes that all requests together may hold."""
+        return max(_MEMORY, 32 * self.max_bytes)
 
-def make_app(model: ServedModel, limits: Limits) -> Starlette:
-    """Make the ASGI application of a model."""
+
+def make_app(model: ServedModel, limits: Limits, hosts: KnownHosts) -> Starlette:
+    """Make the ASGI application of a model.
+
+    Args:
+        model: What answers.
+        limits: Of requests.
+        hosts: Names it answers to.
+    """
     server = _Server(model, limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         server.batcher.close()
-        server.decoders.shutdown(wait=False, cancel_futures=True)
+        for threads in (server.decoders, server.large_decoder):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     return Starlette(
         routes=[
@@ -87,8 +110,25 @@ def make_app(model: ServedModel, limits: Limits) -> Starlette:
             HTTPException: _no_route,
             Exception: _own_fault,
         },
+        middleware=[Middleware(_KnownHostsOnly, hosts=hosts)],
         lifespan=lifespan,
     )
+
+
+class _KnownHostsOnly:
+    """Lets only those requests through that are for this server and from its own pages."""
+
+    def __init__(self, app: ASGIApp, hosts: KnownHosts) -> None:
+        self.app, self.hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            method, host, origin = scope["method"], headers.get("host"), headers.get("origin")
+            if reason := self.hosts.refusal(method, host, origin):
+                await _json({"error": reason}, HTTPStatus.FORBIDDEN)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class _Server:
@@ -99,13 +139,19 @@ class _Server:
             max_batch=limits.max_batch,
             max_waiting=_WAITING_BATCHES * limits.max_batch,
         )
+        self.budget = Budget(limits.memory)
         # Few, as they take turns in Python anyway: many would only wait for each other.
         self.decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
+        self.large_decoder = ThreadPoolExecutor(1, thread_name_prefix="decode-large")
         self.pages = {name: (PAGE / name).read_bytes() for name in ("index.html", *_FILES)}
 
     async def invocations(self, request: Request) -> Response:
         """Answer for the images in the body."""
-        images = await self._images(request)
+        with self.budget.share() as memory:
+            return await self._answer(request, memory)
+
+    async def _answer(self, request: Request, memory: Share) -> Response:
+        images = await self._images(request, memory)
         if len(images) > self.limits.max_batch:
             raise too_large(
                 f"{len(images)} images; this server takes {self.limits.max_batch} in a request."
@@ -121,55 +167,65 @@ class _Server:
         whole = request.query_params.get("probabilities") == "true"
         return _json(_body(answer, probabilities=whole))
 
-    async def _images(self, request: Request) -> NDArray[np.uint8]:
+    async def _images(self, request: Request, memory: Share) -> NDArray[np.uint8]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = await self._read(request)
         shape = self.model.shape
+        decode: Callable[[bytearray], NDArray[np.uint8]]
         match kind:
             case "application/json":
-                return await self._decode(decode_json, body, shape, self.limits.max_batch)
+                most = self.limits.max_batch
+                decode = partial(decode_json, shape=shape, max_batch=most, memory=memory)
             case "application/octet-stream":
-                return decode_raw(body, shape, request.headers.get("x-shape"))
+                decode = partial(decode_raw, shape=shape, stated=request.headers.get("x-shape"))
             case "image/png" | "image/jpeg":
                 resize = request.query_params.get("resize") == "true"
-                return await self._decode(partial(decode_files, [body], shape, resize=resize))
-        raise RequestError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Type is {kind!r}; give application/json, application/octet-stream, "
-            f"image/png or image/jpeg.",
-        )
+                decode = partial(decode_file, shape=shape, memory=memory, resize=resize)
+            case _:
+                raise RequestError(
+                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                    f"Content-Type is {kind[:100]!r}; give application/json, "
+                    f"application/octet-stream, image/png or image/jpeg.",
+                )
+        packed = request.headers.get("content-encoding", "identity")
+        if packed != "identity":
+            raise RequestError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"Content-Encoding is {packed[:100]!r}; send the body as it is.",
+            )
+        body = await self._read(request, memory)
+        if kind == "application/octet-stream":
+            return decode(body)
+        threads = self.decoders if len(body) <= _SMALL_BODY else self.large_decoder
+        return await asyncio.get_running_loop().run_in_executor(threads, decode, body)
 
-    async def _decode(
-        self, decode: Callable[..., NDArray[np.uint8]], *given: Any
-    ) -> NDArray[np.uint8]:
-        return await asyncio.get_running_loop().run_in_executor(self.decoders, decode, *given)
-
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request, memory: Share) -> bytearray:
         """Read the body.
 
-        What is beyond the limit is dropped as it comes, so that the client sees the refusal
-        rather than a broken connection.
+        What is left of a body that is refused is dropped by the protocol as it comes, so that the
+        client sees the refusal rather than a broken connection.
         """
-        most = self.limits.max_bytes
-        chunks, size = [], 0
+        most, body = self.limits.max_bytes, bytearray()
+        refusal = too_large(f"the body has more than {most:,} bytes, this server's limit.")
+        if int(request.headers.get("content-length", 0)) > most:
+            raise refusal
         try:
-            async with asyncio.timeout(self.limits.timeout):
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size <= most:
-                        chunks.append(chunk)
-                    elif size > _WAITING_BATCHES * most:
-                        break
+            async with asyncio.timeout(self.limits.timeout) as deadline:
+                with memory.arriving(_earlier(deadline)):
+                    async for chunk in request.stream():
+                        if len(body) + len(chunk) > most:
+                            raise refusal
+                        memory.take(_BODY_FACTOR * len(chunk))
+                        body += chunk
         except TimeoutError as error:
+            if memory.gave_way:
+                raise slow_body() from error
             raise RequestError(
                 HTTPStatus.REQUEST_TIMEOUT,
                 f"the body did not arrive within {self.limits.timeout:g} s.",
             ) from error
         except ClientDisconnect as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the body ended too early.") from error
-        if size > most:
-            raise too_large(f"the body has more than {most:,} bytes, this server's limit.")
-        return b"".join(chunks)
+        return body
 
     async def ping(self, request: Request) -> Response:
         """Say that the server is there and its model loaded."""
@@ -212,8 +268,22 @@ class _Server:
 
     async def file(self, request: Request) -> Response:
         """Return the page's style or script."""
-        name = request.url.path.removeprefix("/")
+        name = request.scope["path"].removeprefix("/")
         return Response(self.pages[name], media_type=_FILES[name], headers=_SECURITY)
+
+
+def _earlier(deadline: asyncio.Timeout) -> Callable[[], None]:
+    """Return what moves a deadline to now, from any thread, and does nothing once it is over."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        with suppress(RuntimeError):  # the body is there already
+            deadline.reschedule(loop.time())
+
+    def from_any_thread() -> None:
+        loop.call_soon_threadsafe(end)
+
+    return from_any_thread
 
 
 def _body(answer: Answer, *, probabilities: bool) -> dict[str, Any]:
@@ -239,7 +309,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    reason = f"{request.method} {request.url.path}: {HTTPStatus(error.status_code).phrase}."
+    asked = f"{request.method} {request.scope['path']}"[:200]
+    reason = f"{asked}: {HTTPStatus(error.status_code).phrase}."
     return _json({"error": reason}, error.status_code, dict(error.headers or {}))
 
 

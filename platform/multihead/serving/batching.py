@@ -1,13 +1,15 @@
 """Requests that wait while the network is busy are answered together, in one batch.
 
 Nothing ever waits for a batch to fill: while one batch is in the network, the next one gathers.
+Requests of many images go piece by piece, one at a time, so that those of few need not wait for
+them.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.serving.errors import RequestError
+
+_PIECE = 64  # images of a long request in a batch
 
 Network = Callable[[NDArray[np.uint8]], "Answer"]
 
@@ -38,11 +42,26 @@ class Answer:
             {name: values[start:end] for name, values in self.probabilities.items()},
         )
 
+    @staticmethod
+    def whole(parts: "Sequence[Answer]") -> "Answer":
+        """Return the answer for the images of all parts."""
+        if len(parts) == 1:
+            return parts[0]
+        first = parts[0]
+        return Answer(
+            {name: np.concatenate([p.columns[name] for p in parts]) for name in first.columns},
+            {
+                name: np.concatenate([p.probabilities[name] for p in parts])
+                for name in first.probabilities
+            },
+        )
 
-@dataclass(frozen=True)
+
+@dataclass(eq=False)
 class _Job:
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8]  # those that the network has not had
     answer: "asyncio.Future[Answer]"
+    parts: list[Answer] = field(default_factory=list)
 
 
 class Batcher:
@@ -56,7 +75,9 @@ class Batcher:
 
     def __init__(self, network: Network, *, max_batch: int, max_waiting: int) -> None:
         self.network, self.max_batch, self.max_waiting = network, max_batch, max_waiting
-        self._jobs: deque[_Job] = deque()
+        self._piece = max(1, min(_PIECE, max_batch // 2))  # leaves room for short ones
+        self._short: deque[_Job] = deque()
+        self._long: deque[_Job] = deque()
         self._waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._worker: asyncio.Task[None] | None = None
@@ -73,7 +94,7 @@ class Batcher:
                 f"{self._waiting} images wait already; try again later.",
             )
         job = _Job(images, asyncio.get_running_loop().create_future())
-        self._jobs.append(job)
+        (self._short if len(images) <= self._piece else self._long).append(job)
         self._waiting += len(images)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
@@ -81,32 +102,45 @@ class Batcher:
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
-        while jobs := self._next():
-            images = np.concatenate([j.images for j in jobs]) if len(jobs) > 1 else jobs[0].images
+        while batch := self._next():
+            pieces = [images for _, images in batch]
+            images = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
             done = await asyncio.wait({loop.run_in_executor(self._thread, self.network, images)})
             (future,) = done[0]
             start = 0
-            for job in jobs:
-                end = start + len(job.images)
+            for job, images in batch:
+                end = start + len(images)
                 if job.answer.done():  # its client no longer waits
                     pass
                 elif error := future.exception():
                     job.answer.set_exception(error)
                 else:
-                    job.answer.set_result(future.result().part(start, end))
+                    job.parts.append(future.result().part(start, end))
+                    if not len(job.images):
+                        job.answer.set_result(Answer.whole(job.parts))
                 start = end
 
-    def _next(self) -> list[_Job]:
-        """Take jobs from the queue that fit into one batch, without those nobody waits for."""
-        jobs: list[_Job] = []
-        size = 0
-        while self._jobs and size + len(self._jobs[0].images) <= self.max_batch:
-            job = self._jobs.popleft()
-            self._waiting -= len(job.images)
+    def _next(self) -> list[tuple[_Job, NDArray[np.uint8]]]:
+        """Take images that fit into one batch: a piece of a long request, and short ones."""
+        while self._long and self._long[0].answer.done():  # nobody waits for it any more
+            self._waiting -= len(self._long.popleft().images)
+        batch = [self._take(self._long, self._piece)] if self._long else []
+        room = self.max_batch - sum(len(images) for _, images in batch)
+        while self._short and len(self._short[0].images) <= room:
+            job, images = self._take(self._short, room)
             if not job.answer.done():
-                jobs.append(job)
-                size += len(job.images)
-        return jobs
+                batch.append((job, images))
+                room -= len(images)
+        return batch
+
+    def _take(self, queue: "deque[_Job]", most: int) -> tuple[_Job, NDArray[np.uint8]]:
+        """Take images of the first request; it leaves the queue with its last ones."""
+        job = queue[0]
+        images, job.images = job.images[:most], job.images[most:]
+        self._waiting -= len(images)
+        if not len(job.images):
+            queue.popleft()
+        return job, images
 
     def close(self) -> None:
         """End the thread."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
+from multihead.serving.budget import Share
 from multihead.serving.errors import too_large, wrong
 from multihead.serving.numbers import Shape, read_numbers, wanted
 from multihead.serving.pictures import decode_base64
@@ -54,7 +55,7 @@ def decode_raw(body: bytearray, shape: Shape, stated: str | None) -> Images:
     return np.frombuffer(body, np.uint8).reshape(-1, *shape)
 
 
-def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int) -> Images:
+def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int, memory: Share) -> Images:
     """Read `{"inputs": [[[[0, ...]]]]}` or `{"images": ["<base64 of a PNG or JPEG>", ...]}`.
 
     Args:
@@ -62,6 +63,7 @@ def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int) -> Images
             of another size.
         shape: H, W, C.
         max_batch: Largest number of images.
+        memory: What the request may hold.
 
     Raises:
         RequestError: Saying what is wrong.
@@ -75,13 +77,16 @@ def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int) -> Images
     if key in _NUMBERS:
         what = "something else than numbers" if isinstance(value, list) else "no list of numbers"
         raise wrong(f"{key} holds {what}; this model takes {wanted(shape)}.")
-    return _pictures(value, shape, max_batch, resize=resize)
+    return _pictures(value, shape, max_batch, memory, resize=resize)
 
 
 def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
     """Return the one key of a body that has images, its value, and whether to fit them."""
     if body.count(b"[") + body.count(b"{") > _SPARE:
-        raise wrong("the body is not JSON of pictures or numbers: it has lists within lists.")
+        raise wrong(
+            "the body is not JSON of numbers or of pictures: lists within its lists hold something "
+            "else than numbers."
+        )
     if (values := body.count(b",") + 1) > max_batch + _SPARE:
         raise too_large(f"the body has {values} values; this server takes {max_batch} images.")
     try:
@@ -104,9 +109,11 @@ def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
     return given[0], request[given[0]], resize
 
 
-def _pictures(pictures: Any, shape: Shape, max_batch: int, *, resize: bool) -> Images:
+def _pictures(
+    pictures: Any, shape: Shape, max_batch: int, memory: Share, *, resize: bool
+) -> Images:
     if not isinstance(pictures, list) or not pictures:
         raise wrong("images is not a list of pictures; give base64 of PNG or JPEG files.")
     if len(pictures) > max_batch:
         raise too_large(f"{len(pictures)} images; this server takes {max_batch} in a request.")
-    return decode_base64(pictures, shape, resize=resize)
+    return decode_base64(pictures, shape, memory, resize=resize)

@@ -1,15 +1,20 @@
 """A server process around the application."""
 
 import gc
+import resource
 import socket
 
 import uvicorn
 
 from multihead.errors import ConfigError
+from multihead.hosts import KnownHosts
 from multihead.serving.app import Limits, make_app
+from multihead.serving.connections import Connections
 from multihead.serving.model import ServedModel
+from multihead.serving.protocol import guarded
 
 _BACKLOG = 512
+_CONNECTIONS = 512
 _GRACE_SECONDS = 10
 
 
@@ -32,17 +37,23 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(model: ServedModel, limits: Limits, listening: socket.socket) -> None:
+def serve(model: ServedModel, limits: Limits, listening: socket.socket, hosts: KnownHosts) -> None:
     """Answer requests until SIGTERM or Ctrl-C; those begun are ended first."""
+    # Half of the files that this process may open: the model and the libraries need some.
+    most = min(_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
     config = uvicorn.Config(
-        make_app(model, limits),
-        log_level="warning",
+        make_app(model, limits, hosts),
+        http=guarded(Connections(most), limits.timeout),
+        ws="none",
+        log_level="error",  # clients cause the warnings, and could fill a disk with them
         access_log=False,
         server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    # The lists of a JSON body set the garbage collector off, which would walk a million objects of
-    # the libraries each time: 0.3 s, where reading the body takes 5 ms.
+    # The lists of a JSON answer set the garbage collector off, which would walk a million objects
+    # of the libraries each time: 0.3 s.
     gc.collect()
     gc.freeze()
     uvicorn.Server(config).run(sockets=[listening])

@@ -13,45 +13,27 @@ import os
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
-from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIServer, make_server
 
+from multihead.hosts import KnownHosts
 from multihead.settings import study_storage
 from multihead.studies.storage import StudyStorage
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-_READING = ("GET", "HEAD", "OPTIONS")
 
 
-class KnownHosts:
-    """A WSGI application that answers to some names only.
+def known_hosts_only(application: Application, hosts: KnownHosts) -> Application:
+    """Return a WSGI application that lets only requests for known hosts through."""
 
-    Args:
-        application: What answers.
-        hosts: Allowed values of the header Host, and places changes may come from.
-    """
-
-    def __init__(self, application: Application, hosts: Iterable[str]) -> None:
-        self._application, self._hosts = application, frozenset(hosts)
-
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Answer with 403, or let the application answer."""
-        reason = self._refusal(environ)
+    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        method, host = environ["REQUEST_METHOD"], environ.get("HTTP_HOST")
+        reason = hosts.refusal(method, host, environ.get("HTTP_ORIGIN"))
         if reason is None:
-            return self._application(environ, start_response)
+            return application(environ, start_response)
         start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
         return [f"{reason}\n".encode()]
 
-    def _refusal(self, environ: dict[str, Any]) -> str | None:
-        if environ.get("HTTP_HOST") not in self._hosts:
-            return "This name is none of the dashboard's; ALLOWED_HOSTS has them."
-        origin = environ.get("HTTP_ORIGIN")
-        reads = environ["REQUEST_METHOD"] in _READING
-        if not reads and origin is not None and urlsplit(origin).netloc not in self._hosts:
-            return "Changes can be made from the dashboard's own pages only."
-        return None
+    return guarded
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -63,9 +45,10 @@ def main() -> None:
     from optuna_dashboard import wsgi
 
     host, port = os.environ["HOST"], int(os.environ["PORT"])
-    hosts = os.environ["ALLOWED_HOSTS"].split(",")
+    hosts = KnownHosts(os.environ["ALLOWED_HOSTS"].split(","))
     storage = StudyStorage(study_storage())
-    with make_server(host, port, KnownHosts(wsgi(storage.optuna), hosts), _Server) as server:
+    application = known_hosts_only(wsgi(storage.optuna), hosts)
+    with make_server(host, port, application, _Server) as server:
         server.serve_forever()
 
 
