@@ -8,6 +8,13 @@ batch of 32 pictures again and again, as raw bytes and as JSON. Server and clien
 machine's cores. Before and after, the bare network answers the same batch in a loop in this
 process: uint8 to float, normalisation, forward pass, softmax, argmax, and nothing else. The
 figure to look at is the ratio.
+
+    python benchmarks/serving.py --load [RUN] [--quick]
+
+asks with 8 good clients instead, alone and beside 200 slow connections and 20 clients with large
+bodies (serving_load.py). It ends with code 1 unless the good ones keep half of their requests/s and
+every answer is right. It needs neither hey nor a run: without RUN it trains one for a second, in a
+temporary home. `--quick` measures for 3 s instead of 10 s.
 """
 
 import argparse
@@ -27,7 +34,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from serving_load import measure
 
+import multihead
 from multihead import LoadedRun, load_run
 
 _WARM_UP = 20
@@ -36,6 +45,11 @@ _WARM_UP = 20
 def main() -> None:
     """Measure and print a table."""
     options = _options()
+    if options.load:
+        _load(options.run, 3.0 if options.quick else 10.0)
+        return
+    if options.run is None:
+        sys.exit("give a run's id.")
     hey = shutil.which("hey")
     if hey is None:
         sys.exit("this benchmark needs the load tool hey on the PATH (apt-get install hey).")
@@ -59,6 +73,17 @@ def main() -> None:
                 rows.append((form, clients, *_asked([*load, f"{base}/invocations"])))
     after = bare(loaded, images, options.seconds)
     _report(options.batch, before, after, rows)
+
+
+def _load(run: str | None, seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        if run is None:
+            os.environ["MULTIHEAD_HOME"] = home
+            run = multihead.run(["experiment=multihead_cnn_digits", "trainer.max_epochs=2"]).run_id
+        with server(str(run)) as base:
+            good = measure(load_run(str(run)), base, seconds)
+    if not good:
+        sys.exit("the good clients lost more than half of their requests/s, or were told wrong.")
 
 
 def bare(loaded: LoadedRun, images: np.ndarray, seconds: float) -> float:
@@ -124,7 +149,9 @@ def _report(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="a run's id")
+    parser.add_argument("run", nargs="?", help="a run's id")
+    parser.add_argument("--load", action="store_true", help="beside slow and large clients")
+    parser.add_argument("--quick", action="store_true", help="a shorter --load")
     parser.add_argument("--seconds", type=float, default=5.0, help="per measurement")
     parser.add_argument("--batch", type=int, default=32, help="pictures in a request")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])

@@ -1,0 +1,97 @@
+"""What serving.py --load runs beside good clients, as a process of its own.
+
+    python benchmarks/serving_hostile.py ADDRESS SECONDS SLOW LARGE VALID.json
+
+SLOW connections to a server on loopback, each a byte every half second: a third of them never end
+their headers, a third never end a body, a third never read their answers. LARGE clients send one
+large body after another: JSON that is right (the file VALID.json), and JSON of other shapes. All of
+it ends after SECONDS. Prints JSON: how often each status came, and the answers to VALID.json that
+differ from the first.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_LARGE = 15_000_000
+_UNITS = (b"[],", b"0,", b'"",', b"{},", b"[", b"9", b"1.5,")
+_HEAD = "POST /invocations HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{more}\r\n"
+
+
+async def main() -> None:
+    """Do it, and print what the server answered."""
+    address, seconds, slow, large, valid = sys.argv[1:]
+    place = urlsplit(address)
+    if place.hostname != "127.0.0.1" or place.port is None:
+        sys.exit("this is for a server on 127.0.0.1 alone.")
+    statuses: Counter[str] = Counter()
+    answers: list[bytes] = []
+    right = Path(valid).read_bytes()
+    wrong = [b'{"inputs": [' + unit * (_LARGE // len(unit)) for unit in _UNITS]
+    wrong += [b'{"inputs": ["' + b"a" * _LARGE + b'"' + b',""' * 3000 + b"]}"]
+    wrong += [b'{"images": ["' + b"A" * _LARGE + b'"]}']
+    jobs = [_slow(place.port, kind) for kind, _ in zip(itertools.cycle(range(3)), range(int(slow)))]
+    for number in range(int(large)):
+        bodies = [right] if number % 2 else wrong[number % len(wrong) :] + wrong
+        jobs.append(_large(place.port, bodies, right, statuses, answers))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(float(seconds)):
+            await asyncio.gather(*jobs)
+    different = sum(answer != answers[0] for answer in answers)
+    first = answers[0].decode() if answers else None
+    print(json.dumps({"statuses": statuses, "different": different, "first": first}))
+
+
+async def _slow(port: int, kind: int) -> None:
+    """Keep one connection busy for ever, and open it again when the server closes it."""
+    host = f"127.0.0.1:{port}"
+    starts = (
+        f"GET /ping HTTP/1.1\r\nHost: {host}\r\nX-Slow: ",
+        _HEAD.format(host=host, kind="application/json", more="Content-Length: 100000\r\n"),
+        f"GET /page.js HTTP/1.1\r\nHost: {host}\r\n\r\n" * 100,
+    )
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+            with contextlib.closing(writer):
+                writer.write(starts[kind].encode())
+                for _ in range(1000):
+                    await asyncio.sleep(0.5)
+                    writer.write(b"x" if kind < 2 else b"")
+                    await writer.drain()
+        await asyncio.sleep(0.5)
+
+
+async def _large(
+    port: int, bodies: list[bytes], right: bytes, statuses: Counter[str], answers: list[bytes]
+) -> None:
+    for body in itertools.cycle(bodies):
+        try:
+            status, answer = await _post(port, body)
+        except (OSError, asyncio.IncompleteReadError, ValueError):
+            status, answer = "no answer", b""
+        statuses[f"{'right' if body is right else 'wrong'} body: {status}"] += 1
+        if body is right and status == "200":
+            answers.append(answer)
+        await asyncio.sleep(0 if status == "200" else 1)
+
+
+async def _post(port: int, body: bytes) -> tuple[str, bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+    with contextlib.closing(writer):
+        more = f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+        head = _HEAD.format(host=f"127.0.0.1:{port}", kind="application/json", more=more)
+        writer.write(head.encode())
+        writer.write(body)
+        await writer.drain()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        return head.split()[1], await reader.read()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
