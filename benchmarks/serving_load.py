@@ -1,4 +1,4 @@
-"""Good clients of `multihead serve`, alone and beside 200 slow and 20 large ones: serving.py --load.
+"""What serving.py --load does: good clients of a server, alone and beside slow and large ones.
 
 Each of 8 clients sends 32 pictures as raw bytes again and again on one connection, and compares
 every answer with what the checkpoint says. The others are serving_hostile.py.
@@ -6,7 +6,6 @@ every answer with what the checkpoint says. The others are serving_hostile.py.
 
 import http.client
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -50,7 +49,7 @@ def measure(loaded: LoadedRun, address: str, seconds: float) -> bool:
     before = good(port, images[:_BATCH], right, seconds)
     with tempfile.TemporaryDirectory() as scratch:
         valid = Path(scratch) / "valid.json"
-        valid.write_text(json.dumps({"inputs": images.tolist()}, indent=20))
+        valid.write_text(json.dumps({"inputs": images.tolist()}, indent=9))
         hostile = [sys.executable, str(Path(__file__).with_name("serving_hostile.py")), address]
         hostile += [str(seconds + 3 * _SETTLE_SECONDS), str(_SLOW), str(_LARGE), str(valid)]
         with subprocess.Popen(hostile, stdout=subprocess.PIPE, text=True) as process:
@@ -133,4 +132,4 @@ def _differs(answer: str | None, right: dict[str, np.ndarray]) -> bool:
 def _ms(seconds: list[float], share: float) -> str:
     if len(seconds) < 2:
         return "-"
-    return f"{1000 * statistics.quantiles(seconds, n=100, method='inclusive')[round(100 * share) - 1]:.1f}"
+    return f"{1000 * float(np.quantile(seconds, share)):.1f}"

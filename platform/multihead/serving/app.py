@@ -36,6 +36,7 @@ from multihead.serving.decode import decode_json, decode_raw
 from multihead.serving.errors import RequestError, too_large
 from multihead.serving.model import ServedModel
 from multihead.serving.pictures import decode_file
+from multihead.serving.protocol import HEADER_SECONDS
 
 PAGE = Path(__file__).parent / "page"
 _FILES = {"page.css": "text/css", "page.js": "text/javascript"}
@@ -43,6 +44,8 @@ _WAITING_BATCHES = 16
 # Two for bodies up to this size, one for larger ones, so that small ones do not wait for large.
 _SMALL_BODY = 256_000
 _DECODERS = 2
+_LARGE_BYTES_PER_SECOND = 100_000_000
+_DROPPED_BODIES = 16  # of the largest size allowed
 _MEMORY = 512_000_000
 # Bytes held for a byte of a body, at most: the body, its text, numbers on their way to pixels.
 _BODY_FACTOR = 5
@@ -140,6 +143,7 @@ class _Server:
             max_waiting=_WAITING_BATCHES * limits.max_batch,
         )
         self.budget = Budget(limits.memory)
+        self.pace = asyncio.Lock()
         # Few, as they take turns in Python anyway: many would only wait for each other.
         self.decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
         self.large_decoder = ThreadPoolExecutor(1, thread_name_prefix="decode-large")
@@ -168,42 +172,42 @@ class _Server:
         return _json(_body(answer, probabilities=whole))
 
     async def _images(self, request: Request, memory: Share) -> NDArray[np.uint8]:
+        try:
+            decode = self._decoder(request, memory)
+            body = await self._read(request, memory)
+        except RequestError:
+            await self._drop(request)
+            raise
+        threads = self.decoders if len(body) <= _SMALL_BODY else self.large_decoder
+        return await asyncio.get_running_loop().run_in_executor(threads, decode, body)
+
+    def _decoder(self, request: Request, memory: Share) -> Callable[[bytearray], NDArray[np.uint8]]:
+        """Return what makes images of the body, by the headers."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        shape = self.model.shape
-        decode: Callable[[bytearray], NDArray[np.uint8]]
-        match kind:
-            case "application/json":
-                most = self.limits.max_batch
-                decode = partial(decode_json, shape=shape, max_batch=most, memory=memory)
-            case "application/octet-stream":
-                decode = partial(decode_raw, shape=shape, stated=request.headers.get("x-shape"))
-            case "image/png" | "image/jpeg":
-                resize = request.query_params.get("resize") == "true"
-                decode = partial(decode_file, shape=shape, memory=memory, resize=resize)
-            case _:
-                raise RequestError(
-                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                    f"Content-Type is {kind[:100]!r}; give application/json, "
-                    f"application/octet-stream, image/png or image/jpeg.",
-                )
         packed = request.headers.get("content-encoding", "identity")
         if packed != "identity":
             raise RequestError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 f"Content-Encoding is {packed[:100]!r}; send the body as it is.",
             )
-        body = await self._read(request, memory)
-        if kind == "application/octet-stream":
-            return decode(body)
-        threads = self.decoders if len(body) <= _SMALL_BODY else self.large_decoder
-        return await asyncio.get_running_loop().run_in_executor(threads, decode, body)
+        shape = self.model.shape
+        match kind:
+            case "application/json":
+                most = self.limits.max_batch
+                return partial(decode_json, shape=shape, max_batch=most, memory=memory)
+            case "application/octet-stream":
+                return partial(decode_raw, shape=shape, stated=request.headers.get("x-shape"))
+            case "image/png" | "image/jpeg":
+                resize = request.query_params.get("resize") == "true"
+                return partial(decode_file, shape=shape, memory=memory, resize=resize)
+        raise RequestError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Type is {kind[:100]!r}; give application/json, application/octet-stream, "
+            f"image/png or image/jpeg.",
+        )
 
     async def _read(self, request: Request, memory: Share) -> bytearray:
-        """Read the body.
-
-        What is left of a body that is refused is dropped by the protocol as it comes, so that the
-        client sees the refusal rather than a broken connection.
-        """
+        """Read the body."""
         most, body = self.limits.max_bytes, bytearray()
         refusal = too_large(f"the body has more than {most:,} bytes, this server's limit.")
         if int(request.headers.get("content-length", 0)) > most:
@@ -211,7 +215,7 @@ class _Server:
         try:
             async with asyncio.timeout(self.limits.timeout) as deadline:
                 with memory.arriving(_earlier(deadline)):
-                    async for chunk in request.stream():
+                    async for chunk in self._paced(request):
                         if len(body) + len(chunk) > most:
                             raise refusal
                         memory.take(_BODY_FACTOR * len(chunk))
@@ -225,7 +229,38 @@ class _Server:
             ) from error
         except ClientDisconnect as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the body ended too early.") from error
+        except RequestError:
+            body.clear()
+            memory.give_back()
+            raise
         return body
+
+    async def _drop(self, request: Request) -> None:
+        """Drop what is left of a refused body, as it comes.
+
+        Many clients send all of it before they read, and would see a broken connection otherwise.
+        """
+        left = _DROPPED_BODIES * self.limits.max_bytes
+        # Starlette says by a RuntimeError that all of it was there.
+        with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+            async with asyncio.timeout(min(self.limits.timeout, HEADER_SECONDS)):
+                async for chunk in self._paced(request):
+                    left -= len(chunk)
+                    if left < 0:
+                        return
+
+    async def _paced(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield a body as it arrives; what is large shares so many bytes a second with all others.
+
+        A few bodies of many megabytes would leave the event loop no time for anybody else.
+        """
+        size = 0
+        async for chunk in request.stream():
+            yield chunk
+            size += len(chunk)
+            if size > _SMALL_BODY:
+                async with self.pace:
+                    await asyncio.sleep(len(chunk) / _LARGE_BYTES_PER_SECOND)
 
     async def ping(self, request: Request) -> Response:
         """Say that the server is there and its model loaded."""

@@ -37,7 +37,7 @@ class Budget:
         try:
             yield share
         finally:
-            self._give(share, share.held)
+            share.give_back()
 
     def _take(self, share: "Share", size: int) -> None:
         with self._lock:
@@ -103,6 +103,10 @@ class Share:
         if self.gave_way:
             raise slow_body()
         self._budget._take(self, size)
+
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        self._budget._give(self, self.held)
 
     @contextmanager
     def during(self, size: int) -> Iterator[None]:

@@ -82,12 +82,12 @@ def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int, memory: S
 
 def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
     """Return the one key of a body that has images, its value, and whether to fit them."""
-    if body.count(b"[") + body.count(b"{") > _SPARE:
+    if _count(body, b"[") + _count(body, b"{") > _SPARE:
         raise wrong(
             "the body is not JSON of numbers or of pictures: lists within its lists hold something "
             "else than numbers."
         )
-    if (values := body.count(b",") + 1) > max_batch + _SPARE:
+    if (values := _count(body, b",") + 1) > max_batch + _SPARE:
         raise too_large(f"the body has {values} values; this server takes {max_batch} images.")
     try:
         request = from_json(body, allow_inf_nan=False)
@@ -107,6 +107,11 @@ def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
     if not isinstance(resize, bool):
         raise wrong(f"resize is {str(resize)[:100]}; give true or false.")
     return given[0], request[given[0]], resize
+
+
+def _count(body: bytes | bytearray, character: bytes) -> int:
+    """Count as `bytes.count` does, which would hold Python's lock for 20 ms."""
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
 
 
 def _pictures(

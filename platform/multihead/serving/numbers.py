@@ -5,6 +5,7 @@ meanwhile. Here numpy works on the text itself, a window at a time: the structur
 known beforehand, so it only has to be compared, and most numbers have one to three digits.
 """
 
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -52,6 +53,7 @@ def read_numbers(text: bytes | bytearray | memoryview, name: str, shape: Shape, 
     pixels: list[Bytes] = []
     used = start = 0
     while start < len(chars):
+        began = time.perf_counter()
         end = _window_end(chars, start, name)
         window = chars[start:end]
         kinds = _KINDS[window]
@@ -65,6 +67,8 @@ def read_numbers(text: bytes | bytearray | memoryview, name: str, shape: Shape, 
         used += len(tokens)
         pixels.append(_pixels(window, number, first, name))
         start = end
+        if start < len(chars):  # a long text leaves half of the time to others
+            time.sleep(time.perf_counter() - began)
     count = _images(skeleton[:used], shape)
     if count is None:
         raise wrong(f"{name} {_found(text, skeleton[:used])}; this model takes {wanted(shape)}.")
