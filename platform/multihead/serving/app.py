@@ -44,7 +44,7 @@ _WAITING_BATCHES = 16
 # Two for bodies up to this size, one for larger ones, so that small ones do not wait for large.
 _SMALL_BODY = 256_000
 _DECODERS = 2
-_LARGE_BYTES_PER_SECOND = 100_000_000
+_LARGE_BYTES_PER_SECOND = 50_000_000
 _DROPPED_BODIES = 16  # of the largest size allowed
 _MEMORY = 512_000_000
 # Bytes held for a byte of a body, at most: the body, its text, numbers on their way to pixels.
@@ -178,12 +178,14 @@ class _Server:
         except RequestError:
             await self._drop(request)
             raise
+        if _kind(request) == "application/octet-stream":
+            return decode(body)  # a view of the body, not worth a thread
         threads = self.decoders if len(body) <= _SMALL_BODY else self.large_decoder
         return await asyncio.get_running_loop().run_in_executor(threads, decode, body)
 
     def _decoder(self, request: Request, memory: Share) -> Callable[[bytearray], NDArray[np.uint8]]:
         """Return what makes images of the body, by the headers."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _kind(request)
         packed = request.headers.get("content-encoding", "identity")
         if packed != "identity":
             raise RequestError(
@@ -305,6 +307,10 @@ class _Server:
         """Return the page's style or script."""
         name = request.scope["path"].removeprefix("/")
         return Response(self.pages[name], media_type=_FILES[name], headers=_SECURITY)
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _earlier(deadline: asyncio.Timeout) -> Callable[[], None]:
