@@ -231,3 +231,69 @@ def test_a_fault_of_the_server_tells_the_client_nothing_of_its_inside(served: Se
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+def test_other_names_and_pages_of_others_get_403(
+    client: TestClient, headers: dict[str, str]
+) -> None:
+    answer = client.post("/invocations", content=bytes(64), headers=RAW | headers)
+    assert (answer.status_code, list(answer.json())) == (403, ["error"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Encoding": "gzip"}, 415),
+        ({"X-Shape": "9" * 5000}, 400),
+        ({"X-Shape": "-1,8,8,1"}, 400),
+        ({"X-Shape": "1_0,8,8,1"}, 400),
+        ({"X-Shape": ""}, 400),
+        ({"Content-Type": "x" * 3000}, 415),
+    ],
+)
+def test_odd_headers_are_refused(client: TestClient, headers: dict[str, str], status: int) -> None:
+    answer = client.post("/invocations", content=bytes(64), headers=RAW | headers)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "/page.css%3F", "/%2e%2e/x", "/a" * 3000])
+def test_odd_paths_are_not_found(client: TestClient, path: str) -> None:
+    answer = client.get(f"http://testserver{path}")
+    assert (answer.status_code, list(answer.json())) == (404, ["error"])
+    assert len(answer.content) < 500
+
+
+def _damaged() -> dict[str, bytes]:
+    """Files that made Pillow raise what no file should, or work for minutes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checked = kind + data
+        return struct.pack(">I", len(data)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    def png(colours: int, *chunks: bytes) -> bytes:
+        size = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, colours, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + size + b"".join(chunks) + chunk(b"IEND", b"")
+
+    pixels = chunk(b"IDAT", zlib.compress(bytes(9 * 8)))
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, "JPEG", progressive=True)
+    scan = file.getvalue().rindex(b"\xff\xda")
+    jpeg = file.getvalue()
+    return {
+        "no palette": png(3, pixels),
+        "a profile that ends early": png(0, pixels, chunk(b"iCCP", b"x")),
+        "a text that unpacks to a gigabyte": png(
+            0, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8))), pixels
+        ),
+        "scans without end": jpeg[:scan] + jpeg[scan:-2] * 500 + jpeg[-2:],
+    }
+
+
+@pytest.mark.parametrize("name", _damaged())
+def test_a_damaged_picture_is_refused(served: ServedModel, name: str) -> None:
+    app = make_app(served, Limits(), KnownHosts(["testserver"]))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        file = _damaged()[name]
+        answer = client.post("/invocations", content=file, headers={"Content-Type": "image/png"})
+    assert (answer.status_code, list(answer.json())) == (400, ["error"])

@@ -84,3 +84,29 @@ def test_a_fault_of_the_network_reaches_everyone_who_waits() -> None:
             await batcher.answer(_image(1))
 
     asyncio.run(ask())
+
+
+def test_a_long_request_goes_in_pieces_between_short_ones() -> None:
+    """Otherwise a few of a thousand images keep everybody else waiting."""
+    sizes: list[int] = []
+
+    def network(images: np.ndarray) -> Answer:
+        sizes.append(len(images))
+        return _sums(images)
+
+    async def ask() -> list[tuple[int, Answer]]:
+        batcher = Batcher(network, max_batch=1000, max_waiting=5000)
+        ended: list[tuple[int, Answer]] = []
+
+        async def one(images: np.ndarray) -> None:
+            ended.append((len(images), await batcher.answer(images)))
+
+        long = np.arange(1000).reshape(-1, 1, 1, 1).astype(np.uint8)
+        await asyncio.gather(one(long), one(long), *(one(_image(n, 3)) for n in range(5)))
+        return ended
+
+    ended = asyncio.run(ask())
+    assert [size for size, _ in ended] == [3] * 5 + [1000] * 2
+    assert max(sizes) < 100
+    for _, answer in ended[5:]:
+        assert answer.columns["sum"].tolist() == [n % 256 for n in range(1000)]

@@ -75,10 +75,16 @@ def test_a_body_that_never_ends_is_given_up(trained: RunResult, trained_home: Pa
         host, port = base.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as slow:
             slow.sendall(
-                b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 64\r\n"
-                b"Content-Type: application/octet-stream\r\n\r\n1"
+                f"POST /invocations HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 64\r\n"
+                f"Content-Type: application/octet-stream\r\n\r\n1".encode()
             )
             assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_server_that_is_published_says_by_which_names_it_may_be_asked(tmp_path: Path) -> None:
+    done = multihead(["serve", "none", "--host", "0.0.0.0", "--port", "0"], folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "--allowed-hosts" in done.stderr
 
 
 def test_a_busy_port_an_unknown_and_a_damaged_model_end_in_one_line(

@@ -20,7 +20,7 @@ Shape = tuple[int, int, int]
 
 _WINDOW = 65_536
 _LONGEST = 40  # characters of a number; Python writes a double with at most 25
-_EXPLAINED = 1_000_000  # bytes of a text whose own shape is worth telling
+_MOST_LEVELS = 8  # of lists, of which a message tells
 _SPACE, _COMMA, _OPEN, _CLOSE, _NUMBER = b" ,[]0"
 _OTHER = 0
 # Which of these a character is.
@@ -71,7 +71,7 @@ def read_numbers(text: bytes | bytearray | memoryview, name: str, shape: Shape, 
             time.sleep(time.perf_counter() - began)
     count = _images(skeleton[:used], shape)
     if count is None:
-        raise wrong(f"{name} {_found(text, skeleton[:used])}; this model takes {wanted(shape)}.")
+        raise wrong(f"{name} {_found(skeleton[:used])}; this model takes {wanted(shape)}.")
     if count > most:
         raise too_large(f"{count} images; this server takes {most} in a request.")
     return np.concatenate(pixels).reshape(count, *shape)
@@ -155,19 +155,18 @@ def _skeleton_of(shape: Shape) -> Bytes:
     return np.frombuffer(text.encode(), np.uint8)
 
 
-def _found(text: bytes | bytearray | memoryview, skeleton: Bytes) -> str:
-    """Return the words for a structure that no images have."""
-    if len(text) > _EXPLAINED:
-        return "is no list of images of one size"
-    try:
-        value = from_json(bytes(text))  # a view is not taken
-    except ValueError as error:
-        raise wrong(f"the body is not JSON: {error}.") from error
-    shape = []
-    while isinstance(value, list):
-        shape.append(len(value))
-        value = value[0] if value else None
-    regular = np.count_nonzero(skeleton == _NUMBER) == np.prod(shape, dtype=object)
+def _found(skeleton: Bytes) -> str:
+    """Return the words for a structure that no images have, from its first list of each level."""
+    text = skeleton.tobytes()
+    depth = len(text) - len(text.lstrip(b"["))
+    shape, inside = [], 1
+    for level in range(1, min(depth, _MOST_LEVELS) + 1):
+        numbers = text.count(b"0", 0, max(0, text.find(b"]" * level)))
+        if not inside or numbers % inside:
+            return "is ragged"
+        shape.insert(0, numbers // inside)
+        inside = numbers
+    regular = depth <= _MOST_LEVELS and text.count(b"0") == inside
     return f"has shape {shape}" if regular else "is ragged"
 
 
