@@ -159,7 +159,8 @@ def _found(skeleton: Bytes) -> str:
     """Return the words for a structure that no images have, from its first list of each level."""
     text = skeleton.tobytes()
     depth = len(text) - len(text.lstrip(b"["))
-    shape, inside = [], 1
+    shape: list[int] = []
+    inside = 1
     for level in range(1, min(depth, _MOST_LEVELS) + 1):
         numbers = text.count(b"0", 0, max(0, text.find(b"]" * level)))
         if not inside or numbers % inside:
