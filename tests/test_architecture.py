@@ -20,15 +20,16 @@ LAYERS: list[set[str]] = [
     {"training", "tracking"},
     {"data", "models"},
     {
-        *("figures", "files", "heads", "hosts", "seeding", "settings", "signals", "workers"),
-        "yaml_file",
+        *("figures", "files", "heads", "hosts", "markdown", "seeding", "settings", "signals"),
+        *("spreadsheet", "terminal", "workers", "yaml_file"),
     },
-    {"errors"},
+    {"errors", "text"},
 ]
 MAY_IMPORT = {
     "mlflow": {"tracking", "serving"},
     "hydra": {"runs", "cli"},
     "optuna": {"studies"},
+    "rich": {"terminal"},
 }
 
 
@@ -70,6 +71,26 @@ def test_only_the_package_made_for_it_imports_a_library(path: Path) -> None:
     for name in _imports(path):
         owners = MAY_IMPORT.get(name.split(".")[0])
         assert owners is None or own in owners, f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_only_the_terminal_prints(path: Path) -> None:
+    """Text of others is shown as text because there is one place that shows any."""
+    if path.parent.name == "terminal":
+        return
+    printing = {"click.echo", "click.secho", "click.prompt", "click.confirm", "print", "input"}
+    printing |= {f"sys.{s}.{w}" for s in ("stdout", "stderr") for w in ("write", "writelines")}
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    assert not printing & {ast.unparse(call.func) for call in calls}
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_only_the_writer_for_spreadsheets_writes_csv(path: Path) -> None:
+    if path.stem != "spreadsheet":
+        names = {
+            n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)
+        }
+        assert not names & {"to_csv", "DictWriter"}
 
 
 @pytest.mark.parametrize("statement", ["import multihead", "import multihead.cli.main"])

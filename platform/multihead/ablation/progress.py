@@ -3,12 +3,9 @@
 import time
 from collections.abc import Mapping
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from multihead.ablation.worker import Work
 from multihead.studies.progress import span
+from multihead.terminal.drawn import Screen, live, styled
 
 _ENDED = ("FINISHED", "FAILED")
 
@@ -17,17 +14,17 @@ class Progress:
     """Print a line per training that ended, and keep a line of counts in a terminal.
 
     Args:
-        console: Where to draw.
+        screen: Where to draw.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self._live = live(screen)
         self._printed: set[str] = set()
         self._began = time.monotonic()
 
     def __enter__(self) -> "Progress":
-        if self.console.is_terminal:
+        if self.screen.is_terminal:
             self._live.start()
         return self
 
@@ -39,9 +36,9 @@ class Progress:
         for name, work in works.items():
             if work.state in _ENDED and name not in self._printed:
                 self._printed.add(name)
-                self.console.print(f"{name}  {work.state}  {work.reason}".rstrip(), highlight=False)
-        if self.console.is_terminal:
-            self._live.update(Text(self._counts(works), style="bold"), refresh=True)
+                self.screen.print(f"{name}  {work.state}  {work.reason}".rstrip())
+        if self.screen.is_terminal:
+            self._live.update(styled(self._counts(works), style="bold"), refresh=True)
 
     def _counts(self, works: Mapping[str, Work]) -> str:
         ended = sum(work.state in _ENDED for work in works.values())

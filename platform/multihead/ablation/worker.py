@@ -29,6 +29,8 @@ from multihead.runs.api import resumed_config
 from multihead.runs.collector import few_collections
 from multihead.runs.execute import Membership, execute
 from multihead.runs.trust import targets_of
+from multihead.terminal.lines import say
+from multihead.terminal.streams import keep_log
 from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.run import new_run_id
 from multihead.training.interrupts import Interrupts, RunInterrupted
@@ -191,7 +193,7 @@ def main(folder: Path) -> int:
         with interrupts.installed():
             work(folder, interrupts)
     except MultiheadError as error:
-        sys.stderr.write(f"worker {os.getpid()}: {message_of(error)}\n")
+        say(f"worker {os.getpid()}: {message_of(error)}", err=True)
         return 2
     except RunInterrupted as stop:
         return stop.exit_code
@@ -199,4 +201,5 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    keep_log()
     sys.exit(main(Path(sys.argv[1])))

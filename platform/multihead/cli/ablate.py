@@ -7,6 +7,7 @@ import click
 
 from multihead.cli.overrides import Override, trust_option
 from multihead.errors import message_of
+from multihead.terminal.lines import complain, say
 
 if TYPE_CHECKING:
     from multihead.ablation.plan import Plan
@@ -47,21 +48,18 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[s
     if dry_run:
         from multihead.ablation.dry_run import describe
 
-        for line in describe(plan, store):
-            click.echo(line)
+        say(*describe(plan, store))
         return
     from multihead.training.interrupts import RunInterrupted
 
     try:
         _run(plan, store, trust)
     except RunInterrupted as stop:
-        click.echo("multihead: interrupted; the same command goes on", err=True)
+        complain("interrupted; the same command goes on")
         sys.exit(stop.exit_code)
 
 
 def _run(plan: "Plan", store: "Store", trust: tuple[str, ...]) -> None:
-    from rich.console import Console
-
     from multihead.ablation.outcome import outcome
     from multihead.ablation.plan import prepare
     from multihead.ablation.record import AblationRecord
@@ -69,16 +67,17 @@ def _run(plan: "Plan", store: "Store", trust: tuple[str, ...]) -> None:
     from multihead.ablation.tuning import study_of, tune
     from multihead.report.ablation_record import attach
     from multihead.studies.progress import Progress as Trials
+    from multihead.terminal.drawn import Screen
     from multihead.training.interrupts import RunInterrupted
 
     _ = store.client
     if plan.untuned:
         for part in plan.untuned:
-            with Trials(Console(stderr=True)) as trials:
-                tune(study_of(plan.definition, part), trials, click.echo)
+            with Trials(Screen(err=True)) as trials:
+                tune(study_of(plan.definition, part), trials, say)
         plan = prepare(plan.definition, trust)
     record = AblationRecord(plan, store)
-    click.echo(f"ablation {plan.definition.name}  {record.run.url}")
+    say(f"ablation {plan.definition.name}  {record.run.url}")
     try:
         runner = Runner(plan, store, record.mlflow_id)
         works = _train(runner)
@@ -94,20 +93,19 @@ def _run(plan: "Plan", store: "Store", trust: tuple[str, ...]) -> None:
     _show(result)
     failed = failures(works)
     for line in failed:
-        click.echo(f"multihead: FAILED {line}", err=True)
+        complain(f"FAILED {line}")
     if failed:
         sys.exit(1)
 
 
 def _train(runner: "Runner") -> dict[str, "Work"]:
-    from rich.console import Console
-
     from multihead.ablation.progress import Progress
+    from multihead.terminal.drawn import Screen
 
     cells = runner.missing()
     total = len(runner.plan.cells)
-    click.echo(f"{total} trainings: {total - len(cells)} on record, {len(cells)} to run")
-    with Progress(Console(stderr=True)) as progress:
+    say(f"{total} trainings: {total - len(cells)} on record, {len(cells)} to run")
+    with Progress(Screen(err=True)) as progress:
         return runner.run(cells, progress)
 
 
@@ -115,11 +113,10 @@ def _show(result: "Result") -> None:
     """Print the answer in words, the table, what of the protocol is not met, and the link."""
     from multihead.cli.tables import show_table
 
-    for sentence in result.comparison.sentences:
-        click.echo(sentence)
+    say(*result.comparison.sentences)
     table = result.comparison.table[[*_FIGURES, "verdict"]]
     show_table(table, f"differences from {result.baseline}:", dict.fromkeys(_FIGURES[3:], "{:.4g}"))
     for check in result.protocol:
         if not check.met:
-            click.echo(f"not met: {check.name}: {check.reason}")
-    click.echo(f"link     {result.url}")
+            say(f"not met: {check.name}: {check.reason}")
+    say(f"link     {result.url}")

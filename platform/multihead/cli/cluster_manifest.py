@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from multihead.errors import ConfigError
+from multihead.terminal.lines import say, write_document
 
 
 @click.command("manifest")
@@ -42,10 +43,10 @@ def command(
     place = Place(image, secret, runs, data, memory, namespace)
     text = text_of(manifests(study, overrides, workers, place, resume=resume), place)
     if output is None:
-        click.echo(text, nl=False)
+        write_document(text)
         return
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--output {output} cannot be written: {error.strerror}.") from error
-    click.echo(f"kubectl apply -f {output}")
+    say(f"kubectl apply -f {output}")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from multihead.terminal.lines import say
+
 
 @click.command("compare")
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True)
@@ -26,8 +28,7 @@ def command(runs: tuple[str, ...], out: Path) -> None:
 
     result = compare_by_hand(runs)
     page = write(result, out)
-    for sentence in result.comparison.sentences:
-        click.echo(sentence)
+    say(*result.comparison.sentences)
     unmet = [check.name for check in result.protocol if not check.met]
-    click.echo(f"not met of the protocol: {'; '.join(unmet)}")
-    click.echo(f"page     {page}")
+    say(f"not met of the protocol: {'; '.join(unmet)}")
+    say(f"page     {page}")

@@ -5,10 +5,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from multihead import settings
 from multihead.cli.ui import HOST, free_port
+from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     from multihead.studies.definition import Definition
@@ -31,7 +30,7 @@ def serve(definition: "Definition") -> None:
     known(storage, definition.name)
     storage.close()
     port = free_port(PORT)
-    click.echo(f"optuna-dashboard on {masked_uri(url)}\n  http://{HOST}:{port}\nCtrl-C stops it")
+    say(f"optuna-dashboard on {masked_uri(url)}", f"  http://{HOST}:{port}", "Ctrl-C stops it")
     environment = os.environ | {
         settings.STUDIES_VARIABLE: url,
         "HOST": HOST,

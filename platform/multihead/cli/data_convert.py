@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from multihead.errors import ConfigError
+from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     from multihead.data.parameter_table import ColumnRules
@@ -95,7 +96,7 @@ def command(
     counts = convert(content, target, FORMS[to], overwrite=overwrite)
     shown = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     heads = ", ".join(f"{name} ({levels})" for name, levels in content.heads.levels.items())
-    click.echo(f"wrote {target}: {shown}; heads {heads}; read again and equal")
+    say(f"wrote {target}: {shown}; heads {heads}; read again and equal")
 
 
 def _rules(

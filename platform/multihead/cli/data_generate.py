@@ -9,9 +9,10 @@ import click
 from multihead.data.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
 from multihead.data.resonator.spectrogram import Scaling
 from multihead.data.vimh.source import Form
+from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from multihead.terminal.drawn import Progress
 
 FORMS: dict[str, tuple[Form, ...]] = {
     "binary": ("binary",),
@@ -99,24 +100,10 @@ def resonator(image: str, out: Path | None, form: str, overwrite: bool, **chosen
             progress=lambda count: progress.advance(task, count),
         )
     counts = ", ".join(f"{count:,} {split}" for split, count in plan.counts.items())
-    click.echo(f"{folder}\n{counts}; heads: {', '.join(plan.heads)}")
+    say(folder, f"{counts}; heads: {', '.join(plan.heads)}")
 
 
 def _progress() -> "Progress":
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from multihead.terminal.drawn import Screen, progress
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    return progress(Screen(err=True), "{task.completed}/{task.total}")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.terminal.lines import say
+
 if TYPE_CHECKING:
     from multihead.data.inspect import Inspection
     from multihead.data.source import Source
@@ -68,7 +70,7 @@ def command(
     _show(inspection)
     for file in (html, png):
         if file is not None:
-            click.echo(f"wrote {file}")
+            say(f"wrote {file}")
 
 
 def _stored(
@@ -104,7 +106,7 @@ def _show(inspection: "Inspection") -> None:
 
     channels, height, width = inspection.image_shape
     counts = ", ".join(f"{facts.count:,} {name}" for name, facts in inspection.splits.items())
-    click.echo(f"{inspection.name}: {counts}; images {height}x{width}x{channels} (HxWxC)\n")
+    say(f"{inspection.name}: {counts}; images {height}x{width}x{channels} (HxWxC)", "")
     show_table(heads_table(inspection), "heads", {"labels": "{:,}"})
     shares = {"most": "{:.2%}", "fewest": "{:.2%}", "imbalance": "{:.2f}", "evenness": "{:.3f}"}
     show_table(balance_table(inspection), "labels", {"seen": "{:,}", **shares})
@@ -116,4 +118,4 @@ def _show(inspection: "Inspection") -> None:
         title = "normalised mutual information, 2 I(A; B) / (H(A) + H(B))"
         show_table(frame, title, dict.fromkeys(nmi.columns, "{:.3f}"))
     for text in findings(inspection) or ["nothing stands out"]:
-        click.echo(f"- {text}")
+        say(f"- {text}")

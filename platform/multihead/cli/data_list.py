@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from multihead import settings
+from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     from multihead.data.datasets import Dataset
@@ -26,7 +27,7 @@ def command(folder: Path | None) -> None:
         raise DataError(f"{folder} is no folder; name the one that the datasets lie in.")
     found = find_datasets(place)
     if not found:
-        click.echo(f"{place} holds no dataset; `multihead data generate resonator` makes one")
+        say(f"{place} holds no dataset; `multihead data generate resonator` makes one")
         return
     show_table(pd.DataFrame([_row(dataset, place) for dataset in found]), str(place))
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.terminal.lines import say
+
 if TYPE_CHECKING:
     from multihead.data.vimh.info import PixelOrder
 
@@ -51,4 +53,4 @@ def command(
         for split, there in written.splits.items()
     )
     heads = ", ".join(f"{name} ({levels})" for name, levels in content.heads.levels.items())
-    click.echo(f"wrote {target}: {shown}; heads {heads}; read again and equal")
+    say(f"wrote {target}: {shown}; heads {heads}; read again and equal")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.terminal.lines import say
+
 if TYPE_CHECKING:
     from multihead.data.vimh.validate import Problem
 
@@ -27,11 +29,11 @@ def command(path: str) -> None:
     for problem in _problems(path):
         count += 1
         if count <= _MOST:
-            click.echo(problem)
+            say(problem)
     if count > _MOST:
-        click.echo(f"... and {count - _MOST:,} more")
+        say(f"... and {count - _MOST:,} more")
     found = "sound" if not count else "1 problem" if count == 1 else f"{count:,} problems"
-    click.echo(f"{path}: {found}", err=bool(count))
+    say(f"{path}: {found}", err=bool(count))
     sys.exit(1 if count else 0)
 
 

@@ -10,6 +10,7 @@ import click
 
 from multihead import settings
 from multihead.errors import MultiheadError
+from multihead.terminal.lines import say
 from multihead.tracking import facts
 from multihead.tracking.store import Store
 from multihead.training.hardware import choose_precision, resolve_accelerator
@@ -30,7 +31,7 @@ def command() -> None:
     lines = [*_versions(), *_devices(), *_places(), docker()]
     width = max(len(name) for _, name, _ in lines)
     for good, name, text in lines:
-        click.echo(f"{_MARKS[good]}  {name:<{width}}  {text}")
+        say(f"{_MARKS[good]}  {name:<{width}}  {text}")
     sys.exit(1 if any(good is False for good, _, _ in lines) else 0)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from multihead.cli.overrides import trust_option
+from multihead.terminal.lines import say
 
 FORMATS = ("onnx", "torchscript", "safetensors")
 
@@ -22,7 +23,7 @@ def command(run: str, form: str, out: Path | None, trust: tuple[str, ...]) -> No
     from multihead.serving.export import export
 
     made = export(run, form, out, trust=trust)
-    click.echo(
+    say(
         f"{made.path}  {made.path.stat().st_size:,} bytes; logits differ by at most "
         f"{made.difference:.1e} of the largest (allowed: {made.tolerance:.0e})"
     )

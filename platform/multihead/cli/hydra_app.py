@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 import hydra
@@ -13,6 +14,7 @@ from omegaconf import DictConfig
 from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
 from multihead.runs.config import ROOT, USER_ERRORS, explain, register_folders, settle
+from multihead.terminal.streams import printed_as_text
 
 Task = Callable[[dict[str, Any]], float | None]
 
@@ -50,7 +52,8 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     application = hydra.main(version_base="1.3", config_path=folder, config_name=ROOT)(job)
     before, sys.argv = sys.argv, [f"multihead {name}", *arguments]
     try:
-        application()
+        with printed_as_text() if _only_shows(arguments) else nullcontext():
+            application()
     except (*USER_ERRORS, ValueError, OSError) as error:
         if composed and not isinstance(error, USER_ERRORS):
             raise
@@ -59,6 +62,12 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
         sys.argv = before
     if refused:
         raise refused[0]
+
+
+def _only_shows(arguments: Sequence[str]) -> bool:
+    """Return whether Hydra is asked to print something, and runs nothing."""
+    given = get_args_parser().parse_args(list(arguments))
+    return any((given.cfg, given.info, given.help, given.hydra_help, given.version))
 
 
 def _check_options(name: str, arguments: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from multihead import settings
+from multihead.terminal.lines import say
 
 KINDS = {
     "experiments": ("experiments", "experiment"),
@@ -20,10 +21,10 @@ def command() -> None:
         found = described(kind, group)
         if not found:
             continue
-        click.echo(f"{title}:")
+        say(f"{title}:")
         width = max(map(len, found))
         for name, text in found.items():
-            click.echo(f"  {name:<{width}}  {text}")
+            say(f"  {name:<{width}}  {text}")
 
 
 def described(kind: str, group: str) -> dict[str, str]:

@@ -1,11 +1,8 @@
 """The command `multihead`: one module per command, imported when the command runs."""
 
-import logging
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 from click.shell_completion import BashComplete, add_completion_class
@@ -13,6 +10,8 @@ from click.shell_completion import BashComplete, add_completion_class
 from multihead import __version__
 from multihead.cli.lazy import LazyGroup
 from multihead.errors import MultiheadError
+from multihead.terminal.lines import complain, say
+from multihead.terminal.streams import show_notices
 
 COMMANDS = {
     "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
@@ -38,8 +37,6 @@ _MODULES = {name: f"multihead.cli.{name}" for name in COMMANDS} | {"list": "mult
 _LAZY = {name: (_MODULES[name], text) for name, text in COMMANDS.items()}
 
 
-_PACKAGE = Path(__file__).parents[1]
-_FORMAT = warnings.formatwarning
 _HELP = """Train networks with one backbone and several heads, and keep every figure of it.
 
 \b
@@ -85,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = cli.main(arguments, prog_name="multihead", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        say(*error.format_message().splitlines(), err=True)
         sys.exit(2)
     except click.ClickException as error:
         fail(error.format_message())
@@ -101,36 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-class _Notices(logging.Handler):
-    """Print what the package has to tell, one line each, on whatever stderr is by then."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a record."""
-        click.echo(f"multihead: {' '.join(record.getMessage().split())}", err=True)
-
-
-def show_notices() -> None:
-    """Show the package's notices, and only here: Hydra would write them to stdout."""
-    notices = logging.getLogger("multihead")
-    notices.propagate = False
-    notices.handlers = [_Notices()]
-    warnings.formatwarning = _notice
-
-
-def _notice(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    line: str | None = None,
-) -> str:
-    """Write a warning of the package as a notice: its place in the code helps no user."""
-    if category is UserWarning and Path(filename).is_relative_to(_PACKAGE):
-        return f"multihead: {' '.join(str(message).split())}\n"
-    return _FORMAT(message, category, filename, lineno, line)
-
-
 def fail(message: str) -> None:
     """Print one line on stderr and exit with 2."""
-    click.echo(f"multihead: {' '.join(message.split())}", err=True)
+    complain(message)
     sys.exit(2)

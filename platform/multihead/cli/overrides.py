@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import CompletionItem
 
+from multihead.text import one_line
+
 TRUST_HELP = "A class that the record may name though it is none of ours; may be repeated."
 trust_option = click.option("--trust", multiple=True, metavar="TARGET", help=TRUST_HELP)
 
@@ -53,4 +55,5 @@ class Override(click.ParamType[str]):
         loader = ConfigLoaderImpl(create_config_search_path(folder))
         words = [*ctx.params.get(str(param.name), ()), incomplete]
         found = DefaultCompletionPlugin(loader)._query(config_name=ROOT, line=" ".join(words))
-        return [CompletionItem(word) for word in sorted(found)] if found else []
+        # A shell shows words as they are; a name that would move its cursor is left out.
+        return [CompletionItem(word) for word in sorted(found or ()) if one_line(word) == word]

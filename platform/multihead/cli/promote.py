@@ -3,6 +3,7 @@
 import click
 
 from multihead.cli.overrides import trust_option
+from multihead.terminal.lines import say
 
 
 @click.command("promote")
@@ -19,5 +20,5 @@ def command(run: str, name: str, alias: str | None, trust: tuple[str, ...]) -> N
     from multihead.serving.promote import promote
 
     made = promote(run, name, alias=alias, trust=trust)
-    click.echo(f"{made.uri}  version {made.version}, model {made.model_id}")
-    click.echo(f"serve it with: multihead serve {made.uri}")
+    say(f"{made.uri}  version {made.version}, model {made.model_id}")
+    say(f"serve it with: multihead serve {made.uri}")

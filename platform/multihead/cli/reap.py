@@ -2,6 +2,8 @@
 
 import click
 
+from multihead.terminal.lines import say
+
 
 @click.command("reap")
 def command() -> None:
@@ -10,6 +12,6 @@ def command() -> None:
     from multihead.tracking.sync import reap_and_tell
 
     for done in reap_and_tell(settings.home()):
-        click.echo(f"run {done.run_id}  KILLED: its process is gone")
+        say(f"run {done.run_id}  KILLED: its process is gone")
         if done.problem is not None:
-            click.echo(f"run {done.run_id}  the store is not told: {done.problem}", err=True)
+            say(f"run {done.run_id}  the store is not told: {done.problem}", err=True)

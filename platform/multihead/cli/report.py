@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from multihead.terminal.lines import say
+
 
 @click.command("report")
 @click.argument("name")
@@ -20,4 +22,4 @@ def command(name: str, out: Path | None) -> None:
 
     found = recorded(name)
     own = inside(Path(), f"{found.name}-report", "the ablation's folder")
-    click.echo(write(found, out or own))
+    say(write(found, out or own))

@@ -2,51 +2,50 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
+from multihead.terminal.drawn import Screen, styled, table
+from multihead.terminal.lines import say
 from multihead.tracking.compare import compare_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_OF_A_VALUE = 1000  # what differs may be in its middle
 _FIXED = ("run", "name", "status", "started", "min")
 
 
-def show_list(table: "pd.DataFrame", *, searched: bool) -> None:
+def show_list(runs: "pd.DataFrame", *, searched: bool) -> None:
     """Print one row per run, with the metrics in the table.
 
     Args:
-        table: From `runs_table`, with only the metrics to show.
+        runs: From `runs_table`, with only the metrics to show.
         searched: Whether an empty table means that nothing fits.
     """
-    if not len(table):
+    if not len(runs):
         none = "no run fits" if searched else "no runs yet: multihead train starts one"
-        _console().print(none)
+        say(none)
         return
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    metrics = [c for c in table.columns if c.startswith("metrics.")]
+    shown = table()
+    metrics = [c for c in runs.columns if c.startswith("metrics.")]
     for title in _FIXED:
         shown.add_column(title, no_wrap=title != "name")
     for column in metrics:
         shown.add_column(column.removeprefix("metrics."), justify="right")
-    for row in table.to_dict("records"):
+    for row in runs.to_dict("records"):
         minutes = "" if row["minutes"] != row["minutes"] else f"{row['minutes']:.1f}"
         started = f"{row['started']:%Y-%m-%d %H:%M}"
         figures = [_number(row[column]) for column in metrics]
         run = row["run"] or row["mlflow_id"]
         shown.add_row(run, row["name"], row["status"], started, minutes, *figures)
-    _console().print(shown)
+    Screen().print(shown)
 
 
-def show_comparison(table: "pd.DataFrame") -> None:
+def show_comparison(runs: "pd.DataFrame") -> None:
     """Print where the configurations of runs differ, then metrics and their differences."""
-    compared = compare_runs(table)
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    compared = compare_runs(runs)
+    shown = table(_MOST_OF_A_VALUE)
     shown.add_column("")
-    for run, name in zip(table["run"], table["name"], strict=True):
-        shown.add_column(f"{name}\n{run}", overflow="fold")
+    for run, name in zip(runs["run"], runs["name"], strict=True):
+        shown.add_column(styled(name, run), overflow="fold")
     for key, values in compared.config.iterrows():
         shown.add_row(str(key), *(_text(value) for value in values))
     if not len(compared.config):
@@ -55,12 +54,12 @@ def show_comparison(table: "pd.DataFrame") -> None:
     for (head, metric), values in compared.metrics.iterrows():
         if head != before:
             shown.add_section()
-            shown.add_row(f"[bold]{head}")
+            shown.add_row(styled(head, style="bold"))
         before = head
         changes = ["", *(_change(delta) for delta in deltas.loc[(head, metric)])]
         cells = [_number(v) + c for v, c in zip(values, changes, strict=True)]
         shown.add_row(f"  {metric}", *cells)
-    _console().print(shown)
+    Screen().print(shown)
 
 
 def _number(value: float) -> str:
@@ -73,8 +72,3 @@ def _change(delta: float) -> str:
 
 def _text(value: Any) -> str:
     return "" if value != value else str(value)
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=200)

@@ -3,6 +3,7 @@
 import click
 
 from multihead.cli.overrides import trust_option
+from multihead.terminal.lines import say
 
 
 @click.command("serve")
@@ -64,5 +65,5 @@ def command(
     hosts = published_hosts(host, address, port, allowed_hosts)
     found = find_model(model, trust=trust)
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"serving {model} on http://{shown}:{port}/  Ctrl-C stops it")
+    say(f"serving {model} on http://{shown}:{port}/  Ctrl-C stops it")
     serve(found, Limits(max_batch, max_bytes, timeout), listening, hosts)

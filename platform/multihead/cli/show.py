@@ -7,21 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-import click
-from rich.console import Console
-from rich.table import Column, Table
-
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult
 from multihead.signals import SIGNALS
+from multihead.terminal.drawn import Screen, TextTable, table
+from multihead.terminal.lines import complain, say
 from multihead.tracking.run import TrackedRun
 from multihead.training.interrupts import RunInterrupted
-
-
-def say(text: str) -> None:
-    """Print a line; that nobody reads it any more (`| head`) must not end a run."""
-    with suppress(BrokenPipeError):
-        click.echo(text)
 
 
 class Terminal(Announcer):
@@ -29,17 +21,16 @@ class Terminal(Announcer):
 
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
         """Print the run's id, link, size and notes."""
-        if run is not None:
-            say(f"run {run.run_id}  {run.url or run.folder}")
+        where = [] if run is None else [f"run {run.run_id}  {run.url or run.folder}"]
         shape = "x".join(map(str, parts.data.image_shape))
         heads = ", ".join(f"{name} {count}" for name, count in parts.data.num_classes.items())
-        say(
+        what = (
             f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
             f"{_several(parts.ranks.world_size)}{parts.trainer.strategy.root_device}"
         )
-        for note in notes:
-            say(f"note: {note}")
+        with suppress(BrokenPipeError):  # that nobody reads it (`| head`) must not end a run
+            say(*where, what, *(f"note: {note}" for note in notes))
 
 
 def _several(devices: int) -> str:
@@ -57,19 +48,19 @@ def show_result(result: RunResult) -> None:
     if shown and result.units:
         _show_parameters(result, list(result.units), shown)
     if result.run_id is None:
-        click.echo("nothing was recorded")
+        say("nothing was recorded")
         return
-    click.echo(f"run      {result.run_id}\nlink     {result.url or result.folder}")
+    say(f"run      {result.run_id}", f"link     {result.url or result.folder}")
     if result.best_checkpoint is not None:
-        click.echo(f"weights  {result.best_checkpoint}")
-    click.echo(f"browse   {this_command()} ui")
+        say(f"weights  {result.best_checkpoint}")
+    say(f"browse   {this_command()} ui")
 
 
 def end_interrupted(stop: RunInterrupted) -> NoReturn:
     """Say in one line that a signal ended the run, and exit with the signal's code."""
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)  # a further one would only break the exit
-    click.echo(f"multihead: {stop}; `multihead runs` shows it, resume=<run id> goes on", err=True)
+    complain(f"{stop}; `multihead runs` shows it, resume=<run id> goes on")
     sys.exit(stop.exit_code)
 
 
@@ -87,35 +78,40 @@ def this_command() -> str:
 
 def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
     """Print accuracy and loss of the heads with classes, a row per head."""
-    table = Table("head", Column("classes", justify="right"))
+    heading = ["classes"]
     for split in shown:
-        table.add_column(f"{split} accuracy", justify="right")
-        table.add_column(f"{split} loss", justify="right")
+        heading += [f"{split} accuracy", f"{split} loss"]
+    made = table()
+    made.add_column("head")
+    for title in heading:
+        made.add_column(title, justify="right")
     for head in heads:
         cells = [
             f"{result.metrics[f'{prefix}/{head}_{metric}']:.4f}"
             for prefix in shown.values()
             for metric in ("acc", "loss")
         ]
-        table.add_row(head, str(result.heads[head]), *cells)
-    _print(table)
+        made.add_row(head, str(result.heads[head]), *cells)
+    _print(made)
 
 
 def _show_parameters(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
     """Print the errors of the parameters in their units, a row per head and split."""
     metrics = {"MAE": "mae", "RMSE": "rmse", "R²": "r2", "within tolerance": "acc_within"}
-    table = Table("head", "unit", "split")
+    made = table()
+    for title in ("head", "unit", "split"):
+        made.add_column(title)
     for title in metrics:
-        table.add_column(title, justify="right")
+        made.add_column(title, justify="right")
     for head in heads:
         for split, prefix in shown.items():
             cells = [f"{result.metrics[f'{prefix}/{head}_{m}']:.4g}" for m in metrics.values()]
-            table.add_row(head, result.units[head], split, *cells)
-    _print(table)
+            made.add_row(head, result.units[head], split, *cells)
+    _print(made)
 
 
-def _print(table: Table) -> None:
-    Console(width=None if Console().is_terminal else 120).print(table)
+def _print(made: TextTable) -> None:
+    Screen().print(made)
 
 
 def _has(result: RunResult, prefix: str) -> bool:

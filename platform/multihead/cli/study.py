@@ -8,6 +8,7 @@ import click
 
 from multihead.cli.overrides import trust_option
 from multihead.errors import ConfigError, StoreError
+from multihead.terminal.lines import complain, say
 
 if TYPE_CHECKING:
     from multihead.studies.definition import Definition
@@ -59,14 +60,13 @@ def _run(
     *,
     resume: bool,
 ) -> None:
-    from rich.console import Console
-
     from multihead.cli.study_show import again, show_confirmed, show_links, show_trials
     from multihead.studies.confirm import confirm
     from multihead.studies.opening import as_started, start, trusted_of
     from multihead.studies.progress import Progress
     from multihead.studies.record import StudyRecord
     from multihead.studies.runner import Runner, agree
+    from multihead.terminal.drawn import Screen
     from multihead.training.interrupts import RunInterrupted
 
     definition = as_started(own, overrides) if resume else own
@@ -77,18 +77,18 @@ def _run(
     except StoreError:
         _help(opened, typed)
         return
-    click.echo(f"study {opened.name}  {record.run.url}")
+    say(f"study {opened.name}  {record.run.url}")
     runner = Runner(opened, record.now_and_then)
     if not runner.left:
-        click.echo("all its trials have ended; n_trials=N --resume adds some, name=... starts anew")
+        say("all its trials have ended; n_trials=N --resume adds some, name=... starts anew")
     try:
-        with Progress(Console(stderr=True)) as progress:
+        with Progress(Screen(err=True)) as progress:
             ended = runner.run(progress)
         agreement = agree(opened)
         for line in agreement.repaired:
-            click.echo(f"repaired: {line}", err=True)
+            say(f"repaired: {line}", err=True)
         for number, problem in agreement.unsent.items():
-            click.echo(f"unsent: the run of trial {number}: {problem}", err=True)
+            say(f"unsent: the run of trial {number}: {problem}", err=True)
     except BaseException:
         record.end("the command failed", interrupted=True)
         raise
@@ -105,14 +105,13 @@ def _run(
 
 def _help(opened: "OpenStudy", typed: str) -> None:
     """Work on a study whose record another command writes."""
-    from rich.console import Console
-
     from multihead.cli.study_show import show_trials
     from multihead.studies.progress import Progress
     from multihead.studies.runner import Runner
+    from multihead.terminal.drawn import Screen
 
-    click.echo(f"study {opened.name} is being run by another command; adding workers to it")
-    with Progress(Console(stderr=True)) as progress:
+    say(f"study {opened.name} is being run by another command; adding workers to it")
+    with Progress(Screen(err=True)) as progress:
         _end(Runner(opened, lambda: None).run(progress), typed)
     show_trials(opened)
 
@@ -122,11 +121,11 @@ def _end(ended: "Ended", typed: str) -> None:
     if ended.signum is not None:
         _end_interrupted(ended.signum, typed)
     if ended.reason is not None:
-        click.echo(f"stopped: {ended.reason}", err=True)
+        say(f"stopped: {ended.reason}", err=True)
 
 
 def _end_interrupted(signum: int, typed: str) -> NoReturn:
-    click.echo(f"multihead: interrupted; `{typed} --resume` goes on", err=True)
+    complain(f"interrupted; `{typed} --resume` goes on")
     sys.exit(128 + signum)
 
 
@@ -138,9 +137,10 @@ def _dry_run(definition: "Definition", trust: tuple[str, ...]) -> None:
     plan, configs = sampled(definition, 3)
     defaults = definition.defaults and definition.sampler["name"] != "grid"
     for number, (params, values) in enumerate(configs):
-        click.echo(f"# trial {number}{' (the defaults)' if number == 0 and defaults else ''}")
-        click.echo(yaml.safe_dump({"parameters": params, "sets": values}, sort_keys=False).rstrip())
-    click.echo(estimate(definition, plan))
+        say(f"# trial {number}{' (the defaults)' if number == 0 and defaults else ''}")
+        shown = yaml.safe_dump({"parameters": params, "sets": values}, sort_keys=False)
+        say(*shown.splitlines())
+    say(estimate(definition, plan))
 
 
 def _status(definition: "Definition", trust: tuple[str, ...]) -> None:
@@ -154,15 +154,13 @@ def _status(definition: "Definition", trust: tuple[str, ...]) -> None:
     running = alive(opened.storage, opened.name, workers_of(opened.store))
     workers = [process for process in running if process.kind == "worker"]
     snapshot = Snapshot(opened.definition, opened.trials(), workers)
-    click.echo(snapshot.counts())
-    click.echo(best_of(snapshot.definition, snapshot.trials))
+    say(snapshot.counts())
+    say(best_of(snapshot.definition, snapshot.trials))
     for worker in workers:
-        click.echo(
-            f"worker {worker.position} ({worker.place}): trial {worker.number}, {worker.note}"
-        )
+        say(f"worker {worker.position} ({worker.place}): trial {worker.number}, {worker.note}")
     stop = known(opened.storage, opened.name).stop
     if stop is not None:
-        click.echo(f"stopped: {stop}")
+        say(f"stopped: {stop}")
 
 
 def _best(definition: "Definition", trust: tuple[str, ...]) -> None:
@@ -179,7 +177,7 @@ def _stop(definition: "Definition", trust: tuple[str, ...]) -> None:
     storage = StudyStorage(definition.storage_url)
     known(storage, definition.name)
     ask_to_stop(storage, definition.name, "asked to stop", interrupt=True)
-    click.echo(f"the workers of {definition.name} end with checkpoints; --resume goes on")
+    say(f"the workers of {definition.name} end with checkpoints; --resume goes on")
 
 
 def _check(definition: "Definition", trust: tuple[str, ...]) -> None:
@@ -189,7 +187,7 @@ def _check(definition: "Definition", trust: tuple[str, ...]) -> None:
     opened = load(definition, trust)
     agreement = agree(opened)
     for line in agreement.repaired:
-        click.echo(f"repaired: {line}")
+        say(f"repaired: {line}")
     if agreement.unsent:
         number, problem = next(iter(agreement.unsent.items()))
         raise StoreError(
@@ -197,9 +195,7 @@ def _check(definition: "Definition", trust: tuple[str, ...]) -> None:
             f"{number}: {problem} `multihead sync` sends them."
         )
     ended = sum(t.state.is_finished() for t in opened.trials())
-    click.echo(
-        f"{ended} of {opened.definition.n_trials} trials have ended; Optuna and MLflow agree"
-    )
+    say(f"{ended} of {opened.definition.n_trials} trials have ended; Optuna and MLflow agree")
 
 
 def _export(definition: "Definition", path: Path, trust: tuple[str, ...]) -> None:
@@ -211,7 +207,7 @@ def _export(definition: "Definition", path: Path, trust: tuple[str, ...]) -> Non
     opened = load(definition, trust)
     table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
     write_table(table, path)
-    click.echo(f"{len(table)} trials in {path}")
+    say(f"{len(table)} trials in {path}")
 
 
 def _ui(definition: "Definition", trust: tuple[str, ...]) -> None:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
-import click
-
 from multihead.cli.show import this_command
-from multihead.cli.tables import console, show_table
+from multihead.cli.tables import show_table
+from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     from multihead.studies.confirm import Confirmed
@@ -36,7 +35,7 @@ def show_trials(opened: "OpenStudy") -> None:
     table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
     counts = table["state"].value_counts().to_dict()
     lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
-    click.echo(lead or "no trials yet")
+    say(lead or "no trials yet")
     if not order:
         return
     columns = [c for c in table.columns if c not in _HIDDEN and not c.startswith("simplex.")]
@@ -51,12 +50,12 @@ def show_trials(opened: "OpenStudy") -> None:
 def show_importances(found: Mapping[str, Mapping[str, float]]) -> None:
     """Print a bar per parameter, for each objective."""
     for metric, shares in found.items():
-        click.echo(f"what {metric} depends on")
+        say(f"what {metric} depends on")
         width = max(map(len, shares))
         for name, share in shares.items():
             bar = "█" * round(_BAR * share)
-            console().print(f"  {name:{width}s}  {share:4.0%}  {bar}", highlight=False)
-        click.echo()
+            say(f"  {name:{width}s}  {share:4.0%}  {bar}")
+        say("")
 
 
 def show_confirmed(opened: "OpenStudy", confirmed: "Sequence[Confirmed]") -> None:
@@ -83,14 +82,14 @@ def show_confirmed(opened: "OpenStudy", confirmed: "Sequence[Confirmed]") -> Non
     )
     show_table(table, title, dict.fromkeys(table.columns[1:], "{}"))
     for each in confirmed:
-        click.echo(f"confirm  {each.run_id}")
+        say(f"confirm  {each.run_id}")
 
 
 def show_links(opened: "OpenStudy", record: "StudyRecord", typed: str) -> None:
     """Print where to look further."""
-    click.echo(f"link     {record.run.url}\npage     {record.folder / 'study.html'}")
+    say(f"link     {record.run.url}", f"page     {record.folder / 'study.html'}")
     name = "pareto_front" if opened.definition.several else "importance"
     picture = record.folder / f"{name}.png"
     if picture.exists():
-        click.echo(f"picture  {picture}")
-    click.echo(f"browse   {this_command()} ui\ntrials   {typed} --ui")
+        say(f"picture  {picture}")
+    say(f"browse   {this_command()} ui", f"trials   {typed} --ui")

@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from multihead.terminal.lines import say
+
 
 @click.command("sync")
 @click.argument("run", required=False)
@@ -17,9 +19,9 @@ def command(run: str | None) -> None:
     failed = False
     for done in sync(home, None if run is None else local_run(home, run)):
         if done.problem is None:
-            click.echo(f"run {done.run_id}  is in the store ({done.sent} requests)")
+            say(f"run {done.run_id}  is in the store ({done.sent} requests)")
         else:
             failed = True
-            click.echo(f"run {done.run_id}  {done.problem}", err=True)
+            say(f"run {done.run_id}  {done.problem}", err=True)
     if failed:
         sys.exit(1)

@@ -5,21 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from multihead.errors import ConfigError
+from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
-
-
-def console() -> "Console":
-    """Return a console that breaks no line where nobody looks."""
-    from rich.console import Console
-
-    shown = Console()
-    return shown if shown.is_terminal else Console(width=200)
 
 
 def show_table(frame: "pd.DataFrame", title: str, formats: dict[str, str] | None = None) -> None:
@@ -30,18 +20,16 @@ def show_table(frame: "pd.DataFrame", title: str, formats: dict[str, str] | None
         title: Stands above.
         formats: By column, how its numbers are written; these columns are flush right.
     """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from multihead.terminal.drawn import Screen, table
 
     formats = formats or {}
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = table()
     for column in frame.columns:
-        shown.add_column(Text(column), justify="right" if column in formats else "left")
+        shown.add_column(str(column), justify="right" if column in formats else "left")
     for row in frame.to_dict("records"):
-        shown.add_row(*(Text(formats.get(c, "{}").format(value)) for c, value in row.items()))
-    click.echo(title)
-    console().print(shown)
+        shown.add_row(*(formats.get(c, "{}").format(value) for c, value in row.items()))
+    say(title)
+    Screen().print(shown)
 
 
 def save(path: Path, write: Callable[[Path], None]) -> None:

@@ -8,6 +8,7 @@ import sys
 import click
 
 from multihead.errors import ConfigError
+from multihead.terminal.lines import say
 from multihead.tracking.store import DEFAULT_PORT, UI_VIEW, Store
 
 HOST = "127.0.0.1"
@@ -20,14 +21,14 @@ def command(port: int) -> None:
     """Start the MLflow UI on the current store; Ctrl-C stops it."""
     store = Store()
     if store.is_server:
-        click.echo(f"the store is a server with its own UI: {store.uri}")
+        say(f"the store is a server with its own UI: {store.uri}")
         return
     _ = store.client
     free = free_port(port)
     if free != port:
-        click.echo(f"port {port} is busy; using the next free one, {free}", err=True)
+        say(f"port {port} is busy; using the next free one, {free}", err=True)
     page = f"http://{HOST}:{free}/#/experiments?{UI_VIEW}"
-    click.echo(f"MLflow UI on {store.shown_uri}\n  {page}\nCtrl-C stops it")
+    say(f"MLflow UI on {store.shown_uri}", f"  {page}", "Ctrl-C stops it")
     # The store's address may hold a password, so it travels in the environment.
     environment = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": store.uri,

@@ -31,6 +31,7 @@ from multihead.data.ranks import Ranks
 from multihead.errors import MultiheadError
 from multihead.runs.build import Parts
 from multihead.runs.numerics import threads_left_alone
+from multihead.terminal.lines import complain
 
 READY = "ready\n"
 # Rank 0 may be away for long from what the others wait for, while a storage does not answer.
@@ -167,7 +168,7 @@ class Others:
             while not over.wait(_LOOK_SECONDS):
                 failed = [other for other in self.found if other.process.poll()]
                 if failed and not over.wait(_STUCK_SECONDS):
-                    sys.stderr.write(f"multihead: {self._failure(failed[0])}\n")
+                    complain(str(self._failure(failed[0])))
                     self.kill()
                     os._exit(1)
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from multihead.errors import MultiheadError, message_of
 from multihead.signals import SIGNALS
+from multihead.terminal.lines import say
+from multihead.terminal.streams import keep_log
 
 _LOOK_SECONDS = 0.5
 _END_SECONDS = 120
@@ -88,7 +90,7 @@ def main() -> int:
     try:
         follow(task)
     except MultiheadError as error:
-        sys.stderr.write(f"{message_of(error)}\n")
+        say(message_of(error), err=True)
         return 2
     except RunInterrupted as stop:
         return stop.exit_code
@@ -102,6 +104,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    keep_log()
     code = main()
     sys.stderr.flush()
     os._exit(code)  # there is nothing to tidy up, and libraries' threads may fail at it

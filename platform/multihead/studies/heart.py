@@ -2,13 +2,13 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 
 from multihead.studies.lease import Lease, LeaseLost
 from multihead.studies.registry import Presence, known
 from multihead.studies.storage import StudyStorage, patiently
+from multihead.terminal import lines as terminal
 from multihead.workers import EXIT_LOST
 
 _BEAT_SECONDS = 2.0
@@ -16,8 +16,7 @@ _BEAT_SECONDS = 2.0
 
 def say(text: str) -> None:
     """Tell whoever reads the worker's log."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} worker {os.getpid()}: {text}\n")
-    sys.stderr.flush()
+    terminal.say(f"{time.strftime('%H:%M:%S')} worker {os.getpid()}: {text}", err=True)
 
 
 class Heart(threading.Thread):

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from multihead.studies.definition import Definition
 from multihead.studies.table import best_of
+from multihead.terminal.drawn import Screen, grid, live, stacked, styled
 
 
 @dataclass(frozen=True)
@@ -65,17 +62,17 @@ class Progress:
     """Draw snapshots in a terminal; print a line per ended trial elsewhere.
 
     Args:
-        console: Where to draw.
+        screen: Where to draw.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self._live = live(screen)
         self._printed: set[int] = set()
         self._note = ""
 
     def __enter__(self) -> "Progress":
-        if self.console.is_terminal:
+        if self.screen.is_terminal:
             self._live.start()
         return self
 
@@ -84,10 +81,10 @@ class Progress:
 
     def show(self, snapshot: Snapshot) -> None:
         """Show one moment."""
-        if not self.console.is_terminal:
+        if not self.screen.is_terminal:
             self._print(snapshot)
             return
-        table = Table.grid(padding=(0, 2))
+        table = grid()
         for worker in snapshot.workers:
             trial = "" if worker.number is None else f"trial {worker.number}"
             host = host_of(worker) if snapshot.several_hosts else ""
@@ -96,9 +93,9 @@ class Progress:
             table.add_row(snapshot.note or "the workers are starting")
         elif snapshot.note:
             table.add_row(snapshot.note)
-        body = Group(
-            Text(snapshot.counts(), style="bold"),
-            Text(best_of(snapshot.definition, snapshot.trials)),
+        body = stacked(
+            styled(snapshot.counts(), style="bold"),
+            best_of(snapshot.definition, snapshot.trials),
             table,
         )
         self._live.update(body, refresh=True)
@@ -107,11 +104,11 @@ class Progress:
         if snapshot.note != self._note:
             self._note = snapshot.note
             if snapshot.note:
-                self.console.print(snapshot.note, highlight=False)
+                self.screen.print(snapshot.note)
         for trial in snapshot.trials:
             if trial.state.is_finished() and trial.number not in self._printed:
                 self._printed.add(trial.number)
-                self.console.print(_line(snapshot.definition, trial), highlight=False)
+                self.screen.print(_line(snapshot.definition, trial))
 
 
 def _line(definition: Definition, trial: FrozenTrial) -> str:

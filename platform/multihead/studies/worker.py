@@ -28,6 +28,7 @@ from multihead.studies.registry import Presence, known
 from multihead.studies.samplers import make_sampler
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
+from multihead.terminal.streams import keep_log
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.workers import EXIT_MEMORY
 
@@ -209,4 +210,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_log()
     sys.exit(main())

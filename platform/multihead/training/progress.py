@@ -5,8 +5,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from multihead.terminal.drawn import Progress, Screen, progress
 
 # Drawing takes the interpreter from the training for milliseconds, so it is done seldom, and not
 # by Rich's own thread, which would do it ten times a second.
@@ -17,7 +17,7 @@ class TrainingProgress(Callback):
     """Show epochs, images per second, time left and accuracies or errors; quiet when piped."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
+        self.screen = Screen(err=True)
         self._bar: Progress | None = None
         self._shown = 0.0
         self._images = 0
@@ -25,19 +25,10 @@ class TrainingProgress(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar, counted in batches of all epochs, if this is a terminal."""
-        if not self.console.is_terminal or not trainer.is_global_zero:
+        if not self.screen.is_terminal or not trainer.is_global_zero:
             return
-        self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]:>8,.0f} images/s"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            auto_refresh=False,
-        )
+        shows = "{task.fields[rate]:>8,.0f} images/s"
+        self._bar = progress(self.screen, shows, transient=True, auto_refresh=False)
         epochs = trainer.max_epochs or 0
         total = trainer.num_training_batches * epochs if epochs > 0 else None
         self._task = self._bar.add_task("epoch", total=total, rate=0.0)
@@ -82,7 +73,7 @@ class TrainingProgress(Callback):
         classes = [n[4:-4] for n in names if n.endswith("_acc") and f"{n[:-4]}_mae" not in metrics]
         parts = [f"{head} {metrics[f'val/{head}_acc']:.4f}" for head in classes] + parts
         parts += [f"train loss {metrics['train/loss']:.4f}", f"lr {metrics['lr']:.2g}"]
-        self._bar.console.print(f"epoch {metrics['epoch'] + 1:3.0f}  " + "  ".join(parts))
+        self.screen.print(f"epoch {metrics['epoch'] + 1:3.0f}  " + "  ".join(parts))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the last epoch and close the bar."""

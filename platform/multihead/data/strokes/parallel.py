@@ -15,12 +15,11 @@ from queue import SimpleQueue
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from multihead.data.strokes.measure import COLUMNS, measure_strokes
 from multihead.data.strokes.worker import COUNT
 from multihead.errors import DataError
+from multihead.terminal.drawn import Screen, progress
 
 _CHUNK = 250
 _WORTH_WORKERS = 1000  # starting one takes as long as measuring some hundred pictures
@@ -40,9 +39,9 @@ def measure_in_parallel(images: Images) -> pd.DataFrame:
     chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
     with _workers(len(os.sched_getaffinity(0)), images.shape[1:]) as workers:
         parts = _ask_all(workers, chunks)
-        console = Console(stderr=True)
-        shown = track(parts, "measuring strokes", total=len(chunks), console=console)
-        values = np.concatenate(list(shown))
+        with progress(Screen(err=True), "{task.completed}/{task.total}") as bar:
+            shown = bar.track(parts, total=len(chunks), description="measuring strokes")
+            values = np.concatenate(list(shown))
     return pd.DataFrame(values, columns=list(COLUMNS))
 
 

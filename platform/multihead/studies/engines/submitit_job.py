@@ -22,6 +22,7 @@ from typing import Any
 from multihead import settings
 from multihead.studies.devices import threads
 from multihead.studies.engines.process import StudyWorker
+from multihead.terminal.lines import say
 
 END = signal.SIGUSR1
 _LOOK_SECONDS = 0.2
@@ -68,9 +69,10 @@ class WorkerJob:
         job, told = JobEnvironment(), _told_by_submitit()
         url = os.environ.get(settings.STUDIES_VARIABLE)
         if url is None:
-            sys.stderr.write(
+            say(
                 f"{settings.STUDIES_VARIABLE} is not in the job's environment; have sbatch hand "
-                f"on all of it (--export=ALL).\n"
+                f"on all of it (--export=ALL).",
+                err=True,
             )
             self._leave(job.job_id, _USER_ERROR)
         requeue: Any = signal.getsignal(told)

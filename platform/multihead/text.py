@@ -1,0 +1,74 @@
+"""Text of others as text: what it says can be read, and what it would do does not happen.
+
+Names, notes, values and errors come from stores, files and users. Whoever shows them uses this
+module, so that none of them moves a cursor, turns the direction of writing or adds a line.
+"""
+
+# Letters and marks by their category, but nothing of them is ever seen.
+_BLANK = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
+_SELECTORS = (range(0x180B, 0x1810), range(0xE0100, 0xE01F0))  # those of emoji are not among them
+_MOST_OF_A_WORD = 300
+_MOST_OF_A_MESSAGE = 2000
+
+
+class _Shown(dict[int, str]):
+    """What stands for a character, by its number; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character.isspace():
+            found = " "
+        elif not character.isprintable() or code in _BLANK or any(code in s for s in _SELECTORS):
+            found = escape(code)
+        else:
+            found = character
+        self[code] = found
+        return found
+
+
+def escape(code: int) -> str:
+    r"""Return the number of a character as Python writes it: `\x1b`, `\u202e`, `\U000e0001`."""
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_ONE_LINE = _Shown()
+_LINES = _Shown({ord(kept): kept for kept in "\n\t"})
+
+
+def is_shown(character: str) -> bool:
+    """Return whether a character stands for itself; all kinds of white space do."""
+    return character.isspace() or len(_ONE_LINE[ord(character)]) == 1
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    r"""Return text that shows as it is, on one line.
+
+    White space of any kind becomes a space. Control characters, marks of direction, characters
+    without width and lone surrogates become what Python writes for them, such as `\x1b`.
+
+    Args:
+        text: Any.
+        most: Length from which the middle is left out; no limit if none.
+    """
+    return shortened(text.translate(_ONE_LINE), most)
+
+
+def lines(text: str) -> str:
+    """Return text as `one_line` does, but keep its line ends and tabs."""
+    return text.translate(_LINES)
+
+
+def shortened(text: str, most: int | None) -> str:
+    """Return text of `most` characters at most, with an ellipsis where its middle was."""
+    if most is None or len(text) <= most:
+        return text
+    head = most // 2
+    return f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
+
+
+def message(text: str) -> str:
+    """Return a message as one line that can be read: a long name, or a long line, is shortened."""
+    words = (shortened(word, _MOST_OF_A_WORD) for word in one_line(text).split())
+    return shortened(" ".join(words), _MOST_OF_A_MESSAGE)
