@@ -100,19 +100,18 @@ def _check_output(form: str, out: Path | None) -> None:
 
 def _write(table: "pd.DataFrame", form: str, out: Path | None) -> None:
     from multihead.errors import ConfigError
+    from multihead.spreadsheet import csv_text, json_text
+    from multihead.terminal.lines import write_document
 
     try:
         if form == "parquet":
             table.to_parquet(out if out is not None else sys.stdout.buffer, index=False)
             return
-        if form == "csv":
-            text = table.to_csv(index=False)
-        else:
-            text = table.to_json(orient="records", date_format="iso", indent=2) + "\n"
+        text = csv_text(table) if form == "csv" else json_text(table)
         if out is None:
-            sys.stdout.write(text)
+            write_document(text)
         else:
-            out.write_text(text)
+            out.write_text(text, encoding="utf-8")
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -21,6 +21,7 @@ from multihead.report.ablation_rows import (
 from multihead.report.ablation_tables import WORDS, markdown, tables, words
 from multihead.report.charts.arms import arms_of
 from multihead.report.page import render
+from multihead.spreadsheet import write_csv
 from multihead.studies.definition import PLAIN_NAME
 
 PAGE, TEXT = "report.html", "report.md"
@@ -41,7 +42,7 @@ def write(result: Result, folder: Path) -> Path:
     """
     files: dict[str, Callable[[Path], None]] = {}
     for name, table in tables(result).items():
-        files[f"{name}.csv"] = partial(table.to_csv, index=False)
+        files[f"{name}.csv"] = partial(write_csv, table)
         files[f"{name}.parquet"] = partial(table.to_parquet, index=False)
     if result.definition:  # what the first of the commands takes
         files[_definition_file(result)] = partial(_write_text, result.definition)

@@ -8,6 +8,7 @@ from multihead.figures.gallery import gallery_figure
 from multihead.figures.reliability import reliability_figure, reliability_table
 from multihead.heads import Head
 from multihead.runs.build import Parts
+from multihead.spreadsheet import write_csv
 from multihead.training.calibration import Reliability
 from multihead.training.worst import Worst
 
@@ -40,7 +41,7 @@ def write_evidence(parts: Parts, folder: Path) -> dict[str, float]:
 
 def _write_reliability(name: str, found: Reliability, folder: Path) -> None:
     table = reliability_table(found.count, found.expected, found.observed)
-    table.to_csv(folder / f"reliability_{name}.csv", index=False)
+    write_csv(table, folder / f"reliability_{name}.csv")
     what = found.metric.replace("ece", "expected calibration error").replace("_", " ")
     title = f"{name}: {what} {found.error:.4f}\non the test split"
     path = folder / f"reliability_{name}.png"
@@ -60,7 +61,7 @@ def _write_worst(head: Head, worst: Worst, parts: Parts, folder: Path) -> None:
             "badness": worst.badness,
         }
     )
-    table.to_csv(folder / f"worst_{head.name}.csv", index=False)
+    write_csv(table, folder / f"worst_{head.name}.csv")
     captions = [
         f"is {row.label}\nsaid {row.predicted}"
         + ("" if row.probability != row.probability else f" ({row.probability:.0%})")

@@ -13,6 +13,7 @@ from multihead.figures.predicted import predicted_figure
 from multihead.heads import Head, Heads
 from multihead.runs.build import Parts
 from multihead.runs.evidence import write_evidence
+from multihead.spreadsheet import write_csv
 from multihead.tracking.run import TrackedRun
 
 _MOST_BINS = 64
@@ -35,17 +36,18 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         table = _table(heads, len(parts.data.test_indices), metrics)
-        table.to_csv(folder / "test.csv", index=False)
+        write_csv(table, folder / "test.csv")
         for name, pairs in parts.module.pairs.counts().items():
             head = heads[name]
             if head.kind == "classification":
                 classes = head.classes or tuple(map(str, range(head.num_classes)))
                 matrix = confusion_matrix(pairs, head.num_classes)
-                confusion_table(matrix, classes).to_csv(folder / f"confusion_{name}.csv")
+                counted = confusion_table(matrix, classes)
+                write_csv(counted, folder / f"confusion_{name}.csv", index=True)
                 title = f"{name}: accuracy {metrics[f'test/{name}_acc']:.4f} on the test split"
                 confusion_figure(matrix, classes, title, folder / f"confusion_{name}.png")
             else:
-                _pairs_table(head, pairs).to_csv(folder / f"predicted_{name}.csv", index=False)
+                write_csv(_pairs_table(head, pairs), folder / f"predicted_{name}.csv")
                 mae = f"{metrics[f'test/{name}_mae']:.4g} {head.unit}".strip()
                 title = f"{name}: mean absolute error {mae} on the test split"
                 _draw(head, pairs, title, folder / f"predicted_{name}.png")

@@ -1,6 +1,5 @@
 """A study's trials as a table: one row per trial, the same columns whatever the trials did."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from multihead.errors import ConfigError
+from multihead.spreadsheet import json_text, write_csv
 from multihead.studies.definition import Definition
 from multihead.studies.lease import rows_of
 from multihead.studies.space import Space
@@ -71,11 +71,9 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         if path.suffix == ".parquet":
             table.to_parquet(path, index=False)
         elif path.suffix == ".csv":
-            table.to_csv(path, index=False)
+            write_csv(table, path)
         else:
-            rows = table.astype(object).where(table.notna(), None).to_dict("records")
-            text = json.dumps(rows, indent=2, default=pd.Timestamp.isoformat, allow_nan=False)
-            path.write_text(text + "\n", encoding="utf-8")
+            path.write_text(json_text(table), encoding="utf-8")
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"--export {path} cannot be written to ({reason}).") from error
