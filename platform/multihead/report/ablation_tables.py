@@ -11,8 +11,8 @@ from multihead.ablation.statistics import Comparison
 from multihead.data.vimh.checked_json import read_json_object
 from multihead.errors import DataError, message_of
 from multihead.files import inside
+from multihead.markdown import escaped, fenced, table
 from multihead.report.costs import cost_table
-from multihead.report.markdown import escaped, fenced, table
 from multihead.report.parquet import read_parquet
 
 WORDS = "result.json"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multihead.heads import Heads
+from multihead.markdown import escaped, fenced
 from multihead.runs.build import Parts
 from multihead.tracking.secrets import typed_command
 
@@ -39,7 +40,8 @@ def note(parts: Parts, metrics: Mapping[str, float], config: Mapping[str, Any], 
         "",
         *_table(heads, metrics, split),
         "",
-        f"{', '.join(heads)} from {len(data.train_indices):,} images of {data.train_source.name}; "
+        f"{escaped(', '.join(heads))} from {len(data.train_indices):,} images of "
+        f"{escaped(data.train_source.name)}; "
         f"seed {config['seed']}, {parts.parameters:,} parameters.",
         "",
     ]
@@ -48,9 +50,11 @@ def note(parts: Parts, metrics: Mapping[str, float], config: Mapping[str, Any], 
     lines += [
         "**Again**, from this configuration, told what differs from then:",
         "",
-        f"```\nmultihead rerun {run_id}\n```",
+        fenced(f"multihead rerun {run_id}"),
         "",
-        f"First by `{typed_command()}`.",
+        "First by:",
+        "",
+        fenced(typed_command()),
     ]
     return "\n".join(lines)
 
@@ -61,11 +65,11 @@ def _table(heads: Heads, metrics: Mapping[str, float], split: str) -> list[str]:
     rows.append("|---|" + "---:|" * len(kinds))
     for name, head in heads.items():
         cells = [_cell(metrics.get(f"{split}/{name}_{kind}"), kind, head.unit) for kind in kinds]
-        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+        rows.append(f"| {escaped(name)} | " + " | ".join(cells) + " |")
     return rows
 
 
 def _cell(value: float | None, kind: str, unit: str) -> str:
     if value is None:
         return ""
-    return f"{value:.4g} {unit}".strip() if kind == "mae" else f"{value:.4f}"
+    return f"{value:.4g} {escaped(unit)}".strip() if kind == "mae" else f"{value:.4f}"

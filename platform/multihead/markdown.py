@@ -4,12 +4,18 @@ import re
 
 import pandas as pd
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!$])")
+from multihead.text import lines, one_line
+
+# What every dialect lets a backslash escape, and what only a number of HTML does.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
+_HTML = re.compile(r"[<>&$]|(?<=\w):(?=//)|(?<=www)\.|(?<=\w)@(?=\w)")
+_MOST = 1000
 
 
 def escaped(text: str) -> str:
-    """Return text that shows as it is, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Return text that shows as it is, on one line: no picture is loaded, nothing is a link."""
+    text = _SPECIAL.sub(r"\\\1", one_line(text, _MOST).strip())
+    return _HTML.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -25,6 +31,7 @@ def table(frame: pd.DataFrame) -> str:
 
 def fenced(text: str, language: str = "") -> str:
     """Return a block of code, whatever backticks the text has."""
+    text = lines(text)
     longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
