@@ -8,8 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from multihead.figures import words
+
 _MOST_NUMBERS = 20
 _MOST_TICKS = 32
+_LONGEST = 24
 
 
 def confusion_matrix(pairs: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -25,6 +28,7 @@ def confusion_table(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.Dat
     return pd.DataFrame(counts, index=index, columns=list(classes))
 
 
+@words.plain_words()
 def confusion_figure(
     counts: NDArray[np.int64], classes: Sequence[str], title: str, path: Path
 ) -> None:
@@ -42,9 +46,9 @@ def confusion_figure(
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="predicted", ylabel="label", title=title)
+    axes.set(xlabel="predicted", ylabel="label", title=words.title(title))
     shown = range(0, size, -(-size // _MOST_TICKS))
-    names = [classes[k] for k in shown]
+    names = [words.word(classes[k], _LONGEST) for k in shown]
     axes.set_xticks(shown, names, rotation=45 if len("".join(names)) > 30 else 0)
     axes.set_yticks(shown, names)
     if size <= _MOST_NUMBERS:

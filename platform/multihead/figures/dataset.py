@@ -9,12 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 
+from multihead.figures.words import plain_words, title, word
+
 # Readable on white and on black alike, also to most of the colour-blind (Okabe and Ito, 2008).
 SPLIT_COLOURS = ("#0072b2", "#e69f00", "#009e73")
 _LARGEST = 256
 _TICKS = 10
 _MOST_NUMBERS = 12
 _MOST_NAMES = 30
+_LONGEST = 24
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def draw_samples(
         axes.set_axis_off()
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
         axes.imshow(shown_picture(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(caption, y=-0.06, va="top", fontsize=7)
+        axes.set_title(title(caption), y=-0.06, va="top", fontsize=7)
 
 
 def draw_labels(axes: Axes, bars: LabelBars) -> None:
@@ -68,12 +71,12 @@ def draw_labels(axes: Axes, bars: LabelBars) -> None:
         colour = SPLIT_COLOURS[i % len(SPLIT_COLOURS)]
         axes.bar(place + offset, share, width, label=split, color=colour)
     ticks = place[:: -(-len(place) // _TICKS)]
-    names = [bars.names[i] for i in ticks]
+    names = [word(bars.names[i], _LONGEST) for i in ticks]
     slanted = sum(map(len, names)) > 40
     axes.set_xticks(
         ticks, names, rotation=35 if slanted else 0, ha="right" if slanted else "center"
     )
-    axes.set_title(bars.title, loc="left", fontweight="bold")
+    axes.set_title(word(bars.title), loc="left", fontweight="bold")
     axes.yaxis.set_major_formatter("{x:.3g}%")
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
@@ -89,7 +92,7 @@ def draw_redundancy(figure: FigureBase, nmi: pd.DataFrame) -> None:
     axes.set_aspect("equal")
     axes.invert_yaxis()
     shown = np.arange(0, count, -(-count // _MOST_NAMES))
-    names = [nmi.columns[i] for i in shown]
+    names = [word(nmi.columns[i], _LONGEST) for i in shown]
     axes.set_xticks(shown + 0.5, names, rotation=35, ha="right")
     axes.set_yticks(shown + 0.5, names)
     if count <= _MOST_NUMBERS:
@@ -111,8 +114,9 @@ def redundancy_side(heads: int) -> float:
     return float(np.clip(2.2 + 0.5 * heads, 3.2, 9))
 
 
+@plain_words()
 def dataset_figure(
-    title: str,
+    heading: str,
     images: NDArray[np.uint8],
     captions: Sequence[str],
     bars: Sequence[LabelBars],
@@ -125,7 +129,7 @@ def dataset_figure(
     heights = [max(1, -(-len(images) // 6)) * (1.4 + 0.14 * lines), 2.3 * rows]
     heights += [side] if side else []
     figure = Figure(figsize=(9, sum(heights) + 0.5), layout="constrained")
-    figure.suptitle(title, fontweight="bold")
+    figure.suptitle(title(heading), fontweight="bold")
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     draw_samples(parts[0], images, captions)
     grid = parts[1].subplots(rows, 2, squeeze=False).ravel()

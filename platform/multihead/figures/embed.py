@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from matplotlib import rc_context, rcParams
+from markupsafe import escape
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from multihead.figures.words import plain_words
+from multihead.text import one_line
+
 # Drawn in this colour by `page_style`, and given the page's own text colour by `inline_svg`.
 _INK = "#123456"
+_TAG = re.compile(r"<[^>]*>")
 
 
 @contextmanager
 def page_style() -> Iterator[None]:
     """Let figures that are drawn inside take colours and font from the page around them."""
-    with rc_context():
+    with plain_words():
         rcParams.update({"text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK})
         rcParams.update({"xtick.color": _INK, "ytick.color": _INK, "font.size": 9})
         rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "multihead"})
@@ -35,10 +40,10 @@ def inline_svg(figure: Figure, description: str) -> str:
     file = io.StringIO()
     with page_style():
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    text = file.getvalue().replace(_INK, "currentColor")
+    text = _TAG.sub(lambda tag: tag[0].replace(_INK, "currentColor"), file.getvalue())
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    label = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    label = f'<svg role="img" aria-label="{escape(one_line(description))}"'
+    return text.replace("<svg", label, 1)
 
 
 def png_uri(picture: NDArray[np.uint8]) -> str:

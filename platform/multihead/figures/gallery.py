@@ -7,9 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from multihead.figures import words
+
 _COLUMNS = 6
 
 
+@words.plain_words()
 def gallery_figure(
     images: NDArray[np.uint8], captions: Sequence[str], title: str, path: Path
 ) -> None:
@@ -21,12 +24,13 @@ def gallery_figure(
         title: Shown above.
         path: Where to write; the suffix chooses the format.
     """
+    captions = [words.title(caption) for caption in captions]
     rows = max(1, -(-len(images) // _COLUMNS))
     lines = 1 + max((caption.count("\n") for caption in captions), default=0)
     height, width = images.shape[2:]
     cell = 1.1, height / width + 0.05 + 0.13 * lines  # in widths of an image
     figure = Figure(figsize=(1.6 * _COLUMNS, 0.5 + 1.45 * cell[1] * rows))
-    figure.suptitle(title)
+    figure.suptitle(words.title(title))
     # One set of axes for all: one each would take a second to lay out.
     axes = figure.add_axes((0.01, 0.01, 0.98, 1 - 0.5 / figure.get_figheight()))
     axes.set_axis_off()

@@ -7,10 +7,13 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from multihead.figures import words
+
 # More predictions than this in one bin are coloured by their logarithm.
 _MOST_LINEAR = 20
 
 
+@words.plain_words()
 def predicted_figure(
     counts: NDArray[np.float64],
     edges: NDArray[np.float64],
@@ -39,9 +42,10 @@ def predicted_figure(
     ends = [edges[0], edges[-1]]
     axes.plot(ends, ends, color="0.4", linewidth=0.8, label="predicted = true")
     scale = "log" if log else "linear"
+    quantity = words.word(quantity)
     axes.set(xlabel=f"true {quantity}", ylabel=f"predicted {quantity}", xlim=ends, ylim=ends)
     axes.set(xscale=scale, yscale=scale, aspect="equal")
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(words.title(title), fontsize="medium")
     axes.legend(loc="upper left", frameon=False)
     figure.colorbar(mesh, ax=axes, label="images", shrink=0.8)
     figure.savefig(path, dpi=120)

@@ -7,6 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from multihead.figures import words
+
 
 def reliability_table(
     count: NDArray[np.float64], expected: NDArray[np.float64], observed: NDArray[np.float64]
@@ -17,6 +19,7 @@ def reliability_table(
     return pd.DataFrame({**columns, "expected": expected, "observed": observed})
 
 
+@words.plain_words()
 def reliability_figure(
     table: pd.DataFrame, title: str, path: Path, *, axes: tuple[str, str]
 ) -> None:
@@ -35,7 +38,7 @@ def reliability_figure(
     top.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="as promised")
     seen = table.dropna(subset=["observed", "expected"])
     top.plot(seen["expected"], seen["observed"], "o-", color="tab:blue", label="observed")
-    top.set(ylabel=axes[1], title=title, xlim=(0, 1), ylim=(0, 1))
+    top.set(ylabel=axes[1], title=words.title(title), xlim=(0, 1), ylim=(0, 1))
     top.legend(loc="upper left")
     share = table["images"] / max(1, table["images"].sum())
     bottom.bar(table["from"], share, width=table["to"] - table["from"], align="edge")

@@ -11,9 +11,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from multihead.figures.words import plain_words, word
+
 _BLUE, _ORANGE, _GREY, _RED = "#2b6cb0", "#dd6b20", "#a0aec0", "#c53030"
 _STATES = {"COMPLETE": _BLUE, "PRUNED": _ORANGE, "FAIL": _RED, "RUNNING": _GREY}
 _DPI = 120
+_LONGEST = 24
 
 
 def _axes(width: float = 7.5, height: float = 4.2, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -31,6 +34,7 @@ def _is_log(values: pd.Series) -> bool:
     return bool(values.min() > 0 and values.max() / values.min() > 20)
 
 
+@plain_words()
 def history(table: pd.DataFrame, metric: str, *, maximize: bool, path: Path) -> None:
     """Draw an objective over the trials' numbers, with the best so far."""
     figure, (axes,) = _axes()
@@ -39,11 +43,16 @@ def history(table: pd.DataFrame, metric: str, *, maximize: bool, path: Path) -> 
     axes.scatter(done["number"], done[metric], color=_BLUE, s=22, label="trial", zorder=3)
     axes.step(done["number"], best, where="post", color=_ORANGE, label="best so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="trial", ylabel=metric, title=f"{metric} over {len(done)} complete trials")
+    axes.set(
+        xlabel="trial",
+        ylabel=word(metric),
+        title=f"{word(metric)} over {len(done)} complete trials",
+    )
     axes.legend(frameon=False)
     figure.savefig(path, dpi=_DPI)
 
 
+@plain_words()
 def importance(importances: Mapping[str, Mapping[str, float]], path: Path) -> None:
     """Draw how much each parameter matters, one panel per objective.
 
@@ -55,13 +64,15 @@ def importance(importances: Mapping[str, Mapping[str, float]], path: Path) -> No
     height = 1.4 + 0.38 * len(names)
     figure, panels = _axes(2.5 + 4.2 * len(importances), height, len(importances))
     for index, (axes, (metric, shares)) in enumerate(zip(panels, importances.items(), strict=True)):
-        axes.barh(names, [shares.get(n, 0.0) for n in names], color=_BLUE)
-        axes.set(title=metric, xlabel="importance", xlim=(0, 1))
+        axes.barh(range(len(names)), [shares.get(n, 0.0) for n in names], color=_BLUE)
+        axes.set_yticks(range(len(names)), [word(name) for name in names])
+        axes.set(title=word(metric), xlabel="importance", xlim=(0, 1))
         if index:
             axes.set_yticklabels([])
     figure.savefig(path, dpi=_DPI)
 
 
+@plain_words()
 def slices(table: pd.DataFrame, metric: str, params: Sequence[str], path: Path) -> None:
     """Draw an objective over each parameter, later trials darker."""
     figure, panels = _axes(1 + 3.1 * len(params), 3.6, len(params))
@@ -69,18 +80,21 @@ def slices(table: pd.DataFrame, metric: str, params: Sequence[str], path: Path) 
     for index, (axes, name) in enumerate(zip(panels, params, strict=True)):
         values = done[name]
         numeric = pd.api.types.is_numeric_dtype(values)
-        shown = values if numeric else values.astype(str)
+        shown, kinds = (values, []) if numeric else pd.factorize(values.astype(str))
         axes.scatter(
             shown, done[metric], c=done["number"], cmap="Blues", vmin=-len(table) / 2, s=24
         )
         if numeric and _is_log(values.dropna()):
             axes.set_xscale("log")
-        axes.set_xlabel(name)
+        if not numeric:
+            axes.set_xticks(range(len(kinds)), [word(kind, _LONGEST) for kind in kinds])
+        axes.set_xlabel(word(name))
         if index == 0:
-            axes.set_ylabel(metric)
+            axes.set_ylabel(word(metric))
     figure.savefig(path, dpi=_DPI)
 
 
+@plain_words()
 def parallel_coordinates(
     table: pd.DataFrame, metric: str, params: Sequence[str], *, maximize: bool, path: Path
 ) -> None:
@@ -97,7 +111,7 @@ def parallel_coordinates(
     axes.set_xticks(range(len(columns)), [_ends(name, done[name]) for name in columns], fontsize=8)
     axes.set_yticks([])
     axes.set_title("one line per complete trial")
-    figure.colorbar(mapped, ax=axes, label=metric)
+    figure.colorbar(mapped, ax=axes, label=word(metric))
     figure.savefig(path, dpi=_DPI)
 
 
@@ -113,10 +127,11 @@ def _scaled(values: pd.Series) -> np.ndarray:
 
 def _ends(name: str, values: pd.Series) -> str:
     if not pd.api.types.is_numeric_dtype(values):
-        return f"{name}\n{', '.join(sorted(set(values.astype(str))))[:30]}"
-    return f"{name}\n{values.min():.3g} to {values.max():.3g}"
+        return f"{word(name)}\n{word(', '.join(sorted(set(values.astype(str)))), 30)}"
+    return f"{word(name)}\n{values.min():.3g} to {values.max():.3g}"
 
 
+@plain_words()
 def pareto_front(
     table: pd.DataFrame, metrics: Sequence[str], front: Sequence[int], path: Path
 ) -> None:
@@ -137,11 +152,12 @@ def pareto_front(
         axes.scatter(best[a], best[b], color=_ORANGE, s=34, label="Pareto front", zorder=3)
         for number, x, y in zip(best["number"], best[a], best[b], strict=True):
             axes.annotate(str(number), (x, y), (4, 4), textcoords="offset points", fontsize=7)
-        axes.set(xlabel=a, ylabel=b)
+        axes.set(xlabel=word(a), ylabel=word(b))
     panels[0].legend(frameon=False)
     figure.savefig(path, dpi=_DPI)
 
 
+@plain_words()
 def intermediate_values(
     curves: Mapping[int, Mapping[int, float]], states: Mapping[int, str], metric: str, path: Path
 ) -> None:
@@ -165,11 +181,12 @@ def intermediate_values(
             marker=marker, markevery=[-1] if marker else None, linewidth=1.1, alpha=0.75,
         )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="step", ylabel=metric, title="trials while they trained")
+    axes.set(xlabel="step", ylabel=word(metric), title="trials while they trained")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=_DPI)
 
 
+@plain_words()
 def timeline(table: pd.DataFrame, path: Path) -> None:
     """Draw when each trial ran and how it ended."""
     done = table.dropna(subset=["started", "seconds"])

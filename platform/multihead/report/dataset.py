@@ -27,6 +27,7 @@ from multihead.figures.dataset import (
 )
 from multihead.figures.embed import inline_svg, page_style, png_uri
 from multihead.report.page import render, trusted
+from multihead.text import one_line
 
 _CAPTION_HEADS = 8
 _CAPTION_WIDTH = 24
@@ -72,7 +73,10 @@ def write_dataset_page(inspection: Inspection, path: Path) -> None:
 def save_dataset_picture(inspection: Inspection, path: Path) -> None:
     """Draw samples, label counts and redundancy into one picture; the suffix is its format."""
     captions = [
-        "\n".join(fill(f"{name} {text}", _CAPTION_WIDTH) for name, text in caption[:_CAPTION_HEADS])
+        "\n".join(
+            fill(one_line(f"{name} {text}", 2 * _CAPTION_WIDTH), _CAPTION_WIDTH)
+            for name, text in caption[:_CAPTION_HEADS]
+        )
         for caption in _captions(inspection)
     ]
     bars = label_bars(inspection)[:_PICTURE_HEADS]

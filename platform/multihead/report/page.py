@@ -8,23 +8,31 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from multihead.text import lines
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: Any) -> str:
     """Return a page: `templates/<template>.html.j2`, which extends `base.html.j2`.
 
-    Text is escaped; only `Markup`, such as a figure of our own, is not.
+    Text is escaped, and shown without control characters and marks of direction; only `Markup`,
+    such as a figure of our own, is not.
     """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["digest"] = _digest
     return environment.get_template(f"{template}.html.j2").render(values)
+
+
+def _shown(value: Any) -> Any:
+    return lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def trusted(svg: str) -> Markup:

@@ -9,9 +9,11 @@ from multihead.figures.reliability import reliability_figure, reliability_table
 from multihead.heads import Head
 from multihead.runs.build import Parts
 from multihead.spreadsheet import write_csv
+from multihead.text import one_line
 from multihead.training.calibration import Reliability
 from multihead.training.worst import Worst
 
+_LONGEST = 24
 _AXES = {
     "classification": ("probability of the predicted class", "share of right predictions"),
     "ordinal": ("predicted quantile", "share of images below it"),
@@ -63,7 +65,7 @@ def _write_worst(head: Head, worst: Worst, parts: Parts, folder: Path) -> None:
     )
     write_csv(table, folder / f"worst_{head.name}.csv")
     captions = [
-        f"is {row.label}\nsaid {row.predicted}"
+        f"is {one_line(row.label, _LONGEST)}\nsaid {one_line(row.predicted, _LONGEST)}"
         + ("" if row.probability != row.probability else f" ({row.probability:.0%})")
         for row in table.itertuples()
     ]

@@ -1,6 +1,7 @@
 """One interactive page of a study that needs no network: Optuna's plots under a common head."""
 
 import html
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,14 @@ from optuna.trial import FrozenTrial, TrialState
 from multihead.studies.definition import Definition
 from multihead.studies.table import best_of
 from multihead.studies.trial import WEIGHTS
+from multihead.text import lines, one_line, shortened
 
+# Plotly draws 3-D and parallel coordinates with functions that it makes at run time. Nothing of the
+# page may load anything.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
 _STYLE = """
 :root { color-scheme: light dark;
   --page: #fbfbf9; --text: #1c1e21; --soft: #5d6470; --line: #dfe1e4 }
@@ -34,6 +42,10 @@ th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); w
 _INK, _GRID, _CLEAR = "#808791", "rgba(128, 135, 145, .25)", "rgba(0, 0, 0, 0)"
 _BLUE, _ORANGE = "#4c8dd6", "#dd6b20"
 _STATES = {"COMPLETE": _BLUE, "PRUNED": _ORANGE, "FAIL": "#d64545", "RUNNING": "#9aa3ae"}
+# What Optuna itself puts into texts.
+_OPTUNAS = re.compile(r"&lt;(br|extra|/extra)&gt;")
+_MOST, _MOST_OF_A_WORD = 1000, 80
+_WORD = re.compile(r"[^\s<>]{81,}")
 _SCALE, _FRONT = [[0, "#a9b4c2"], [1, "#3f93ee"]], [[0, "#f0b27a"], [1, _ORANGE]]
 
 
@@ -50,11 +62,12 @@ def write_page(
     """
     counts = table["state"].value_counts().to_dict()
     lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
-    best = html.escape(best_of(definition, study.get_trials(deepcopy=False)))
+    best = _escaped(best_of(definition, study.get_trials(deepcopy=False)))
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
-        f"<title>{html.escape(definition.name)}</title><style>{_STYLE}</style>",
-        f"<h1>{html.escape(definition.name)}</h1><p>{best}</p>",
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        f"<title>{_escaped(definition.name)}</title><style>{_STYLE}</style>",
+        f"<h1>{_escaped(definition.name)}</h1><p>{best}</p>",
         f"<p class=lead>{lead or 'no trials yet'}</p>",
     ]
     with warnings.catch_warnings():
@@ -62,14 +75,39 @@ def write_page(
         for index, (title, figure) in enumerate(_figures(study, definition)):
             _paint(figure)
             shown = {"displaylogo": False}
-            body = figure.to_html(full_html=False, include_plotlyjs=index == 0, config=shown)
-            parts.append(f"<h2>{html.escape(title)}</h2>{body}")
+            body = _as_text(figure).to_html(
+                full_html=False, include_plotlyjs=index == 0, config=shown
+            )
+            parts.append(f"<h2>{_escaped(title)}</h2>{body}")
     hidden = [c for c in table.columns if c == "mlflow_id" or c.startswith("simplex.")]
-    rows = table.drop(columns=hidden).to_html(
-        index=False, float_format=lambda v: f"{v:.5g}", na_rep="", border=0
-    )
+    cells = table.drop(columns=hidden).map(_cell).rename(columns=_cell)
+    rows = cells.to_html(index=False, float_format=lambda v: f"{v:.5g}", na_rep="", border=0)
     parts.append(f"<h2>Trials</h2><div class=scroll>{rows}</div></html>")
     path.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _escaped(text: str) -> str:
+    return html.escape(one_line(text, _MOST))
+
+
+def _cell(value: Any) -> Any:
+    return one_line(value, _MOST) if isinstance(value, str) else value
+
+
+def _as_text(figure: Any) -> Any:
+    """Return a figure in which nothing but the line breaks of Optuna's is markup."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):  # arrays are numbers in base64
+            return {k: inside if k == "bdata" else plain(inside) for k, inside in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(inside) for inside in value]
+        if not isinstance(value, str):
+            return value
+        short = _WORD.sub(lambda word: shortened(word[0], _MOST_OF_A_WORD), lines(value))
+        return _OPTUNAS.sub(r"<\1>", html.escape(short, quote=False))
+
+    return type(figure)(plain(figure.to_dict()))
 
 
 def _paint(figure: Any) -> None:

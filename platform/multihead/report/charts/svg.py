@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from multihead.text import one_line
+
 WIDTH = 400
 # The widest letters of a system font at the size of the labels.
 _LETTER = 6.6
@@ -22,13 +24,14 @@ def element(tag: str, *inside: str, **attributes: object) -> Markup:
         for name, value in attributes.items()
         if value is not None
     ]
-    content = Markup("").join(escape(part) for part in inside)
+    content = Markup("").join(map(_content, inside))
     return Markup("<{0}{1}>{2}</{0}>").format(tag, Markup("").join(words), content)
 
 
 def tip(lines: Tip) -> str:
     """Return what the page's script shows of a mark, for the attribute `data-tip`."""
-    return json.dumps(list(lines), ensure_ascii=False, separators=(",", ":"))
+    shown = [(place, one_line(text)) for place, text in lines]
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
 
 
 def chart(height: float, description: str, *inside: str) -> Markup:
@@ -135,5 +138,9 @@ def _points(points: Iterable[tuple[float, float]]) -> str:
     return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
+def _content(part: str) -> Markup:
+    return part if isinstance(part, Markup) else escape(one_line(part))
+
+
 def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else one_line(str(value))

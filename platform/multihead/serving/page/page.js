@@ -3,7 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const pad = $("pad"), pen = $("pen"), ink = pad.getContext("2d", { willReadFrequently: true });
-const MOST_CLASSES = 20;
+const MOST_CLASSES = 20, MOST = 300, HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 let model = null, examples = null, pending = 0, asked = 0;
 let at = { x: 0, y: 0, down: false }, stroke = null;
 
@@ -14,9 +14,9 @@ async function start() {
   pad.height = height;
   at = { x: width >> 1, y: height >> 1, down: false };
   clear();
-  const heads = model.heads.map((head) => head.name).join(", ");
+  const heads = plain(model.heads.map((head) => head.name).join(", "));
   $("about").textContent =
-    `${model.model} takes pictures of ${width} × ${height} and answers for ${heads}.`;
+    `${plain(model.model)} takes pictures of ${width} × ${height} and answers for ${heads}.`;
   $("ink-label").hidden = channels !== 3;
   examples = new Uint8Array(await (await fetch("examples")).arrayBuffer());
   for (let i = 0; i < model.examples; i++) $("example").add(new Option(`Example ${i + 1}`, i));
@@ -85,12 +85,12 @@ async function ask() {
 function show(body) {
   $("answer").hidden = Boolean(body.error);
   if (body.error) {
-    $("message").textContent = `No answer: ${body.error}`;
+    $("message").textContent = plain(`No answer: ${body.error}`);
     return;
   }
   const row = body.predictions[0];
   const said = model.heads.map((head) => ({ head, ...reading(head, row) }));
-  $("message").textContent = said.map((s) => `${s.head.name}: ${s.answer}, ${s.certainty}`).join("; ");
+  $("message").textContent = said.map((s) => plain(`${s.head.name}: ${s.answer}, ${s.certainty}`)).join("; ");
   $("rows").replaceChildren(...said.map((s) => {
     const tr = document.createElement("tr");
     const th = element("th", s.head.name);
@@ -146,9 +146,17 @@ const figure = (v) => (v === null ? "unknown" : Number(v.toPrecision(4)).toStrin
 
 function element(tag, text) {
   const made = document.createElement(tag);
-  made.textContent = text;
+  made.textContent = plain(text);
   return made;
 }
+
+/** Text of others on one line of bounded length, without control characters and marks of direction. */
+function plain(text) {
+  const shown = [...String(text).replace(/\s/gu, " ")].map((c) => (HIDDEN.test(c) ? code(c) : c));
+  return shown.length > MOST ? [...shown.slice(0, MOST / 2), "…", ...shown.slice(1 - MOST / 2)].join("") : shown.join("");
+}
+
+const code = (c) => `\\u{${c.codePointAt(0).toString(16)}}`;
 
 function where(event) {
   const box = pad.getBoundingClientRect();
