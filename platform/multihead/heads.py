@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from multihead.errors import ConfigError
+from multihead.text import is_whole
 
 Kind = Literal["classification", "ordinal", "regression"]
 KINDS: tuple[Kind, ...] = ("classification", "ordinal", "regression")
@@ -142,6 +143,11 @@ class Head:
             raise ConfigError(
                 f"head {self.name!r} has {self.num_classes} classes but {len(self.classes)} class "
                 f"names; give one name per class or none."
+            )
+        if not is_whole("".join((*self.classes, self.unit))):
+            raise ConfigError(
+                f"head {self.name!r} has half of a surrogate pair in a class name or its unit, "
+                f"which no file can hold; remove it."
             )
         if len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"head {self.name!r} has class names twice: {list(self.classes)}.")

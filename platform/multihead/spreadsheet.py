@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from multihead.text import is_shown, one_line
+from multihead.text import one_line
 
 _FORMULA = "=+-@"
 # Other settings than those of the file may cut a cell in two here.
@@ -87,7 +87,7 @@ def _cell(value: Any) -> Any:
 
 
 def _as_json(found: re.Match[str]) -> str:
-    return found[0] if is_shown(found[0]) else json.dumps(found[0])[1:-1]
+    return found[0] if one_line(found[0]) == found[0] else json.dumps(found[0])[1:-1]
 
 
 def _value(value: Any) -> Any:

@@ -19,27 +19,15 @@ class _Shown(dict[int, str]):
         if character.isspace():
             found = " "
         elif not character.isprintable() or code in _BLANK or any(code in s for s in _SELECTORS):
-            found = escape(code)
+            found = _escape(code)
         else:
             found = character
         self[code] = found
         return found
 
 
-def escape(code: int) -> str:
-    r"""Return the number of a character as Python writes it: `\x1b`, `\u202e`, `\U000e0001`."""
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 _ONE_LINE = _Shown()
 _LINES = _Shown({ord(kept): kept for kept in "\n\t"})
-
-
-def is_shown(character: str) -> bool:
-    """Return whether a character stands for itself; all kinds of white space do."""
-    return character.isspace() or len(_ONE_LINE[ord(character)]) == 1
 
 
 def one_line(text: str, most: int | None = None) -> str:
@@ -60,6 +48,11 @@ def lines(text: str) -> str:
     return text.translate(_LINES)
 
 
+def is_whole(text: str) -> bool:
+    """Return whether a file can hold a text, which may have half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def shortened(text: str, most: int | None) -> str:
     """Return text of `most` characters at most, with an ellipsis where its middle was."""
     if most is None or len(text) <= most:
@@ -72,3 +65,10 @@ def message(text: str) -> str:
     """Return a message as one line that can be read: a long name, or a long line, is shortened."""
     words = (shortened(word, _MOST_OF_A_WORD) for word in one_line(text).split())
     return shortened(" ".join(words), _MOST_OF_A_MESSAGE)
+
+
+def _escape(code: int) -> str:
+    r"""Return the number of a character as Python writes it: `\x1b`, `\u202e`, `\U000e0001`."""
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

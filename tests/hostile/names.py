@@ -49,7 +49,6 @@ FORMULAS = (
     "\uff0b1 \uff0d1 \uff201",
     "plain;=1+1",
     'quote";"=1+1',
-    "line\n=1+1",
 )
 LONG = ("x" * 10_000, "$" * 9_999, "字" * 5_000, "\u0301" * 3_000, "👩\u200d👩\u200d👧" * 1_000)
 MATHEMATICS = (r"$\frac{$", "$x^2$ and $", r"\$\frac{1}{2}\$", "a_b^c % # & ~")

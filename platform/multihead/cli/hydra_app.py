@@ -67,7 +67,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
 def _only_shows(arguments: Sequence[str]) -> bool:
     """Return whether Hydra is asked to print something, and runs nothing."""
     given = get_args_parser().parse_args(list(arguments))
-    return any((given.cfg, given.info, given.help, given.hydra_help, given.version))
+    return any((given.cfg, given.info, given.help, given.hydra_help))
 
 
 def _check_options(name: str, arguments: Sequence[str]) -> None:

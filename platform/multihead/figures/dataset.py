@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 
-from multihead.figures.words import plain_words, title, word
+from multihead.figures.words import title, word
 
 # Readable on white and on black alike, also to most of the colour-blind (Okabe and Ito, 2008).
 SPLIT_COLOURS = ("#0072b2", "#e69f00", "#009e73")
@@ -114,7 +114,6 @@ def redundancy_side(heads: int) -> float:
     return float(np.clip(2.2 + 0.5 * heads, 3.2, 9))
 
 
-@plain_words()
 def dataset_figure(
     heading: str,
     images: NDArray[np.uint8],

@@ -18,9 +18,10 @@ _TITLE = 100
 
 @contextmanager
 def plain_words() -> Iterator[None]:
-    """Draw text as text, also of scripts for which there is no font; stands above a function."""
+    """Draw text as text, without a warning of glyphs or room that it lacks; wraps a function."""
     with rc_context({"text.usetex": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
         yield
 
 

@@ -26,6 +26,7 @@ from multihead.figures.dataset import (
     shown_picture,
 )
 from multihead.figures.embed import inline_svg, page_style, png_uri
+from multihead.figures.words import plain_words
 from multihead.report.page import render, trusted
 from multihead.text import one_line
 
@@ -70,6 +71,7 @@ def write_dataset_page(inspection: Inspection, path: Path) -> None:
     path.write_text(dataset_page(inspection), encoding="utf-8")
 
 
+@plain_words()
 def save_dataset_picture(inspection: Inspection, path: Path) -> None:
     """Draw samples, label counts and redundancy into one picture; the suffix is its format."""
     captions = [
