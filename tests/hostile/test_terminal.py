@@ -153,6 +153,7 @@ def test_a_line_of_the_command_is_one_line(capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     assert is_safe(out)
     assert out.count("\n") == len(NAMES)
+    assert max(map(len, out.split())) <= 1000
 
 
 def test_a_log_of_a_worker_holds_text_only() -> None:

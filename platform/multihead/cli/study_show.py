@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from multihead.cli.show import this_command
 from multihead.cli.tables import show_table
 from multihead.terminal.lines import say
+from multihead.text import one_line
 
 if TYPE_CHECKING:
     from multihead.studies.confirm import Confirmed
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _BAR = 30
+_LONGEST = 60
 _HIDDEN = ("state", "mlflow_id", "cause", "started", "attempts")
 _METRICS = {"acc": "accuracy", "mae": "MAE", "rmse": "RMSE", "r2": "R²", "loss": "loss"}
 
@@ -51,10 +53,11 @@ def show_importances(found: Mapping[str, Mapping[str, float]]) -> None:
     """Print a bar per parameter, for each objective."""
     for metric, shares in found.items():
         say(f"what {metric} depends on")
-        width = max(map(len, shares))
+        names = {name: one_line(name, _LONGEST) for name in shares}
+        width = max(map(len, names.values()))
         for name, share in shares.items():
             bar = "█" * round(_BAR * share)
-            say(f"  {name:{width}s}  {share:4.0%}  {bar}")
+            say(f"  {names[name]:{width}s}  {share:4.0%}  {bar}")
         say("")
 
 
