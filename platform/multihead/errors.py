@@ -38,6 +38,14 @@ class PathError(MultiheadError):
     """A recorded name that would lead out of the folder that it belongs in."""
 
 
+class DeletedError(StoreError):
+    """What was asked for is in the store's bin, from where it can be brought back."""
+
+
+class RecordLostError(MultiheadError):
+    """Somebody else deleted, moved or changed a run's record while the run went on."""
+
+
 class DivergenceError(MultiheadError):
     """A loss stopped being finite, so that further training would record nonsense."""
 

@@ -55,15 +55,23 @@ def _unfit(name: object) -> str | None:
     return None
 
 
-def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:
+def write_atomically(
+    path: Path,
+    write: Callable[[Path], None],
+    *,
+    durable: bool = True,
+    make_folder: bool = True,
+) -> None:
     """Write a file so that a reader finds the old one or the whole new one, also after a crash.
 
     Args:
         path: The file to make or replace.
         write: Called with a temporary path beside it.
         durable: Flush file and folder to the disk, so that a power cut cannot undo the change.
+        make_folder: Make the file's folder. Without, a folder that was deleted is an error.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
@@ -77,13 +85,15 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool
         temporary.unlink(missing_ok=True)
 
 
-def write_text_atomically(path: Path, text: str, *, durable: bool = True) -> None:
+def write_text_atomically(
+    path: Path, text: str, *, durable: bool = True, make_folder: bool = True
+) -> None:
     """Write a text in UTF-8 as `write_atomically` does."""
 
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
-    write_atomically(path, write, durable=durable)
+    write_atomically(path, write, durable=durable, make_folder=make_folder)
 
 
 def sync_folder(folder: Path) -> None:

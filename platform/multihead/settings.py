@@ -6,6 +6,8 @@ Everything here is read from the environment at the time of asking, never at imp
 import os
 from pathlib import Path
 
+from multihead.errors import ConfigError
+
 HOME_VARIABLE = "MULTIHEAD_HOME"
 DATA_VARIABLE = "MULTIHEAD_DATA_DIR"
 STUDIES_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
@@ -17,12 +19,26 @@ OWN_STUDY_VARIABLE = "MULTIHEAD_OWN_STUDY"  # fingerprint of the study that a wo
 
 def home() -> Path:
     """Return the folder of runs, local store and artifacts: `MULTIHEAD_HOME`, else `./runs`."""
-    return Path(os.environ.get(HOME_VARIABLE) or "runs").expanduser().absolute()
+    return folder(os.environ.get(HOME_VARIABLE) or "runs")
 
 
 def data_dir() -> Path:
     """Return the folder of datasets: `MULTIHEAD_DATA_DIR`, else `./data`."""
-    return Path(os.environ.get(DATA_VARIABLE) or "data").expanduser().absolute()
+    return folder(os.environ.get(DATA_VARIABLE) or "data")
+
+
+def folder(text: str) -> Path:
+    """Return the absolute path of a folder that a user names, `~` being who they are.
+
+    Raises:
+        ConfigError: If it begins with `~` and a name that is no user's, or it is relative and the
+            current folder was deleted.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{text!r} begins with a user that is not known here.") from error
+    return path if path.is_absolute() else current_folder() / path
 
 
 def study_storage(at: Path | None = None) -> str:
@@ -34,8 +50,28 @@ def study_storage(at: Path | None = None) -> str:
     Returns:
         `MULTIHEAD_STUDY_STORAGE`, else of SQLite in the home.
     """
-    local = f"sqlite:///{(at or home()) / 'studies.db'}"
-    return os.environ.get(STUDIES_VARIABLE) or local
+    return os.environ.get(STUDIES_VARIABLE) or sqlite_url((at or home()) / "studies.db")
+
+
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a database in a file, whatever characters its path has."""
+    from sqlalchemy import URL  # not for each `--help`
+
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def current_folder() -> Path:
+    """Return the current folder.
+
+    Raises:
+        ConfigError: If it was deleted.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "the current folder was deleted; change to another one with `cd`."
+        ) from error
 
 
 def trusted() -> frozenset[str]:
@@ -64,5 +100,5 @@ def config_folders(kind: str) -> list[Path]:
     Args:
         kind: `experiments` or `studies`.
     """
-    own, shipped = Path.cwd() / kind, packaged(kind)
+    own, shipped = current_folder() / kind, packaged(kind)
     return [own, shipped] if own.is_dir() and own.resolve() != shipped.resolve() else [shipped]

@@ -50,7 +50,7 @@ class AblationRecord:
         hashes = {settings_hash(cell.config) for cell in plan.cells} - set(known)
         now = datetime.now(UTC).isoformat()
         self.run.set_tags({f"{_SINCE}{each}": now for each in sorted(hashes)})
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".ablation.") as scratch:
             path = Path(scratch) / f"{name}.yaml"
             path.write_text(definition_text(plan.definition), encoding="utf-8")
             self.run.log_file(path, FOLDER)

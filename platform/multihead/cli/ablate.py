@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead import settings
 from multihead.cli.overrides import Override, trust_option
 from multihead.errors import message_of
 from multihead.terminal.lines import complain, say
@@ -34,17 +35,13 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[s
     (seeds=8 workers=2 reuse=any), or else of its base experiment (trainer.max_epochs=1). Called
     again after whatever ended it, it goes on.
     """
-    from pathlib import Path
-
     from multihead.ablation.definition import load_definition
     from multihead.ablation.plan import prepare
     from multihead.tracking.store import Store
 
     definition = load_definition(name, overrides)
     plan = prepare(definition, trust)
-    store = Store(
-        plan.base["logger"]["tracking_uri"], Path(plan.base["paths"]["home"]).expanduser()
-    )
+    store = Store(plan.base["logger"]["tracking_uri"], settings.folder(plan.base["paths"]["home"]))
     if dry_run:
         from multihead.ablation.dry_run import describe
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import BashComplete, add_completion_class
 
-from multihead import __version__
+from multihead import __version__, settings
 from multihead.cli.lazy import LazyGroup
 from multihead.errors import MultiheadError
 from multihead.terminal.lines import complain, say
@@ -28,7 +28,8 @@ COMMANDS = {
     "serve": "Answer over HTTP: serve models:/X@champion",
     "export": "Write a run's network as ONNX, TorchScript or safetensors.",
     "sync": "Send what runs could not send to the store themselves.",
-    "reap": "Mark runs as KILLED whose process is gone.",
+    "reap": "Mark runs as KILLED whose process is gone, as FAILED whose folder is.",
+    "restore": "Bring back an experiment or a run that was deleted in MLflow.",
     "list": "List experiments, studies and ablations with a line each.",
     "ui": "Open the MLflow UI on the current store, on loopback.",
     "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     show_notices()
     try:
+        settings.current_folder()
         code = cli.main(arguments, prog_name="multihead", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         say(*error.format_message().splitlines(), err=True)

@@ -72,8 +72,10 @@ def this_command() -> str:
     )
     if shutil.which("multihead") is not None or called is None:
         return "multihead"
-    here = Path.cwd()
-    return str(called.relative_to(here) if called.is_relative_to(here) else called)
+    with suppress(FileNotFoundError):  # the current folder was deleted meanwhile
+        here = Path.cwd()
+        return str(called.relative_to(here) if called.is_relative_to(here) else called)
+    return str(called)
 
 
 def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ FOLDER = "report"
 
 def attach(result: Result, run: TrackedRun) -> None:
     """Write the report with its tables, and attach the files to a run."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=run.folder, prefix=".report.") as scratch:
         write(result, Path(scratch))
         for path in sorted(Path(scratch).iterdir()):
             run.log_file(path, FOLDER)

@@ -138,6 +138,9 @@ def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
     plain = cast(dict[str, Any], with_hydra)
     plain.pop("hydra", None)
     settled = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(plain), resolve=True))
+    for key, value in (settled.get("paths") or {}).items():
+        if "${" in str(value):  # a variable of the system's; it would be read again
+            raise ConfigError(f"paths.{key} is {value!r}; no folder here may have '${{' in it.")
     logger = settled.get("logger")
     if isinstance(logger, dict) and logger.get("experiment_name") is None:
         logger["experiment_name"] = (experiment or ROOT).rsplit("/", 1)[-1]

@@ -13,7 +13,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from multihead import __version__
+from multihead import __version__, settings
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.redundancy import functional_heads
 from multihead.runs.build import Parts, build
@@ -129,7 +129,7 @@ def execute(
         MultiheadError: For what a user can mend; nothing is recorded unless training began.
         RunInterrupted: After SIGTERM or Ctrl-C, with the run marked KILLED.
     """
-    store = Store(config["logger"]["tracking_uri"], Path(config["paths"]["home"]).expanduser())
+    store = Store(config["logger"]["tracking_uri"], settings.folder(config["paths"]["home"]))
     interrupts = Interrupts()
     member = member or Membership("run" if config["train"] else "evaluation")
     with quiet_libraries(), interrupts.installed(), own_threads_afterwards():
@@ -206,6 +206,8 @@ def _train_and_test(
         if config["train"]:
             with few_collections():
                 trainer.fit(module, data, ckpt_path=parts.start_from)
+            if parts.checkpoint is not None:
+                parts.checkpoint.check_best()
         metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}
         best_metrics = dict(parts.checkpoint.best_metrics) if parts.checkpoint else {}
         best = {f"best/{n}": v for n, v in best_metrics.items() if "/" in n}

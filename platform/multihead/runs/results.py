@@ -33,7 +33,8 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
     """
     heads = parts.module.heads
     assert heads is not None
-    with tempfile.TemporaryDirectory() as scratch:
+    # Not where the system keeps temporary files: they are cleared there after some days.
+    with tempfile.TemporaryDirectory(dir=run.folder, prefix=".test.") as scratch:
         folder = Path(scratch)
         table = _table(heads, len(parts.data.test_indices), metrics)
         write_csv(table, folder / "test.csv")

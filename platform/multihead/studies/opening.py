@@ -92,7 +92,7 @@ def log_of(opened: OpenStudy) -> Path:
 def store_of(plan: Plan) -> Store:
     """Return where a study's runs are recorded."""
     base = plan.configs.base
-    return Store(base["logger"]["tracking_uri"], Path(base["paths"]["home"]).expanduser())
+    return Store(base["logger"]["tracking_uri"], settings.folder(base["paths"]["home"]))
 
 
 def trusted_of(

@@ -46,7 +46,7 @@ class StudyRecord:
     def _begin(self) -> None:
         self.run.set_tags({STATE_TAG: "RUNNING"})
         definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".study.") as scratch:
             path = Path(scratch) / "study.yaml"
             path.write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
             self.run.log_file(path, FOLDER)
@@ -64,7 +64,8 @@ class StudyRecord:
 
     def write(self) -> None:
         """Write everything."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.run.check()
+        self.folder.mkdir(exist_ok=True)
         self._metrics()
         for path in draw(self.opened, self.folder):
             self.run.log_file(path, FOLDER)

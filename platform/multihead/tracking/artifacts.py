@@ -96,6 +96,7 @@ class Artifacts:
         outbox = self.folder.path / _OUTBOX
         shutil.rmtree(outbox, ignore_errors=True)
         copy = inside(self.folder.path, f"{_OUTBOX}/{path}", "an artifact")
+        self.folder.path.stat()  # not to be made anew
         copy.parent.mkdir(parents=True)
         try:
             link(inside(self.folder.path, path, "an artifact"), copy)
@@ -116,7 +117,7 @@ class Artifacts:
         current = self.folder.manifest
         if MANIFEST in self.sent and current.is_file() and current.read_text() == text:
             return False
-        write_text_atomically(current, text, durable=False)
+        write_text_atomically(current, text, durable=False, make_folder=False)
         self._upload(mlflow_id, MANIFEST)
         return True
 

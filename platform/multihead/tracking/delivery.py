@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from multihead.errors import ConfigError, StoreError
+from multihead.errors import ConfigError, DeletedError, StoreError
 from multihead.files import inside, write_text_atomically
 from multihead.tracking import spool
 from multihead.tracking.artifacts import Artifacts
@@ -20,6 +20,7 @@ from multihead.tracking.folder import RunFolder
 from multihead.tracking.store import Store
 
 RUN_TAG = "multihead.run"
+HOME_TAG = "multihead.home"  # which home has the folder
 ERROR_TAG = "multihead.error"
 ATTEMPTS_TAG = "multihead.attempts"
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}
@@ -63,7 +64,8 @@ class Cursor:
 
     def save(self, path: Path) -> None:
         """Write the file; losing it in a power cut costs only repetition."""
-        write_text_atomically(path, json.dumps(asdict(self)), durable=False)
+        text = json.dumps(asdict(self))
+        write_text_atomically(path, text, durable=False, make_folder=False)
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class Delivery:
             self._start_anew()
         self.cursor.save(folder.delivery)  # from now on the run belongs to this store
         self.artifacts = Artifacts(folder, store, self.cursor.wanted, self.cursor.sent)
+        self._verified = False
 
     def step(self) -> bool:
         """Deliver one batch of records or one file; return whether there was anything.
@@ -122,6 +125,43 @@ class Delivery:
         self._start_anew()
         return True
 
+    def verify(self) -> None:
+        """Forget what was sent where the store has lost it: the run, or files of it.
+
+        Raises:
+            StoreError: If the store refuses or does not answer.
+        """
+        mlflow_id = self.cursor.mlflow_id
+        if mlflow_id is None:
+            return
+        try:
+            with self.store.errors():
+                self.store.client.get_run(mlflow_id)
+            self.artifacts.verify(mlflow_id)
+        except StoreError as error:
+            if not self._is_gone(error):
+                raise
+            self._start_anew()
+
+    def end_lost(self, time: int, status: str, reason: str) -> None:
+        """Tell the store how a run ended whose record is gone; nothing else of it can be sent.
+
+        Args:
+            time: Now, in milliseconds since 1970.
+            status: MLflow's.
+            reason: In one line.
+
+        Raises:
+            StoreError: If the store refuses or does not answer.
+        """
+        mlflow_id = self.cursor.mlflow_id
+        if mlflow_id is not None:
+            if self.store.scheme == "sqlite":
+                self.store.knock()
+            with self.store.errors():
+                self.store.client.set_tag(mlflow_id, ERROR_TAG, reason[:TAG_LENGTH])
+                self.store.client.set_terminated(mlflow_id, status, time)
+
     def unsent(self) -> Unsent:
         """Count what the store lacks, by the cursor."""
         records = [entry.record for entry in spool.read(self.folder.spool, self.cursor.offset)]
@@ -133,8 +173,12 @@ class Delivery:
         batch = self._next_batch()
         if not batch:
             return self._upload()
-        if _ends(batch[0].record) and self._upload():
-            return True
+        if _ends(batch[0].record):
+            if not self._verified:  # a run that FINISHED is whole
+                self._verified = True
+                self.verify()
+            if self._upload():
+                return True
         self._send([entry.record for entry in batch])
         self.cursor.offset = batch[-1].end
         self.cursor.save(self.folder.delivery)
@@ -198,10 +242,15 @@ class Delivery:
                     tags={RUN_TAG: self.folder.run_id, **record["tags"]},
                 )
         elif found.info.lifecycle_stage == "deleted":
-            raise StoreError(
-                f"run {self.folder.run_id} is deleted in {self.store.shown_uri}; restore it there."
-            )
+            raise self._deleted()
         self.cursor.mlflow_id = found.info.run_id
+
+    def _deleted(self) -> DeletedError:
+        run_id = self.folder.run_id
+        return DeletedError(
+            f"run {run_id} is deleted in {self.store.shown_uri}; "
+            f"`{self.store.restoring(run_id)}` brings it back."
+        )
 
     def _by_tag(self) -> Any:
         """Return the run in the store, or None; should there be two, delete the later one.
@@ -230,8 +279,11 @@ class Delivery:
         with self.store.errors():
             client, mlflow_id = self.store.client, str(self.cursor.mlflow_id)
             if again:
+                found = client.get_run(mlflow_id)
+                if found.info.lifecycle_stage == "deleted":
+                    raise self._deleted()
                 client.update_run(mlflow_id, status="RUNNING")
-                if ERROR_TAG in client.get_run(mlflow_id).data.tags:
+                if ERROR_TAG in found.data.tags:
                     client.delete_tag(mlflow_id, ERROR_TAG)
             client.set_tag(mlflow_id, ATTEMPTS_TAG, _as_tag(attempts))
         self.cursor.attempts = attempts

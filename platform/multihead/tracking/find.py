@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from multihead.errors import ConfigError
+from multihead.errors import ConfigError, DeletedError
 from multihead.tracking.delivery import RUN_TAG, Cursor
 from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.store import Store
@@ -48,6 +48,7 @@ def find_run(store: Store, wanted: str) -> Any:
 
     Raises:
         ConfigError: If there is none, or more than one.
+        DeletedError: If it was deleted.
     """
     text = wanted.strip()
     if not text or not all(c.isalnum() or c in "-_" for c in text):
@@ -64,9 +65,42 @@ def find_run(store: Store, wanted: str) -> Any:
     exact = [r for r in runs if text in (r.info.run_id, r.data.tags.get(RUN_TAG))]
     found = {r.info.run_id: r for r in exact or runs}
     if not found:
+        if any(text in ids_of(run) for run in deleted_runs(store, text)):
+            raise DeletedError(
+                f"run {wanted!r} is deleted in {store.shown_uri}; `{store.restoring(text)}` brings "
+                f"it back."
+            )
         raise ConfigError(
             f"there is no run {wanted!r} in {store.shown_uri}; `multihead runs` lists them."
         )
     if len(found) > 1:
         raise ConfigError(f"{wanted!r} fits {len(found)} runs or more; give more of the id.")
     return next(iter(found.values()))
+
+
+def ids_of(run: Any) -> tuple[str, str]:
+    """Return MLflow's id of a run and ours, which is empty for a run of something else."""
+    return str(run.info.run_id), str(run.data.tags.get(RUN_TAG, ""))
+
+
+def deleted_runs(store: Store, run_id: str) -> list[Any]:
+    """Return the runs in the store's bin with our id or MLflow's.
+
+    Args:
+        store: Where to look.
+        run_id: Letters, digits and hyphens.
+
+    Raises:
+        StoreError: If the store refuses or does not answer.
+    """
+    from mlflow.entities import ViewType
+
+    found: list[Any] = []
+    with store.errors():
+        everywhere = store.client.search_experiments(view_type=ViewType.ALL)
+        experiments = [e.experiment_id for e in everywhere]
+        for condition in (f"tags.`{RUN_TAG}` = '{run_id}'", f"attributes.run_id = '{run_id}'"):
+            found += store.client.search_runs(
+                experiments, condition, run_view_type=ViewType.DELETED_ONLY, max_results=2
+            )
+    return found

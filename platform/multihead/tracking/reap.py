@@ -1,15 +1,23 @@
-"""Runs whose process is gone: killed with -9, or with the machine.
+"""Runs whose process or folder is gone: killed with -9, or with the machine, or deleted.
 
 Nobody wrote their status, so whoever looks next does.
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from multihead.errors import ConfigError, MultiheadError
+from multihead.tracking.delivery import ERROR_TAG, HOME_TAG, RUN_TAG
+from multihead.tracking.find import find_run
 from multihead.tracking.folder import History, RunFolder
 from multihead.tracking.spool import Spool
+from multihead.tracking.store import Store
 
 GONE = "the process ended without a word: its folder was no longer locked"
+LOST = "the run's folder was deleted or moved before the run ended"
+_PAGE = 1000
 _LOG = logging.getLogger("multihead.tracking")
 
 
@@ -24,10 +32,13 @@ def reap(home: Path) -> list[RunFolder]:
     reaped = []
     for marker in sorted(home.glob(f"*/{RunFolder.MARKER}")):
         folder = RunFolder(marker.parent)
-        with folder.if_dead() as dead:
-            if dead and folder.spool.is_file():
-                close_dead_attempt(folder)
-                reaped.append(folder)
+        try:
+            with folder.if_dead() as dead:
+                if dead and folder.spool.is_file():
+                    close_dead_attempt(folder)
+                    reaped.append(folder)
+        except (MultiheadError, OSError) as error:
+            _LOG.warning("run %s cannot be reaped: %s", folder.run_id, error)
     return reaped
 
 
@@ -59,3 +70,85 @@ def close_dead_attempt(folder: RunFolder, from_step: int = 0) -> History:
         history.end, history.torn = folder.spool.stat().st_size, 0
     folder.marker.unlink(missing_ok=True)
     return history
+
+
+def fail_lost(store: Store) -> Iterator[str]:
+    """Mark runs as FAILED that are RUNNING in the store and have no folder any more.
+
+    Only runs of the store's own home are looked at: those of others have their folders elsewhere.
+
+    Args:
+        store: Which to look through; its home is where the folders should be.
+
+    Yields:
+        Our id of each.
+
+    Raises:
+        StoreError: If the store refuses or does not answer.
+    """
+    home = store.home_id()
+    for run in list(_running(store)):
+        tags = run.data.tags
+        # A database in the home has runs of an earlier version, which did not say whose they are.
+        here = tags.get(HOME_TAG, home if store.is_local else None) == home
+        if here and _has_lost(store, run):
+            _fail(store, run)
+            yield tags[RUN_TAG]
+
+
+def fail_named(store: Store, wanted: str) -> str:
+    """Mark a run as FAILED whose folder is gone, on whatever machine it ran.
+
+    Args:
+        store: Where it is.
+        wanted: As `find_run` takes it.
+
+    Returns:
+        Our id.
+
+    Raises:
+        ConfigError: If there is no such run, it is not RUNNING, or its folder is here.
+        StoreError: If the store refuses or does not answer.
+    """
+    run = find_run(store, wanted)
+    if run.info.status != "RUNNING":
+        raise ConfigError(f"run {wanted} is {run.info.status}; only a RUNNING one can be reaped.")
+    if not _has_lost(store, run):
+        raise ConfigError(
+            f"run {wanted} has its folder in {store.home}; `multihead reap` without a run looks "
+            f"whether its process is gone."
+        )
+    _fail(store, run)
+    return str(run.data.tags.get(RUN_TAG, run.info.run_id))
+
+
+def _has_lost(store: Store, run: Any) -> bool:
+    """Return whether a run's folder is not in the home, nor any process of it here."""
+    folder = RunFolder(store.home / Path(run.data.tags.get(RUN_TAG, run.info.run_id)).name)
+    if folder.spool.is_file():
+        return False
+    if not folder.path.is_dir():
+        return True
+    with folder.if_dead() as dead:
+        return dead
+
+
+def _fail(store: Store, run: Any) -> None:
+    with store.errors():
+        store.client.set_tag(run.info.run_id, ERROR_TAG, LOST)
+        store.client.set_terminated(run.info.run_id, "FAILED")
+
+
+def _running(store: Store) -> Iterator[Any]:
+    wanted = f"attributes.status = 'RUNNING' AND tags.`{RUN_TAG}` LIKE '%'"
+    with store.errors():
+        experiments = [e.experiment_id for e in store.client.search_experiments()]
+        token = None
+        while True:
+            page = store.client.search_runs(
+                experiments, wanted, max_results=_PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return

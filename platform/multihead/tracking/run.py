@@ -13,16 +13,18 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from multihead.errors import ConfigError, StoreError
+from multihead.errors import ConfigError, DeletedError, RecordLostError, StoreError
 from multihead.files import inside, sha256, write_atomically, write_text_atomically
-from multihead.tracking.delivery import ERROR_TAG, RUN_TAG, TAG_LENGTH, Delivery
+from multihead.tracking.delivery import ERROR_TAG, HOME_TAG, RUN_TAG, TAG_LENGTH, Delivery
 from multihead.tracking.find import find_run
 from multihead.tracking.folder import CONFIG_FILE, History, RunFolder, run_path
 from multihead.tracking.reap import close_dead_attempt
@@ -111,6 +113,9 @@ class TrackedRun:
         folder = RunFolder(run_path(store.home, run_id, "the run"))
         try:
             folder.path.mkdir()
+        except OSError as error:
+            raise StoreError(f"{folder.path} cannot be made ({error.strerror}).") from error
+        try:
             folder.acquire()
             _write_config(folder.path, config)
             run = cls(store, folder, History())
@@ -118,7 +123,7 @@ class TrackedRun:
                 "create",
                 experiment=experiment,
                 name=name or f"{experiment}-{run_id[-6:]}",
-                tags={**(tags or {}), "multihead.kind": kind},
+                tags={**(tags or {}), "multihead.kind": kind, HOME_TAG: store.home_id()},
             )
             run._begin()
         except (StoreError, OSError) as error:
@@ -180,9 +185,11 @@ class TrackedRun:
         self._sender = Sender(self._spool, Delivery(self._files, self.store))
         self._sender.start()
         self._sender.settled.wait(_SETTLE_SECONDS)
-        if self._sender.refusal is not None and self.mlflow_id is None:
-            refusal = self._sender.refusal
+        refusal = self._sender.refusal
+        if refusal is not None and (self.mlflow_id is None or isinstance(refusal, DeletedError)):
             self._sender.close(_PATIENCE["KILLED"])
+            self._append("status", status="FAILED", reason=str(refusal), exit=2)
+            self._files.marker.unlink(missing_ok=True)
             self._spool.close()
             raise refusal
 
@@ -264,13 +271,17 @@ class TrackedRun:
             folder: The artifact's folder.
 
         Raises:
+            RecordLostError: If the folder is not there any more.
             StoreError: If the folder cannot be written to.
         """
         place = f"{folder}/{path.name}" if folder else path.name
         kept = inside(self.folder, place, "an artifact")
+        self.check()
         try:
+            kept.parent.mkdir(exist_ok=True)
             if kept != path:
-                write_atomically(kept, lambda temporary: _copy(path, temporary))
+                copy = partial(_copy, path)
+                write_atomically(kept, copy, make_folder=False)
             digest = sha256(kept)
         except OSError as error:
             raise StoreError(f"{kept} cannot be written to ({error.strerror}).") from error
@@ -294,6 +305,15 @@ class TrackedRun:
         """
         self._append("model", path=place, digest=digest)
 
+    def check(self) -> None:
+        """See that the record is where it was, and as this process left it.
+
+        Raises:
+            RecordLostError: If somebody else deleted, moved or changed it.
+            StoreError: If the disk fails.
+        """
+        self._spool.check()
+
     def flush(self) -> None:
         """Make the record survive a power cut up to here."""
         self._spool.flush()
@@ -301,19 +321,44 @@ class TrackedRun:
     def finish(self, status: Status, reason: str = "", exit_code: int = 0) -> None:
         """Record how this attempt ended, and wait a bounded time for the store to know it all.
 
-        On a full disk the attempt ends without a word, as far as the record goes.
+        Where the record is lost or the disk is full, the store alone is told how it ended. If that
+        fails too, `multihead reap` finds the run.
+
+        Raises:
+            RecordLostError: If a run that FINISHED has lost its record; it is FAILED then.
+            StoreError: If the end of a run that FINISHED cannot be recorded; it is FAILED then.
         """
+        problem: RecordLostError | StoreError | None = None
         try:
             self._append("status", status=status, reason=reason, exit=exit_code)
             self._spool.flush()
             self._files.marker.unlink(missing_ok=True)
-        except StoreError as error:
-            _LOG.warning("run %s: %s", self.run_id, error)
+        except (RecordLostError, StoreError) as error:
+            problem = error
         if self._sender is not None:
             self._sender.close(_PATIENCE[status])
-        self._spool.close()
+        if problem is not None:
+            self._end_lost(status, reason, problem)
+        with suppress(StoreError):  # the disk; `problem` says so
+            self._spool.close()
         self._files.lock.release()
-        self._say_unsent()
+        if problem is not None and status == "FINISHED":
+            raise problem
+        if problem is None:
+            self._say_unsent()
+        elif not reason.endswith(str(problem)):
+            _LOG.warning("run %s: %s", self.run_id, problem)
+
+    def _end_lost(self, status: Status, reason: str, problem: Exception) -> None:
+        """Tell the store of an end that the folder cannot hold."""
+        if self._sender is None:
+            return
+        ended = "FAILED" if status == "FINISHED" else status
+        reason = reason or f"{type(problem).__name__}: {problem}"
+        try:
+            self._sender.delivery.end_lost(int(time.time() * 1000), ended, reason)
+        except StoreError as error:
+            _LOG.warning("%s `multihead reap` will tell it that the run ended.", error)
 
     def _say_unsent(self) -> None:
         unsent = self._sender.delivery.unsent() if self._sender is not None else None

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 
-from multihead.errors import StoreError, StoreUnreachableError
+from multihead.errors import DeletedError, RecordLostError, StoreError, StoreUnreachableError
 from multihead.tracking.delivery import Delivery
 from multihead.tracking.spool import Spool
 
@@ -71,8 +71,9 @@ class Sender(threading.Thread):
                 closing = self._closing.is_set()
                 began = time.thread_time()
                 try:
-                    self._spool.flush()
-                    worked = self.delivery.step()
+                    worked = self._step()
+                except RecordLostError:
+                    return  # the run itself says so
                 except StoreError as error:
                     self._failed(error)
                     if closing:
@@ -84,6 +85,24 @@ class Sender(threading.Thread):
                     return
                 wait = self._rest(worked, time.thread_time() - began)
 
+    def _step(self) -> bool:
+        """Deliver a batch or a file; return whether there was anything.
+
+        Raises:
+            RecordLostError: If there is no record to deliver any more.
+            StoreError: If the store refuses or does not answer, or the disk fails.
+        """
+        self._spool.check()
+        self._spool.flush()
+        try:
+            return self.delivery.step()
+        except OSError as error:
+            self._spool.check()
+            raise StoreError(
+                f"{error.filename or self.delivery.folder.path} cannot be read or written to "
+                f"({error.strerror})."
+            ) from error
+
     def _rest(self, worked: bool, seconds: float) -> float:
         if not worked:
             return _INTERVAL
@@ -92,7 +111,11 @@ class Sender(threading.Thread):
     def _failed(self, error: StoreError) -> None:
         self._failures += 1
         self.refusal = None if isinstance(error, StoreUnreachableError) else error
+        first = not self.settled.is_set()
         self.settled.set()
+        unknown = self.delivery.cursor.mlflow_id is None
+        if first and self.refusal is not None and (unknown or isinstance(error, DeletedError)):
+            return  # whoever begins the run ends with this error
         # A single failure may be a connection that the server closed while nothing was sent.
         if not self._announced and (self._failures > 1 or self.refusal is not None):
             self._announced = True

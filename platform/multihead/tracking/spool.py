@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multihead.errors import StoreError
+from multihead.errors import RecordLostError, StoreError
 
 Record = dict[str, Any]
 DAMAGED: Record = {"what": "damaged"}
@@ -71,6 +71,7 @@ class Spool:
         self.path = path
         self._lock = threading.Lock()
         self._dirty = False
+        self._end = end
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             os.ftruncate(self._file, end)
@@ -81,12 +82,13 @@ class Spool:
         """Add a record; from now on it survives the end of this process, however that comes.
 
         Raises:
+            RecordLostError: If the file is no longer as this process left it; see `check`.
             StoreError: If the disk is full or fails; the file is as before then.
         """
         line = encode(record)
         with self._lock:
+            self._check()
             self._dirty = True
-            before = os.fstat(self._file).st_size
             written = 0
             try:
                 while written < len(line):
@@ -95,7 +97,33 @@ class Spool:
                 raise self._failed(error) from error
             finally:
                 if written < len(line):
-                    os.ftruncate(self._file, before)
+                    os.ftruncate(self._file, self._end)
+            self._end += len(line)
+
+    def check(self) -> None:
+        """See that the file is where it was, and as this process left it.
+
+        Raises:
+            RecordLostError: If somebody else deleted, moved, replaced or changed it, or a folder
+                above it.
+            StoreError: If the disk fails.
+        """
+        with self._lock:
+            self._check()
+
+    def _check(self) -> None:
+        try:
+            ours, there = os.fstat(self._file), self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            above = [self.path, *self.path.parents]
+            gone = [path for path in above if not path.exists()] or [self.path]
+            raise _lost(gone[-1], "deleted or moved") from None
+        except OSError as error:
+            raise self._failed(error) from error
+        if not os.path.samestat(ours, there):
+            raise _lost(self.path, "replaced")
+        if ours.st_size != self._end:
+            raise _lost(self.path, "changed")
 
     def flush(self) -> None:
         """Make what was added survive a power cut too.
@@ -120,3 +148,7 @@ class Spool:
 
     def _failed(self, error: OSError) -> StoreError:
         return StoreError(f"{self.path} cannot be written to ({error.strerror}); make room for it.")
+
+
+def _lost(path: Path, how: str) -> RecordLostError:
+    return RecordLostError(f"{path} was {how} by another program, so the run cannot go on.")

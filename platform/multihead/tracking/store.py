@@ -3,6 +3,8 @@
 import logging
 import os
 import re
+import secrets
+import shlex
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -15,13 +17,17 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from multihead import settings
-from multihead.errors import ConfigError, StoreError, StoreUnreachableError
+from multihead.errors import ConfigError, DeletedError, StoreError, StoreUnreachableError
+from multihead.files import write_text_atomically
 from multihead.tracking.secrets import masked_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_PORT = 5000
+_HOME_ID = ".home-id"
+# What an address or a configuration would read as something else, and what is no text.
+_UNFIT = re.compile(r"[%?\x00-\x1f\x7f\ud800-\udfff]|\$\{")
 # The UI's view of trainings; it opens the one of chat traces otherwise.
 UI_VIEW = "workflowType=machine_learning"
 _SERVERS = ("http", "https")
@@ -53,7 +59,7 @@ class Store:
         home: Where local artifacts go; `MULTIHEAD_HOME` if none.
 
     Raises:
-        ConfigError: For a kind of URI that no store has.
+        ConfigError: For a kind of URI that no store has, or a home that MLflow would not find.
     """
 
     def __init__(self, uri: str | None = None, home: Path | None = None) -> None:
@@ -61,13 +67,15 @@ class Store:
             os.environ.setdefault(name, value)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         self.home = (home or settings.home()).absolute()
+        _check_home(self.home)
         given = uri or os.environ.get("MLFLOW_TRACKING_URI")
-        self.uri = given or f"sqlite:///{self.home / 'mlflow.db'}"
+        self.uri = given or _local_uri(self.home)
         try:
             self._parts = urlsplit(self.uri)
             self._port = self._parts.port
         except ValueError as error:
             raise ConfigError(f"the tracking URI {self.shown_uri!r} is wrong: {error}.") from error
+        self._opened: tuple[int, int] | None = None
         self.scheme = self._parts.scheme.split("+")[0]
         if self.scheme not in (*_SERVERS, *_DATABASES):
             raise ConfigError(
@@ -79,6 +87,11 @@ class Store:
     def is_server(self) -> bool:
         """Whether an MLflow server stands between us and the database."""
         return self.scheme in _SERVERS
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the database in the home."""
+        return self.uri == _local_uri(self.home)
 
     @property
     def shown_uri(self) -> str:
@@ -105,16 +118,31 @@ class Store:
 
             client = MlflowClient(tracking_uri=self.uri)
             client.search_experiments(max_results=1)
+            if self.scheme == "sqlite":
+                self._opened = _identity(self._file)
         return client
+
+    @cached_property
+    def _file(self) -> Path:
+        """The file of a local database."""
+        from sqlalchemy import make_url
+
+        return Path(make_url(self.uri).database or "")
 
     def knock(self) -> None:
         """See quickly whether the store would answer: MLflow itself would wait for minutes.
 
         Raises:
-            StoreUnreachableError: If nobody listens there, or another process has locked it.
+            StoreUnreachableError: If nobody listens there, another process has locked it, or its
+                file was deleted or replaced: what is written then would be in no file.
         """
         try:
             if self.scheme == "sqlite":
+                if self._opened not in (None, _identity(self._file)):
+                    raise StoreUnreachableError(
+                        f"the tracking store {self.shown_uri} does not answer: its file was "
+                        f"deleted or replaced."
+                    )
                 self._try_to_write()
                 return
             port = self._port or _PORTS[self.scheme]
@@ -128,10 +156,9 @@ class Store:
 
     def _try_to_write(self) -> None:
         # MLflow would wait 20 seconds for a locked database.
-        file = Path(self._parts.path.removeprefix("/"))
-        if not file.is_file():
+        if not self._file.is_file():
             return
-        database = sqlite3.connect(file, timeout=_LOCKED_SECONDS, isolation_level=None)
+        database = sqlite3.connect(self._file, timeout=_LOCKED_SECONDS, isolation_level=None)
         try:
             database.execute("BEGIN IMMEDIATE")
             database.execute("ROLLBACK")
@@ -159,6 +186,23 @@ class Store:
                 f"{self.home} cannot be written to ({error.strerror}); choose another folder with "
                 f"{settings.HOME_VARIABLE} or paths.home."
             ) from error
+
+    def home_id(self) -> str:
+        """Return what tells this home from others: runs of it that have no folder are lost.
+
+        It moves with the home, and is made with the first run.
+
+        Raises:
+            StoreError: If the home cannot be written to.
+        """
+        file = self.home / _HOME_ID
+        try:
+            with FileLock(self.home / ".store.lock"):
+                if not file.is_file():
+                    write_text_atomically(file, secrets.token_hex(8), make_folder=False)
+                return file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise StoreError(f"{file} cannot be read or written to ({error.strerror}).") from error
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -189,7 +233,8 @@ class Store:
         """Return the id of an experiment, making it if it is not there.
 
         Raises:
-            StoreError: If the store refuses, or the experiment was deleted.
+            DeletedError: If the experiment was deleted.
+            StoreError: If the store refuses.
         """
         with self.errors():
             found = self.client.get_experiment_by_name(name)
@@ -199,11 +244,18 @@ class Store:
                     if found is None:
                         return self._create_experiment(name)
         if found.lifecycle_stage == "deleted":
-            raise StoreError(
-                f"the experiment {name!r} is deleted in {self.shown_uri}; restore it, or choose "
-                f"another with logger.experiment_name."
+            raise DeletedError(
+                f"the experiment {name!r} is deleted in {self.shown_uri}; `{self.restoring(name)}` "
+                f"brings it back, or choose another with logger.experiment_name."
             )
         return found.experiment_id
+
+    def restoring(self, what: str) -> str:
+        """Return the command that brings back an experiment or a run."""
+        command = f"multihead restore -- {shlex.quote(what)}"
+        if Store().uri == self.uri:
+            return command
+        return f"MLFLOW_TRACKING_URI={shlex.quote(self.shown_uri)} {command}"
 
     def _create_experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -233,6 +285,30 @@ class Store:
         own = self.uri if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
         base = os.environ.get(settings.UI_VARIABLE) or own
         return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{UI_VIEW}"
+
+
+def _check_home(home: Path) -> None:
+    found = _UNFIT.search(str(home))
+    if found is not None:
+        raise ConfigError(
+            f"the folder of runs {str(home)!r} has {found[0]!r} in its path, which MLflow or a "
+            f"configuration would read as something else; choose another folder with "
+            f"{settings.HOME_VARIABLE} or paths.home."
+        )
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another at the same place, or None if there is none."""
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _local_uri(home: Path) -> str:
+    # Not quoted: MLflow makes the folders that it reads in the text.
+    return f"sqlite:///{home / 'mlflow.db'}"
 
 
 def _may_pass(error: Exception) -> bool:

@@ -79,6 +79,13 @@ def reap_and_tell(home: Path) -> list[Synced]:
 
 
 def _sync_one(folder: RunFolder, *, named: bool) -> Synced | None:
+    try:
+        return _sync_locked(folder, named=named)
+    except OSError as error:  # a folder in which no lock can be taken
+        return Synced(folder.run_id, problem=str(error))
+
+
+def _sync_locked(folder: RunFolder, *, named: bool) -> Synced | None:
     with folder.if_dead() as dead:
         if not dead:
             return Synced(folder.run_id, problem="it is being trained and sends by itself")
@@ -126,8 +133,8 @@ def _is_sent(folder: RunFolder, store: Store) -> bool:
 def _deliver(folder: RunFolder, store: Store, *, verify: bool) -> int:
     with folder.sending.acquire(timeout=_LOCK_SECONDS):
         delivery = Delivery(folder, store)
-        if verify and delivery.cursor.mlflow_id is not None:
-            delivery.artifacts.verify(delivery.cursor.mlflow_id)
+        if verify:
+            delivery.verify()
         count = 0
         while delivery.step():
             count += 1

@@ -5,6 +5,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,11 +173,14 @@ class AtomicCheckpointIO(CheckpointIO):
             CheckpointError: If the disk is full or fails; the earlier checkpoint is untouched.
         """
         del storage_options
+        folder = Path(path).parent
         try:
-            write_atomically(Path(path), lambda temporary: _save(checkpoint, temporary))
+            folder.mkdir(exist_ok=True)  # but not the run's: that one was there
+            write = partial(_save, checkpoint)
+            write_atomically(Path(path), write, make_folder=False)
         except OSError as error:
             raise CheckpointError(
-                f"the checkpoint cannot be written into {Path(path).parent} ({error.strerror}); "
+                f"the checkpoint cannot be written into {folder} ({error.strerror}); "
                 f"make room for it and resume: the one before it is whole."
             ) from error
 
@@ -286,6 +290,19 @@ class RunCheckpoint(Checkpoint):
         if self.saved is not None:
             for name in names:
                 self.saved(name, digest)
+        self.check_best()
+
+    def check_best(self) -> None:
+        """See that the weights of the best epoch are there.
+
+        Raises:
+            CheckpointError: If somebody deleted them.
+        """
+        if self._writes and self.best_epoch is not None and not (self.folder / BEST).is_file():
+            raise CheckpointError(
+                f"{self.folder / BEST} was deleted while the run went on, and with it the weights "
+                f"of its best epoch, {self.best_epoch}; resume the run, or train it anew."
+            )
 
     def _earlier_best(self, state: dict[str, Any]) -> Path | None:
         start = self.start_from
