@@ -49,15 +49,20 @@ def _begin(store: Store) -> TrackedRun:
     return run
 
 
+def _go_on(run: TrackedRun, vanish: Vanish) -> None:
+    with deserved_status(run, Interrupts()):
+        vanish(run)
+        run.log_metrics({"a": 2.0}, 1)
+
+
 @pytest.mark.parametrize("vanish", VANISHING.values(), ids=VANISHING)
 def test_a_run_whose_record_vanishes_is_failed_in_the_store_in_one_line(
     store: Store, vanish: Vanish, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = _begin(store)
     there = run.folder.parent
-    with pytest.raises(RecordLostError) as raised, deserved_status(run, Interrupts()):
-        vanish(run)
-        run.log_metrics({"a": 2.0}, 1)
+    with pytest.raises(RecordLostError) as raised:
+        _go_on(run, vanish)
     assert "by another program" in str(raised.value)
     assert caplog.messages == []
     info = find_run(store, run.run_id)
