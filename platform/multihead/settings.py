@@ -19,26 +19,24 @@ OWN_STUDY_VARIABLE = "MULTIHEAD_OWN_STUDY"  # fingerprint of the study that a wo
 
 def home() -> Path:
     """Return the folder of runs, local store and artifacts: `MULTIHEAD_HOME`, else `./runs`."""
-    return folder(os.environ.get(HOME_VARIABLE) or "runs")
+    return home_folder(os.environ.get(HOME_VARIABLE) or "runs")
 
 
 def data_dir() -> Path:
     """Return the folder of datasets: `MULTIHEAD_DATA_DIR`, else `./data`."""
-    return folder(os.environ.get(DATA_VARIABLE) or "data")
+    return _folder(os.environ.get(DATA_VARIABLE) or "data")
 
 
-def folder(text: str) -> Path:
-    """Return the absolute path of a folder that a user names, `~` being who they are.
+def home_folder(text: str) -> Path:
+    """Return the absolute path of a home that a user names, `~` being who they are.
 
     Raises:
-        ConfigError: If it begins with `~` and a name that is no user's, or it is relative and the
-            current folder was deleted.
+        ConfigError: If it is an address, begins with `~` and a name that is no user's, or is
+            relative to a current folder that was deleted.
     """
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"{text!r} begins with a user that is not known here.") from error
-    return path if path.is_absolute() else current_folder() / path
+    if "://" in text:
+        raise ConfigError(f"the home {text!r} is an address; runs need a folder of this machine.")
+    return _folder(text)
 
 
 def study_storage(at: Path | None = None) -> str:
@@ -102,3 +100,11 @@ def config_folders(kind: str) -> list[Path]:
     """
     own, shipped = current_folder() / kind, packaged(kind)
     return [own, shipped] if own.is_dir() and own.resolve() != shipped.resolve() else [shipped]
+
+
+def _folder(text: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{text!r} begins with a user that is not known here.") from error
+    return path if path.is_absolute() else current_folder() / path

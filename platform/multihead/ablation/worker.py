@@ -165,7 +165,7 @@ def _train(task: Task, file: CellFile, opened: dict[str, MultiheadDataModule]) -
 def _attempt(task: Task, run: str, opened: dict[str, MultiheadDataModule]) -> None:
     """Begin the cell's run, or go on with it where an earlier attempt left it."""
     member = Membership(ARM_KIND, run, task.tags, opened=opened)
-    home = settings.folder(task.config["paths"]["home"])
+    home = settings.home_folder(task.config["paths"]["home"])
     folder = RunFolder(run_path(home, run, f"the run of the cell {task.name}"))
     if not folder.spool.is_file():
         shutil.rmtree(folder.path, ignore_errors=True)

@@ -41,7 +41,9 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[s
 
     definition = load_definition(name, overrides)
     plan = prepare(definition, trust)
-    store = Store(plan.base["logger"]["tracking_uri"], settings.folder(plan.base["paths"]["home"]))
+    store = Store(
+        plan.base["logger"]["tracking_uri"], settings.home_folder(plan.base["paths"]["home"])
+    )
     if dry_run:
         from multihead.ablation.dry_run import describe
 

@@ -2,6 +2,8 @@
 
 import click
 
+from multihead.terminal.lines import say
+
 
 @click.command("restore")
 @click.argument("what", metavar="EXPERIMENT|RUN")
@@ -10,4 +12,4 @@ def command(what: str) -> None:
     from multihead.tracking.restore import restore
     from multihead.tracking.store import Store
 
-    click.echo(f"{restore(Store(), what)} is back")
+    say(f"{restore(Store(), what)} is back")

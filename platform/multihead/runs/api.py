@@ -69,7 +69,7 @@ def resumed_config(
         if override.lstrip("+~").partition("=")[0] in _FIXED:
             raise ConfigError(f"{override} cannot change within a run; start a new one.")
     homes = [o.partition("=")[2].strip("'\"") for o in overrides if o.startswith("paths.home=")]
-    home = settings.folder(homes[-1]) if homes else settings.home()
+    home = settings.home_folder(homes[-1]) if homes else settings.home()
     run_id = _run_in(home, wanted)
     folder = home / run_id
     RunFolder(folder).check_free()

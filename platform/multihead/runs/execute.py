@@ -129,7 +129,7 @@ def execute(
         MultiheadError: For what a user can mend; nothing is recorded unless training began.
         RunInterrupted: After SIGTERM or Ctrl-C, with the run marked KILLED.
     """
-    store = Store(config["logger"]["tracking_uri"], settings.folder(config["paths"]["home"]))
+    store = Store(config["logger"]["tracking_uri"], settings.home_folder(config["paths"]["home"]))
     interrupts = Interrupts()
     member = member or Membership("run" if config["train"] else "evaluation")
     with quiet_libraries(), interrupts.installed(), own_threads_afterwards():

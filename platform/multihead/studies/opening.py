@@ -92,7 +92,7 @@ def log_of(opened: OpenStudy) -> Path:
 def store_of(plan: Plan) -> Store:
     """Return where a study's runs are recorded."""
     base = plan.configs.base
-    return Store(base["logger"]["tracking_uri"], settings.folder(base["paths"]["home"]))
+    return Store(base["logger"]["tracking_uri"], settings.home_folder(base["paths"]["home"]))
 
 
 def trusted_of(

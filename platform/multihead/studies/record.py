@@ -11,13 +11,15 @@ import pandas as pd
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
+from multihead.errors import StoreError, message_of
 from multihead.figures import search as figures
 from multihead.studies.opening import OpenStudy, record_of
 from multihead.studies.page import lowest_is_best, write_page
-from multihead.studies.recover import seal_parent
-from multihead.studies.registry import known
+from multihead.studies.recover import seal_parent, workers_of
+from multihead.studies.registry import alive, known
 from multihead.studies.table import ranked, trials_table
-from multihead.studies.trial import STATE_TAG, STEPS
+from multihead.studies.trial import STATE_TAG, STEPS, STUDY_TAG
+from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import TrackedRun
 
 FOLDER = "study"
@@ -38,8 +40,7 @@ class StudyRecord:
         self.opened = opened
         run_id = known(opened.storage, opened.name).parent
         assert run_id is not None
-        config = record_of(opened.definition, opened.plan)
-        self.run = TrackedRun.reopen(opened.store, run_id, config)
+        self.run = _opened_run(opened, run_id)
         self._last = time.monotonic()
         self._begin()
 
@@ -73,7 +74,11 @@ class StudyRecord:
 
     def end(self, reason: str | None, *, interrupted: bool) -> None:
         """Write everything and give the run its status."""
-        self.write()
+        try:
+            self.write()
+        except BaseException as error:
+            self.run.finish("FAILED", message_of(error))
+            raise
         seal_parent(self.run, reason, interrupted=interrupted)
 
     def _metrics(self) -> None:
@@ -88,6 +93,30 @@ class StudyRecord:
             objectives = self.opened.definition.objectives
             metrics |= {f"best/{m}": v for m, v in zip(objectives, order[0].values, strict=True)}
         self.run.log_metrics(metrics, ended)
+
+
+def _opened_run(opened: OpenStudy, run_id: str) -> TrackedRun:
+    """Go on with a study's own run, with a new folder if its own was deleted.
+
+    Raises:
+        StoreError: If another command is writing it, here or elsewhere.
+    """
+    config = record_of(opened.definition, opened.plan)
+    if RunFolder(opened.store.home / run_id).spool.is_file():
+        return TrackedRun.reopen(opened.store, run_id, config)
+    own = None if opened.presence is None else opened.presence.owner
+    for process in alive(opened.storage, opened.name, workers_of(opened.store)):
+        if process.kind == "command" and process.owner != own:
+            raise StoreError(f"study {opened.name} is being run by {process.place}.")
+    return TrackedRun.create(
+        opened.store,
+        config["logger"]["experiment_name"],
+        config,
+        name=opened.name,
+        kind="study",
+        run_id=run_id,
+        tags={STUDY_TAG: opened.name, STATE_TAG: "RUNNING"},
+    )
 
 
 def draw(opened: OpenStudy, folder: Path) -> Iterator[Path]:

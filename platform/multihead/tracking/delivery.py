@@ -273,18 +273,17 @@ class Delivery:
         return next(iter([*ours, *found]), None)
 
     def _begin_attempt(self, record: spool.Record) -> None:
-        again = record["number"] > 1
         attempts = self._attempts(record["number"] - 1)
         attempts.append({k: v for k, v in record.items() if k != "what"})
         with self.store.errors():
             client, mlflow_id = self.store.client, str(self.cursor.mlflow_id)
-            if again:
-                found = client.get_run(mlflow_id)
-                if found.info.lifecycle_stage == "deleted":
-                    raise self._deleted()
+            found = client.get_run(mlflow_id)
+            if found.info.lifecycle_stage == "deleted":
+                raise self._deleted()
+            if found.info.status != "RUNNING":
                 client.update_run(mlflow_id, status="RUNNING")
-                if ERROR_TAG in found.data.tags:
-                    client.delete_tag(mlflow_id, ERROR_TAG)
+            if ERROR_TAG in found.data.tags:
+                client.delete_tag(mlflow_id, ERROR_TAG)
             client.set_tag(mlflow_id, ATTEMPTS_TAG, _as_tag(attempts))
         self.cursor.attempts = attempts
 

@@ -192,6 +192,7 @@ class TrackedRun:
             self._files.marker.unlink(missing_ok=True)
             self._spool.close()
             raise refusal
+        self._sender.beginning = False
 
     @property
     def mlflow_id(self) -> str | None:
@@ -358,7 +359,8 @@ class TrackedRun:
         try:
             self._sender.delivery.end_lost(int(time.time() * 1000), ended, reason)
         except StoreError as error:
-            _LOG.warning("%s `multihead reap` will tell it that the run ended.", error)
+            if not self.store.is_gone:  # with the home, as `problem` says
+                _LOG.warning("%s `multihead reap` will tell it that the run ended.", error)
 
     def _say_unsent(self) -> None:
         unsent = self._sender.delivery.unsent() if self._sender is not None else None

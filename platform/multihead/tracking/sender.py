@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 
-from multihead.errors import DeletedError, RecordLostError, StoreError, StoreUnreachableError
+from multihead.errors import RecordLostError, StoreError, StoreUnreachableError
 from multihead.tracking.delivery import Delivery
 from multihead.tracking.spool import Spool
 
@@ -30,6 +30,7 @@ class Sender(threading.Thread):
     Attributes:
         settled: Set when the store knows the run, or is known not to answer.
         refusal: Why the store refuses, or None.
+        beginning: Whether the run may still end with the refusal, which then says it alone.
     """
 
     def __init__(self, spool: Spool, delivery: Delivery) -> None:
@@ -37,6 +38,7 @@ class Sender(threading.Thread):
         self._spool, self.delivery = spool, delivery
         self.settled = threading.Event()
         self.refusal: StoreError | None = None
+        self.beginning = True
         self._paced = False
         self._closing, self._abandoned = threading.Event(), threading.Event()
         self._failures = 0
@@ -111,11 +113,9 @@ class Sender(threading.Thread):
     def _failed(self, error: StoreError) -> None:
         self._failures += 1
         self.refusal = None if isinstance(error, StoreUnreachableError) else error
-        first = not self.settled.is_set()
         self.settled.set()
-        unknown = self.delivery.cursor.mlflow_id is None
-        if first and self.refusal is not None and (unknown or isinstance(error, DeletedError)):
-            return  # whoever begins the run ends with this error
+        if self.beginning and self.refusal is not None:
+            return
         # A single failure may be a connection that the server closed while nothing was sent.
         if not self._announced and (self._failures > 1 or self.refusal is not None):
             self._announced = True

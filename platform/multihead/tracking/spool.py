@@ -9,6 +9,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ class Spool:
                 raise self._failed(error) from error
             finally:
                 if written < len(line):
-                    os.ftruncate(self._file, self._end)
+                    with suppress(OSError):  # a reader drops a line that is not whole
+                        os.ftruncate(self._file, self._end)
             self._end += len(line)
 
     def check(self) -> None:

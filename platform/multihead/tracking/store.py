@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_PORT = 5000
+_FOLDER_LENGTH = 100  # of the 255 bytes that a file system allows
 _HOME_ID = ".home-id"
 # What an address or a configuration would read as something else, and what is no text.
 _UNFIT = re.compile(r"[%?\x00-\x1f\x7f\ud800-\udfff]|\$\{")
@@ -92,6 +93,11 @@ class Store:
     def is_local(self) -> bool:
         """Whether this is the database in the home."""
         return self.uri == _local_uri(self.home)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether this is the database in the home, and is not there."""
+        return self.is_local and not self._file.is_file()
 
     @property
     def shown_uri(self) -> str:
@@ -273,7 +279,7 @@ class Store:
         # On a database MLflow would choose ./mlruns of whatever folder the command runs in.
         if self.is_server:
             return None
-        folder = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+        folder = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:_FOLDER_LENGTH].lstrip(".") or "_"
         return (self.home / "artifacts" / folder).as_uri()
 
     def run_url(self, experiment_id: str, run_id: str) -> str:
