@@ -151,7 +151,7 @@ def test_artifacts_that_are_deleted_are_uploaded_again_before_the_run_ends(
     (tmp_path / "a.txt").write_text("a")
     run.log_file(tmp_path / "a.txt", "test")
     for _ in range(200):
-        if list(store.home.glob("artifacts/**/a.txt")):
+        if list(store.home.glob("artifacts/**/manifest.json")):
             break
         run._sender.join(0.05)  # type: ignore[union-attr]
     shutil.rmtree(store.home / "artifacts")

@@ -6,7 +6,7 @@ import torch
 
 from multihead.errors import CheckpointError
 from multihead.files import write_atomically
-from multihead.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint, read_checkpoint
 
 
 class Hostile:
@@ -73,3 +73,22 @@ def test_something_else_than_a_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save(torch.zeros(3), tmp_path / "tensor.ckpt")
     with pytest.raises(CheckpointError, match="no state_dict"):
         read_checkpoint(tmp_path / "tensor.ckpt")
+
+
+def test_a_best_checkpoint_that_was_deleted_is_named_instead_of_testing_other_weights(
+    tmp_path: Path,
+) -> None:
+    checkpoint = RunCheckpoint(dirpath=tmp_path)
+    checkpoint.check_best()  # there is none yet
+    checkpoint.best_epoch = 3
+    with pytest.raises(CheckpointError, match=r"best\.ckpt was deleted .* best epoch, 3; resume"):
+        checkpoint.check_best()
+    (tmp_path / "best.ckpt").touch()
+    checkpoint.check_best()
+
+
+def test_a_run_folder_that_was_deleted_is_not_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    with pytest.raises(CheckpointError, match="No such file or directory"):
+        AtomicCheckpointIO().save_checkpoint({"state_dict": {}}, path)
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ def command(run: str | None) -> None:
     from multihead import settings
     from multihead.tracking.reap import fail_lost, fail_named
     from multihead.tracking.store import Store
-    from multihead.tracking.sync import reap_and_tell
+    from multihead.tracking.sync import reap_and_tell, tell_ended
 
     if run is not None:
         say(f"run {fail_named(Store(), run)}  FAILED: its folder is gone")
@@ -26,3 +26,6 @@ def command(run: str | None) -> None:
             say(f"run {done.run_id}  the store is not told: {done.problem}", err=True)
     for run_id in fail_lost(Store()):
         say(f"run {run_id}  FAILED: its folder is gone")
+    for done in tell_ended(Store()):
+        said = "had ended; the store knows now" if done.problem is None else done.problem
+        say(f"run {done.run_id}  {said}", err=done.problem is not None)

@@ -86,14 +86,22 @@ def fail_lost(store: Store) -> Iterator[str]:
     Raises:
         StoreError: If the store refuses or does not answer.
     """
-    home = store.home_id()
-    for run in list(_running(store)):
-        tags = run.data.tags
-        # A database in the home has runs of an earlier version, which did not say whose they are.
-        here = tags.get(HOME_TAG, home if store.is_local else None) == home
-        if here and _has_lost(store, run):
+    for run in running_here(store):
+        if _has_lost(store, run):
             _fail(store, run)
-            yield tags[RUN_TAG]
+            yield run.data.tags[RUN_TAG]
+
+
+def running_here(store: Store) -> list[Any]:
+    """Return the runs of the store's home that are RUNNING as far as the store knows.
+
+    Raises:
+        StoreError: If the store refuses or does not answer.
+    """
+    home = store.home_id()
+    # A database in the home has runs of an earlier version, which did not say whose they are.
+    unsaid = home if store.is_local else None
+    return [run for run in _running(store) if run.data.tags.get(HOME_TAG, unsaid) == home]
 
 
 def fail_named(store: Store, wanted: str) -> str:

@@ -8,9 +8,9 @@ from filelock import Timeout
 
 from multihead.errors import ConfigError, MultiheadError, PathError
 from multihead.files import inside
-from multihead.tracking.delivery import Cursor, Delivery
+from multihead.tracking.delivery import RUN_TAG, Cursor, Delivery
 from multihead.tracking.folder import RunFolder
-from multihead.tracking.reap import close_dead_attempt, reap
+from multihead.tracking.reap import close_dead_attempt, reap, running_here
 from multihead.tracking.store import Store
 from multihead.yaml_file import read_yaml
 
@@ -76,6 +76,24 @@ def send(home: Path, run_ids: Iterable[str]) -> Iterator[Synced]:
 def reap_and_tell(home: Path) -> list[Synced]:
     """Mark runs as KILLED whose process is gone, in their folders and in the store."""
     return [done for folder in reap(home) for done in sync(home, folder.run_id)]
+
+
+def tell_ended(store: Store) -> Iterator[Synced]:
+    """Deliver the runs that ended here and are RUNNING in the store, which was away then.
+
+    Args:
+        store: Which to look through; its home has the folders.
+
+    Raises:
+        StoreError: If the store refuses or does not answer.
+    """
+    for run in running_here(store):
+        folder = RunFolder(store.home / run.data.tags[RUN_TAG])
+        if folder.spool.is_file():
+            with folder.if_dead() as dead:
+                pass
+            if dead:
+                yield from sync(store.home, folder.run_id)
 
 
 def _sync_one(folder: RunFolder, *, named: bool) -> Synced | None:

@@ -105,10 +105,12 @@ class BinaryFile:
         """Return spec_min and spec_max float32 [n, 2], or None where the file has none."""
         if self.header != 14:
             return None
+        self._check_size()
         return np.ascontiguousarray(self._records["spec_range"][index])
 
     def header_faults(self, index: NDArray[np.int64] | slice) -> list[Fault]:
         """Return a fault for each sample with another size or N than the dataset."""
+        self._check_size()
         sizes, counts = self._records["dimensions"][index], self._records["count"][index]
         return header_faults(sizes, counts, self.info.dimensions, self.pairs_per_sample)
 
