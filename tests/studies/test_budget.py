@@ -1,6 +1,7 @@
 """Leases and the exact number of trials, on the storage without a server."""
 
 import threading
+import time
 
 import optuna
 import pytest
@@ -71,7 +72,7 @@ def test_the_late_word_of_a_worker_that_was_given_up_is_refused(
     storage: StudyStorage, study: optuna.Study
 ) -> None:
     """Optuna alone would accept it, and then fail the worker that took over."""
-    budget = Budget(storage, study, Limits(5, 3, None))
+    budget = Budget(storage, study, Limits(5, 3, None), certain_after=0)
     old = claim(budget, "a")
     expire(storage)
     new = claim(budget, "b")
@@ -106,7 +107,7 @@ def test_deciding_again_after_a_lost_reply_is_no_error(
 def test_a_trial_that_kills_its_workers_fails_in_the_end(
     storage: StudyStorage, study: optuna.Study
 ) -> None:
-    budget = Budget(storage, study, Limits(1, 2, None))
+    budget = Budget(storage, study, Limits(1, 2, None), certain_after=0)
     for _ in range(3):
         assert claim(budget).number == 0
         expire(storage)
@@ -145,7 +146,7 @@ def test_a_trial_that_somebody_ended_in_optuna_alone_does_not_hold_the_study_up(
     storage: StudyStorage, study: optuna.Study
 ) -> None:
     """The dashboard can do that, and the lease is open then."""
-    budget = Budget(storage, study, Limits(1, 3, None))
+    budget = Budget(storage, study, Limits(1, 3, None), certain_after=0)
     lease = claim(budget)
     study.tell(lease.number, 0.5)
     expire(storage)
@@ -219,3 +220,22 @@ def test_no_improvement_for_n_trials_ends_the_study(
     for value in (0.1, 0.9, 0.2, 0.3, 0.4, 0.5):
         end(budget, claim(budget), Outcome("COMPLETE", (value,)))
     assert budget.claim("a") == "done"
+
+
+def test_a_clock_that_is_set_forward_takes_no_trial_from_a_worker_that_lives(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    """Every lease runs out at once then, until the workers' next beats."""
+    budget = Budget(storage, study, Limits(1, 0, None), certain_after=0.5)
+    lease = claim(budget, "a")
+    for _ in range(8):
+        expire(storage)
+        assert budget.claim("b") == "wait"
+        lease.renew(storage)
+        assert budget.claim("b") == "wait"
+        time.sleep(0.1)
+    expire(storage)
+    assert budget.claim("b") == "wait"
+    time.sleep(0.6)
+    assert budget.claim("b") == "done"  # without a word for long enough: it counts as dead
+    assert study.trials[0].user_attrs["cause"] == "its worker died 1 times"

@@ -8,6 +8,7 @@ cost a claim nothing here.
 """
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from multihead.studies.lease import (
 from multihead.studies.storage import StudyStorage
 
 SAME_FAILURES = 10
+_CERTAIN_SECONDS = 10.0  # five beats of a worker's heart
 LOST = "lost"  # user attribute of a trial: why its last attempt ended without a result
 
 
@@ -58,11 +60,21 @@ class Budget:
         storage: The database.
         study: Optuna's view of the study.
         limits: When it ends.
+        certain_after: Seconds for which a lease that ran out must not be renewed before its trial
+            is taken over: it runs out too when the database's clock is set forward.
     """
 
-    def __init__(self, storage: StudyStorage, study: optuna.Study, limits: Limits) -> None:
+    def __init__(
+        self,
+        storage: StudyStorage,
+        study: optuna.Study,
+        limits: Limits,
+        certain_after: float = _CERTAIN_SECONDS,
+    ) -> None:
         self.storage, self.study, self.limits = storage, study, limits
         self.name = study.study_name
+        self._certain_after = certain_after
+        self._ran_out: dict[int, tuple[object, float]] = {}  # by trial: lease, and since when
 
     def claim(self, owner: str) -> Lease | Nothing:
         """Return the next trial to work on: an interrupted one first, then a new one.
@@ -83,7 +95,7 @@ class Budget:
             if trial.outcome is not None:
                 tell(self.study, trial.number, Outcome.from_json(trial.outcome))
         for row in open_of(self.storage, self.name):
-            if not row.alive:
+            if self._is_abandoned(row):
                 lease = self._take_over(row, owner)
                 if lease is not None:
                     return lease, False
@@ -91,6 +103,18 @@ class Budget:
             unleased = [trial for trial in trials if trial.attempt is None]
             return self._new(owner, unleased), not unleased
         return ("wait" if open_of(self.storage, self.name) else "done"), True
+
+    def _is_abandoned(self, row: sa.Row[Any]) -> bool:
+        """Return whether nobody works on a trial."""
+        if row.alive or row.owner is None:
+            self._ran_out.pop(row.number, None)
+            return not row.alive
+        lease, now = (row.owner, row.attempt, row.expires), time.monotonic()
+        known, since = self._ran_out.get(row.number, (None, now))
+        if known != lease:
+            since = now
+        self._ran_out[row.number] = (lease, since)
+        return now - since >= self._certain_after
 
     def _not_ended(self) -> Sequence[Any]:
         """Return Optuna's running and waiting trials, with attempt and outcome of their leases."""

@@ -43,6 +43,7 @@ class Runner:
         self.engine = make_engine(opened)
         self.signum: int | None = None
         self._ended = 0
+        self._words: dict[str, tuple[float, float]] = {}  # by worker: its last, and since when
         self._locks = workers_of(opened.store)
 
     def run(self, progress: Progress) -> Ended:
@@ -95,8 +96,26 @@ class Runner:
             self._ended = snapshot.ended
             self.recorded()
         progress.show(snapshot)
-        silent = {worker.place for worker in snapshot.workers if worker.age > LEASE_SECONDS}
-        return self.engine.look(silent, snapshot.ended)
+        return self.engine.look(self._silent(snapshot), snapshot.ended)
+
+    def _silent(self, snapshot: Snapshot) -> set[str]:
+        """Return the places of workers without a word for as long as a lease.
+
+        By a clock of our own: that of the storage may be set while they work.
+        """
+        now = time.monotonic()
+        words = {worker.owner: worker.seen for worker in snapshot.workers}
+        self._words = {
+            owner: before
+            if (before := self._words.get(owner)) is not None and before[0] == seen
+            else (seen, now)
+            for owner, seen in words.items()
+        }
+        return {
+            worker.place
+            for worker in snapshot.workers
+            if now - self._words[worker.owner][1] > LEASE_SECONDS
+        }
 
     def snapshot(self) -> Snapshot:
         """Return where the study is."""

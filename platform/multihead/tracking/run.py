@@ -78,6 +78,7 @@ class TrackedRun:
         self._steps: dict[str, int] = {}
         self._spool = Spool(folder.spool, history.end)
         self._sender: Sender | None = None
+        self._born: float | None = None  # by the monotonic clock
 
     @classmethod
     def create(
@@ -207,9 +208,14 @@ class TrackedRun:
         return self.store.run_url(str(self._sender.delivery.cursor.experiment_id), self.mlflow_id)
 
     def age(self) -> int:
-        """Return the whole seconds since the run was made, over all its attempts."""
-        made = datetime.strptime(self.run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
-        return max(0, int((datetime.now(UTC) - made).total_seconds()))
+        """Return the whole seconds since the run was made, over all its attempts.
+
+        Within an attempt they never go back, as the clock may.
+        """
+        now = time.monotonic()
+        if self._born is None:
+            self._born = now - _seconds_since(self.run_id)
+        return int(now - self._born)
 
     def pace(self) -> None:
         """Training begins: from now on the sender keeps out of its way."""
@@ -373,6 +379,11 @@ class TrackedRun:
 
     def _append(self, what: str, **values: Any) -> None:
         self._spool.append({"what": what, "time": int(time.time() * 1000), **values})
+
+
+def _seconds_since(run_id: str) -> float:
+    made = datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    return max(0.0, (datetime.now(UTC) - made).total_seconds())
 
 
 def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
