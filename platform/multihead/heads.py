@@ -151,6 +151,9 @@ class Head:
             )
         if len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"head {self.name!r} has class names twice: {list(self.classes)}.")
+        self._check_kind()
+
+    def _check_kind(self) -> None:
         if self.kind not in KINDS:
             raise ConfigError(
                 f"head {self.name!r} is of kind {self.kind!r}; choose one of {list(KINDS)}."

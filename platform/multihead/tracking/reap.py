@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from multihead.errors import ConfigError, MultiheadError
+from multihead.errors import ConfigError, MultiheadError, PathError
 from multihead.tracking.delivery import ERROR_TAG, HOME_TAG, RUN_TAG
-from multihead.tracking.find import find_run
+from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import History, RunFolder
 from multihead.tracking.spool import Spool
 from multihead.tracking.store import Store
@@ -101,7 +101,18 @@ def running_here(store: Store) -> list[Any]:
     home = store.home_id()
     # A database in the home has runs of an earlier version, which did not say whose they are.
     unsaid = home if store.is_local else None
-    return [run for run in _running(store) if run.data.tags.get(HOME_TAG, unsaid) == home]
+    ours = [run for run in _running(store) if run.data.tags.get(HOME_TAG, unsaid) == home]
+    return [run for run in ours if _names_folder(store, run)]
+
+
+def _names_folder(store: Store, run: Any) -> bool:
+    """Return whether a run's tag, which anybody may have written, names a folder of the home."""
+    try:
+        folder_of(store, run)
+    except PathError as error:
+        _LOG.warning("%s", error)
+        return False
+    return True
 
 
 def fail_named(store: Store, wanted: str) -> str:
@@ -132,7 +143,7 @@ def fail_named(store: Store, wanted: str) -> str:
 
 def _has_lost(store: Store, run: Any) -> bool:
     """Return whether a run's folder is not in the home, nor any process of it here."""
-    folder = RunFolder(store.home / Path(run.data.tags.get(RUN_TAG, run.info.run_id)).name)
+    folder = RunFolder(folder_of(store, run))
     if folder.spool.is_file():
         return False
     if not folder.path.is_dir():

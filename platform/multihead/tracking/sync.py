@@ -8,7 +8,8 @@ from filelock import Timeout
 
 from multihead.errors import ConfigError, MultiheadError, PathError
 from multihead.files import inside
-from multihead.tracking.delivery import RUN_TAG, Cursor, Delivery
+from multihead.tracking.delivery import Cursor, Delivery
+from multihead.tracking.find import folder_of
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.reap import close_dead_attempt, reap, running_here
 from multihead.tracking.store import Store
@@ -88,7 +89,7 @@ def tell_ended(store: Store) -> Iterator[Synced]:
         StoreError: If the store refuses or does not answer.
     """
     for run in running_here(store):
-        folder = RunFolder(store.home / run.data.tags[RUN_TAG])
+        folder = RunFolder(folder_of(store, run))
         if folder.spool.is_file():
             with folder.if_dead() as dead:
                 pass
