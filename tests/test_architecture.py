@@ -20,8 +20,8 @@ LAYERS: list[set[str]] = [
     {"training", "tracking"},
     {"data", "models"},
     {
-        *("figures", "files", "heads", "hosts", "markdown", "seeding", "settings", "signals"),
-        *("spreadsheet", "terminal", "workers", "yaml_file"),
+        *("figures", "files", "heads", "hosts", "markdown", "metrics", "seeding", "settings"),
+        *("signals", "spreadsheet", "terminal", "workers", "yaml_file"),
     },
     {"errors", "text"},
 ]

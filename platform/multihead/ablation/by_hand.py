@@ -10,6 +10,7 @@ from multihead.ablation.collect import steps_of
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.errors import ConfigError
+from multihead.metrics.registry import judging
 from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.compare import OVERALL, compare_runs
 from multihead.tracking.query import picked_runs
@@ -18,8 +19,6 @@ from multihead.tracking.store import Store
 
 # What each split's metrics are called: at the epoch of best.ckpt, and on the test split.
 _PREFIXES = {"val": "best/val", "test": "test"}
-# The first that a head has is the one it is judged by.
-_METRICS = ("mae", "acc")
 _SEEDS = ("seed", "data.seed")
 _WITHOUT_EFFECT = ("logger.", "optimized_metric", "num_parameters", "data.num_workers")
 _LONGEST_NAME = 60
@@ -138,10 +137,10 @@ def _judged(metrics: pd.DataFrame, of_baseline: Sequence[bool]) -> dict[str, str
     heads = [head for head in dict.fromkeys(metrics.index.get_level_values(0)) if head != OVERALL]
     found = {}
     for head in heads:
-        for metric in _METRICS:
-            if any(f"{prefix}/{head}_{metric}" in names for prefix in _PREFIXES.values()):
-                found[head] = metric
-                break
+        starts = [f"{prefix}/{head}_" for prefix in _PREFIXES.values()]
+        metric = judging([n.removeprefix(s) for n in names for s in starts if n.startswith(s)])
+        if metric is not None:
+            found[head] = metric.name
     if not found:
         raise ConfigError(
             "the first run has no accuracy and no mean absolute error of a head; "

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from multihead.metrics.metric import Unit
+from multihead.metrics.registry import unit_of
+
 MEAN = "mean"
 # (arm, head, metric) of what was to be measured, in the order of the values.
 Planned = Sequence[tuple[str, str, str]]
-# Metrics in the unit of the head's parameter.
-_IN_UNITS = ("mae", "rmse")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _pair(
         notes.append(f"no seed has {metric} in both arms")
     elif left:
         notes.append(f"without seeds {', '.join(map(str, left))}, which not both arms have")
-    if head == MEAN and metric in _IN_UNITS:
+    if head == MEAN and unit_of(metric) is Unit.LABEL:
         notes.append("a mean of errors in each head's own unit")
     of_arm, of_baseline = (s.loc[both].to_numpy(np.float64) for s in (ours, theirs))
     return Pair(arm, head, metric, of_arm, of_baseline, tuple(notes), planned)

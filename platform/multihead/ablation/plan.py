@@ -16,6 +16,7 @@ from multihead.ablation.tuning import Tuned, trials_of, tuned
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.heads import Heads
+from multihead.metrics.registry import judging
 from multihead.runs.build import Parts, build, build_data
 from multihead.runs.fingerprint import config_hash, settings_hash
 from multihead.runs.trust import check_targets, targets_of
@@ -198,7 +199,8 @@ def _metrics(definition: Definition, heads: Heads) -> dict[str, tuple[str, ...]]
             )
     if definition.metrics:
         return {h: tuple(m for m in definition.metrics if m in names) for h, names in has.items()}
-    return {name: ("acc",) if h.parameter is None else ("mae",) for name, h in heads.items()}
+    judges = {name: judging(names) for name, names in has.items()}
+    return {name: (metric.name,) for name, metric in judges.items() if metric is not None}
 
 
 def _measured(

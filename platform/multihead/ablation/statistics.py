@@ -15,7 +15,7 @@ from multihead.ablation.pairs import MEAN, Planned, pairs
 from multihead.ablation.rows import COLUMNS, Tested, examine, row
 from multihead.ablation.words import sentence
 from multihead.errors import ConfigError, DataError
-from multihead.studies.definition import direction_of
+from multihead.metrics.registry import metric_of
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,9 @@ def falling_metrics(metrics: Iterable[str]) -> frozenset[str]:
     """Return those metrics of heads (`mae`, not `val/slant_mae`) of which less is better.
 
     Raises:
-        ConfigError: If a name does not tell.
+        ConfigError: For a name of no metric.
     """
-    falling = set()
-    for metric in metrics:
-        try:
-            if direction_of(f"test/head_{metric}") == "minimize":
-                falling.add(metric)
-        except ValueError as error:
-            raise ConfigError(
-                f"metric {metric!r} does not tell whether more of it is better; "
-                f"choose metrics of a head, such as acc, loss, mae, rmse or r2."
-            ) from error
-    return frozenset(falling)
+    return frozenset(name for name in metrics if not metric_of(name).higher_is_better)
 
 
 def families(tested: Sequence[Tested]) -> list[list[int]]:

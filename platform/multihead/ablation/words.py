@@ -7,9 +7,8 @@ import pandas as pd
 
 from multihead.ablation.pairs import MEAN
 from multihead.ablation.power import MOST_SEEDS
-
-# Shares from 0 to 1, of which a difference is told in percentage points.
-_SHARES = ("acc", "acc_within")
+from multihead.metrics.metric import Unit
+from multihead.metrics.registry import unit_of
 
 
 def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
@@ -49,11 +48,15 @@ def _needed(row: Mapping[str, Any]) -> str:
 
 
 def _delta(row: Mapping[str, Any]) -> str:
-    if row["metric"] in _SHARES:
+    if _is_share(row):
         return f"{100 * row['delta']:+.3g} percentage points of"
     return f"{row['delta']:+.3g} of"
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    factor = 100 if row["metric"] in _SHARES else 1
+    factor = 100 if _is_share(row) else 1
     return f"{factor * row['ci_low']:+.3g} to {factor * row['ci_high']:+.3g}"
+
+
+def _is_share(row: Mapping[str, Any]) -> bool:
+    return unit_of(row["metric"]) is Unit.SHARE

@@ -7,6 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from multihead.metrics.accuracy import ACCURACY
+from multihead.metrics.loss import LOSS
+from multihead.metrics.mae import MAE
+from multihead.metrics.r2 import R2
+from multihead.metrics.rmse import RMSE
+from multihead.metrics.within import WITHIN
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult
 from multihead.signals import SIGNALS
@@ -14,6 +20,9 @@ from multihead.terminal.drawn import Screen, TextTable, table
 from multihead.terminal.lines import complain, say
 from multihead.tracking.run import TrackedRun
 from multihead.training.interrupts import RunInterrupted
+
+_OF_CLASSES = (ACCURACY, LOSS)
+_OF_PARAMETERS = (MAE, RMSE, R2, WITHIN)
 
 
 class Terminal(Announcer):
@@ -82,16 +91,16 @@ def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) ->
     """Print accuracy and loss of the heads with classes, a row per head."""
     heading = ["classes"]
     for split in shown:
-        heading += [f"{split} accuracy", f"{split} loss"]
+        heading += [f"{split} {metric.short}" for metric in _OF_CLASSES]
     made = table()
     made.add_column("head")
     for title in heading:
         made.add_column(title, justify="right")
     for head in heads:
         cells = [
-            f"{result.metrics[f'{prefix}/{head}_{metric}']:.4f}"
+            metric.shown(result.metrics[f"{prefix}/{head}_{metric.name}"])
             for prefix in shown.values()
-            for metric in ("acc", "loss")
+            for metric in _OF_CLASSES
         ]
         made.add_row(head, str(result.heads[head]), *cells)
     _print(made)
@@ -99,15 +108,15 @@ def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) ->
 
 def _show_parameters(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
     """Print the errors of the parameters in their units, a row per head and split."""
-    metrics = {"MAE": "mae", "RMSE": "rmse", "R²": "r2", "within tolerance": "acc_within"}
     made = table()
     for title in ("head", "unit", "split"):
         made.add_column(title)
-    for title in metrics:
-        made.add_column(title, justify="right")
+    for metric in _OF_PARAMETERS:
+        made.add_column(metric.short, justify="right")
     for head in heads:
         for split, prefix in shown.items():
-            cells = [f"{result.metrics[f'{prefix}/{head}_{m}']:.4g}" for m in metrics.values()]
+            values = [result.metrics[f"{prefix}/{head}_{m.name}"] for m in _OF_PARAMETERS]
+            cells = [f"{value:.4g}" for value in values]
             made.add_row(head, result.units[head], split, *cells)
     _print(made)
 

@@ -19,7 +19,6 @@ _SHOWN = 5
 _BAR = 30
 _LONGEST = 60
 _HIDDEN = ("state", "mlflow_id", "cause", "started", "attempts")
-_METRICS = {"acc": "accuracy", "mae": "MAE", "rmse": "RMSE", "r2": "R²", "loss": "loss"}
 
 
 def again(name: str, overrides: Sequence[str]) -> str:
@@ -65,17 +64,19 @@ def show_confirmed(opened: "OpenStudy", confirmed: "Sequence[Confirmed]") -> Non
     """Print a row per head of what the best trial came to on the test split."""
     import pandas as pd
 
+    from multihead.metrics.registry import METRICS
+
     if not confirmed:
         return
     rows = []
     for head in opened.plan.heads:
         row = {"head": head}
-        for ending, title in _METRICS.items():
-            values = [c.metrics.get(f"test/{head}_{ending}") for c in confirmed]
+        for metric in METRICS.values():
+            values = [c.metrics.get(f"test/{head}_{metric.name}") for c in confirmed]
             found = [value for value in values if value is not None]
             if found:
-                row[title] = f"{mean(found):.4f}"
-                row[title] += f" ± {stdev(found):.4f}" if len(found) > 1 else ""
+                row[metric.short] = f"{mean(found):.4f}"
+                row[metric.short] += f" ± {stdev(found):.4f}" if len(found) > 1 else ""
         rows.append(row)
     table = pd.DataFrame(rows).fillna("")
     seeds = ", ".join(str(each.seed) for each in confirmed)

@@ -5,18 +5,11 @@ from typing import Any
 
 from multihead.heads import Heads
 from multihead.markdown import escaped, fenced
+from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
 from multihead.tracking.secrets import typed_command
 
 NOTE_TAG = "mlflow.note.content"
-_SHOWN = {
-    "acc": "accuracy",
-    "loss": "loss",
-    "ece": "calibration error",
-    "mae": "mean absolute error",
-    "acc_within": "accuracy within a step",
-    "quantile_error": "quantile error",
-}
 _PICTURES = ("confusion or predicted against true", "reliability", "worst predictions")
 
 
@@ -60,16 +53,11 @@ def note(parts: Parts, metrics: Mapping[str, float], config: Mapping[str, Any], 
 
 
 def _table(heads: Heads, metrics: Mapping[str, float], split: str) -> list[str]:
-    kinds = [k for k in _SHOWN if any(f"{split}/{name}_{k}" in metrics for name in heads)]
-    rows = ["| head | " + " | ".join(_SHOWN[kind] for kind in kinds) + " |"]
-    rows.append("|---|" + "---:|" * len(kinds))
+    there = [m for m in METRICS.values() if any(f"{split}/{h}_{m.name}" in metrics for h in heads)]
+    rows = ["| head | " + " | ".join(metric.title for metric in there) + " |"]
+    rows.append("|---|" + "---:|" * len(there))
     for name, head in heads.items():
-        cells = [_cell(metrics.get(f"{split}/{name}_{kind}"), kind, head.unit) for kind in kinds]
+        values = [(metric, metrics.get(f"{split}/{name}_{metric.name}")) for metric in there]
+        cells = ["" if v is None else m.shown(v, escaped(head.unit)) for m, v in values]
         rows.append(f"| {escaped(name)} | " + " | ".join(cells) + " |")
     return rows
-
-
-def _cell(value: float | None, kind: str, unit: str) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g} {escaped(unit)}".strip() if kind == "mae" else f"{value:.4f}"

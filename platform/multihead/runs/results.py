@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from multihead.figures.confusion import confusion_figure, confusion_matrix, confusion_table
 from multihead.figures.predicted import predicted_figure
 from multihead.heads import Head, Heads
+from multihead.metrics.accuracy import ACCURACY
+from multihead.metrics.mae import MAE
+from multihead.metrics.metric import Metric
+from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
 from multihead.runs.evidence import write_evidence
 from multihead.spreadsheet import write_csv
 from multihead.tracking.run import TrackedRun
 
 _MOST_BINS = 64
-_COLUMNS = {"acc": "accuracy", "loss": "loss"}
-_PARAMETER_COLUMNS = {"mae": "mae", "rmse": "rmse", "r2": "r2", "acc_within": "accuracy_within"}
 
 
 def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -45,12 +48,11 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
                 matrix = confusion_matrix(pairs, head.num_classes)
                 counted = confusion_table(matrix, classes)
                 write_csv(counted, folder / f"confusion_{name}.csv", index=True)
-                title = f"{name}: accuracy {metrics[f'test/{name}_acc']:.4f} on the test split"
+                title = _title(ACCURACY, head, metrics)
                 confusion_figure(matrix, classes, title, folder / f"confusion_{name}.png")
             else:
                 write_csv(_pairs_table(head, pairs), folder / f"predicted_{name}.csv")
-                mae = f"{metrics[f'test/{name}_mae']:.4g} {head.unit}".strip()
-                title = f"{name}: mean absolute error {mae} on the test split"
+                title = _title(MAE, head, metrics)
                 _draw(head, pairs, title, folder / f"predicted_{name}.png")
         errors = write_evidence(parts, folder)
         for path in sorted(folder.iterdir()):
@@ -60,9 +62,13 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
     return errors
 
 
+def _title(metric: Metric, head: Head, metrics: Mapping[str, float]) -> str:
+    value = metric.shown(metrics[f"test/{head.name}_{metric.name}"], head.unit)
+    return f"{head.name}: {metric.title} {value} on the test split"
+
+
 def _table(heads: Heads, images: int, metrics: Mapping[str, float]) -> pd.DataFrame:
-    columns = dict(_COLUMNS)
-    table = {
+    table: dict[str, Any] = {
         "head": list(heads),
         "kind": [head.kind for head in heads.values()],
         "classes": [head.num_classes for head in heads.values()],
@@ -70,9 +76,10 @@ def _table(heads: Heads, images: int, metrics: Mapping[str, float]) -> pd.DataFr
     }
     if any(head.parameter is not None for head in heads.values()):
         table["unit"] = [head.unit for head in heads.values()]
-        columns |= _PARAMETER_COLUMNS
-    for metric, column in columns.items():
-        table[column] = [metrics.get(f"test/{name}_{metric}") for name in heads]
+    for metric in METRICS.values():
+        values = [metrics.get(f"test/{name}_{metric.name}") for name in heads]
+        if any(value is not None for value in values):
+            table[metric.column] = values
     return pd.DataFrame(table)
 
 

@@ -10,6 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.heads import Heads
+from multihead.metrics.registry import judging, metric_of
 from multihead.runs.build import build, build_data, logged_metrics
 from multihead.runs.config import nearest
 from multihead.runs.schema import check_config
@@ -130,8 +131,8 @@ def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) ->
 
 
 def _example(names: Sequence[str]) -> str:
-    endings = ("_acc", "_mae")
-    return next((n for n in names if n.startswith("val/") and n.endswith(endings)), "val/score")
+    heads = [n for n in names if n.startswith("val/") and "_" in n]
+    return next((n for n in heads if judging([metric_of(n).name])), "val/score")
 
 
 def _check_path(path: str, configs: TrialConfigs) -> None:

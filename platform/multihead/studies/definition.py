@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from multihead.errors import ConfigError
+from multihead.metrics.registry import metric_of
 from multihead.settings import study_storage
 from multihead.studies.engines.choice import EngineChoice, LocalChoice
 from multihead.studies.file import apply_argument, explain, find_file, read_file
@@ -15,8 +17,6 @@ from multihead.studies.file import apply_argument, explain, find_file, read_file
 GROUP = "search"
 Direction = Literal["maximize", "minimize"]
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w\-.]{0,79}", re.ASCII)
-_LOWER_IS_BETTER = ("_loss", "_mae", "_rmse", "_mse", "_error", "_ece")
-_HIGHER_IS_BETTER = ("acc", "acc_best", "acc_weighted", "score", "score_best", "_r2", "_within")
 
 
 class _Strict(BaseModel):
@@ -161,11 +161,12 @@ def direction_of(metric: str) -> Direction:
     Raises:
         ValueError: If the name does not tell.
     """
-    if metric.endswith(_LOWER_IS_BETTER) or metric == "val/loss":
-        return "minimize"
-    if metric.endswith(_HIGHER_IS_BETTER):
-        return "maximize"
-    raise ValueError(f"{metric} does not tell its direction; write {{{metric}: maximize}}")
+    try:
+        return "maximize" if metric_of(metric).higher_is_better else "minimize"
+    except ConfigError as error:
+        raise ValueError(
+            f"{metric} does not tell its direction; write {{{metric}: maximize}}"
+        ) from error
 
 
 def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:

@@ -12,13 +12,19 @@ import numpy as np
 from torch import Tensor
 
 from multihead.heads import Head, Heads
+from multihead.metrics.accuracy import ACCURACY
+from multihead.metrics.loss import LOSS
+from multihead.metrics.mae import MAE
+from multihead.metrics.metric import Metric
+from multihead.metrics.r2 import R2, unexplained
+from multihead.metrics.rmse import RMSE
+from multihead.metrics.score import SCORE
+from multihead.metrics.within import WITHIN
 from multihead.training.balancing import complete_weights
 from multihead.training.sums import COLUMNS
 
-CLASS_METRICS = ("acc", "loss")
-PARAMETER_METRICS = ("acc", "loss", "mae", "rmse", "r2", "acc_within")
-# A variance of the labels below this share of their mean square is rounding.
-_ROUNDING = 1e-12
+_OF_CLASSES = (ACCURACY, LOSS)
+_OF_PARAMETERS = (*_OF_CLASSES, MAE, RMSE, R2, WITHIN)
 
 
 def classification_heads(heads: Heads) -> list[str]:
@@ -26,9 +32,14 @@ def classification_heads(heads: Heads) -> list[str]:
     return [name for name, head in heads.items() if head.kind == "classification"]
 
 
+def metrics_of(head: Head) -> tuple[Metric, ...]:
+    """Return the metrics of a head that come from means over the samples."""
+    return _OF_CLASSES if head.parameter is None else _OF_PARAMETERS
+
+
 def head_metric_names(head: Head) -> tuple[str, ...]:
     """Return what is logged of a head, as in `{split}/{head}_acc`."""
-    return CLASS_METRICS if head.parameter is None else PARAMETER_METRICS
+    return tuple(metric.name for metric in metrics_of(head))
 
 
 def best_names(heads: Heads) -> list[str]:
@@ -111,28 +122,12 @@ def head_metrics(head: Head, means: Mapping[str, float]) -> dict[str, float]:
         head: A parameter, or unordered classes.
         means: By the names of `COLUMNS`; of errors and labels in the parameter's unit.
     """
-    found = {"acc": means["correct"], "loss": means["loss"]}
+    found = {m.name: m.of_means(means) for m in metrics_of(head) if m.of_means is not None}
     if head.parameter is None:
-        return found | {"score": means["correct"]}
-    unexplained = _unexplained(means)
-    return found | {
-        "mae": means["absolute"],
-        "rmse": math.sqrt(means["squared"]),
-        "r2": 1 - unexplained,
-        "acc_within": means["within"],
-        "score": max(0.0, 1 - math.sqrt(unexplained)),
-    }
-
-
-def _unexplained(means: Mapping[str, float]) -> float:
-    """Return the mean squared error as a share of the labels' variance, 0 or more.
-
-    Where all labels are equal it is 0 for no error at all, else 1.
-    """
-    variance = means["label_squared"] - means["label"] ** 2
-    if variance > _ROUNDING * means["label_squared"]:
-        return means["squared"] / variance
-    return 0.0 if means["squared"] == 0 else 1.0
+        score = means["correct"]
+    else:
+        score = max(0.0, 1 - math.sqrt(unexplained(means)))
+    return found | {SCORE.name: score}
 
 
 def shortest(value: float | Tensor) -> float:

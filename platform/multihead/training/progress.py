@@ -1,12 +1,15 @@
 """Progress in the terminal: a line per epoch with every head, and the time left."""
 
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from multihead.metrics.registry import METRICS, judging
 from multihead.terminal.drawn import Progress, Screen, progress
+from multihead.training.module import MultiheadLitModule
 
 # Drawing takes the interpreter from the training for milliseconds, so it is done seldom, and not
 # by Rich's own thread, which would do it ten times a second.
@@ -36,7 +39,7 @@ class TrainingProgress(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the epoch before, whose metrics are complete now, and start to count images."""
-        self._print_epoch(trainer)
+        self._print_epoch(trainer, pl_module)
         self._images, self._epoch_began = 0, time.monotonic()
 
     def on_train_batch_end(
@@ -64,20 +67,18 @@ class TrainingProgress(Callback):
             refresh=True,
         )
 
-    def _print_epoch(self, trainer: pl.Trainer) -> None:
+    def _print_epoch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._bar is None or "train/loss" not in trainer.callback_metrics:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        names = [n for n in metrics if n.startswith("val/")]
-        parts = [f"{n[4:]} {metrics[n]:.4g}" for n in names if n.endswith("_mae")]
-        classes = [n[4:-4] for n in names if n.endswith("_acc") and f"{n[:-4]}_mae" not in metrics]
-        parts = [f"{head} {metrics[f'val/{head}_acc']:.4f}" for head in classes] + parts
+        heads = pl_module.heads if isinstance(pl_module, MultiheadLitModule) else None
+        parts = _judged(heads or (), metrics)
         parts += [f"train loss {metrics['train/loss']:.4f}", f"lr {metrics['lr']:.2g}"]
         self.screen.print(f"epoch {metrics['epoch'] + 1:3.0f}  " + "  ".join(parts))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the last epoch and close the bar."""
-        self._print_epoch(trainer)
+        self._print_epoch(trainer, pl_module)
         self._close()
 
     def on_exception(
@@ -90,3 +91,14 @@ class TrainingProgress(Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _judged(heads: Iterable[str], metrics: Mapping[str, float]) -> list[str]:
+    """Return, for each head, the figure of validation that it is judged by."""
+    found = []
+    for head in heads:
+        metric = judging([name for name in METRICS if f"val/{head}_{name}" in metrics])
+        if metric is not None:
+            value = metric.shown(metrics[f"val/{head}_{metric.name}"])
+            found.append(f"{head} {metric.short} {value}")
+    return found

@@ -1,0 +1,60 @@
+"""What a figure means: its names, its unit and which way is better.
+
+A metric knows no run and no store. Studies, comparisons, reports and tables ask it, so that none
+of them keeps a list of names.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Unit(Enum):
+    """What the numbers of a metric count.
+
+    Attributes:
+        SHARE: Of the samples, from 0 to 1; differences are told in percentage points.
+        LABEL: The unit of the head's labels, so that a mean over heads has no unit.
+        NONE: Anything else, such as a loss in nats.
+    """
+
+    SHARE = "share"
+    LABEL = "label"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a head on a split.
+
+    Attributes:
+        name: Last part of `{split}/{head}_{name}`.
+        title: In words, such as `mean absolute error`.
+        short: For the head of a column, such as `MAE`.
+        column: Its name in `test.csv`.
+        higher_is_better: Which way is better.
+        bounds: The lowest and the highest value there is.
+        unit: What its numbers count.
+        of_means: Its value from the means over the samples, by the names of
+            `training.sums.COLUMNS`; None where it comes from all predictions of a split.
+    """
+
+    name: str
+    title: str
+    short: str
+    column: str
+    higher_is_better: bool
+    bounds: tuple[float, float]
+    unit: Unit = Unit.NONE
+    of_means: Callable[[Mapping[str, float]], float] | None = None
+
+    def shown(self, value: float, unit: str = "") -> str:
+        """Return a value for people.
+
+        Args:
+            value: Of this metric.
+            unit: Of the head's labels; empty where there is none.
+        """
+        if self.unit is Unit.LABEL:
+            return f"{value:.4g} {unit}".strip()
+        return f"{value:.4f}"
