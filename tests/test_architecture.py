@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
     {"studies", "serving"},
     {"runs"},
     {"training", "tracking"},
-    {"data", "models"},
+    {"balancing", "data", "models"},
     {
         *("figures", "files", "heads", "hosts", "markdown", "metrics", "seeding", "settings"),
         *("signals", "spreadsheet", "terminal", "workers", "yaml_file"),

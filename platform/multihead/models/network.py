@@ -68,7 +68,14 @@ class MultiheadNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the logits [B, K] of every head for images [B, C, H, W]."""
-        features = self.backbone(images)
+        return self.from_features(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the shared features [B, F] of images [B, C, H, W]."""
+        return cast(Tensor, self.backbone(images))
+
+    def from_features(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the logits [B, K] of every head for features [B, F]."""
         return {name: self.heads[f"{name}_head"](features) for name in self.heads_config}
 
     def check_images(self, channels: int, size: tuple[int, int]) -> None:

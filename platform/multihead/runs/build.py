@@ -242,7 +242,8 @@ def logged_metrics(
     splits = ["train", "val"] if validates else ["train"]
     heads = module.heads
     assert heads is not None
-    return metric_names(heads, splits, weighted=module.eval_weights is not None)
+    weighted = module.eval_weights is not None
+    return metric_names(heads, splits, weighted=weighted, balanced=module.balancer.changes)
 
 
 def build_trainer(

@@ -18,6 +18,7 @@ import lightning.pytorch as pl
 from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
 
+from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork
@@ -38,6 +39,7 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
     "model": (
         ("multihead.training", MultiheadLitModule),
         ("multihead.models", nn.Module),
+        ("multihead.balancing", Balancer),
         ("torch.optim", optim.Optimizer),
         ("torch.optim", LRScheduler),
         ("torch.nn.modules.loss", nn.Module),
@@ -54,7 +56,7 @@ _LIBRARIES = {
     "lightning": "lightning",
     "torchvision": "torchvision.transforms.v2",
 }
-_OURS = ("multihead.data.", "multihead.models.", "multihead.training.")
+_OURS = ("multihead.balancing.", "multihead.data.", "multihead.models.", "multihead.training.")
 _NAME = re.compile(r"(?=.{3,200}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 # Words in the names of arguments that say where something is read from, written to or sent.
 _PLACES = {"path", "dir", "dirpath", "file", "filename", "url", "uri", "registry"}

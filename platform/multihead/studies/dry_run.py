@@ -64,7 +64,8 @@ def epoch_seconds(parts: Parts) -> float:
         for batch in loader:
             losses, _, _ = module.losses(batch)
             optimizer.zero_grad()
-            module.balancer(losses).backward()
+            total, _ = module.balanced(losses)
+            torch.autograd.backward(total)
             optimizer.step()
             batches += 1
             if batches == _TIMED_BATCHES:

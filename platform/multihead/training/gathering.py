@@ -63,6 +63,13 @@ class Gathering:
             dict(zip(labels, true.unbind(1), strict=True)),
         )
 
+    def averaged(self, tensor: Tensor) -> Tensor:
+        """Return the mean over all ranks of a tensor that each of them has."""
+        if self.alone:
+            return tensor
+        distributed.all_reduce(tensor)
+        return tensor / self.ranks.world_size
+
     def of_rank_0(self, number: int) -> int:
         """Return rank 0's number, whatever the others give."""
         if self.alone:

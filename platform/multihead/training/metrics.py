@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from multihead.balancing.weights import complete_weights
 from multihead.heads import Head, Heads
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
@@ -20,7 +21,6 @@ from multihead.metrics.r2 import R2, unexplained
 from multihead.metrics.rmse import RMSE
 from multihead.metrics.score import SCORE
 from multihead.metrics.within import WITHIN
-from multihead.training.balancing import complete_weights
 from multihead.training.sums import COLUMNS
 
 _OF_CLASSES = (ACCURACY, LOSS)
@@ -47,13 +47,16 @@ def best_names(heads: Heads) -> list[str]:
     return [*(["val/acc"] if classification_heads(heads) else []), "val/score"]
 
 
-def metric_names(heads: Heads, splits: Sequence[str], *, weighted: bool) -> list[str]:
+def metric_names(
+    heads: Heads, splits: Sequence[str], *, weighted: bool, balanced: bool = False
+) -> list[str]:
     """Return every metric that a run logs, so that a monitor can be checked before training.
 
     Args:
         heads: The heads of the network.
         splits: Those of train, val and test that will be run.
         weighted: Whether evaluation weights are given.
+        balanced: Whether the weights of the losses change while training.
     """
     means = ["acc", "score"] if classification_heads(heads) else ["score"]
     names = ["epoch", "lr", "step"]
@@ -61,6 +64,7 @@ def metric_names(heads: Heads, splits: Sequence[str], *, weighted: bool) -> list
         names += [f"{split}/{n}_{kind}" for n, h in heads.items() for kind in head_metric_names(h)]
         names += [f"{split}/{name}" for name in ("loss", *means)]
         names += [f"{split}/{name}_weighted" for name in means] if weighted else []
+    names += [f"train/{name}_weight" for name in heads] if balanced else []
     return names + ([f"{name}_best" for name in best_names(heads)] if "val" in splits else [])
 
 

@@ -6,11 +6,15 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from multihead.balancing import Balancer, StaticWeights
+from multihead.balancing.gramian import gramian
+from multihead.balancing.means import WeightMeans
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, ConfigError, DivergenceError
 from multihead.heads import Head, Heads
@@ -18,7 +22,6 @@ from multihead.models.losses import Criterion, make_criterion
 from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
 from multihead.seeding import random_state, restore_random_state, seed_rank
-from multihead.training.balancing import StaticWeights
 from multihead.training.calibration import CalibrationSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.gathering import Gathering
@@ -54,6 +57,8 @@ class MultiheadLitModule(pl.LightningModule):
             head without any gets its kind's: cross-entropy, `ExpectedValueLoss` or
             `RegressionLoss`.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
+        balancer: Called with the heads and `loss_weights`: makes what weighs the heads' losses in
+            each step. `{split}/loss` is weighed by `loss_weights`, whatever it is.
         auto_configure_from_dataset: Take the heads from the datamodule and check the network
             against them; otherwise they are the network's own.
         compile: Compile the network with torch.compile.
@@ -94,8 +99,10 @@ class MultiheadLitModule(pl.LightningModule):
         parameter_criterion: Callable[[Head], nn.Module] | None = None,
         learning_rate_scaling: str = "none",
         reference_batch: int | None = None,
+        balancer: Callable[[Heads, Mapping[str, float]], Balancer] = StaticWeights,
     ) -> None:
         super().__init__()
+        self.given_balancer = balancer
         self.scaling = BatchScaling(learning_rate_scaling, reference_batch)
         self.gathering = Gathering()
         self.numerics: dict[str, str] = {}
@@ -181,7 +188,8 @@ class MultiheadLitModule(pl.LightningModule):
         self.criteria = nn.ModuleDict(
             {f"{n}_head": make_criterion(self._criterion(h), h) for n, h in heads.items()}
         )
-        self.balancer = StaticWeights(heads, self.loss_weights)
+        self.balancer = self._made_balancer(heads)
+        self.weight_means = WeightMeans(heads) if self.balancer.changes else None
         if self.eval_weights is not None:
             for names in (list(heads), classification_heads(heads)):
                 _ = names and mean_weights(heads, self.eval_weights, names)
@@ -190,6 +198,15 @@ class MultiheadLitModule(pl.LightningModule):
         self.watch = FiniteWatch(heads)
         self.pairs = PredictedPairs(heads)
         self.calibration, self.worst = CalibrationSums(heads), WorstPredictions(heads)
+
+    def _made_balancer(self, heads: Heads) -> Balancer:
+        made = self.given_balancer(heads, self.loss_weights)
+        if not isinstance(made, Balancer):
+            raise ConfigError(
+                f"model.balancer makes a {type(made).__name__}; it must make a "
+                f"multihead.balancing.Balancer."
+            )
+        return made
 
     def _criterion(self, head: Head) -> Criterion | None:
         default = None if head.parameter is None else self.parameter_criterion
@@ -235,7 +252,7 @@ class MultiheadLitModule(pl.LightningModule):
         options: dict[str, Any] = {}
         if self._takes_fused():
             options["fused"] = True
-        optimizer = self.optimizer(self.parameters(), **options)
+        optimizer = self.optimizer(self._parameter_groups(), **options)
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         self.scaling.apply(optimizer, getattr(data, "batch_size", None))
         if self.scheduler is None:
@@ -252,6 +269,17 @@ class MultiheadLitModule(pl.LightningModule):
                 "reduce_on_plateau": False,
             },
         }
+
+    def _parameter_groups(self) -> list[nn.Parameter] | list[dict[str, Any]]:
+        """Return all parameters; those of the balancer in a group of their own, if it has any."""
+        of_balancer = list(self.balancer.parameters())
+        if not of_balancer:
+            return list(self.parameters())
+        own = {id(p) for p in of_balancer}
+        others = [p for p in self.parameters() if id(p) not in own]
+        groups: list[dict[str, Any]] = [{"params": others}, {"params": of_balancer}]
+        groups[1]["weight_decay"] = 0.0
+        return groups
 
     def _takes_fused(self) -> bool:
         if self.fused != "auto":
@@ -280,11 +308,14 @@ class MultiheadLitModule(pl.LightningModule):
         return cast(dict[str, Tensor], self.net(images))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the weighted sum of the heads' losses."""
+        """Return the heads' losses as the balancer weighs them."""
         losses, outputs, labels = self.losses(batch)
         self._sums("train").add(losses, outputs, labels)
         self._note(losses)
-        return cast(Tensor, self.balancer(losses))
+        total, weights = self.balanced(losses)
+        if self.weight_means is not None:
+            self.weight_means.add(weights, self.balancer.everyone)
+        return total
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the sums."""
@@ -320,6 +351,14 @@ class MultiheadLitModule(pl.LightningModule):
         losses = [self.criteria[f"{n}_head"](outputs[n], labels[n]) for n in self._heads]
         return torch.stack(losses), outputs, labels
 
+    def balanced(self, losses: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is back-propagated for losses [T], a scalar, and their weights [T]."""
+        of_gradients = None
+        if self.balancer.needs_gramian:
+            shared = cast(MultiheadNetwork, self.net).backbone.parameters()
+            of_gradients = gramian(losses, shared, self.gathering.averaged)
+        return cast(tuple[Tensor, Tensor], self.balancer(losses, gramian=of_gradients))
+
     def _outputs(self, images: Tensor) -> dict[str, Tensor]:
         if len(images) or self.training:
             return cast(dict[str, Tensor], self(images))
@@ -338,6 +377,8 @@ class MultiheadLitModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the sums from zero, or from where a checkpoint within this epoch left them."""
         self._sums("train").reset()
+        if self.weight_means is not None:
+            self.weight_means.reset()
 
     def on_train_start(self) -> None:
         """Go on from the sums and the random state of an interrupted training.
@@ -378,6 +419,9 @@ class MultiheadLitModule(pl.LightningModule):
         """Log the training metrics and move the schedulers that move once an epoch."""
         self.check_finite()
         metrics = self._read("train")
+        if self.weight_means is not None:
+            means = self.weight_means.read()
+            metrics |= {f"train/{name}_weight": mean for name, mean in means.items()}
         metrics["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self._log(metrics)
         if self.scheduler_interval == "epoch":
@@ -419,7 +463,7 @@ class MultiheadLitModule(pl.LightningModule):
             )
 
     def _read(self, split: str) -> dict[str, float]:
-        means, weights = self._sums(split).read(), self.balancer.weights.tolist()
+        means, weights = self._sums(split).read(), self.balancer.base.tolist()
         return split_metrics(split, self._heads, means, weights, self.eval_weights)
 
     def _log(self, metrics: dict[str, float]) -> None:
@@ -457,8 +501,17 @@ class MultiheadLitModule(pl.LightningModule):
         record = check_record(checkpoint, "the checkpoint")
         if self.heads is not None:
             check_heads(record, self.heads, "the checkpoint")
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            self._leave_balancer(checkpoint["state_dict"])
         self.best = dict(record["best"])
         self._resumed = record
+
+    def _leave_balancer(self, state: dict[str, Tensor]) -> None:
+        """Replace the state of a training's balancer, which no test asks for, by our own."""
+        mine = ("balancer.", "weight_means.")
+        for name in [name for name in state if name.startswith(mine)]:
+            del state[name]
+        state |= {name: v for name, v in self.state_dict().items() if name.startswith(mine)}
 
 
 MNISTLitModule = MultiheadLitModule

@@ -1,0 +1,17 @@
+"""Fixed weights: the sum over heads of weight times loss."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from multihead.balancing.balancer import Balancer
+
+
+class StaticWeights(Balancer):
+    """Weigh heads by `model.loss_weights`, which a study can search."""
+
+    changes: ClassVar[bool] = False
+
+    def weigh(self, losses: Tensor, present: Tensor, gramian: Tensor | None) -> Tensor:
+        """Return the given weights."""
+        return self.base

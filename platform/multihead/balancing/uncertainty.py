@@ -1,0 +1,35 @@
+"""Weights learned as the noise of each head."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from multihead.balancing.balancer import Balancer
+from multihead.heads import Heads
+
+
+class UncertaintyWeighting(Balancer):
+    """Weigh heads by learned noise, so that loss scales need no tuning by hand.
+
+    Minimises sum_t w_t exp(-s_t) L_t + s_t / 2 with s_t = log(sigma_t^2) learned from 0 on, and
+    w_t the static weight: the paper's factor is 1 for a cross-entropy and 1/2 for a squared error.
+    A head without a label in the batch leaves its s_t as it is.
+    Source: Kendall, Gal & Cipolla, CVPR 2018, arXiv:1705.07115, section 3.
+
+    Args:
+        heads: Fixes T and the order of the losses.
+        weights: Of the losses beside the learned ones, by head name.
+    """
+
+    def __init__(self, heads: Heads, weights: Mapping[str, float] | None = None) -> None:
+        super().__init__(heads, weights)
+        self.log_variance = nn.Parameter(torch.zeros(len(heads)))
+
+    def weigh(self, losses: Tensor, present: Tensor, gramian: Tensor | None) -> Tensor:
+        """Return w_t exp(-s_t), through which s_t learns."""
+        return self.base * torch.exp(-self.log_variance)
+
+    def penalty(self, present: Tensor) -> Tensor:
+        """Return half the sum of s_t over the heads that are present."""
+        return (self.log_variance * present).sum() / 2
