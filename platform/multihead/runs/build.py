@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
 from multihead.data.ranks import Ranks
@@ -284,7 +284,8 @@ def build_trainer(
             callbacks=callbacks,
             logger=logger,
             plugins=plugins,
-            enable_checkpointing=True,
+            # Lightning would add a callback of its own where there is none.
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             **objects,
         )
     assert isinstance(trainer, pl.Trainer)

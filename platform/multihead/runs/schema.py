@@ -16,8 +16,10 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from multihead.errors import ConfigError
 from multihead.runs.config import nearest
 from multihead.seeding import MAX_SEED
+from multihead.text import shortened
 
 _TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
+_LONGEST_SHOWN = 200
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -184,11 +186,13 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         adapter.validate_python(value)
     except ValidationError as error:
         reasons = dict.fromkeys(_lower(e["msg"]) for e in error.errors())
-        raise ConfigError(f"{path} is {value!r}: {'; or '.join(reasons)}.") from error
+        shown = shortened(repr(value), _LONGEST_SHOWN)
+        raise ConfigError(f"{path} is {shown}: {'; or '.join(reasons)}.") from error
     if isinstance(value, bool) and not _admits(bool, hint):
         raise ConfigError(f"{path} is {str(value).lower()}; it is not a yes-or-no question.")
     if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
-        raise ConfigError(f"{path} is the text {value!r}; write a number, such as 1.0e-4.")
+        shown = shortened(repr(value), _LONGEST_SHOWN)
+        raise ConfigError(f"{path} is the text {shown}; write a number, such as 1.0e-4.")
 
 
 def _admits(kind: type, hint: Any) -> bool:

@@ -81,7 +81,7 @@ def read_config(file: Path, name: str) -> dict[str, Any]:
     try:
         config = read_yaml(file)
     except ConfigError as error:
-        raise ConfigError(f"{name} is damaged: {error}") from error
+        raise ConfigError(f"{name} cannot be used: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{name} is damaged: it names no network.")
     if strange := [key for key in config if key not in RunConfig.model_fields]:
@@ -104,10 +104,12 @@ def _check_plain(value: Any, path: str, name: str) -> None:
     plain = value is None or isinstance(value, dict | list | str | int | float | bool)
     if not plain or not all(isinstance(key, str | int | float | bool) for key in keys):
         raise ConfigError(f"{name} is damaged: {_shown(path)} is no plain value.")
-    if isinstance(value, str) and "${" in value:
-        raise ConfigError(
-            f"{name} is damaged: {_shown(path)} is {_shown(value)}, but a record refers to nothing."
-        )
+    for text in (value, *keys):
+        if isinstance(text, str) and "${" in text:
+            raise ConfigError(
+                f"{name} is damaged: {_shown(path)} has {_shown(text)}, but a record refers to "
+                f"nothing."
+            )
 
 
 def recomposed(
