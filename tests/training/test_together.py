@@ -9,6 +9,7 @@ import torch
 from tests.training.one_of_three import BATCH, batches, loss, network
 from torch import Tensor, nn
 
+from multihead.balancing.gramian import gramian
 from multihead.errors import ConfigError
 from multihead.training.batch_norm import check_batch_norm
 from multihead.training.gathering import Gathering
@@ -34,6 +35,8 @@ def alone() -> dict[str, Tensor]:
     for number, (images, labels) in enumerate(batches()):
         logits = net(images)
         total = loss(logits, labels)
+        both = torch.stack([total, logits.square().mean()])
+        values[f"gramian{number}"] = gramian(both, net.parameters(), Gathering().averaged)
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
