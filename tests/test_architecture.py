@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,33 @@ def test_only_the_package_made_for_it_imports_a_library(path: Path) -> None:
     for name in _imports(path):
         owners = MAY_IMPORT.get(name.split(".")[0])
         assert owners is None or own in owners, f"{own} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Also not through imports within functions: who reads one of them has to read them all."""
+    modules = {_name(path): path for path in SOURCE.rglob("*.py")}
+    graph = {name: _modules_of(_imports(path), modules) - {name} for name, path in modules.items()}
+    for name in graph:
+        graph[name] -= {package for package in modules if name.startswith(f"{package}.")}
+    while free := _at_an_end(graph):
+        graph = {name: needed - free for name, needed in graph.items() if name not in free}
+    assert sorted(graph) == []
+
+
+def _at_an_end(graph: Mapping[str, set[str]]) -> set[str]:
+    """Return the modules that import none of the others, or that none of the others imports."""
+    imported = set().union(*graph.values())
+    return {name for name, needed in graph.items() if not needed or name not in imported}
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def _modules_of(imported: set[str], modules: Mapping[str, Path]) -> set[str]:
+    """Return the modules that names are of: itself, or what it is an attribute of."""
+    return {n if n in modules else n.rpartition(".")[0] for n in imported} & modules.keys()
 
 
 def test_only_the_terminal_prints() -> None:

@@ -26,7 +26,7 @@ from multihead.heads import Kind
 from multihead.runs.build import build, logged_metrics
 from multihead.runs.config import compose_run
 from multihead.runs.execute import RunResult
-from multihead.tracking.run import find_run
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
 

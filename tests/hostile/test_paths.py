@@ -20,13 +20,13 @@ from multihead.studies.keep import drop_others
 from multihead.studies.registry import _died_here
 from multihead.studies.trial import RUNS, TrialRunner
 from multihead.tracking.artifacts import Artifacts
-from multihead.tracking.delivery import RUN_TAG
 from multihead.tracking.find import find_run
 from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.removal import remove_artifacts
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 from multihead.tracking.sync import send, sync
+from multihead.tracking.tags import RUN_TAG
 
 OUTSIDE = [
     *("", ".", "..", "../x", "a/../../x", "a/..", "a//b", "a/", "./a", "/etc", "//etc"),

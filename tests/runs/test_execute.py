@@ -19,7 +19,7 @@ from multihead.errors import ConfigError, DivergenceError
 from multihead.files import sha256
 from multihead.runs.execute import RunResult
 from multihead.runs.fingerprint import HASH_TAG
-from multihead.tracking.run import find_run
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
 from multihead.training.module import MultiheadLitModule

@@ -1,6 +1,6 @@
 from tests.conftest import Run
 
-from multihead.tracking.run import find_run
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 
 

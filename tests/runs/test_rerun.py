@@ -7,7 +7,7 @@ from tests.conftest import Run
 
 from multihead.errors import ConfigError
 from multihead.runs.rerun import RERUN_TAG, rerun
-from multihead.tracking.run import find_run
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 
 

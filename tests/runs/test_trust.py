@@ -14,7 +14,7 @@ from multihead.errors import ConfigError
 from multihead.runs.evaluation import evaluation_config
 from multihead.runs.rerun import recorded_configs, rerun
 from multihead.runs.trust import check_network, check_targets, read_config
-from multihead.tracking.run import find_run
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 
 LISTED = [

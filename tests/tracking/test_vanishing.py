@@ -14,8 +14,9 @@ from multihead.errors import MultiheadError, RecordLostError
 from multihead.runs.lifecycle import deserved_status
 from multihead.tracking.find import find_run
 from multihead.tracking.reap import LOST, fail_lost, fail_named, reap
-from multihead.tracking.run import ERROR_TAG, TrackedRun
+from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
+from multihead.tracking.tags import ERROR_TAG
 from multihead.training.interrupts import Interrupts
 
 CONFIG = {"logger": {"tracking_uri": None, "experiment_name": "e"}, "paths": {"home": "h"}}

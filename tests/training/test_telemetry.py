@@ -1,7 +1,7 @@
 import torch
 from tests.conftest import Run
 
-from multihead.tracking.run import find_run
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 from multihead.training.telemetry import Telemetry
 

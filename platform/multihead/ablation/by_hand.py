@@ -14,8 +14,8 @@ from multihead.metrics.registry import judging
 from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.compare import OVERALL, compare_runs
 from multihead.tracking.query import picked_runs
-from multihead.tracking.run import ERROR_TAG, RUN_TAG
 from multihead.tracking.store import Store
+from multihead.tracking.tags import ERROR_TAG, RUN_TAG
 
 # What each split's metrics are called: at the epoch of best.ckpt, and on the test split.
 _PREFIXES = {"val": "best/val", "test": "test"}

@@ -10,8 +10,8 @@ from multihead.ablation.plan import Cell, Plan
 from multihead.ablation.records import is_result, our_id
 from multihead.ablation.worker import Work
 from multihead.runs.fingerprint import config_hash
-from multihead.tracking.run import ERROR_TAG
 from multihead.tracking.store import Store
+from multihead.tracking.tags import ERROR_TAG
 
 VALUES = ("arm", "seed", "head", "metric", "split", "value", "run")
 RUNS = (

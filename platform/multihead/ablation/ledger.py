@@ -18,8 +18,8 @@ from multihead.ablation.records import (
     search,
 )
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, settings_hash
-from multihead.tracking.page import KIND_TAG, STUDY_TAG
 from multihead.tracking.store import Store
+from multihead.tracking.tags import KIND_TAG, STUDY_TAG
 
 COLUMNS = (
     *("read", "run", "mlflow_id", "kind", "ablation", "arm", "study"),

@@ -5,9 +5,8 @@ from typing import Any
 
 from multihead import __version__
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG
-from multihead.tracking.page import KIND_TAG
-from multihead.tracking.run import RUN_TAG
 from multihead.tracking.store import Store
+from multihead.tracking.tags import KIND_TAG, RUN_TAG
 
 ABLATION_TAG, ARM_TAG, HEAD_TAG = "multihead.ablation", "multihead.arm", "multihead.head"
 PARENT_TAG = "mlflow.parentRunId"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from multihead.data.pickle_file import one_line
-from multihead.data.storage import cut_short
+from multihead.data.storage_faults import cut_short
 from multihead.errors import ConfigError, DataError, DataUnreachableError, message_of
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from multihead.data.pickle_file import one_line
+from multihead.data.storage_faults import cut_short
 from multihead.errors import ConfigError, DataError
 
 
@@ -71,14 +72,6 @@ class LocalStorage:
             ) from None
         if done < len(out):
             raise cut_short(self.place, name, start + done)
-
-
-def cut_short(place: str, name: str, end: int) -> DataError:
-    """Make the error for a file that ends before it should."""
-    return DataError(
-        f"{place}/{name} was cut to {end:,} bytes while it was read. Fetch or write it again, "
-        f"and start anew."
-    )
 
 
 def open_storage(where: str | Path) -> Storage:

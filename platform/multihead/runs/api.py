@@ -10,9 +10,9 @@ from multihead.runs.config import compose_run
 from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.trust import read_config, recomposed
 from multihead.tracking.find import find_run, local_run
-from multihead.tracking.folder import RunFolder
-from multihead.tracking.run import CONFIG_FILE, RUN_TAG
+from multihead.tracking.folder import CONFIG_FILE, RunFolder
 from multihead.tracking.store import Store
+from multihead.tracking.tags import RUN_TAG
 from multihead.training.checkpoints import BEST, LAST, PREVIOUS
 from multihead.training.hashes import first_whole
 

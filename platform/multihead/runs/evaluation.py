@@ -9,7 +9,7 @@ from multihead.runs.config import compose_run
 from multihead.runs.load import load_checkpoint, recorded
 from multihead.runs.places import check_places
 from multihead.runs.trust import check_network, recomposed
-from multihead.tracking.run import CONFIG_FILE
+from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
 
 # Choices of config files: a run's own configuration no longer knows what it was composed of.

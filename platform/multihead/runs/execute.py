@@ -36,7 +36,8 @@ from multihead.runs.quiet import quiet_libraries
 from multihead.runs.results import store_test
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
-from multihead.tracking.run import CONFIG_FILE, TrackedRun, flat
+from multihead.tracking.folder import CONFIG_FILE
+from multihead.tracking.run import TrackedRun, flat
 from multihead.tracking.secrets import masked_values, shareable, typed_command
 from multihead.tracking.store import Store
 from multihead.tracking.system import system_metrics

@@ -18,9 +18,11 @@ from multihead.runs.places import check_places
 from multihead.runs.trust import read_config, recomposed
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
-from multihead.tracking.find import folder_of
-from multihead.tracking.run import CONFIG_FILE, RUN_TAG, TrackedRun, find_run, flat
+from multihead.tracking.find import find_run, folder_of
+from multihead.tracking.folder import CONFIG_FILE
+from multihead.tracking.run import TrackedRun, flat
 from multihead.tracking.store import Store
+from multihead.tracking.tags import RUN_TAG
 
 RERUN_TAG = "multihead.rerun_of"
 # What decides figures besides the configuration: the tag of the record, and what to call it.

@@ -11,9 +11,10 @@ from multihead.runs.bundle import read_examples
 from multihead.runs.load import load_run
 from multihead.runs.model import blank_example, make_model
 from multihead.runs.note import NOTE_TAG
+from multihead.tracking.find import find_run
 from multihead.tracking.models import BUNDLE, register_model, run_model
-from multihead.tracking.run import RUN_TAG, find_run
 from multihead.tracking.store import Store
+from multihead.tracking.tags import RUN_TAG
 
 _NAME = re.compile(r"[\w -]([\w. -]*[\w-])?")
 _ALIAS = re.compile(r"(?!latest$|v\d+$)[\w-]+", re.IGNORECASE)

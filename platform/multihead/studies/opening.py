@@ -30,8 +30,10 @@ from multihead.studies.registry import (
 from multihead.studies.samplers import GRID, grid, make_sampler
 from multihead.studies.storage import StudyStorage
 from multihead.studies.trial import STATE_TAG, STUDY_TAG
-from multihead.tracking.run import RUN_TAG, TrackedRun, find_run
+from multihead.tracking.find import find_run
+from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
+from multihead.tracking.tags import RUN_TAG
 
 
 @dataclass

@@ -26,12 +26,12 @@ from multihead.studies.trial import (
     TRIAL_TAG,
     recorded,
 )
-from multihead.tracking.delivery import TAG_LENGTH
 from multihead.tracking.find import folder_of
 from multihead.tracking.folder import RunFolder, run_path
-from multihead.tracking.run import ERROR_TAG, Status, TrackedRun
+from multihead.tracking.run import Status, TrackedRun
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, send
+from multihead.tracking.tags import ERROR_TAG, TAG_LENGTH
 from multihead.yaml_file import read_yaml
 
 PRUNED_TAG = "multihead.pruned"

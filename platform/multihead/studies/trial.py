@@ -25,8 +25,9 @@ from multihead.studies.reporter import Reporter
 from multihead.studies.space import WEIGHTS_PATH, Space
 from multihead.studies.storage import patiently
 from multihead.tracking.folder import RunFolder, run_path
-from multihead.tracking.run import RUN_TAG, TrackedRun, new_run_id
+from multihead.tracking.run import TrackedRun, new_run_id
 from multihead.tracking.store import Store
+from multihead.tracking.tags import RUN_TAG
 
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "multihead.study", "multihead.trial", "multihead.state"
 PARENT_TAG = "mlflow.parentRunId"

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from multihead.errors import ConfigError
-from multihead.tracking.page import KIND_TAG, STUDY_TAG
+from multihead.tracking.tags import KIND_TAG, STUDY_TAG
 
 _COMPARISON = re.compile(r"(?P<name>[^<>=!]+?)\s*(?P<sign>>=|<=|!=|==?|>|<)\s*(?P<value>\S+)")
 _SMALLER_IS_BETTER = re.compile(r"(loss|error|mae|mse|rmse|ece|nll)(_best)?")

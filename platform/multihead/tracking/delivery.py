@@ -8,64 +8,21 @@ value, and tags end at the last one. So the cursor may lag behind, or be lost al
 import itertools
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from multihead.errors import ConfigError, DeletedError, StoreError
-from multihead.files import inside, write_text_atomically
+from multihead.files import inside
 from multihead.tracking import spool
 from multihead.tracking.artifacts import Artifacts
+from multihead.tracking.cursor import Cursor
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.store import Store
+from multihead.tracking.tags import ATTEMPTS_TAG, ERROR_TAG, RUN_TAG, TAG_LENGTH
 
-RUN_TAG = "multihead.run"
-HOME_TAG = "multihead.home"  # which home has the folder
-ERROR_TAG = "multihead.error"
-ATTEMPTS_TAG = "multihead.attempts"
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 _ENTITIES = 1000  # of all three together
-TAG_LENGTH = 5000  # what a store keeps of a tag
 _BATCH_BYTES = 500_000  # a server takes a million, in a wordier form
-
-
-@dataclass
-class Cursor:
-    """How far a spool has been delivered, kept in `delivery.json`.
-
-    Attributes:
-        store: Which store, without its password.
-        offset: The byte of the spool where the next record begins.
-        experiment_id: MLflow's id of the experiment.
-        mlflow_id: MLflow's id of the run.
-        attempts: The attempts so far, as the store's tag tells them.
-        wanted: SHA-256 of the artifacts recorded so far, by path.
-        sent: SHA-256 of those that are in the store.
-    """
-
-    store: str
-    offset: int = 0
-    experiment_id: str | None = None
-    mlflow_id: str | None = None
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    wanted: dict[str, str] = field(default_factory=dict)
-    sent: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: Path, store: str) -> "Cursor":
-        """Return the cursor of a file; one at the start if it is missing or torn."""
-        try:
-            values = json.loads(path.read_bytes())
-            found = cls(**{f.name: values[f.name] for f in fields(cls)})
-            for_check = (found.offset + 0, dict(found.sent), dict(found.wanted))
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls(store)
-        return found if for_check[0] >= 0 else cls(store)
-
-    def save(self, path: Path) -> None:
-        """Write the file; losing it in a power cut costs only repetition."""
-        text = json.dumps(asdict(self))
-        write_text_atomically(path, text, durable=False, make_folder=False)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import ConfigError, DeletedError
-from multihead.tracking.delivery import RUN_TAG, Cursor
+from multihead.tracking.cursor import Cursor
 from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.store import Store
+from multihead.tracking.tags import RUN_TAG
 
 
 def local_run(home: Path, wanted: str) -> str:

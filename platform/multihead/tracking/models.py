@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.errors import CheckpointError, ConfigError
-from multihead.tracking.run import RUN_TAG, find_run
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
+from multihead.tracking.tags import RUN_TAG
 from multihead.yaml_file import read_yaml
 
 _MODEL_TAG = "multihead.model_id"  # a database store forgets the version's own

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multihead.tracking.run import RUN_TAG
+from multihead.tracking.tags import KIND_TAG, RUN_TAG, STUDY_TAG, TAGS_TAG
 
 COLUMNS = (
     "run",
@@ -23,7 +23,6 @@ COLUMNS = (
     "minutes",
     "tags",
 )
-KIND_TAG, STUDY_TAG, TAGS_TAG = "multihead.kind", "multihead.study", "multihead.tags"
 RESUMED = "resumed."
 _COLUMN_OF_TAG = {RUN_TAG: "run", KIND_TAG: "kind", STUDY_TAG: "study", TAGS_TAG: "tags"}
 TAGS = tuple(_COLUMN_OF_TAG)

@@ -28,8 +28,8 @@ import pandas as pd
 
 from multihead.errors import ConfigError
 from multihead.tracking.conditions import Order, check_filter, parse_order
+from multihead.tracking.find import find_run
 from multihead.tracking.page import COLUMNS, Page, Wanted, wanted
-from multihead.tracking.run import find_run
 from multihead.tracking.store import Store
 
 _PAGE = 1000

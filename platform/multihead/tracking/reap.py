@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import ConfigError, MultiheadError, PathError
-from multihead.tracking.delivery import ERROR_TAG, HOME_TAG, RUN_TAG
 from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import History, RunFolder
 from multihead.tracking.spool import Spool
 from multihead.tracking.store import Store
+from multihead.tracking.tags import ERROR_TAG, HOME_TAG, RUN_TAG
 
 GONE = "the process ended without a word: its folder was no longer locked"
 LOST = "the run's folder was deleted or moved before the run ended"

@@ -24,13 +24,14 @@ import yaml
 
 from multihead.errors import ConfigError, DeletedError, RecordLostError, StoreError
 from multihead.files import inside, sha256, write_atomically, write_text_atomically
-from multihead.tracking.delivery import ERROR_TAG, HOME_TAG, RUN_TAG, TAG_LENGTH, Delivery
+from multihead.tracking.delivery import Delivery
 from multihead.tracking.find import find_run
 from multihead.tracking.folder import CONFIG_FILE, History, RunFolder, run_path
 from multihead.tracking.reap import close_dead_attempt
 from multihead.tracking.sender import Sender
 from multihead.tracking.spool import Spool
 from multihead.tracking.store import Store
+from multihead.tracking.tags import ERROR_TAG, HOME_TAG, RUN_TAG, TAG_LENGTH
 from multihead.yaml_file import read_yaml
 
 __all__ = ["CONFIG_FILE", "ERROR_TAG", "RUN_TAG", "TrackedRun", "find_run", "flat", "new_run_id"]

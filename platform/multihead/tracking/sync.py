@@ -8,7 +8,8 @@ from filelock import Timeout
 
 from multihead.errors import ConfigError, MultiheadError, PathError
 from multihead.files import inside
-from multihead.tracking.delivery import Cursor, Delivery
+from multihead.tracking.cursor import Cursor
+from multihead.tracking.delivery import Delivery
 from multihead.tracking.find import folder_of
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.reap import close_dead_attempt, reap, running_here

@@ -1,0 +1,47 @@
+"""How far a run's spool has been delivered."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from multihead.files import write_text_atomically
+
+
+@dataclass
+class Cursor:
+    """How far a spool has been delivered, kept in `delivery.json`.
+
+    Attributes:
+        store: Which store, without its password.
+        offset: The byte of the spool where the next record begins.
+        experiment_id: MLflow's id of the experiment.
+        mlflow_id: MLflow's id of the run.
+        attempts: The attempts so far, as the store's tag tells them.
+        wanted: SHA-256 of the artifacts recorded so far, by path.
+        sent: SHA-256 of those that are in the store.
+    """
+
+    store: str
+    offset: int = 0
+    experiment_id: str | None = None
+    mlflow_id: str | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    wanted: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path, store: str) -> "Cursor":
+        """Return the cursor of a file; one at the start if it is missing or torn."""
+        try:
+            values = json.loads(path.read_bytes())
+            found = cls(**{f.name: values[f.name] for f in fields(cls)})
+            for_check = (found.offset + 0, dict(found.sent), dict(found.wanted))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(store)
+        return found if for_check[0] >= 0 else cls(store)
+
+    def save(self, path: Path) -> None:
+        """Write the file; losing it in a power cut costs only repetition."""
+        text = json.dumps(asdict(self))
+        write_text_atomically(path, text, durable=False, make_folder=False)

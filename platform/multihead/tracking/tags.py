@@ -1,0 +1,8 @@
+"""Names of the tags that tie a run in the store to its folder, its study and its kind."""
+
+RUN_TAG = "multihead.run"
+HOME_TAG = "multihead.home"  # which home has the folder
+ERROR_TAG = "multihead.error"
+ATTEMPTS_TAG = "multihead.attempts"
+KIND_TAG, STUDY_TAG, TAGS_TAG = "multihead.kind", "multihead.study", "multihead.tags"
+TAG_LENGTH = 5000  # what a store keeps of a tag
