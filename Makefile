@@ -21,7 +21,7 @@ SETTINGS := $(filter-out MULTIHEAD_DATA_DIR,\
 	$(filter MULTIHEAD_% MLFLOW_% HYDRA_% OPTUNA_% PYTHONWARNINGS,$(.VARIABLES)))
 PYTEST := unset $(SETTINGS) NONE; .venv/bin/pytest
 # Tests hold for any number of threads; with one for each of its processes pytest is fastest.
-IN_PARALLEL := export OMP_NUM_THREADS=1; $(PYTEST) -n auto
+IN_PARALLEL := export OMP_NUM_THREADS=1; $(PYTEST) -n auto --durations=10
 COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-version 3.11 \
 	--universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
 	-c tools/lock-constraints.txt
@@ -85,7 +85,7 @@ sbom: ## Write what each image holds to FOLDER=sbom, as CycloneDX
 	@tools/sbom.sh $(FOLDER)
 
 test-compose: setup-dev ## Run the tests of the containers; needs an engine, and MULTIHEAD_DATA_DIR with MNIST
-	@$(PYTEST) -n 2 --dist loadfile -m compose $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile --durations=10 -m compose $(ARGS)
 
 bench: setup ## Measure how fast training is here
 	@.venv/bin/python benchmarks/train_throughput.py $(ARGS)
