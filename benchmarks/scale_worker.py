@@ -20,7 +20,7 @@ from typing import Any
 import optuna
 
 from multihead.studies.budget import Budget, Limits, tell
-from multihead.studies.heart import Heart
+from multihead.studies.heartbeat import Heart
 from multihead.studies.lease import Lease, Outcome
 from multihead.studies.registry import Presence, known
 from multihead.studies.storage import StudyStorage, patiently

@@ -55,7 +55,7 @@ from tests.postgres import postgres  # noqa: E402
 
 from multihead.studies.budget import Budget, Limits  # noqa: E402
 from multihead.studies.definition import Definition  # noqa: E402
-from multihead.studies.heart import Heart  # noqa: E402
+from multihead.studies.heartbeat import Heart  # noqa: E402
 from multihead.studies.lease import Lease, leases  # noqa: E402
 from multihead.studies.registry import Presence, bury, register, update, workers  # noqa: E402
 from multihead.studies.storage import StudyStorage  # noqa: E402

@@ -10,8 +10,8 @@ from tests.conftest import multihead
 from multihead.ablation.plan import prepare
 from multihead.ablation.records import search
 from multihead.errors import ConfigError
+from multihead.studies.create_or_resume import start
 from multihead.studies.definition import Definition as Study
-from multihead.studies.opening import start
 from multihead.tracking.store import Store
 
 SPACE = {"model.optimizer.lr": {"low": 1e-3, "high": 1e-2, "log": True}}

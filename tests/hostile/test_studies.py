@@ -11,8 +11,8 @@ from tests.studies.conftest import Define, define, empty_studies, storage  # noq
 
 from multihead.errors import ConfigError
 from multihead.settings import OWN_STUDY_VARIABLE, study_storage
+from multihead.studies.create_or_resume import as_started, load, start, trusted_of
 from multihead.studies.definition import Definition
-from multihead.studies.opening import as_started, load, start, trusted_of
 from multihead.studies.registry import studies
 from multihead.studies.storage import StudyStorage
 from multihead.studies.worker import main

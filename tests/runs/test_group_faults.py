@@ -23,8 +23,8 @@ from multihead.runs.config import compose_run
 from multihead.runs.execute import Membership, execute
 from multihead.runs.group import RankError
 from multihead.settings import study_storage
+from multihead.studies.create_or_resume import start
 from multihead.studies.definition import Definition
-from multihead.studies.opening import start
 from multihead.studies.worker import main
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store

@@ -47,7 +47,7 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
 def test_a_study_that_cannot_work_is_refused_in_one_line(
     keys: dict[str, object], message: str, define: Define
 ) -> None:
-    from multihead.studies.opening import first_points
+    from multihead.studies.create_or_resume import first_points
 
     definition = define(**keys)
     with pytest.raises(ConfigError, match=message) as caught:

@@ -13,9 +13,9 @@ from multihead.errors import StoreError
 from multihead.settings import OWN_STUDY_VARIABLE, study_storage
 from multihead.studies.check import prepare
 from multihead.studies.confirm import confirm
+from multihead.studies.create_or_resume import OpenStudy, start
 from multihead.studies.definition import Definition
 from multihead.studies.lease import Lease
-from multihead.studies.opening import OpenStudy, start
 from multihead.studies.recover import Agreement, check_agreement, runs_of, seal
 from multihead.studies.registry import known
 from multihead.studies.table import trials_table

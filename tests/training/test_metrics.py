@@ -5,8 +5,8 @@ import torch
 
 from multihead.errors import ConfigError
 from multihead.heads import Head, Heads, Parameter
+from multihead.training.accumulators import HeadSums
 from multihead.training.metrics import mean_weights, metric_names, shortest, split_metrics
-from multihead.training.sums import HeadSums
 
 FAR = Parameter(1_000_000.0, 1_000_001.0, unit="Pa", step=0.1)
 MIXED = Heads(

@@ -13,7 +13,7 @@ from multihead.ablation.multitask import summarise
 from multihead.ablation.paired import holm
 from multihead.ablation.pairs import MEAN, Planned, pairs
 from multihead.ablation.rows import COLUMNS, Tested, examine, row
-from multihead.ablation.words import sentence
+from multihead.ablation.verdict_text import sentence
 from multihead.errors import ConfigError, DataError
 from multihead.metrics.registry import metric_of
 

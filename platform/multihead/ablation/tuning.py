@@ -12,10 +12,10 @@ from multihead.ablation.arms import Part, override
 from multihead.ablation.definition import Definition
 from multihead.errors import ConfigError, StoreError
 from multihead.settings import study_storage
+from multihead.studies.create_or_resume import OpenStudy, load, start
 from multihead.studies.definition import Definition as Study
 from multihead.studies.definition import load_definition
 from multihead.studies.file import explain
-from multihead.studies.opening import OpenStudy, load, start
 from multihead.studies.progress import Progress
 from multihead.studies.record import StudyRecord
 from multihead.studies.registry import registered

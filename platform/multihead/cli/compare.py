@@ -23,7 +23,7 @@ def command(runs: tuple[str, ...], out: Path) -> None:
     baseline. The page says which parts of a fair comparison picked runs cannot meet; for tables
     on the terminal there is `multihead runs RUN RUN...`.
     """
-    from multihead.ablation.by_hand import compare_by_hand
+    from multihead.ablation.compare_runs import compare_by_hand
     from multihead.report.ablation import write
 
     result = compare_by_hand(runs)

@@ -11,8 +11,8 @@ from multihead.errors import ConfigError, StoreError
 from multihead.terminal.lines import complain, say
 
 if TYPE_CHECKING:
+    from multihead.studies.create_or_resume import OpenStudy
     from multihead.studies.definition import Definition
-    from multihead.studies.opening import OpenStudy
     from multihead.studies.runner import Ended
 
 
@@ -62,7 +62,7 @@ def _run(
 ) -> None:
     from multihead.cli.study_show import again, show_confirmed, show_links, show_trials
     from multihead.studies.confirm import confirm
-    from multihead.studies.opening import as_started, start, trusted_of
+    from multihead.studies.create_or_resume import as_started, start, trusted_of
     from multihead.studies.progress import Progress
     from multihead.studies.record import StudyRecord
     from multihead.studies.runner import Runner, agree
@@ -144,7 +144,7 @@ def _dry_run(definition: "Definition", trust: tuple[str, ...]) -> None:
 
 
 def _status(definition: "Definition", trust: tuple[str, ...]) -> None:
-    from multihead.studies.opening import load
+    from multihead.studies.create_or_resume import load
     from multihead.studies.progress import Snapshot
     from multihead.studies.recover import workers_of
     from multihead.studies.registry import alive, known
@@ -165,7 +165,7 @@ def _status(definition: "Definition", trust: tuple[str, ...]) -> None:
 
 def _best(definition: "Definition", trust: tuple[str, ...]) -> None:
     from multihead.cli.study_show import show_trials
-    from multihead.studies.opening import load
+    from multihead.studies.create_or_resume import load
 
     show_trials(load(definition, trust))
 
@@ -181,7 +181,7 @@ def _stop(definition: "Definition", trust: tuple[str, ...]) -> None:
 
 
 def _check(definition: "Definition", trust: tuple[str, ...]) -> None:
-    from multihead.studies.opening import load
+    from multihead.studies.create_or_resume import load
     from multihead.studies.runner import agree
 
     opened = load(definition, trust)
@@ -199,7 +199,7 @@ def _check(definition: "Definition", trust: tuple[str, ...]) -> None:
 
 
 def _export(definition: "Definition", path: Path, trust: tuple[str, ...]) -> None:
-    from multihead.studies.opening import load
+    from multihead.studies.create_or_resume import load
     from multihead.studies.table import SUFFIXES, trials_table, write_table
 
     if path.suffix not in SUFFIXES:

@@ -12,7 +12,7 @@ from multihead.text import one_line
 
 if TYPE_CHECKING:
     from multihead.studies.confirm import Confirmed
-    from multihead.studies.opening import OpenStudy
+    from multihead.studies.create_or_resume import OpenStudy
     from multihead.studies.record import StudyRecord
 
 _SHOWN = 5

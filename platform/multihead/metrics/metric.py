@@ -36,7 +36,7 @@ class Metric:
         bounds: The lowest and the highest value there is.
         unit: What its numbers count.
         of_means: Its value from the means over the samples, by the names of
-            `training.sums.COLUMNS`; None where it comes from all predictions of a split.
+            `training.accumulators.COLUMNS`; None where it comes from all predictions of a split.
     """
 
     name: str

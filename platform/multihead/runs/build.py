@@ -30,14 +30,18 @@ from multihead.runs.devices import Devices, OneMachine, check_last_batch, device
 from multihead.runs.schema import check_config, locate
 from multihead.seeding import seed_everything
 from multihead.tracking.logger import RunLogger
-from multihead.training.agreement import StopTogether
 from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint
 from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_precision
 from multihead.training.interrupts import Interrupts, StopOnSignal
-from multihead.training.lean import leave_signals_alone, skip_idle_hooks, stop_looking_for_gpus
+from multihead.training.lightning_patches import (
+    leave_signals_alone,
+    skip_idle_hooks,
+    stop_looking_for_gpus,
+)
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
+from multihead.training.synced_stop import StopTogether
 
 
 @dataclass

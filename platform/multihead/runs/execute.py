@@ -21,8 +21,8 @@ from multihead.runs.collector import few_collections
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
 from multihead.runs.group import training_together
 from multihead.runs.lifecycle import deserved_status
+from multihead.runs.log_filters import quiet_libraries
 from multihead.runs.model import log_run_model
-from multihead.runs.note import NOTE_TAG, note
 from multihead.runs.numerics import (
     ENVIRONMENT_FILE,
     Numerics,
@@ -32,8 +32,8 @@ from multihead.runs.numerics import (
     prepare,
     recorded_numerics,
 )
-from multihead.runs.quiet import quiet_libraries
 from multihead.runs.results import store_test
+from multihead.runs.run_description import NOTE_TAG, note
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
 from multihead.tracking.folder import CONFIG_FILE

@@ -53,7 +53,7 @@ def follow(task: dict[str, Any]) -> None:
     from multihead.runs.build import build
     from multihead.runs.collector import few_collections
     from multihead.runs.group import READY, connected
-    from multihead.runs.quiet import quiet_libraries
+    from multihead.runs.log_filters import quiet_libraries
 
     config = task["config"]
     torch.set_num_threads(task["threads"])

@@ -17,7 +17,7 @@ from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric
 from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
-from multihead.runs.evidence import write_evidence
+from multihead.runs.test_figures import write_evidence
 from multihead.spreadsheet import write_csv
 from multihead.tracking.run import TrackedRun
 

@@ -10,7 +10,7 @@ from multihead.errors import ConfigError
 from multihead.runs.bundle import read_examples
 from multihead.runs.load import load_run
 from multihead.runs.model import blank_example, make_model
-from multihead.runs.note import NOTE_TAG
+from multihead.runs.run_description import NOTE_TAG
 from multihead.tracking.find import find_run
 from multihead.tracking.models import BUNDLE, register_model, run_model
 from multihead.tracking.store import Store

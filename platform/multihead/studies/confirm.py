@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial
 
 from multihead.runs.execute import Membership, execute
-from multihead.studies.opening import OpenStudy
+from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.recover import runs_of
 from multihead.studies.table import ranked
 from multihead.studies.trial import PARENT_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG

@@ -8,8 +8,8 @@ import torch
 
 from multihead.runs.build import Parts, build
 from multihead.studies.check import Plan, check
+from multihead.studies.create_or_resume import first_points
 from multihead.studies.definition import Definition
-from multihead.studies.opening import first_points
 from multihead.studies.progress import span
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import make_sampler

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from multihead.errors import StoreError, message_of
 from multihead.figures import search as figures
-from multihead.studies.opening import OpenStudy, record_of
+from multihead.studies.create_or_resume import OpenStudy, record_of
 from multihead.studies.page import lowest_is_best, write_page
 from multihead.studies.recover import seal_parent, workers_of
 from multihead.studies.registry import alive, known

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import FrameType
 
 from multihead.signals import handled_by
+from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.engines.make import make_engine
 from multihead.studies.lease import LEASE_SECONDS, ended_of, rows_of
-from multihead.studies.opening import OpenStudy
 from multihead.studies.progress import Progress, Snapshot
 from multihead.studies.recover import Agreement, check_agreement, workers_of
 from multihead.studies.registry import ask_to_stop, bury, known, present

@@ -17,11 +17,11 @@ from multihead.errors import MultiheadError, StoreError, message_of
 from multihead.runs.collector import few_collections
 from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.check import prepare
+from multihead.studies.create_or_resume import parent_of, store_of, trusted_by_worker
 from multihead.studies.devices import GPU_SHARE_VARIABLE
-from multihead.studies.heart import Heart, lost, say
+from multihead.studies.heartbeat import Heart, lost, say
 from multihead.studies.keep import drop_others
 from multihead.studies.lease import Lease, LeaseLost, Outcome
-from multihead.studies.opening import parent_of, store_of, trusted_by_worker
 from multihead.studies.pruners import make_dominance, make_pruner
 from multihead.studies.recover import seal, workers_of
 from multihead.studies.registry import Presence, known

@@ -21,7 +21,7 @@ from multihead.metrics.r2 import R2, unexplained
 from multihead.metrics.rmse import RMSE
 from multihead.metrics.score import SCORE
 from multihead.metrics.within import WITHIN
-from multihead.training.sums import COLUMNS
+from multihead.training.accumulators import COLUMNS
 
 _OF_CLASSES = (ACCURACY, LOSS)
 _OF_PARAMETERS = (*_OF_CLASSES, MAE, RMSE, R2, WITHIN)

@@ -22,9 +22,11 @@ from multihead.models.losses import Criterion, make_criterion
 from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
 from multihead.seeding import random_state, restore_random_state, seed_rank
+from multihead.training.accumulators import HeadSums
 from multihead.training.calibration import CalibrationSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.gathering import Gathering
+from multihead.training.hardest_samples import WorstPredictions
 from multihead.training.hardware import choose_memory_format
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.metrics import (
@@ -33,11 +35,9 @@ from multihead.training.metrics import (
     mean_weights,
     split_metrics,
 )
+from multihead.training.nonfinite import FiniteWatch
 from multihead.training.pairs import PredictedPairs
 from multihead.training.schedules import build_scheduler
-from multihead.training.sums import HeadSums
-from multihead.training.watch import FiniteWatch
-from multihead.training.worst import WorstPredictions
 
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
+from multihead.studies.create_or_resume import OpenStudy, log_of
 from multihead.studies.devices import Places, threads, visible_gpus
 from multihead.studies.engines.process import StudyWorker
-from multihead.studies.opening import OpenStudy, log_of
 from multihead.studies.recover import workers_of
 from multihead.studies.registry import bury
 from multihead.workers import Deaths

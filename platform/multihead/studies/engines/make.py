@@ -1,9 +1,9 @@
 """From a study's key `engine` to the engine."""
 
+from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.engines.choice import LocalChoice, RayChoice, SubmititChoice
 from multihead.studies.engines.engine import Engine
 from multihead.studies.engines.local import LocalEngine
-from multihead.studies.opening import OpenStudy
 
 
 def make_engine(opened: OpenStudy) -> Engine:

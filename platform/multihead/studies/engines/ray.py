@@ -6,11 +6,11 @@ from collections.abc import Collection
 from typing import Any
 
 from multihead.errors import StoreError
+from multihead.studies.create_or_resume import OpenStudy, log_of
 from multihead.studies.engines.ray_cluster import connect, disconnect
 from multihead.studies.engines.ray_keeper import Keeper, Orders, Report
 from multihead.studies.engines.ray_places import Ask, ask
 from multihead.studies.engines.ray_shared import travelling
-from multihead.studies.opening import OpenStudy, log_of
 from multihead.studies.recover import workers_of
 from multihead.studies.registry import bury, known
 from multihead.workers import GRACE_SECONDS, Deaths

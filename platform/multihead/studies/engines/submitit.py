@@ -7,11 +7,11 @@ from math import inf
 from typing import Any
 
 from multihead.errors import ConfigError
+from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.engines.choice import SubmititChoice
 from multihead.studies.engines.queues import LocalQueue, Queue, SlurmQueue
 from multihead.studies.engines.submission import make_executor, submit, worker_job
 from multihead.studies.engines.submitit_job import ended_file, place_file
-from multihead.studies.opening import OpenStudy
 from multihead.studies.recover import workers_of
 from multihead.studies.registry import bury, known
 from multihead.workers import GRACE_SECONDS, Deaths

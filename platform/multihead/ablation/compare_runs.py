@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from multihead.ablation.by_hand_protocol import checks, data_of
 from multihead.ablation.collect import steps_of
+from multihead.ablation.compare_runs_protocol import checks, data_of
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.errors import ConfigError

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Run
 
-from multihead.ablation.by_hand import compare_by_hand
+from multihead.ablation.compare_runs import compare_by_hand
 from multihead.ablation.result import Result
 from multihead.cli.main import main
 from multihead.errors import ConfigError, DataError

@@ -11,7 +11,7 @@ from multihead.runs.build import Parts
 from multihead.spreadsheet import write_csv
 from multihead.text import one_line
 from multihead.training.calibration import Reliability
-from multihead.training.worst import Worst
+from multihead.training.hardest_samples import Worst
 
 _LONGEST = 24
 _AXES = {

@@ -1,7 +1,7 @@
 import torch
 
 from multihead import Heads
-from multihead.training.watch import FiniteWatch
+from multihead.training.nonfinite import FiniteWatch
 
 
 def test_the_watch_reports_the_first_step_and_head_that_were_not_finite(heads: Heads) -> None:

@@ -4,8 +4,8 @@ import pytest
 from tests.studies.conftest import Define
 
 from multihead.errors import ConfigError
+from multihead.studies.create_or_resume import start
 from multihead.studies.definition import Definition
-from multihead.studies.opening import start
 from multihead.tracking.store import Store
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from multihead.heads import Head, Heads, Parameter
-from multihead.training.sums import COLUMNS, HeadSums
+from multihead.training.accumulators import COLUMNS, HeadSums
 
 LOGITS = {
     "shape": torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]),

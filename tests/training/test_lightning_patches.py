@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader, TensorDataset
 
-from multihead.training.lean import skip_idle_hooks, stop_looking_for_gpus
+from multihead.training.lightning_patches import skip_idle_hooks, stop_looking_for_gpus
 
 
 class Counting(Callback):

@@ -1,7 +1,7 @@
 import torch
 
 from multihead.heads import Head, Heads, Parameter
-from multihead.training.worst import KEPT, WorstPredictions
+from multihead.training.hardest_samples import KEPT, WorstPredictions
 
 
 def test_the_worst_of_all_batches_come_first_and_right_ones_not_at_all() -> None:

@@ -1,6 +1,6 @@
 """The sentences that lead a report."""
 
-from multihead.ablation.words import sentence
+from multihead.ablation.verdict_text import sentence
 
 ROW = {
     "arm": "both",
