@@ -14,6 +14,7 @@ STUDIES_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
 UI_VARIABLE = "MULTIHEAD_UI_URL"
 REVISION_VARIABLE = "MULTIHEAD_REVISION"
 TRUST_VARIABLE = "MULTIHEAD_TRUST"
+_LONG_NAME = "x" * 100  # two of them are longer than any path that a run makes in its home
 OWN_STUDY_VARIABLE = "MULTIHEAD_OWN_STUDY"  # fingerprint of the study that a worker's starter has
 
 
@@ -31,12 +32,24 @@ def home_folder(text: str) -> Path:
     """Return the absolute path of a home that a user names, `~` being who they are.
 
     Raises:
-        ConfigError: If it is an address, begins with `~` and a name that is no user's, or is
-            relative to a current folder that was deleted.
+        ConfigError: If it is an address, begins with `~` and a name that is no user's, is
+            relative to a current folder that was deleted, or can be no folder: it is a file, its
+            path is too long for what a run makes in it, or nobody may look into it.
     """
     if "://" in text:
         raise ConfigError(f"the home {text!r} is an address; runs need a folder of this machine.")
-    return _folder(text)
+    home = _folder(text)
+    try:
+        (home / _LONG_NAME / _LONG_NAME).stat()
+    except FileNotFoundError:
+        return home
+    except (OSError, ValueError) as error:  # ValueError: a NUL, which no path has
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"the home {text!r} can be no folder of runs ({reason}); choose another folder with "
+            f"{HOME_VARIABLE} or paths.home."
+        ) from error
+    return home
 
 
 def study_storage(at: Path | None = None) -> str:

@@ -72,6 +72,27 @@ def test_what_is_no_folder_is_no_home(text: str, message: str) -> None:
         settings.home_folder(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("file", "Not a directory"),
+        ("file/under", "Not a directory"),
+        ("x" * 300, "File name too long"),
+        ("long/" * 1000, "File name too long"),
+        ("long/" * 790, "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("nul\0", "embedded null byte"),
+    ],
+    ids=["file", "under-a-file", "long-name", "long-path", "long-with-runs", "loop", "nul"],
+)
+def test_what_can_be_no_folder_is_no_home(name: str, reason: str, tmp_path: Path) -> None:
+    """Every command asks here, so that none ends with a traceback, or finds no runs in silence."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match=rf"can be no folder of runs \({reason}\)"):
+        settings.home_folder(f"{tmp_path}/{name}")
+
+
 def test_a_home_may_be_relative_linked_or_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
