@@ -24,8 +24,12 @@ def home() -> Path:
 
 
 def data_dir() -> Path:
-    """Return the folder of datasets: `MULTIHEAD_DATA_DIR`, else `./data`."""
-    return _folder(os.environ.get(DATA_VARIABLE) or "data")
+    """Return the folder of datasets: `MULTIHEAD_DATA_DIR`, else `./data`.
+
+    Raises:
+        ConfigError: As for a home.
+    """
+    return _possible(_folder(os.environ.get(DATA_VARIABLE) or "data"), "data folder", DATA_VARIABLE)
 
 
 def home_folder(text: str) -> Path:
@@ -38,18 +42,7 @@ def home_folder(text: str) -> Path:
     """
     if "://" in text:
         raise ConfigError(f"the home {text!r} is an address; runs need a folder of this machine.")
-    home = _folder(text)
-    try:
-        (home / _LONG_NAME / _LONG_NAME).stat()
-    except FileNotFoundError:
-        return home
-    except (OSError, ValueError) as error:  # ValueError: a NUL, which no path has
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(
-            f"the home {text!r} can be no folder of runs ({reason}); choose another folder with "
-            f"{HOME_VARIABLE} or paths.home."
-        ) from error
-    return home
+    return _possible(_folder(text), "home", f"{HOME_VARIABLE} or paths.home")
 
 
 def study_storage(at: Path | None = None) -> str:
@@ -121,3 +114,18 @@ def _folder(text: str) -> Path:
     except RuntimeError as error:
         raise ConfigError(f"{text!r} begins with a user that is not known here.") from error
     return path if path.is_absolute() else current_folder() / path
+
+
+def _possible(folder: Path, what: str, chosen_with: str) -> Path:
+    """Return a folder that is there or could be made, with others in it."""
+    try:
+        (folder / _LONG_NAME / _LONG_NAME).stat()
+    except FileNotFoundError:
+        return folder
+    except (OSError, ValueError) as error:  # ValueError: a NUL, which no path has
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"the {what} {str(folder)!r} can be no folder ({reason}); choose another folder with "
+            f"{chosen_with}."
+        ) from error
+    return folder

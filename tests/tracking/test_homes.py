@@ -85,12 +85,18 @@ def test_what_is_no_folder_is_no_home(text: str, message: str) -> None:
     ],
     ids=["file", "under-a-file", "long-name", "long-path", "long-with-runs", "loop", "nul"],
 )
-def test_what_can_be_no_folder_is_no_home(name: str, reason: str, tmp_path: Path) -> None:
+def test_what_can_be_no_folder_is_no_home(
+    name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every command asks here, so that none ends with a traceback, or finds no runs in silence."""
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(ConfigError, match=rf"can be no folder of runs \({reason}\)"):
+    with pytest.raises(ConfigError, match=rf"the home '.*' can be no folder \({reason}\)"):
         settings.home_folder(f"{tmp_path}/{name}")
+    if "\0" not in name:
+        monkeypatch.setenv("MULTIHEAD_DATA_DIR", f"{tmp_path}/{name}")
+        with pytest.raises(ConfigError, match="MULTIHEAD_DATA_DIR"):
+            settings.data_dir()
 
 
 def test_a_home_may_be_relative_linked_or_ones_own(

@@ -59,7 +59,10 @@ def _devices() -> Iterator[Line]:
 def _places() -> Iterator[Line]:
     for folder in settings.config_folders("experiments"):
         yield True, "experiments", str(folder)
-    yield _data(settings.data_dir())
+    try:
+        yield _data(settings.data_dir())
+    except MultiheadError as error:
+        yield False, "data", str(error)
     try:
         store = Store()
         count = len(store.client.search_experiments())
