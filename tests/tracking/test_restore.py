@@ -8,8 +8,10 @@ from click.testing import CliRunner
 from multihead.cli.restore import command
 from multihead.errors import ConfigError, DeletedError, StoreError
 from multihead.tracking.find import find_run
+from multihead.tracking.restore import restore
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
+from multihead.tracking.sync import sync
 
 CONFIG = {"logger": {"tracking_uri": None, "experiment_name": "e"}, "paths": {"home": "h"}}
 NAME = "it's --odd"
@@ -61,6 +63,29 @@ def test_a_deleted_run_is_one_line_and_its_command_brings_it_back(
     again = TrackedRun.reopen(store, run.run_id, CONFIG)
     again.finish("FINISHED")
     assert find_run(store, mlflow_id).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["run", "experiment"])
+def test_a_run_that_is_deleted_while_it_trains_names_the_command_and_loses_nothing(
+    store: Store, whole: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = TrackedRun.create(store, NAME, CONFIG)
+    mlflow_id = str(run.mlflow_id)
+    if whole:
+        store.client.delete_experiment(store.experiment_id(NAME))
+    else:
+        store.client.delete_run(mlflow_id)
+    run.log_metrics({"a": 1.0}, 0)
+    run.finish("FINISHED")
+    restoring = store.restoring(run.run_id)
+    assert f"is deleted in {store.uri}; `{restoring}` brings it back" in caplog.messages[0]
+    (refused,) = sync(store.home, run.run_id)
+    assert restoring in str(refused.problem)
+    restore(store, run.run_id)
+    (sent,) = sync(store.home, run.run_id)
+    assert sent.problem is None
+    found = find_run(store, mlflow_id)
+    assert (found.info.status, found.data.metrics["a"]) == ("FINISHED", 1.0)
 
 
 def test_what_is_not_deleted_is_named(store: Store) -> None:

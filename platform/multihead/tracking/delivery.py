@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from multihead.errors import ConfigError, DeletedError, StoreError
+from multihead.errors import ConfigError, DeletedError, StoreError, StoreUnreachableError
 from multihead.files import inside
 from multihead.tracking import spool
 from multihead.tracking.artifacts import Artifacts
@@ -70,6 +70,7 @@ class Delivery:
 
         Raises:
             StoreUnreachableError: If trying again later may help.
+            DeletedError: If the run was deleted there.
             StoreError: If the store refuses.
         """
         if self.store.scheme == "sqlite":
@@ -78,6 +79,7 @@ class Delivery:
             return self._deliver()
         except StoreError as error:
             if not self._is_gone(error):
+                self._check_bin(error)
                 raise
         self._start_anew()
         return True
@@ -201,6 +203,20 @@ class Delivery:
         elif found.info.lifecycle_stage == "deleted":
             raise self._deleted()
         self.cursor.mlflow_id = found.info.run_id
+
+    def _check_bin(self, refusal: StoreError) -> None:
+        """Name the command that brings a run back, where that it was deleted is the refusal.
+
+        Raises:
+            DeletedError: If it was deleted, by itself or with its experiment.
+        """
+        mlflow_id = self.cursor.mlflow_id
+        if mlflow_id is None or isinstance(refusal, StoreUnreachableError | DeletedError):
+            return
+        with self.store.errors():
+            stage = self.store.client.get_run(mlflow_id).info.lifecycle_stage
+        if stage == "deleted":
+            raise self._deleted() from refusal
 
     def _deleted(self) -> DeletedError:
         run_id = self.folder.run_id
