@@ -209,6 +209,23 @@ def test_list_shows_what_can_be_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  multihead_cnn_mnist    MNIST: digit, thickness" in capsys.readouterr().out
 
 
+def test_list_goes_on_past_files_that_are_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "studies" / "search"
+    (own / "folder.yaml").mkdir(parents=True)
+    (own / "bytes.yaml").write_bytes(b"# not \xff UTF-8\n")
+    (own / "two\nlines.yaml").write_text("# \x1b[31mred [/b]\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["list"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out.splitlines()
+    assert r"  bytes                 not \xff UTF-8" in said
+    assert r"  two lines             \x1b[31mred [/b]" in said
+    assert not any(line.startswith("  folder ") for line in said)
+
+
 def test_doctor_tells_precision_and_places(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["doctor"])

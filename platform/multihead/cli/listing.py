@@ -35,13 +35,17 @@ def described(kind: str, group: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for folder in settings.config_folders(kind):
         for path in sorted((folder / group).glob("*.yaml")):
-            if not path.name.startswith("_"):
+            if path.is_file() and not path.name.startswith("_"):
                 found.setdefault(path.stem, _description(path))
     return found
 
 
 def _description(path: Path) -> str:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        whole = path.read_text(encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    for line in whole.splitlines():
         text = line.removeprefix("#").strip()
         if line.startswith("#") and text and not text.startswith("@package"):
             return text
