@@ -125,6 +125,28 @@ def test_a_renamed_home_has_its_runs(store: Store, tmp_path: Path) -> None:
     assert [folder.run_id for folder in reap(moved)] == [run.run_id]
 
 
+def test_a_home_that_is_renamed_under_a_run_is_one_line_and_no_new_home(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, moved = _begin(store), tmp_path / "moved"
+    with pytest.raises(RecordLostError, match="was deleted or moved by another program"):
+        _go_on(run, lambda run: run.folder.parent.rename(moved))
+    assert caplog.messages == []
+    assert not store.home.exists()
+    assert [folder.run_id for folder in reap(moved)] == [run.run_id]
+
+
+def test_a_run_goes_on_in_a_current_folder_that_was_deleted(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    run = _begin(store)
+    _go_on(run, lambda _: here.rmdir())
+    assert find_run(store, run.run_id).info.status == "FINISHED"
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_database_that_is_deleted_or_replaced_is_told_the_whole_run_by_sync(
     store: Store, empty_store: Path, replaced: bool
