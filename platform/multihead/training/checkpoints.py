@@ -162,7 +162,14 @@ def _refused(message: str) -> str:
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Write whole files only, and read without running anything."""
+    """Write whole files only, read without running anything, and delete only checkpoints.
+
+    Which one Lightning's ModelCheckpoint deletes is told by the checkpoint that a training goes on
+    from, and that one may be a stranger's.
+    """
+
+    def __init__(self) -> None:
+        self._folders: set[Path] = set()
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -178,6 +185,7 @@ class AtomicCheckpointIO(CheckpointIO):
             folder.mkdir(exist_ok=True)  # but not the run's: that one was there
             write = partial(_save, checkpoint)
             write_atomically(Path(path), write, make_folder=False)
+            self._folders.add(folder.resolve())
         except OSError as error:
             raise CheckpointError(
                 f"the checkpoint cannot be written into {folder} ({error.strerror}); "
@@ -192,8 +200,18 @@ class AtomicCheckpointIO(CheckpointIO):
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Delete a checkpoint, if it is there."""
-        Path(path).unlink(missing_ok=True)
+        """Delete a checkpoint, if it is there.
+
+        Raises:
+            CheckpointError: If it is no file beside one that this training has written.
+        """
+        file = Path(path)
+        if file.suffix != ".ckpt" or file.parent.resolve() not in self._folders:
+            raise CheckpointError(
+                f"{str(path)!r:.200} is not deleted: it is no checkpoint in a folder that this "
+                f"training writes to. The checkpoint it goes on from names it; train it anew."
+            )
+        file.unlink(missing_ok=True)
 
 
 class RunCheckpoint(Checkpoint):
