@@ -3,6 +3,7 @@
 import gc
 import resource
 import socket
+import warnings
 
 import uvicorn
 
@@ -39,8 +40,17 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+def ignore_advice_on_pictures() -> None:
+    """Drop Pillow's warnings of odd metadata, which clients cause.
+
+    Each text that is new would be written to the log, and kept in memory for ever.
+    """
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
 def serve(model: ServedModel, limits: Limits, listening: socket.socket, hosts: KnownHosts) -> None:
     """Answer requests until SIGTERM or Ctrl-C; those begun are ended first."""
+    ignore_advice_on_pictures()
     # Half of the files that this process may open: the model and the libraries need some.
     most = min(_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
     config = uvicorn.Config(
