@@ -78,6 +78,9 @@ _CALLED = {
     "a file name with folders": _target(
         "lightning.pytorch.callbacks.ModelCheckpoint", filename="../../CANARY"
     ),
+    "a file name of a billion characters": _target(
+        "lightning.pytorch.callbacks.ModelCheckpoint", filename="{epoch:999999999d}"
+    ),
     "a target within an argument": _target(
         "lightning.pytorch.callbacks.EarlyStopping", monitor=_target("os.system", TOUCH)
     ),

@@ -60,7 +60,8 @@ _OURS = ("multihead.balancing.", "multihead.data.", "multihead.models.", "multih
 _NAME = re.compile(r"(?=.{3,200}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 # Words in the names of arguments that say where something is read from, written to or sent.
 _PLACES = {"path", "dir", "dirpath", "file", "filename", "url", "uri", "registry"}
-_PLAIN_FILE = re.compile(r"[\w\-.={}:]+", re.ASCII)
+# No folders, and no width to which a metric would be filled up: {epoch:999999999} is a gigabyte.
+_PLAIN_FILE = re.compile(r"([\w\-.=]|\{\w+(:0?\d{0,2}(\.\d{1,2})?[a-z]?)?\}){1,200}", re.ASCII)
 _NOT_FOR_RECORDS = {"trainer": {"callbacks", "logger", "plugins"}}
 _MOST_NODES = 50_000
 _LONGEST_SHOWN = 100
