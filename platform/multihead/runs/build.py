@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback, Checkpoint
+from omegaconf.errors import OmegaConfBaseException
 
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
 from multihead.data.ranks import Ranks
@@ -42,6 +43,9 @@ from multihead.training.lightning_patches import (
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
 from multihead.training.synced_stop import StopTogether
+
+# Of what its _target_ makes: also packages that are not installed, and numbers beyond all sense.
+_MAKE_ERRORS = (*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError)
 
 
 @dataclass
@@ -222,7 +226,12 @@ def build_callbacks(
     for name, node in (config["callbacks"] or {}).items():
         if node is not None:
             monitors[f"callbacks.{name}.monitor"] = node.get("monitor")
-            callbacks.append(_make(node, f"callbacks.{name}"))
+            callback = _make(node, f"callbacks.{name}")
+            if not isinstance(callback, Callback):
+                raise ConfigError(
+                    f"callbacks.{name} makes a {type(callback).__name__}, not a callback."
+                )
+            callbacks.append(callback)
     scheduler = str((config["model"].get("scheduler") or {}).get("_target_", ""))
     if scheduler.endswith("ReduceLROnPlateau"):
         monitors["model.scheduler_monitor"] = module.scheduler_monitor
@@ -308,5 +317,5 @@ def _make(node: Mapping[str, Any], path: str, **objects: Any) -> Any:
         if isinstance(cause, MultiheadError):
             raise cause from error
         raise ConfigError(f"{path} cannot be built: {message_of(cause or error)}") from error
-    except BUILD_ERRORS as error:
+    except _MAKE_ERRORS as error:
         raise ConfigError(f"{path} cannot be built: {message_of(error)}") from error

@@ -74,6 +74,10 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
     """
     if trainer.max_epochs == 0:
         raise ConfigError("trainer.max_epochs is 0; give 1 or more, or train=false to evaluate.")
+    if trainer.accumulate_grad_batches < 1:
+        raise ConfigError(
+            f"trainer.accumulate_grad_batches is {trainer.accumulate_grad_batches}; give 1 or more."
+        )
     spare = [torch.nn.Parameter(torch.zeros(1))]
     try:
         optimizer = module.optimizer(spare)

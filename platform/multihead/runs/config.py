@@ -168,9 +168,9 @@ def explain(
     return ConfigError(text)
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
+def nearest(word: object, words: Iterable[str]) -> str:
     """Return ", did you mean 'x'?" for the nearest of the words, or nothing."""
-    found = difflib.get_close_matches(word, [str(w) for w in words], n=1, cutoff=0.6)
+    found = difflib.get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.6)
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 
