@@ -58,11 +58,19 @@ def _seeds(runs: pd.DataFrame, heads: int, level: float) -> Iterator[Check]:
 def data_of(run: Any) -> dict[str, Mapping[str, Any]]:
     """Return what is on record of a run's data, by what they were used for: `train`, `test`."""
     return {
-        tag.value: {"name": each.dataset.name, **json.loads(each.dataset.profile)}
+        tag.value: {"name": each.dataset.name, **_profile(each.dataset.profile)}
         for each in run.inputs.dataset_inputs
         for tag in each.tags
         if tag.key == _USE
     }
+
+
+def _profile(text: str | None) -> Mapping[str, Any]:
+    try:
+        said = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _same(

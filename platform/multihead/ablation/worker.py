@@ -24,7 +24,13 @@ from filelock import FileLock, Timeout
 from multihead import settings
 from multihead.ablation.records import ARM_KIND
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.errors import CheckpointError, MultiheadError, StoreError, message_of
+from multihead.errors import (
+    CheckpointError,
+    ConfigError,
+    MultiheadError,
+    StoreError,
+    message_of,
+)
 from multihead.files import inside, write_text_atomically
 from multihead.runs.api import resumed_config
 from multihead.runs.collector import few_collections
@@ -74,11 +80,19 @@ class CellFile:
         self.lock = FileLock(self.path.with_suffix(".lock"))
 
     def read(self) -> Work:
-        """Return what became of the cell; a file that is not there says nothing did."""
+        """Return what became of the cell; a file that is not there says nothing did.
+
+        Raises:
+            ConfigError: If it is damaged.
+        """
         try:
             return Work(**json.loads(self.path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return Work()
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ConfigError(
+                f"{self.path} is damaged; delete it, and the cell is trained anew."
+            ) from error
 
     def write(self, work: Work) -> None:
         """Replace what the file says."""

@@ -72,7 +72,7 @@ def _environment(path: Path) -> dict[str, str]:
     """Return what a run's `environment.json` says, also of a version without `numerics`."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(record, dict):
         return {}

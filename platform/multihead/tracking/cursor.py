@@ -37,7 +37,7 @@ class Cursor:
             values = json.loads(path.read_bytes())
             found = cls(**{f.name: values[f.name] for f in fields(cls)})
             for_check = (found.offset + 0, dict(found.sent), dict(found.wanted))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return cls(store)
         return found if for_check[0] >= 0 else cls(store)
 

@@ -160,7 +160,7 @@ class RunFolder:
         try:
             mark = json.loads(self.marker.read_text())
             return f" (number {mark['pid']} on {mark['host']})"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return ""
 
 

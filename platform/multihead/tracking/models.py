@@ -210,10 +210,18 @@ def _new_version(
         description=description,
     )
     # What MLflow's own registration notes, so that the UI shows the version on the model's page.
-    known = json.loads(model.tags.get(_REGISTERED_TAG, "[]"))
-    known.append({"name": name, "version": made.version})
+    known = [*versions_noted(model), {"name": name, "version": made.version}]
     client.set_logged_model_tags(model.model_id, {_REGISTERED_TAG: json.dumps(known)})
     return made
+
+
+def versions_noted(model: Any) -> list[Any]:
+    """Return the versions that a model's tag tells of; a tag that is damaged tells of none."""
+    try:
+        known = json.loads(model.tags.get(_REGISTERED_TAG, "[]"))
+    except (ValueError, RecursionError):
+        return []
+    return known if isinstance(known, list) else []
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,15 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """Return the record of a line, or None if the line is not whole."""
+    """Return the record of a line, or None if the line is not whole or says nothing."""
     body = line[_HEAD:-1]
     if line[-1:] != b"\n" or line[:_HEAD] != b"%08x %08x " % (len(body), zlib.crc32(body)):
         return None
-    record: Record = json.loads(body)
-    return record
+    try:
+        record: Record = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("what"), str) else None
 
 
 def read(path: Path, offset: int = 0) -> Iterator[Entry]:
