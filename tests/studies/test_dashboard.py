@@ -1,17 +1,19 @@
 """Who the dashboard answers to: a real server, real requests."""
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from contextlib import suppress
+from wsgiref.simple_server import make_server
 
 import pytest
 
 from multihead.hosts import KnownHosts
-from multihead.studies.dashboard import known_hosts_only
+from multihead.studies.dashboard import Handler, Server, known_hosts_only
 
 
-class _Quiet(WSGIRequestHandler):
+class _Quiet(Handler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -25,7 +27,7 @@ def port() -> Iterator[int]:
         return [b"yes"]
 
     guarded = known_hosts_only(application, KnownHosts(["localhost:8080", "lab.example"]))
-    with make_server("127.0.0.1", 0, guarded, handler_class=_Quiet) as server:
+    with make_server("127.0.0.1", 0, guarded, Server, _Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_port
@@ -65,3 +67,26 @@ def test_changes_come_from_the_dashboards_own_pages_alone(port: int) -> None:
     assert _status(port, "DELETE", Host="localhost:8080", Origin=foreign) == 403
     assert _status(port, "POST", Host="localhost:8080", Origin="null") == 403
     assert _status(port, "DELETE", Host="localhost:8080") == 200  # no browser leaves it out
+
+
+def test_clients_that_send_nothing_stop_nobody(port: int) -> None:
+    """There are so many threads at most, and the oldest connection gives way."""
+    slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(200)]
+    try:
+        for client in slow:
+            with suppress(ConnectionError):  # closed to make room
+                client.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert _status(port, "GET", Host="lab.example") == 200
+        assert threading.active_count() < 160
+    finally:
+        for client in slow:
+            client.close()
+
+
+def test_a_client_that_is_silent_is_given_up_without_a_word(
+    port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_Quiet, "timeout", 0.2)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as silent:
+        assert silent.recv(1) == b""
+    assert capfd.readouterr().err == ""
