@@ -201,6 +201,7 @@ RECORD: dict[str, Any] = {
             {"callbacks": {"model_checkpoint": {"dirpath": "/x"}}},
             "callbacks.model_checkpoint.dirpath=/x",
         ),
+        ({"ckpt_path": "/home/other/best.ckpt"}, "ckpt_path=/home/other/best.ckpt"),
         ({"logger": {"tracking_uri": "sqlite:////x.db"}}, "logger.tracking_uri=sqlite:////x.db"),
     ],
 )

@@ -70,5 +70,5 @@ def evaluation_config(
         typed["data"] = compose_run(chosen)["data"]
     config = recomposed(record, others, name, trust, typed)
     if not ours:
-        check_places(config, overrides, store)
+        check_places({**config, "ckpt_path": None}, overrides, store)
     return {**config, "ckpt_path": str(checkpoint), "train": False, "test": True}

@@ -1,7 +1,8 @@
-"""The folders that a recorded configuration names: another person's are not written to unasked.
+"""The places that a recorded configuration names: another person's are not used unasked.
 
-Training and testing write to them: data that are absent are fetched or generated there, and
-checkpoints kept. A run of this home names what its user once typed.
+Training and testing write to folders: data that are absent are fetched or generated there, and
+checkpoints kept. From a checkpoint a training starts. A run of this home names what its user once
+typed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ def check_places(config: Mapping[str, Any], overrides: Sequence[str], store: Sto
 
     Raises:
         PathError: For data elsewhere than in `MULTIHEAD_DATA_DIR`, for checkpoints that would go
-            elsewhere than into the run's folder, and for another store.
+            elsewhere than into the run's folder, for a checkpoint to start from, and for another
+            store.
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     uri = config["logger"]["tracking_uri"]
@@ -53,6 +55,8 @@ def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Path | None]]:
             yield path, value, settings.data_dir()
     for path, value in _texts(config.get("callbacks"), "callbacks", "dirpath"):
         yield path, value, None
+    if (start := config.get("ckpt_path")) is not None:
+        yield "ckpt_path", str(start), None
 
 
 def _texts(node: object, path: str, wanted: str) -> Iterator[tuple[str, str]]:
