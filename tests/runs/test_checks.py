@@ -51,6 +51,8 @@ from multihead.training.checkpoints import read_checkpoint
         ("+trainer.max_time={days: 10000000000}", r"trainer cannot be built: .*too large"),
         ("+callbacks.odd={_target_: lightning.pytorch.callbacks.Timer, _partial_: true}", "makes"),
         ("+callbacks.odd={_target_: lightning.pytorch.callbacks.Timer, 1: 2}", "no key 1"),
+        ("name=" + "x" * 1001, r"name is 'xxx.*give up to 1,000 characters"),
+        ("name='a\0'", r"name is 'a.x00'; give up to"),
         ("tags=['lr=0.1']", r"tags has 'lr=0\.1'"),
         ("logger.tracking_uri='http://[x'", r"is wrong: Invalid IPv6"),
         ("data.batch_size=true", r"data\.batch_size is true"),

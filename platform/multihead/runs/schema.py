@@ -19,7 +19,9 @@ from multihead.seeding import MAX_SEED
 from multihead.text import shortened
 
 _TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it
 _LONGEST_SHOWN = 200
+_LONGEST_NAME = 1000  # characters; a training with one of 100,000 did not end
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -71,6 +73,12 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"tags has {tag!r}; a tag is 1 to 200 letters, digits, spaces and any of _ - . : /"
             )
+    name = config["name"] or ""
+    if len(name) > _LONGEST_NAME or _NO_TEXT.search(name):
+        raise ConfigError(
+            f"name is {shortened(ascii(name), _LONGEST_SHOWN)}; give up to {_LONGEST_NAME:,} "
+            f"characters, none of them zero or half of a pair."
+        )
     trainer = dict(config["trainer"])
     if trainer.get("precision") == "auto":  # ours, not Lightning's
         del trainer["precision"]
