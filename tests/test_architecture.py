@@ -21,8 +21,8 @@ LAYERS: list[set[str]] = [
     {"training", "tracking"},
     {"balancing", "data", "models"},
     {
-        *("figures", "files", "heads", "hosts", "markdown", "metrics", "seeding", "settings"),
-        *("signals", "spreadsheet", "terminal", "workers", "yaml_file"),
+        *("connections", "figures", "files", "heads", "hosts", "markdown", "metrics", "seeding"),
+        *("settings", "signals", "spreadsheet", "terminal", "workers", "yaml_file"),
     },
     {"errors", "text"},
 ]

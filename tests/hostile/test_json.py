@@ -5,12 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
 from multihead.ablation.by_hand_protocol import data_of
+
 from multihead.ablation.worker import CellFile
 from multihead.errors import ConfigError
 from multihead.runs.numerics import ENVIRONMENT_FILE, recorded_numerics
-from multihead.tracking.delivery import Cursor
+from multihead.tracking.cursor import Cursor
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.models import versions_noted
 from multihead.tracking.spool import DAMAGED, read

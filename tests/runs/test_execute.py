@@ -53,6 +53,16 @@ def test_a_run_holds_everything_needed_to_understand_it(train: Run, store: Store
     assert contexts == {"train": tags["data.train_digest"], "test": tags["data.test_digest"]}
 
 
+def test_lightnings_own_checkpoints_lie_in_the_runs_folder(train: Run, home: Path) -> None:
+    """Where its documentation puts them: in `checkpoints`, below the logger's folder."""
+    target = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint}"
+    result = train(f"+callbacks.theirs={target}", "trainer.max_epochs=1", "test=false")
+    names = {path.name for path in (home / result.run_id / "checkpoints").iterdir()}
+    assert "last.ckpt" in names
+    assert any(name.startswith("epoch=0") for name in names)
+    assert not (home / "mlflow").exists()
+
+
 def test_a_runs_artifacts_are_whole(train: Run, store: Store) -> None:
     result = train()
     here = store.client.download_artifacts(result.mlflow_id, "")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from multihead.serving.connections import Connections, address_of
+from multihead.connections import Connections, address_of
 from multihead.serving.protocol import guarded
 
 _LARGE = 20_000_000  # more than the buffers of a connection

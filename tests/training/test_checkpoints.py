@@ -39,6 +39,16 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert io.load_checkpoint(path)["state_dict"]["w"].tolist() == [0, 1, 2]
 
 
+def test_folders_are_made_but_for_those_of_a_run_that_was_deleted(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "run").mkdir(parents=True)
+    io = AtomicCheckpointIO(home)
+    for path in (home / "run/checkpoints/a.ckpt", tmp_path / "a/b/c.ckpt"):
+        io.save_checkpoint({"state_dict": {}}, path)
+    with pytest.raises(CheckpointError, match="cannot be written into"):
+        io.save_checkpoint({"state_dict": {}}, home / "gone/checkpoints/a.ckpt")
+
+
 def test_a_hostile_checkpoint_is_refused_by_name_and_runs_nothing(tmp_path: Path) -> None:
     mark, path = tmp_path / "mark", tmp_path / "bad.ckpt"
     torch.save({"state_dict": Hostile(f"touch {mark}")}, path)
@@ -85,10 +95,3 @@ def test_a_best_checkpoint_that_was_deleted_is_named_instead_of_testing_other_we
         checkpoint.check_best()
     (tmp_path / "best.ckpt").touch()
     checkpoint.check_best()
-
-
-def test_a_run_folder_that_was_deleted_is_not_made_again(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    with pytest.raises(CheckpointError, match="No such file or directory"):
-        AtomicCheckpointIO().save_checkpoint({"state_dict": {}}, path)
-    assert list(tmp_path.iterdir()) == []

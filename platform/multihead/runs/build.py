@@ -30,6 +30,7 @@ from multihead.runs.config import nearest
 from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
 from multihead.runs.schema import check_config, locate
 from multihead.seeding import seed_everything
+from multihead.settings import home_folder
 from multihead.tracking.logger import RunLogger
 from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint
 from multihead.training.gathering import Gathering
@@ -275,7 +276,10 @@ def build_trainer(
     settings = dict(config["trainer"])
     if settings.get("precision") in (None, "auto"):
         settings["precision"] = choose_precision(devices.kind).value
-    plugins: list[Any] = [AtomicCheckpointIO(), OneMachine(ranks)]
+    plugins: list[Any] = [
+        AtomicCheckpointIO(home_folder(config["paths"]["home"])),
+        OneMachine(ranks),
+    ]
     objects: dict[str, Any] = {}
     if devices.count > 1:
         synced = bool(settings.pop("sync_batchnorm", True))

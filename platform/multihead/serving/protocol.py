@@ -13,7 +13,7 @@ import h11
 from pydantic_core import to_json
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from multihead.serving.connections import Connections, address_of
+from multihead.connections import Connections, address_of
 
 HEADER_SECONDS = 10.0
 

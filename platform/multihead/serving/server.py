@@ -7,10 +7,10 @@ import warnings
 
 import uvicorn
 
+from multihead.connections import Connections
 from multihead.errors import ConfigError
 from multihead.hosts import KnownHosts
 from multihead.serving.app import Limits, make_app
-from multihead.serving.connections import Connections
 from multihead.serving.model import ServedModel
 from multihead.serving.protocol import guarded
 

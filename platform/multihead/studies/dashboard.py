@@ -21,8 +21,8 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from multihead.connections import Connections, address_of
 from multihead.hosts import KnownHosts
-from multihead.serving.connections import Connections, address_of
 from multihead.settings import study_storage
 from multihead.studies.storage import StudyStorage
 

@@ -26,8 +26,13 @@ class RunLogger(Logger):
 
     @property
     def name(self) -> str:
-        """The logger's name."""
-        return "mlflow"
+        """The logger's name: none, so that Lightning's own checkpoints lie in the run's folder."""
+        return ""
+
+    @property
+    def save_dir(self) -> str | None:
+        """The folder of the runs; Lightning's own callbacks add name and version to it."""
+        return None if self.run is None else str(self.run.folder.parent)
 
     @property
     def version(self) -> str:

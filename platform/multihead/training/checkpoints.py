@@ -166,9 +166,13 @@ class AtomicCheckpointIO(CheckpointIO):
 
     Which one Lightning's ModelCheckpoint deletes is told by the checkpoint that a training goes on
     from, and that one may be a stranger's.
+
+    Args:
+        home: Folder of the runs, in which no folder of a run is made again that was deleted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path | None = None) -> None:
+        self._home = None if home is None else home.resolve()
         self._folders: set[Path] = set()
 
     def save_checkpoint(
@@ -182,7 +186,8 @@ class AtomicCheckpointIO(CheckpointIO):
         del storage_options
         folder = Path(path).parent
         try:
-            folder.mkdir(exist_ok=True)  # but not the run's: that one was there
+            of_run = self._home is not None and folder.resolve().is_relative_to(self._home)
+            folder.mkdir(parents=not of_run, exist_ok=True)
             write = partial(_save, checkpoint)
             write_atomically(Path(path), write, make_folder=False)
             self._folders.add(folder.resolve())
