@@ -25,6 +25,7 @@ from multihead import Head, Heads, Source
 from multihead.ablation.result import Check
 from multihead.data.inspect import inspect_sources
 from multihead.heads import Parameter
+from multihead.hosts import KnownHosts
 from multihead.markdown import escaped, fenced
 from multihead.markdown import table as markdown_table
 from multihead.models.simple_cnn import SimpleCNN
@@ -187,9 +188,8 @@ def served() -> Iterator[str]:
     examples = np.zeros((1, 8, 8, 1), np.uint8)
     model = ServedModel(LoadedRun(network, record, {}), examples, RUNS_SCRIPTS[2], "run")
     port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(make_app(model, Limits()), port=port, log_level="error", lifespan="on")
-    )
+    app = make_app(model, Limits(), KnownHosts([f"127.0.0.1:{port}"]))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
