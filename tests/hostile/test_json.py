@@ -5,8 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from multihead.ablation.by_hand_protocol import data_of
 
+from multihead.ablation.compare_runs_protocol import data_of
 from multihead.ablation.worker import CellFile
 from multihead.errors import ConfigError
 from multihead.runs.numerics import ENVIRONMENT_FILE, recorded_numerics

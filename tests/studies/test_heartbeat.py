@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from tests.studies.conftest import Define
 
-from multihead.studies import heart
+from multihead.studies import heartbeat
 from multihead.studies.budget import Budget, Limits
 from multihead.studies.lease import Lease, leases
 from multihead.studies.recover import workers_of
@@ -35,7 +35,7 @@ def test_a_lease_is_kept_while_the_work_moves_and_runs_out_when_it_hangs(
     storage: StudyStorage, define: Define, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that beats whatever happens would keep a hung trial for ever."""
-    monkeypatch.setattr(heart, "_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "_BEAT_SECONDS", 0.01)
     definition = define()
     register(storage, definition)
     update(storage, definition, parent=None, stop=None, interrupt=False)
@@ -43,7 +43,7 @@ def test_a_lease_is_kept_while_the_work_moves_and_runs_out_when_it_hangs(
     study = optuna.load_study(study_name="search", storage=storage.optuna)
     lease = Budget(storage, study, Limits(1, 0, None)).claim(presence.owner)
     assert isinstance(lease, Lease)
-    beating = heart.Heart(presence, storage, hung_after=0.5, attached=False)
+    beating = heartbeat.Heart(presence, storage, hung_after=0.5, attached=False)
     beating.lease = lease
     first = expiry(storage)
     beating.tick("moves")

@@ -131,7 +131,8 @@ def test_a_home_that_is_renamed_under_a_run_is_one_line_and_no_new_home(
     run, moved = _begin(store), tmp_path / "moved"
     with pytest.raises(RecordLostError, match="was deleted or moved by another program"):
         _go_on(run, lambda run: run.folder.parent.rename(moved))
-    assert caplog.messages == []
+    # MLflow's own log is switched off in commands.
+    assert [r.message for r in caplog.records if r.name.startswith("multihead")] == []
     assert not store.home.exists()
     assert [folder.run_id for folder in reap(moved)] == [run.run_id]
 
