@@ -37,7 +37,7 @@ from multihead.runs.bundle import (
 )
 from multihead.runs.fitting import fitted
 from multihead.runs.load import LoadedRun
-from multihead.runs.trust import read_config
+from multihead.runs.recorded import read_config
 from multihead.studies.samplers import grid
 from multihead.training.checkpoints import read_checkpoint
 from multihead.yaml_file import MAX_BYTES, read_yaml

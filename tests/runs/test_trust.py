@@ -12,8 +12,9 @@ from tests.conftest import Run
 from multihead import SimpleCNN, load_run, run
 from multihead.errors import ConfigError
 from multihead.runs.evaluation import evaluation_config
+from multihead.runs.recorded import read_config
 from multihead.runs.rerun import recorded_configs, rerun
-from multihead.runs.trust import check_network, check_targets, read_config
+from multihead.runs.trust import check_network, check_targets
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 

@@ -8,7 +8,7 @@ from multihead import settings
 from multihead.errors import CheckpointError, ConfigError, StoreError
 from multihead.runs.config import compose_run
 from multihead.runs.execute import Announcer, RunResult, execute
-from multihead.runs.trust import read_config, recomposed
+from multihead.runs.recorded import read_config, recomposed
 from multihead.tracking.find import find_run, local_run
 from multihead.tracking.folder import CONFIG_FILE, RunFolder
 from multihead.tracking.store import Store

@@ -72,7 +72,7 @@ def compose_record(record: Mapping[str, Any], overrides: Sequence[str]) -> dict[
     """Return a run's recorded configuration with what a user typed.
 
     Args:
-        record: As `runs.trust.read_config` returns it.
+        record: As `runs.recorded.read_config` returns it.
         overrides: Such as `["seed=1"]`.
 
     Raises:

@@ -8,7 +8,8 @@ from multihead.errors import ConfigError
 from multihead.runs.config import compose_run
 from multihead.runs.load import load_checkpoint, recorded
 from multihead.runs.places import check_places
-from multihead.runs.trust import check_network, recomposed
+from multihead.runs.recorded import recomposed
+from multihead.runs.trust import check_network
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
 

@@ -16,7 +16,8 @@ from multihead.models.network import MultiheadNetwork
 from multihead.models.readout import Readouts
 from multihead.runs.build import make_network
 from multihead.runs.fitting import check_node, fitted
-from multihead.runs.trust import check_network, read_config
+from multihead.runs.recorded import read_config
+from multihead.runs.trust import check_network
 from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store

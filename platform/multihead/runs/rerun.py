@@ -15,7 +15,7 @@ from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.load import run_file
 from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numerics_of
 from multihead.runs.places import check_places
-from multihead.runs.trust import read_config, recomposed
+from multihead.runs.recorded import read_config, recomposed
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
 from multihead.tracking.find import find_run, folder_of

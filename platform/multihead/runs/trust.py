@@ -10,7 +10,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,9 @@ from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork
-from multihead.runs.config import compose_record
-from multihead.runs.schema import RunConfig, check_keys, check_node
+from multihead.runs.schema import check_node
 from multihead.tracking.secrets import typed_command
 from multihead.training.module import MultiheadLitModule
-from multihead.yaml_file import read_yaml
 
 # By group of a configuration: the package that must define the class, and what the class must be.
 _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
@@ -68,78 +66,6 @@ _LONGEST_SHOWN = 100
 _SHOWN_AS_IT_IS = re.compile(r"[\w.\-]{1,100}", re.ASCII)
 
 
-def read_config(file: Path, name: str) -> dict[str, Any]:
-    """Read a recorded configuration, which is resolved and made of plain values.
-
-    Args:
-        file: A run's `config.yaml`.
-        name: What to call it in messages, such as `config.yaml of run abc`.
-
-    Raises:
-        ConfigError: If it is damaged, or is no configuration of a run as one is recorded: it
-            composes nothing, refers to nothing and sets nothing of Hydra's.
-    """
-    try:
-        config = read_yaml(file)
-    except ConfigError as error:
-        raise ConfigError(f"{name} cannot be used: {error}") from error
-    if not isinstance(config, dict):
-        raise ConfigError(f"{name} is damaged: it names no network.")
-    if strange := [key for key in config if key not in RunConfig.model_fields]:
-        raise ConfigError(
-            f"{name} is damaged: it has {_shown(strange[0])}, which is no key of a run's."
-        )
-    for path, value in _nodes(config, name):
-        _check_plain(value, path, name)
-    model = config.get("model")
-    for key in ("paths", "logger"):
-        if not isinstance(config.get(key), dict):
-            raise ConfigError(f"{name} is damaged: it has no {key}.")
-    if not isinstance(model, dict) or not _is_node(model.get("net")):
-        raise ConfigError(f"{name} is damaged: it names no network.")
-    return config
-
-
-def _check_plain(value: Any, path: str, name: str) -> None:
-    keys = list(value) if isinstance(value, dict) else []
-    plain = value is None or isinstance(value, dict | list | str | int | float | bool)
-    if not plain or not all(isinstance(key, str | int | float | bool) for key in keys):
-        raise ConfigError(f"{name} is damaged: {_shown(path)} is no plain value.")
-    for text in (value, *keys):
-        if isinstance(text, str) and "${" in text:
-            raise ConfigError(
-                f"{name} is damaged: {_shown(path)} has {_shown(text)}, but a record refers to "
-                f"nothing."
-            )
-
-
-def recomposed(
-    record: Mapping[str, Any],
-    overrides: Sequence[str],
-    name: str,
-    trust: Collection[str] = (),
-    typed: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return a recorded configuration with what a person typed, if it may be built.
-
-    Args:
-        record: As `read_config` returned it.
-        overrides: Typed, such as `["seed=1"]`.
-        name: What to call the record in messages.
-        trust: Targets that the person who calls trusts.
-        typed: Keys at the top that were chosen anew, in place of the record's.
-
-    Raises:
-        ConfigError: If it names what is not trusted, or an override does not fit it.
-    """
-    typed = typed or {}
-    config = compose_record({**record, **typed}, overrides)
-    check_keys(config)
-    left = {key: value for key, value in record.items() if key not in typed}
-    check_targets(config, name, trust, left)
-    return config
-
-
 def targets_of(config: Mapping[str, Any]) -> set[str]:
     """Return every `_target_` in a configuration."""
     return {str(node["_target_"]) for _, node in _target_nodes(config, "the configuration")}
@@ -173,7 +99,7 @@ def check_targets(
             continue
         if not _NAME.fullmatch(target):
             raise ConfigError(
-                f"{name} names {_shown(target)} in {_shown(path)}, which is no dotted name."
+                f"{name} names {shown(target)} in {shown(path)}, which is no dotted name."
             )
         found = _listed(target, group)
         if found is None:
@@ -182,29 +108,6 @@ def check_targets(
             _check_places(found, node, recorded.get(path, {}), path, name)
     if strange:
         raise _untrusted(strange, name)
-
-
-def check_texts(values: Mapping[str, Any], overrides: Sequence[str], name: str) -> None:
-    """Refuse what would resolve to something else, or set Hydra itself, when it is composed.
-
-    Args:
-        values: In plain types.
-        overrides: In Hydra's grammar.
-        name: What to call the record in messages.
-
-    Raises:
-        ConfigError: Naming the text.
-    """
-    for path, value in _nodes({**values, "overrides": list(overrides)}, name):
-        keys = list(value) if isinstance(value, dict) else []
-        for text in (value, *keys):
-            if isinstance(text, str) and "${" in text:
-                raise ConfigError(
-                    f"{name} has {_shown(text)} in {_shown(path)}; a record refers to nothing."
-                )
-    for override in overrides:
-        if override.lstrip("+~ \t\n").startswith(("hydra", "-")):
-            raise ConfigError(f"{name} has the override {_shown(override)}; a record may not.")
 
 
 def check_network(node: Mapping[str, Any], name: str, trust: Collection[str] = ()) -> None:
@@ -230,7 +133,7 @@ def check_network(node: Mapping[str, Any], name: str, trust: Collection[str] = (
 
 
 def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:
-    shown = ", ".join(f"{_shown(target)} ({_shown(path)})" for target, path in strange.items())
+    named = ", ".join(f"{shown(target)} ({shown(path)})" for target, path in strange.items())
     program = Path(sys.argv[0]).name
     if program in ("multihead", "__main__.py"):
         options = " ".join(f"--trust {target}" for target in strange)
@@ -238,7 +141,7 @@ def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:
     else:
         how = f"if you trust it, give trust={list(strange)}"
     return ConfigError(
-        f"{name} names {shown}, which a record may not name: it would run code that its author "
+        f"{name} names {named}, which a record may not name: it would run code that its author "
         f"chose. See docs/trust.md; {how}"
     )
 
@@ -285,9 +188,9 @@ def _check_places(
         if key == "filename" and isinstance(value, str) and _PLAIN_FILE.fullmatch(value):
             harmless = True
         if place and not harmless:
-            where = _shown(f"{path}.{key}")
+            where = shown(f"{path}.{key}")
             raise ConfigError(
-                f"{name} has {where}={_shown(value)}, and a record may not choose that; "
+                f"{name} has {where}={shown(value)}, and a record may not choose that; "
                 f"type {where}=null, or what you want there."
             )
 
@@ -300,16 +203,17 @@ def _arguments(found: type, node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target_nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, value in _nodes(config, name):
-        if _is_node(value):
+    for path, value in nodes(config, name):
+        if is_node(value):
             yield path, value
 
 
-def _is_node(value: Any) -> bool:
+def is_node(value: Any) -> bool:
+    """Return whether a value names a class that is to be made."""
     return isinstance(value, dict) and "_target_" in value
 
 
-def _nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+def nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
     """Yield every value with its dotted path.
 
     Raises:
@@ -328,7 +232,7 @@ def _nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
     raise ConfigError(f"{name} is damaged: it has more than {_MOST_NODES:,} values.")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value of a record for a message: short, on one line, of plain characters."""
     if isinstance(value, str) and (_SHOWN_AS_IT_IS.fullmatch(value) or _NAME.fullmatch(value)):
         return value

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from multihead.runs.config import Base
-from multihead.runs.trust import check_targets, check_texts
+from multihead.runs.recorded import check_texts
+from multihead.runs.trust import check_targets
 from multihead.studies.definition import Definition
 
 # Far from the seeds of any search, which are the base's and those just after it.
