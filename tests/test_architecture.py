@@ -20,8 +20,9 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"training", "tracking"},
     {"balancing", "data", "models"},
+    {"heads"},
     {
-        *("connections", "figures", "files", "heads", "hosts", "markdown", "metrics", "seeding"),
+        *("connections", "figures", "files", "hosts", "markdown", "metrics", "seeding"),
         *("settings", "signals", "spreadsheet", "terminal", "workers", "yaml_file"),
     },
     {"errors", "text"},

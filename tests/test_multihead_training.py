@@ -284,7 +284,7 @@ def test_a_vimh_folder_configures_heads_criteria_and_metrics(home: Path, vimh_fo
 def test_a_vimh_head_can_be_of_any_kind(home: Path, vimh_folder: Path, kind: Kind) -> None:
     result = run(_vimh(vimh_folder, f"+data.head_kinds={{light: {kind}}}", "test=false"))
     heads = load_run(result.run_id).heads
-    assert heads["light"].kind == kind
+    assert heads["light"].kind.name == kind
     assert result.heads["light"] == (1 if kind == "regression" else 256)
     assert "val/light_mae" in result.metrics
     assert ("val/acc" in result.metrics) == (kind == "classification")

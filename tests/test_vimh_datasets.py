@@ -85,7 +85,7 @@ class TestVIMHDataModule:
         data = VIMHDataModule(write_folder(tmp_path, size=size), 4, 0)
         assert data.image_shape == (size[2], size[0], size[1])
         assert data.num_classes == {"note": 256, "decay": 256}
-        assert [head.kind for head in data.heads.values()] == ["ordinal", "ordinal"]
+        assert [head.kind.name for head in data.heads.values()] == ["ordinal", "ordinal"]
         images, labels = next(iter(data.train_dataloader()))
         assert images.shape == (4, *data.image_shape)
         assert list(labels) == ["note", "decay"]

@@ -114,13 +114,13 @@ def test_the_gramian_is_of_the_gradients_on_what_heads_share() -> None:
     module.eval()
     images = torch.randn(8, *data.image_shape)
     labels = {name: torch.arange(8) % count for name, count in data.num_classes.items()}
-    losses, _, _ = module.losses((images, labels))
-    total, _ = module.balanced(losses)
+    losses, _, _, _ = module.losses((images, labels), "train")
+    total, _ = module.balanced(losses, module.present(None))
     total.backward()  # the graph is still there
     rows = []
     for index in range(3):
         module.zero_grad()
-        module.losses((images, labels))[0][index].backward()
+        module.losses((images, labels), "train")[0][index].backward()
         rows.append(torch.cat([p.grad.flatten() for p in module.net.backbone.parameters()]))
     gradients = torch.stack(rows)
     torch.testing.assert_close(given[0], gradients @ gradients.T, rtol=1e-4, atol=1e-6)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from multihead import Head, Heads, Source
 from multihead.data import inspect
-from multihead.data.findings import balance_table, findings, heads_table, label_bins, label_text
+from multihead.data.findings import balance_table, findings, heads_table, label_bins
 from multihead.data.inspect import inspect_sources
 from multihead.errors import DataError
 from multihead.heads import Parameter
@@ -23,13 +23,15 @@ Make = Callable[..., Source]
 def make() -> Make:
     """Return a function that makes a source of random pictures with even labels."""
 
-    def make(count: int = 96, seed: int = 0, channels: int = 2) -> Source:
+    def make(
+        count: int = 96, seed: int = 0, channels: int = 2, note: NDArray[np.int64] | None = None
+    ) -> Source:
         rng = np.random.default_rng(seed)
         return Source(
             "made",
             rng.integers(1, 255, (count, channels, 4, 5)).astype(np.uint8),
             {
-                "note": np.linspace(0, 255, count).astype(np.int64),
+                "note": np.linspace(0, 255, count).astype(np.int64) if note is None else note,
                 "shape": rng.permutation(np.arange(count) % 3),
             },
             Heads([NOTE, SHAPE]),
@@ -55,7 +57,7 @@ def test_figures_do_not_depend_on_the_pieces(make: Make, monkeypatch: pytest.Mon
     bytes_ = source.images.astype(float)
     assert whole.channels["mean"].to_numpy() == pytest.approx(bytes_.mean(axis=(0, 2, 3)))
     assert whole.channels["std"].to_numpy() == pytest.approx(bytes_.std(axis=(0, 2, 3)))
-    assert whole.label_counts(SHAPE).tolist() == [32, 32, 32]
+    assert np.bincount(whole.known(SHAPE)).tolist() == [32, 32, 32]
 
 
 def test_only_a_few_samples_are_read_at_a_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,11 +134,15 @@ def test_a_damaged_label_names_its_sample(make: Make) -> None:
 
 
 def test_labels_read_in_units() -> None:
-    assert label_text(NOTE, 255) == "81 semitones"
-    assert label_text(SHAPE, 1) == "square"
-    assert label_text(Head("size", 3, first=20), 2) == "22"
-    names, counts = label_bins(NOTE, np.ones(256, np.int64))
-    assert counts.tolist() == [16] * 16
+    assert NOTE.text(255) == "81 semitones"
+    assert SHAPE.text(1) == "square"
+    assert Head("size", 3, first=20).text(2) == "22"
+
+
+def test_levels_are_counted_in_bins(make: Make) -> None:
+    inspection = inspect_sources({"train": make(note=np.arange(256)[:96])})
+    names, counts = label_bins(inspection, NOTE)
+    assert counts["train"].tolist() == [16] * 6 + [0] * 10
     assert names[0] == "30 semitones"
 
 

@@ -5,21 +5,22 @@ from tests.vimh_files import DRUM, NOTE, write_folder
 
 from multihead import VIMHDataModule
 from multihead.errors import ConfigError
+from multihead.heads import KINDS, Kind
 
 
-def kinds(tmp_path: Path, head_kinds: object) -> dict[str, tuple[str, bool]]:
+def kinds(tmp_path: Path, head_kinds: object) -> dict[str, Kind]:
     folder = write_folder(
         tmp_path, size=(1, 1, 1), counts=(1, 1), mappings={"drum": DRUM, "n": NOTE}
     )
     heads = VIMHDataModule(folder, head_kinds=head_kinds).heads
-    return {name: (head.kind, head.bounded) for name, head in heads.items()}
+    return {name: head.kind for name, head in heads.items()}
 
 
 def test_one_kind_is_for_all_that_have_a_range(tmp_path: Path) -> None:
-    assert kinds(tmp_path, None)["n"] == ("ordinal", False)
+    assert kinds(tmp_path, None)["n"] == KINDS["ordinal"]
     assert kinds(tmp_path, "bounded_regression") == {
-        "drum": ("classification", False),
-        "n": ("regression", True),
+        "drum": KINDS["classification"],
+        "n": KINDS["bounded_regression"],
     }
 
 

@@ -25,7 +25,7 @@ def test_continuous_labels_decode_to_what_was_measured(data_dir: Path) -> None:
     measured = measure_strokes(source.images[:, 0])
     for name in COLUMNS:
         head = source.heads[name]
-        assert (head.kind, head.num_classes) == ("ordinal", 256)
+        assert (head.kind.name, head.num_classes) == ("ordinal", 256)
         assert head.parameter is not None
         assert head.parameter.minimum == measured[name].min()
         assert head.parameter.maximum == measured[name].max()
@@ -45,7 +45,7 @@ def test_quantile_classes_are_equally_filled_by_training_pictures(data_dir: Path
     assert np.bincount(train.labels["thickness"]).tolist() == [12] * 5
     assert np.bincount(train.labels["smoothness"]).tolist() == [20] * 3
     head = train.heads["thickness"]
-    assert (head.kind, head.parameter) == ("classification", None)
+    assert (head.kind.name, head.parameter) == ("classification", None)
     assert head.classes[0].startswith("under ")
     assert head.classes[-1].startswith("over ")
 

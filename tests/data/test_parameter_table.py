@@ -36,9 +36,9 @@ def test_columns_become_classes_or_parameters_by_their_values(path: Path) -> Non
     assert (table.heads["count"].num_classes, table.heads["count"].first) == (3, 3)
     assert table.codes["count"].tolist() == [0, 2, 1]
     gain = table.heads["gain"]
-    assert gain.kind == "ordinal"
+    assert gain.kind.name == "ordinal"
     assert gain.decode(table.codes["gain"]) == pytest.approx([0.5, 2, 1.25], abs=0.004)
-    assert table.heads["note"].kind == "ordinal", "71 whole numbers apart are no classes"
+    assert table.heads["note"].kind.name == "ordinal", "71 whole numbers apart are no classes"
     assert table.fixed == {"still": 1.5}
 
 
@@ -53,7 +53,7 @@ def test_the_user_has_the_last_word(path: Path) -> None:
     assert (heads["note"].num_classes, heads["note"].first) == (71, 20)
     assert heads["gain"].parameter is not None
     assert (heads["gain"].parameter.scale, heads["gain"].parameter.maximum) == ("log", 10)
-    assert (heads["count"].unit, heads["count"].kind) == ("keys", "ordinal")
+    assert (heads["count"].unit, heads["count"].kind.name) == ("keys", "ordinal")
 
 
 def test_a_range_keeps_a_constant_column_as_a_head(path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_range_keeps_a_constant_column_as_a_head(path: Path) -> None:
 
 def test_numbers_with_a_point_are_no_classes_unless_told(path: Path) -> None:
     text = "f,x\na,1.0\nb,2.0\n"
-    assert read(path, text).heads["x"].kind == "ordinal"
+    assert read(path, text).heads["x"].kind.name == "ordinal"
     told = read(path, text, ColumnRules(classes=frozenset({"x"})))
     assert told.heads["x"].classes == ("1.0", "2.0")
 
@@ -95,7 +95,7 @@ def test_a_table_that_is_none_says_where(path: Path, text: str, message: str) ->
 
 @pytest.mark.parametrize("bad", ["nan", "inf", "1_0", "1e999", "0x10"])
 def test_what_only_looks_like_a_number_is_text(path: Path, bad: str) -> None:
-    assert read(path, f"f,x\na,1.5\nb,{bad}\n").heads["x"].kind == "classification"
+    assert read(path, f"f,x\na,1.5\nb,{bad}\n").heads["x"].kind.name == "classification"
     with pytest.raises(DataError, match=r"in row 2; no number"):
         read(path, f"f,x\na,1.5\nb,{bad}\n", ColumnRules(ranges={"x": (0, 100)}))
 

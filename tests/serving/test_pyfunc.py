@@ -110,9 +110,8 @@ def parametric(folder: Path, split: str) -> Source:
             Head(
                 "gain",
                 16,
-                kind="regression",
+                kind="bounded_regression",
                 parameter=Parameter(1.0, 100.0, "log", levels=16),
-                bounded=True,
             ),
             Head("side", 2, ("left", "right")),
         ]

@@ -6,7 +6,7 @@ logger. A new method is one subclass in a file of its own, also outside this pac
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -59,6 +59,14 @@ class Balancer(nn.Module):
             gramian: Inner products of the gradients of the losses with respect to the shared
                 parameters, [T, T]; None unless `needs_gramian`.
         """
+
+    def parameters_of(self, index: int) -> Sequence[nn.Parameter]:
+        """Return the parameters that belong to one head, which rest while it has no label.
+
+        Args:
+            index: Of the head, 0 to T - 1.
+        """
+        return ()
 
     def penalty(self, present: Tensor) -> Tensor | None:
         """Return what is minimised beside the weighted losses, a scalar; None for nothing.

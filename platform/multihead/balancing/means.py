@@ -30,10 +30,11 @@ class WeightMeans(nn.Module):
         self.steps += present
 
     def read(self) -> dict[str, float]:
-        """Return the mean by head name, NaN for a head without labels, and start anew."""
-        means = (self.sums / self.steps).tolist()
+        """Return the mean by name of each head that had a label, and start anew."""
+        means, steps = (self.sums / self.steps).tolist(), self.steps.tolist()
         self.reset()
-        return dict(zip(self.names, means, strict=True))
+        found = zip(self.names, means, steps, strict=True)
+        return {name: mean for name, mean, seen in found if seen}
 
     def reset(self) -> None:
         """Forget everything."""

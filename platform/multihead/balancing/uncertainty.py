@@ -1,6 +1,6 @@
 """Weights learned as the noise of each head."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +24,16 @@ class UncertaintyWeighting(Balancer):
 
     def __init__(self, heads: Heads, weights: Mapping[str, float] | None = None) -> None:
         super().__init__(heads, weights)
-        self.log_variance = nn.Parameter(torch.zeros(len(heads)))
+        self.log_variances = nn.ParameterList(torch.zeros(()) for _ in heads)
 
     def weigh(self, losses: Tensor, present: Tensor, gramian: Tensor | None) -> Tensor:
         """Return w_t exp(-s_t), through which s_t learns."""
-        return self.base * torch.exp(-self.log_variance)
+        return self.base * torch.exp(-torch.stack([*self.log_variances]))
 
     def penalty(self, present: Tensor) -> Tensor:
         """Return half the sum of s_t over the heads that are present."""
-        return (self.log_variance * present).sum() / 2
+        return (torch.stack([*self.log_variances]) * present).sum() / 2
+
+    def parameters_of(self, index: int) -> Sequence[nn.Parameter]:
+        """Return the one log-variance of a head."""
+        return (self.log_variances[index],)

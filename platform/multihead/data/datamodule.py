@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import lightning.pytorch as pl
 import numpy as np
@@ -29,6 +29,7 @@ from multihead.data.storage import is_address
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 
+Part = Literal["train", "val", "test"]
 # Arguments that change how a dataset is split and loaded, not what is read.
 LOADER_SETTINGS = {
     "batch_size",
@@ -58,8 +59,9 @@ class MultiheadDataModule(pl.LightningDataModule):
         multihead: Use every head; otherwise only the dataset's own label.
         heads: By head name, a label map as in `LabelMaps`; the shipped ones if none.
         only_heads: Those of the heads that are used, in this order; all if none.
-        head_kinds: How parameters are predicted: one of `classification`, `ordinal`, `regression`
-            and `bounded_regression` for all of them, or by head name; as the data say if none.
+        head_kinds: How heads are predicted: `classification`, `ordinal`, `regression`,
+            `bounded_regression` or a `multihead.heads.Kind`, for all parameters or by head name; as
+            the data say if none.
         normalize: `default`, the dataset's own mean and deviation; `stats`, those of the training
             images; or `{mean: [...], std: [...]}` per channel, of pixels scaled to 0..1.
         memory_budget_mb: Largest split, in MB of 10**6 bytes of pixels, that is kept whole in
@@ -70,7 +72,8 @@ class MultiheadDataModule(pl.LightningDataModule):
     Attributes:
         ranks: The processes that share each batch; set before the loaders are made.
 
-    Batches are `(images float32 [B, C, H, W], {head: labels int64 [B]})`.
+    Batches are `(images float32 [B, C, H, W], {head: labels [B]})`; a label may be missing, see
+    `Source.incomplete`.
 
     Raises:
         ConfigError: For sizes that exceed the data, and maps that do not fit the labels.
@@ -122,6 +125,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
         self.source, self.only_heads = source, only_heads
         self.ranks = Ranks()
+        self._label_counts: dict[Part, dict[str, int]] = {}
 
     def read(self, split: Split) -> Source:
         """Read one file of the dataset, with the dataset's own head; named variants override it.
@@ -276,6 +280,37 @@ class MultiheadDataModule(pl.LightningDataModule):
             return []
         return self._loader(self.test_source, self.test_indices, None)
 
+    def indices(self, part: Part) -> NDArray[np.int64]:
+        """Return which images of its file a part has; training and validation share one."""
+        if part == "test":
+            return self.test_indices
+        return self.train_indices if part == "train" else self.val_indices
+
+    def label_counts(self, part: Part) -> dict[str, int]:
+        """Return how many samples of a part have a label, by head name."""
+        if part not in self._label_counts:
+            source = self.test_source if part == "test" else self.train_source
+            self._label_counts[part] = source.labelled(self.indices(part))
+        return self._label_counts[part]
+
+    def incomplete(self, part: Part) -> frozenset[str]:
+        """Return the heads of which some samples of a part have no label."""
+        most = len(self.indices(part))
+        return frozenset(n for n, count in self.label_counts(part).items() if count < most)
+
+    def check_labels(self) -> None:
+        """Refuse a head that has nothing to learn from.
+
+        Raises:
+            ConfigError: Naming the first head without any label among the training images.
+        """
+        for name, count in self.label_counts("train").items():
+            if not count:
+                raise ConfigError(
+                    f"head {name!r} has no label among the {len(self.train_indices):,} training "
+                    f"images; label some, or leave it out with data.only_heads."
+                )
+
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
@@ -314,7 +349,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         base = next(iter(source.heads.values()))
         if not self.multihead:
             return source.select([base.name])
-        described = len(source.heads) > 1 or base.parameter is not None
+        described = len(source.heads) > 1 or base.has_range
         if described and self.heads_config is not None:
             raise ConfigError(
                 f"data.heads maps one label, but {source.name} has the heads "

@@ -7,14 +7,17 @@ it, and equal fingerprints are found by sorting, so a file of any size can be se
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from multihead.heads import Heads
+
 _BYTES = 16
 _EXAMPLES = 5
 
-Codes = Mapping[str, NDArray[np.integer]]
+Codes = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Duplicates:
         first: The split that has them first.
         second: The split that has them again; may be the same.
         count: How many samples of `second` are copies.
-        conflicting: How many of those have another label in some head.
+        conflicting: How many of those have another label in some head; a missing one is none.
         examples: A few pairs of sample numbers, in `first` and in `second`.
     """
 
@@ -43,12 +46,12 @@ def fingerprints(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     return np.frombuffer(digests, f"S{_BYTES}")
 
 
-def copies_within(split: str, prints: NDArray[np.bytes_], codes: Codes) -> Duplicates:
+def copies_within(split: str, prints: NDArray[np.bytes_], codes: Codes, heads: Heads) -> Duplicates:
     """Find samples whose picture stands earlier in the same split."""
     _, earliest, inverse = np.unique(prints, return_index=True, return_inverse=True)
     first = earliest[inverse]
     again = np.flatnonzero(first != np.arange(len(prints)))
-    return _duplicates(split, split, first[again], again, codes, codes)
+    return _duplicates(split, split, first[again], again, codes, codes, heads)
 
 
 def copies_across(
@@ -56,6 +59,7 @@ def copies_across(
     second: str,
     prints: tuple[NDArray[np.bytes_], NDArray[np.bytes_]],
     codes: tuple[Codes, Codes],
+    heads: Heads,
 ) -> Duplicates:
     """Find samples of the second split whose picture is in the first split.
 
@@ -64,11 +68,12 @@ def copies_across(
         second: Name of the second split, such as `test`.
         prints: Fingerprints of both.
         codes: Labels of both, [N] by head name.
+        heads: What the labels are.
     """
     known, earliest = np.unique(prints[0], return_index=True)
     again = np.flatnonzero(np.isin(prints[1], known))
     matched = earliest[np.searchsorted(known, prints[1][again])]
-    return _duplicates(first, second, matched, again, *codes)
+    return _duplicates(first, second, matched, again, *codes, heads)
 
 
 def _duplicates(
@@ -78,9 +83,13 @@ def _duplicates(
     again: NDArray[np.int64],
     codes_first: Codes,
     codes_second: Codes,
+    heads: Heads,
 ) -> Duplicates:
     differs = np.zeros(len(again), bool)
     for name, values in codes_second.items():
-        differs |= codes_first[name][matched] != values[again]
+        kind = heads[name].kind
+        one, other = codes_first[name][matched], values[again]
+        unlike = (one != other).any(axis=tuple(range(1, one.ndim)))
+        differs |= unlike & ~kind.is_missing(one) & ~kind.is_missing(other)
     pairs = zip(matched[:_EXAMPLES].tolist(), again[:_EXAMPLES].tolist(), strict=True)
     return Duplicates(first, second, len(again), int(differs.sum()), tuple(pairs))

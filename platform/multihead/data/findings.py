@@ -15,71 +15,93 @@ _IMBALANCED = 10.0
 _EXPECTED = 10  # samples of a label, were all alike; on fewer an empty one is no wonder
 
 
-def label_text(head: Head, code: float) -> str:
-    """Return what a label stands for, as people read it: a class's name, or value and unit."""
-    if head.classes:
-        return head.classes[int(code)]
-    return f"{float(head.decode(code)):.4g} {head.unit}".strip()
-
-
-def label_bins(head: Head, counts: NDArray[np.int64]) -> tuple[list[str], NDArray[np.int64]]:
-    """Gather label counts [num_classes] for people to read.
+def label_bins(
+    inspection: Inspection, head: Head
+) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
+    """Gather the labels of a head for people to read; missing ones are left out.
 
     Returns:
-        A text per bar, and its count: each class of a classification, or `BINS` bins of equally
-        many levels (or one less) of a parameter, named by what their first level stands for.
+        A text per bar, and its count by split: each class of a classification, or `BINS` bins of
+        equally many levels (or one less) of a parameter, or equally wide bins of numbers, named by
+        where they begin.
     """
-    if head.parameter is None or head.num_classes <= BINS:
-        return [label_text(head, code) for code in range(head.num_classes)], counts
-    edges = np.linspace(0, head.num_classes, BINS + 1).astype(int)[:-1]
-    return [label_text(head, code) for code in edges], np.add.reduceat(counts, edges)
+    known = {split: facts.known(head) for split, facts in inspection.splits.items()}
+    if not head.num_classes:
+        values = np.concatenate([labels.ravel() for labels in known.values()])
+        edges = np.histogram_bin_edges(values, BINS) if len(values) else np.linspace(0, 1, BINS + 1)
+        names = [head.text(edge) for edge in edges[:-1]]
+        return names, {split: np.histogram(part, edges)[0] for split, part in known.items()}
+    counts = {s: np.bincount(part, minlength=head.num_classes) for s, part in known.items()}
+    if not head.has_range or head.num_classes <= BINS:
+        return [head.text(code) for code in range(head.num_classes)], counts
+    starts = np.linspace(0, head.num_classes, BINS + 1).astype(int)[:-1]
+    names = [head.text(code) for code in starts]
+    return names, {split: np.add.reduceat(part, starts) for split, part in counts.items()}
 
 
 def heads_table(inspection: Inspection) -> pd.DataFrame:
-    """Return a row per head: kind, number of labels, range, unit and scale."""
+    """Return a row per head: kind, number of labels, range, unit and scale.
+
+    Where labels are missing, `labelled` is the share of the samples that have one.
+    """
     rows = []
+    total = sum(facts.count for facts in inspection.splits.values())
     for head in inspection.heads.values():
-        low, high = label_text(head, 0), label_text(head, head.num_classes - 1)
+        labelled = sum(facts.labelled[head.name] for facts in inspection.splits.values())
+        low, high = _ends(inspection, head)
         rows.append(
             {
                 "head": head.name,
-                "kind": head.kind,
+                "kind": head.kind.name,
                 "labels": head.num_classes,
                 "from": low,
                 "to": high,
-                "scale": "" if head.parameter is None else head.parameter.scale,
+                "scale": head.scale,
+                "labelled": labelled / max(total, 1),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if (table["labelled"] < 1).any() else table.drop(columns="labelled")
+
+
+def _ends(inspection: Inspection, head: Head) -> tuple[str, str]:
+    if head.num_classes:
+        return head.text(0), head.text(head.num_classes - 1)
+    values = np.concatenate([facts.known(head).ravel() for facts in inspection.splits.values()])
+    return (head.text(values.min()), head.text(values.max())) if len(values) else ("", "")
 
 
 def balance_table(inspection: Inspection) -> pd.DataFrame:
     """Return a row per head and split on how evenly its labels are spread.
 
-    `seen` counts labels that occur; `most` and `fewest` are shares of the samples in the fullest
-    and the emptiest class (or bin of levels, see `label_bins`); `imbalance` is their ratio,
-    infinite where one is empty; `evenness` is the entropy over that of equal shares, 1 at best.
+    `labelled` counts samples with a label, where some have none; `seen` counts labels that occur;
+    `most` and `fewest` are shares of the labelled samples in the fullest and the emptiest class (or
+    bin, see `label_bins`); `imbalance` is their ratio, infinite where one is empty; `evenness` is
+    the entropy over that of equal shares, 1 at best.
     """
     rows = []
     for head in inspection.heads.values():
+        _, bins = label_bins(inspection, head)
         for split, facts in inspection.splits.items():
-            counts = facts.label_counts(head)
-            _, binned = label_bins(head, counts)
-            share = binned / max(facts.count, 1)
+            share = bins[split] / max(facts.labelled[head.name], 1)
             least = share.min()
             present = share[share > 0]
             rows.append(
                 {
                     "head": head.name,
                     "split": split,
-                    "seen": int(np.count_nonzero(counts)),
+                    "labelled": facts.labelled[head.name],
+                    "seen": len(np.unique(facts.known(head), axis=0)),
                     "most": share.max(),
                     "fewest": least,
                     "imbalance": share.max() / least if least else np.inf,
                     "evenness": -(present * np.log(present)).sum() / np.log(len(share)),
                 }
             )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    counts = {split: facts.count for split, facts in inspection.splits.items()}
+    complete = table["labelled"] == table["split"].map(counts)
+    return table.drop(columns="labelled") if complete.all() else table
 
 
 def channels_table(inspection: Inspection) -> pd.DataFrame:
@@ -92,6 +114,7 @@ def findings(inspection: Inspection) -> list[str]:
     """Return a sentence per thing to look at before training; none where all is well."""
     return [
         *_empty(inspection),
+        *_missing(inspection),
         *_duplicates(inspection),
         *_channels(inspection),
         *_redundant(inspection),
@@ -132,16 +155,31 @@ def _redundant(inspection: Inspection) -> Iterator[str]:
             yield f"{a} and {b} share much: normalised mutual information {value:.2f}."
 
 
+def _missing(inspection: Inspection) -> Iterator[str]:
+    for name in inspection.heads:
+        for split, facts in inspection.splits.items():
+            absent = facts.count - facts.labelled[name]
+            if absent:
+                share = absent / facts.count
+                yield (
+                    f"{name}: {absent:,} of {facts.count:,} labels are missing in {split} "
+                    f"({share:.1%})."
+                )
+
+
 def _imbalanced(inspection: Inspection) -> Iterator[str]:
     table = balance_table(inspection)
     for row in table.to_dict("records"):
         head, facts = inspection.heads[row["head"]], inspection.splits[row["split"]]
-        names, counts = label_bins(head, facts.label_counts(head))
-        if row["imbalance"] < _IMBALANCED or facts.count < _EXPECTED * len(names):
+        names, counts = label_bins(inspection, head)
+        of_split = counts[row["split"]]
+        labelled = facts.labelled[head.name]
+        if row["imbalance"] < _IMBALANCED or labelled < _EXPECTED * len(names):
             continue
         if np.isinf(row["imbalance"]):
-            empty = np.flatnonzero(counts == 0)
-            what = "labels" if len(names) == head.num_classes else "bins of levels"
+            empty = np.flatnonzero(of_split == 0)
+            what = "bins of levels" if head.num_classes else "bins of values"
+            what = "labels" if len(names) == head.num_classes else what
             some = ", ".join(names[i] for i in empty[:5]) + (", ..." if len(empty) > 5 else "")
             yield (
                 f"{head.name}: {len(empty)} of {len(names)} {what} never occur in "
@@ -149,6 +187,6 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
             )
         else:
             yield (
-                f"{head.name}: {names[int(counts.argmax())]} occurs {row['imbalance']:.0f} times "
-                f"as often as {names[int(counts.argmin())]} in {row['split']}."
+                f"{head.name}: {names[int(of_split.argmax())]} occurs {row['imbalance']:.0f} times "
+                f"as often as {names[int(of_split.argmin())]} in {row['split']}."
             )

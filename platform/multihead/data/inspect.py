@@ -7,6 +7,7 @@ a file larger than memory can be inspected. Nothing here prints or draws.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,19 +28,24 @@ class SplitFacts:
 
     Attributes:
         count: N samples.
-        codes: Labels [N] by head name, in the smallest type that holds them.
+        codes: Labels [N] by head name, in the smallest type that holds them; see `Source` for
+            missing ones.
+        labelled: How many samples have a label, by head name.
         prints: Fingerprints [N] of the pictures.
         channels: A row per channel with `min`, `max`, `mean` and `std` of its bytes.
     """
 
     count: int
-    codes: Mapping[str, NDArray[np.integer]]
+    codes: Mapping[str, NDArray[Any]]
+    labelled: Mapping[str, int]
     prints: NDArray[np.bytes_]
     channels: pd.DataFrame
 
-    def label_counts(self, head: Head) -> NDArray[np.int64]:
-        """Return how often each label of a head occurs, [num_classes]."""
-        return np.bincount(self.codes[head.name], minlength=head.num_classes)
+    def known(self, head: Head) -> NDArray[Any]:
+        """Return the labels of a head that are not missing."""
+        codes = self.codes[head.name]
+        known: NDArray[Any] = codes[~head.kind.is_missing(codes)]
+        return known
 
     @property
     def constant_channels(self) -> dict[int, int]:
@@ -62,7 +68,7 @@ class Samples:
     split: str
     index: NDArray[np.int64]
     images: NDArray[np.uint8]
-    codes: Mapping[str, NDArray[np.int64]]
+    codes: Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def inspect_sources(
         image_shape=first.image_shape,
         heads=first.heads,
         splits=splits,
-        duplicates=tuple(d for d in _duplicates(splits) if d.count),
+        duplicates=tuple(d for d in _duplicates(splits, first.heads) if d.count),
         redundancy=redundancy(together, first.heads, threshold),
         samples=_samples(sources, samples),
     )
@@ -133,8 +139,10 @@ def chunks(source: Source) -> Iterator[NDArray[np.int64]]:
 
 
 def _facts(source: Source) -> SplitFacts:
-    types = {name: np.min_scalar_type(head.num_classes - 1) for name, head in source.heads.items()}
-    codes = {name: np.empty(len(source), kind) for name, kind in types.items()}
+    codes = {}
+    for name, head in source.heads.items():
+        shape = (len(source), *head.kind.label_shape(head))
+        codes[name] = np.empty(shape, _smallest(head, incomplete=name in source.incomplete))
     prints = np.empty(len(source), "S16")
     channels = _ChannelSums(source.image_shape[0])
     for index in chunks(source):
@@ -144,7 +152,19 @@ def _facts(source: Source) -> SplitFacts:
         for name, values in labels.items():
             codes[name][place] = values
         channels.add(images)
-    return SplitFacts(len(source), codes, prints, channels.table())
+    labelled = {
+        name: len(source) - int(source.heads[name].kind.is_missing(values).sum())
+        for name, values in codes.items()
+    }
+    return SplitFacts(len(source), codes, labelled, prints, channels.table())
+
+
+def _smallest(head: Head, *, incomplete: bool) -> np.dtype[Any]:
+    """Return the smallest type that holds labels, and -1 where they may be missing."""
+    if np.dtype(head.kind.dtype).kind == "f":
+        return np.dtype(head.kind.dtype)
+    smallest = np.min_scalar_type(head.num_classes - 1)
+    return np.promote_types(smallest, np.int8) if incomplete else smallest
 
 
 class _ChannelSums:
@@ -171,11 +191,11 @@ class _ChannelSums:
         return pd.DataFrame({"min": self.low, "max": self.high, "mean": mean, "std": std})
 
 
-def _duplicates(splits: Mapping[str, SplitFacts]) -> Iterator[Duplicates]:
+def _duplicates(splits: Mapping[str, SplitFacts], heads: Heads) -> Iterator[Duplicates]:
     for split, facts in splits.items():
-        yield copies_within(split, facts.prints, facts.codes)
+        yield copies_within(split, facts.prints, facts.codes, heads)
     for (first, a), (second, b) in combinations(splits.items(), 2):
-        yield copies_across(first, second, (a.prints, b.prints), (a.codes, b.codes))
+        yield copies_across(first, second, (a.prints, b.prints), (a.codes, b.codes), heads)
 
 
 def _samples(sources: Mapping[str, Source], count: int) -> Samples:

@@ -2,20 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
 from multihead.data.source import Source
 from multihead.errors import ConfigError
-from multihead.heads import Head, Heads
+from multihead.heads import KINDS, Heads, Kind
 
-HeadKind = Literal["classification", "ordinal", "regression", "bounded_regression"]
-HeadKinds = HeadKind | Mapping[str, HeadKind] | None
-HEAD_KINDS: tuple[HeadKind, ...] = (
-    "classification",
-    "ordinal",
-    "regression",
-    "bounded_regression",
-)
+# A shipped kind by its name, or one made of a `_target_`.
+HeadKinds = str | Kind | Mapping[str, str | Kind] | None
 
 
 def with_kinds(source: Source, kinds: HeadKinds) -> Source:
@@ -23,17 +16,16 @@ def with_kinds(source: Source, kinds: HeadKinds) -> Source:
 
     Args:
         source: A source.
-        kinds: One for every head that has a parameter, or by head name; none changes nothing.
+        kinds: One for every head that has a range, or by head name; none changes nothing.
 
     Raises:
-        ConfigError: For a head or kind that does not exist, and a kind that a head without a
-            parameter cannot be of.
+        ConfigError: For a head or kind that does not exist, and a kind that a head cannot be of.
     """
     if kinds is None:
         return source
-    if isinstance(kinds, str):
-        chosen = {name: kinds for name, head in source.heads.items() if head.parameter is not None}
+    if isinstance(kinds, str | Kind):
         _check_kind("data.head_kinds", kinds)
+        chosen = {name: kinds for name, head in source.heads.items() if head.has_range}
     else:
         chosen = dict(kinds)
     for name, kind in chosen.items():
@@ -44,18 +36,15 @@ def with_kinds(source: Source, kinds: HeadKinds) -> Source:
             )
         _check_kind(f"data.head_kinds.{name}", kind)
     heads = [
-        _as_kind(head, chosen[name]) if name in chosen else head
+        head.as_kind(chosen[name]) if name in chosen else head
         for name, head in source.heads.items()
     ]
     return replace(source, heads=Heads(heads))
 
 
 def _check_kind(key: str, kind: object) -> None:
-    if kind not in HEAD_KINDS:
-        raise ConfigError(f"{key} is {kind!r}; choose one of {list(HEAD_KINDS)}.")
-
-
-def _as_kind(head: Head, kind: HeadKind) -> Head:
-    if kind == "bounded_regression":
-        return head.as_kind("regression", bounded=True)
-    return head.as_kind(kind)
+    if not isinstance(kind, Kind) and kind not in KINDS:
+        raise ConfigError(
+            f"{key} is {kind!r}; choose one of {list(KINDS)}, or the _target_ of a "
+            f"multihead.heads.Kind."
+        )

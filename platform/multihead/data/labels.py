@@ -6,6 +6,7 @@ says nothing new about the image.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,15 @@ class LabelMaps:
         self._tables = tables
 
     def __call__(self, labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """Map labels [N] to labels [N] by head name."""
-        return {name: table[labels] for name, table in self._tables.items()}
+        """Map labels [N] to labels [N] by head name; a missing one, -1, stays missing."""
+        missing = labels < 0
+        return {n: np.where(missing, -1, table[labels]) for n, table in self._tables.items()}
 
     def apply(self, source: Source) -> Source:
         """Return the source with these heads in place of its one own head."""
         (labels,) = source.labels.values()
-        return Source(source.name, source.images, self(labels), self.heads, source.mean, source.std)
+        incomplete = frozenset(self.heads) if source.incomplete else frozenset()
+        return replace(source, labels=self(labels), heads=self.heads, incomplete=incomplete)
 
 
 class MultiheadDataset(Dataset[tuple[Any, dict[str, int]]]):

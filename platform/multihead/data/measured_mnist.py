@@ -22,7 +22,8 @@ from multihead.data.source import Source, Split
 from multihead.data.strokes import COLUMNS, UNITS
 from multihead.data.strokes.cache import measured_once
 from multihead.errors import ConfigError, DataError
-from multihead.heads import Head, Heads, Parameter, Spacing
+from multihead.heads import KINDS, Head, Heads, Parameter
+from multihead.heads.parameter import Spacing
 
 MEASURES = ("thickness", "smoothness")
 # Radii of curvature spread over a decade.
@@ -163,7 +164,7 @@ def _parameter(name: str, training: Values) -> Head:
         raise DataError(f"the {name} of all training images is {low:g}; leave it out.")
     scale = _SCALES.get(name, "linear")
     parameter = Parameter(low, high, scale, UNITS[name], levels=_LEVELS)
-    return Head(name, _LEVELS, kind="ordinal", parameter=parameter)
+    return Head(name, _LEVELS, kind=KINDS["ordinal"], parameter=parameter)
 
 
 def _classes(

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from multihead.data.pickle_file import one_line
 from multihead.data.vimh.mapping import LEVELS, head_name
 from multihead.errors import ConfigError, DataError
-from multihead.heads import Head, Heads, Parameter, Spacing
+from multihead.heads import KINDS, Head, Heads, Parameter
+from multihead.heads.parameter import Spacing
 
 _WIDEST = 32
 _MOST_COLUMNS = 1000
@@ -180,7 +181,7 @@ def _parameter(
         parameter = Parameter(low, high, scale, rules.units.get(column, ""))
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
-    return Head(name, LEVELS, kind="ordinal", parameter=parameter), parameter.encode(values)
+    return Head(name, LEVELS, kind=KINDS["ordinal"], parameter=parameter), parameter.encode(values)
 
 
 def _number(text: str) -> float | None:

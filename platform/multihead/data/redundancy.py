@@ -7,12 +7,13 @@ another cannot show that training them together helps.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multihead.heads import Heads
+from multihead.heads import Head, Heads
 
 THRESHOLD = 0.5
 _MOST_BINS = 16
@@ -39,7 +40,7 @@ class Redundancy:
 
 
 def redundancy(
-    codes: Mapping[str, NDArray[np.integer]], heads: Heads, threshold: float = THRESHOLD
+    codes: Mapping[str, NDArray[Any]], heads: Heads, threshold: float = THRESHOLD
 ) -> Redundancy:
     """Compare every two heads.
 
@@ -54,42 +55,40 @@ def redundancy(
     show, `(K_A - 1) (K_B - 1) / 2N` nats, reaches the threshold.
 
     Args:
-        codes: Labels [N] by head name.
-        heads: Which of them are levels of a parameter.
+        codes: Labels [N] by head name. Of each pair of heads, samples with both labels count.
+        heads: What the labels are.
         threshold: From which normalised mutual information on a pair is named.
     """
-    count = len(next(iter(codes.values())))
-    ranks = {name: _ranks(values) for name, values in codes.items()}
-    coarse = {
-        name: _binned(values, count) if heads[name].parameter is not None else values
-        for name, values in ranks.items()
-    }
+    ranks, coarse = {}, {}
+    for name, values in codes.items():
+        ranks[name] = found = _ranks(heads[name], values)
+        coarse[name] = _binned(found) if heads[name].has_range else found
     nmi = pd.DataFrame(np.eye(len(codes)), index=list(codes), columns=list(codes))
     functions: list[tuple[str, str]] = []
     pairs: list[tuple[str, str, float]] = []
     for a, b in combinations(codes, 2):
-        value, chance = _nmi(coarse[a], coarse[b])
+        value, chance = _nmi(*_in_both(coarse[a], coarse[b]))
         nmi.loc[a, b] = nmi.loc[b, a] = value
-        found = list(_functions(a, b, ranks[a], ranks[b]))
-        functions += found
+        functions += _functions(a, b, *_in_both(ranks[a], ranks[b]))
         if value - chance >= threshold:
             pairs.append((a, b, value))
     return Redundancy(nmi, tuple(functions), tuple(sorted(pairs, key=_strength)), threshold)
 
 
-def functional_heads(codes: Mapping[str, NDArray[np.integer]]) -> dict[str, str]:
+def functional_heads(codes: Mapping[str, NDArray[Any]], heads: Heads) -> dict[str, str]:
     """Return `{B: A}` for heads B whose label is determined by that of a head A.
 
     Only where labels without any relation would hardly ever look so: in four samples, each label
     may well occur once. Of two heads that determine each other one is named.
 
     Args:
-        codes: Labels [N] by head name.
+        codes: Labels [N] by head name. Of each pair of heads, samples with both labels count.
+        heads: What the labels are.
     """
-    ranks = {name: _ranks(values) for name, values in codes.items()}
+    ranks = {name: _ranks(heads[name], values) for name, values in codes.items()}
     found: dict[str, str] = {}
     for a, b in combinations(ranks, 2):
-        for function, base in _functions(a, b, ranks[a], ranks[b]):
+        for function, base in _functions(a, b, *_in_both(ranks[a], ranks[b])):
             # A head that is itself a function of B would only say the same again.
             if function not in found and found.get(base) != function:
                 found[function] = base
@@ -100,17 +99,36 @@ def _strength(pair: tuple[str, str, float]) -> float:
     return -pair[2]
 
 
-def _ranks(values: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Replace labels [N] by their place among those that occur."""
-    return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
+def _ranks(head: Head, labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Replace labels [N, ...] by their place among those that occur, and missing ones by -1."""
+    ranks = np.full(len(labels), -1, np.int64)
+    there = ~head.kind.is_missing(labels)
+    ranks[there] = _places(labels[there])
+    return ranks
 
 
-def _binned(ranks: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    bins = int(np.clip(np.sqrt(count / 5), 2, _MOST_BINS))
-    if count == 0 or ranks.max() < bins:
+def _places(values: NDArray[Any]) -> NDArray[np.int64]:
+    return np.unique(values, axis=0, return_inverse=True)[1].reshape(len(values)).astype(np.int64)
+
+
+def _in_both(
+    a: NDArray[np.int64], b: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ranks of the samples that have both labels."""
+    there = (a >= 0) & (b >= 0)
+    return (a, b) if there.all() else (_places(a[there]), _places(b[there]))
+
+
+def _binned(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    there = ranks >= 0
+    known = ranks[there]
+    bins = int(np.clip(np.sqrt(len(known) / 5), 2, _MOST_BINS))
+    if not len(known) or known.max() < bins:
         return ranks
-    edges = np.unique(np.quantile(ranks, np.arange(1, bins) / bins))
-    return _ranks(np.searchsorted(edges, ranks))
+    edges = np.unique(np.quantile(known, np.arange(1, bins) / bins))
+    binned = np.full_like(ranks, -1)
+    binned[there] = _places(np.searchsorted(edges, known))
+    return binned
 
 
 def _nmi(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[float, float]:

@@ -8,13 +8,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multihead.errors import DataError
-from multihead.heads import Heads
+from multihead.heads import Head, Heads
 
 Split = Literal["train", "test"]
 _BLOCK_BYTES = 8 << 20
@@ -27,10 +27,13 @@ class Source:
     Attributes:
         name: The dataset's name, as runs record it.
         images: uint8 [N, C, H, W], an array or a memory map.
-        labels: int64 [N] by head name, in the order of the heads.
+        labels: By head name, in the order of the heads; [N, ...] of the type that the head's kind
+            says: int64 for classes and levels.
         heads: What the labels are.
         mean: Per channel, of pixels scaled to 0..1.
         std: Per channel, of pixels scaled to 0..1.
+        incomplete: Heads whose labels may be missing: -1 where they are whole numbers, NaN where
+            they are not.
 
     Raises:
         DataError: If shapes, types, counts or label ranges do not fit together.
@@ -38,10 +41,11 @@ class Source:
 
     name: str
     images: NDArray[np.uint8]
-    labels: Mapping[str, NDArray[np.int64]]
+    labels: Mapping[str, NDArray[Any]]
     heads: Heads
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    incomplete: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
@@ -54,8 +58,14 @@ class Source:
             raise DataError(
                 f"{self.name}: labels are for {list(self.labels)}, heads are {list(self.heads)}."
             )
+        unknown = sorted(set(self.incomplete) - set(self.heads))
+        if unknown:
+            raise DataError(
+                f"{self.name}: labels of {unknown[0]!r} may be missing, but heads are "
+                f"{list(self.heads)}."
+            )
         for name, values in self.labels.items():
-            self._check_labels(name, values)
+            self._check_labels(self.heads[name], values)
 
     def _check_channels(self) -> None:
         channels = self.images.shape[1]
@@ -65,31 +75,47 @@ class Source:
                 f"{len(self.std)} standard deviations."
             )
 
-    def _check_labels(self, name: str, values: NDArray[np.int64]) -> None:
-        count, classes = len(self.images), self.heads[name].num_classes
-        if values.shape != (count,):
+    def _check_labels(self, head: Head, values: NDArray[Any]) -> None:
+        count, kind, name = len(self.images), head.kind, head.name
+        if values.shape[:1] != (count,):
             raise DataError(f"{self.name}: {count} images but {len(values)} labels of {name!r}.")
-        outside = (values < 0) | (values >= classes)
-        if outside.any():
-            first = int(outside.argmax())
+        if values.shape[1:] != kind.label_shape(head):
             raise DataError(
-                f"{self.name}: label {int(values[first])} of head {name!r} (image {first}) is "
-                f"outside its classes 0 to {classes - 1}."
+                f"{self.name}: labels of {name!r} are {list(values.shape)}; they must be "
+                f"{[count, *kind.label_shape(head)]}."
             )
+        wanted = np.dtype(kind.dtype)
+        if values.dtype != wanted and not (wanted.kind == "i" and values.dtype.kind in "iu"):
+            raise DataError(
+                f"{self.name}: labels of {name!r} are {values.dtype}; a head of kind "
+                f"{kind.name} has {wanted}."
+            )
+        wrong = kind.impossible(head, values)
+        if name in self.incomplete:
+            wrong &= ~kind.is_missing(values)
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise DataError(
+                f"{self.name}: label {values[first]} of head {name!r} (image {first}) is "
+                f"{kind.allowed(head)}{self._advice(head, values[first])}."
+            )
+
+    def _advice(self, head: Head, value: NDArray[Any]) -> str:
+        if not head.kind.is_missing(np.asarray(value)[None]).all():
+            return ""
+        return f"; if it is missing, name {head.name!r} in the source's `incomplete`"
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(
-        self, index: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]:
+    def take(self, index: NDArray[np.int64]) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]:
         """Read some samples: the one way in which loaders reach images and labels.
 
         Args:
             index: Sample numbers [n], in any order.
 
         Returns:
-            Images uint8 [n, C, H, W], contiguous, and labels int64 [n] by head name.
+            Images uint8 [n, C, H, W], contiguous, and labels [n, ...] by head name.
 
         Raises:
             DataError: If the samples are damaged, for sources that check them as they are read.
@@ -98,18 +124,31 @@ class Source:
         images = self.images if whole else self.images[index]
         return np.ascontiguousarray(images), self.take_labels(index)
 
-    def take_labels(self, index: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    def take_labels(self, index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Read the labels of some samples and leave the images alone; as `take` otherwise."""
         return {name: values[index] for name, values in self.labels.items()}
 
     def select(self, names: Sequence[str]) -> "Source":
         """Return the source with some of its heads."""
-        labels = {name: self.labels[name] for name in names}
-        return replace(self, labels=labels, heads=Heads(self.heads[name] for name in names))
+        return replace(
+            self,
+            labels={name: self.labels[name] for name in names},
+            heads=Heads(self.heads[name] for name in names),
+            incomplete=self.incomplete & frozenset(names),
+        )
+
+    def labelled(self, index: NDArray[np.int64]) -> dict[str, int]:
+        """Return how many of some samples have a label, by head name."""
+        counts = dict.fromkeys(self.heads, len(index))
+        if self.incomplete:
+            for name, values in self.take_labels(index).items():
+                if name in self.incomplete:
+                    counts[name] -= int(self.heads[name].kind.is_missing(values).sum())
+        return counts
 
     def blocks(
         self, index: NDArray[np.int64] | None = None
-    ) -> Iterator[tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]]:
+    ) -> Iterator[tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]]:
         """Take samples (default: all, in order) in blocks of a few megabytes."""
         wanted = np.arange(len(self)) if index is None else index
         rows = max(1, _BLOCK_BYTES // int(np.prod(self.image_shape)))

@@ -36,7 +36,7 @@ class Metric:
         bounds: The lowest and the highest value there is.
         unit: What its numbers count.
         of_means: Its value from the means over the samples, by the names of
-            `training.accumulators.COLUMNS`; None where it comes from all predictions of a split.
+            the readout's columns; None where it comes from all predictions of a split.
     """
 
     name: str
@@ -58,3 +58,7 @@ class Metric:
         if self.unit is Unit.LABEL:
             return f"{value:.4g} {unit}".strip()
         return f"{value:.4f}"
+
+    def titled(self, head: str, value: float, unit: str = "") -> str:
+        """Return the title of a picture of a head's test; `unit` is as in `shown`."""
+        return f"{head}: {self.title} {self.shown(value, unit)} on the test split"

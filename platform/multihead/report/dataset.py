@@ -2,7 +2,9 @@
 
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -14,7 +16,6 @@ from multihead.data.findings import (
     findings,
     heads_table,
     label_bins,
-    label_text,
 )
 from multihead.data.inspect import Inspection
 from multihead.figures.dataset import (
@@ -27,6 +28,7 @@ from multihead.figures.dataset import (
 )
 from multihead.figures.embed import inline_svg, page_style, png_uri
 from multihead.figures.words import plain_words
+from multihead.heads import Head
 from multihead.report.page import render, trusted
 from multihead.text import one_line
 
@@ -97,13 +99,10 @@ def label_bars(inspection: Inspection) -> list[LabelBars]:
     """Return what a chart of each head's labels shows."""
     bars = []
     for head in inspection.heads.values():
-        binned = {
-            split: label_bins(head, facts.label_counts(head))
-            for split, facts in inspection.splits.items()
-        }
-        names = [n.removesuffix(head.unit).strip() for n in next(iter(binned.values()))[0]]
+        texts, counts = label_bins(inspection, head)
+        names = [text.removesuffix(head.unit).strip() for text in texts]
         title = f"{head.name} [{head.unit}]" if head.unit else head.name
-        bars.append(LabelBars(title, names, {s: counts for s, (_, counts) in binned.items()}))
+        bars.append(LabelBars(title, names, counts))
     return bars
 
 
@@ -111,12 +110,13 @@ def _captions(inspection: Inspection) -> list[list[tuple[str, str]]]:
     """Return the name and the label of every head for each of the samples."""
     samples = inspection.samples
     return [
-        [
-            (name, label_text(head, int(samples.codes[name][i])))
-            for name, head in inspection.heads.items()
-        ]
+        [(name, _label(head, samples.codes[name][i])) for name, head in inspection.heads.items()]
         for i in range(len(samples.index))
     ]
+
+
+def _label(head: Head, label: Any) -> str:
+    return "no label" if head.kind.is_missing(np.asarray(label)[None])[0] else head.text(label)
 
 
 def _picture_note(channels: int) -> str:

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from omegaconf.errors import OmegaConfBaseException
 
-from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
+from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule, Part
 from multihead.data.ranks import Ranks
 from multihead.errors import ConfigError, MultiheadError, message_of
 from multihead.models.network import MultiheadNetwork
@@ -157,7 +157,7 @@ def build_data(
     if opened is not None:
         same_files = {k: v for k, v in config["data"].items() if k not in LOADER_SETTINGS}
         data.share(opened.setdefault(json.dumps(same_files, sort_keys=True), data))
-    _ = data.train_indices
+    data.check_labels()
     if config["test"]:
         check_test_part(data)
     return data
@@ -253,7 +253,8 @@ def logged_metrics(
         0,
         0.0,
     )
-    splits = ["train", "val"] if validates else ["train"]
+    parts: list[Part] = ["train", "val"] if validates else ["train"]
+    splits = {part: [n for n, count in data.label_counts(part).items() if count] for part in parts}
     heads = module.heads
     assert heads is not None
     weighted = module.eval_weights is not None

@@ -20,7 +20,7 @@ from multihead.errors import CheckpointError, ConfigError, DataError, message_of
 from multihead.files import inside
 from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
-from multihead.runs.trust import check_network
+from multihead.runs.trust import check_network, import_kinds
 
 WEIGHTS, MODEL, EXAMPLES = "weights.safetensors", "model.json", "examples.npy"
 _FORMAT = 1
@@ -122,6 +122,7 @@ def described(
         ConfigError: If the network is neither ours nor trusted, or cannot be built.
         CheckpointError: If the description, from the file `path`, is damaged.
     """
+    import_kinds(description["heads"], f"{MODEL} of {path}", trust)
     try:
         heads = Heads.from_record(description["heads"])
     except ConfigError as error:

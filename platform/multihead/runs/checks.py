@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import CheckpointError, ConfigError, message_of
+from multihead.heads import Head
 from multihead.training.checkpoints import (
     check_heads,
     check_record,
@@ -49,21 +51,28 @@ def check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
         ConfigError: Naming what does not fit.
     """
     images = torch.zeros(2, *data.image_shape)
-    labels = {name: torch.zeros(2, dtype=torch.long) for name in data.heads}
+    labels = {name: _two_labels(head) for name, head in data.heads.items()}
     was_training = module.training
     module.eval()
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            losses, _, _ = module.losses((images, labels))
+            losses, _, outputs, _ = module.losses((images, labels), "train")
+            for name in outputs:
+                module.readouts[name].measures(outputs[name], labels[name])
         if losses.ndim != 1:
-            raise ValueError("a criterion must return one number for a batch")
+            raise ValueError("a criterion must return one number for a batch or for each sample")
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ConfigError(
             f"network or criteria do not fit the data: {message_of(error)}"
         ) from error
     finally:
         module.train(was_training)
+
+
+def _two_labels(head: Head) -> torch.Tensor:
+    kind = head.kind
+    return torch.from_numpy(np.zeros((2, *kind.label_shape(head)), kind.dtype))
 
 
 def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:

@@ -59,7 +59,9 @@ def evaluation_config(
     chosen = [o for o in overrides if o.lstrip("+").partition("=")[0] in _CHOICES]
     others = [o for o in overrides if o not in chosen]
     check_network(record["model"]["net"], name, trust)
-    load_checkpoint(checkpoint, record)  # refuses by name what is damaged, before any data are read
+    load_checkpoint(
+        checkpoint, record, trust=trust
+    )  # refuses by name what is damaged, before any data are read
     # What is recorded now goes to today's home and store, not to those of then.
     typed: dict[str, Any] = {
         "name": None,

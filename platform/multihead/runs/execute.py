@@ -14,8 +14,9 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__, settings
-from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.redundancy import functional_heads
+from multihead.data.source import Source
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
@@ -229,7 +230,7 @@ def _train_and_test(
         best_checkpoint=best_file if best_file and best_file.exists() else None,
         optimized_value=(best_metrics or metrics).get(optimized or ""),
         heads=heads.outputs,
-        units={name: head.unit for name, head in heads.items() if head.parameter is not None},
+        units={name: head.unit for name, head in heads.items() if head.has_range},
         notes=tuple(notes),
     )
 
@@ -311,7 +312,7 @@ def _derived(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
 
 
 def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadDataModule) -> None:
-    used = {"train": (data.train_source, len(data.train_indices))}
+    used: dict[Part, tuple[Source, int]] = {"train": (data.train_source, len(data.train_indices))}
     if config["test"]:
         used["test"] = (data.test_source, len(data.test_indices))
     for context, (source, count) in used.items():
@@ -321,6 +322,7 @@ def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadData
             "images_in_file": len(source),
             "image_shape": source.image_shape,
             "heads": data.num_classes,
+            "labels": data.label_counts(context),
             "split_seed": data.seed,
         }
         run.log_dataset(
@@ -339,9 +341,10 @@ def _note_checkpoint(run: TrackedRun, name: str, digest: str) -> None:
 
 
 def _notes(parts: Parts) -> list[str]:
-    labels = parts.data.train_source.take_labels(parts.data.train_indices[:_NOTED_SAMPLES])
+    data = parts.data
+    labels = data.train_source.take_labels(data.train_indices[:_NOTED_SAMPLES])
     by_base: dict[str, list[str]] = {}
-    for head, base in functional_heads(labels).items():
+    for head, base in functional_heads(labels, data.heads).items():
         by_base.setdefault(base, []).append(head)
     return [
         f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from multihead.errors import CheckpointError, ConfigError, DataError
 from multihead.heads import Heads
+from multihead.heads.readout import Readouts
 from multihead.models.network import MultiheadNetwork
-from multihead.models.readout import Readouts
 from multihead.runs.build import make_network
 from multihead.runs.fitting import check_node, fitted
 from multihead.runs.recorded import read_config
-from multihead.runs.trust import check_network
+from multihead.runs.trust import check_network, import_kinds
 from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
-from multihead.training.checkpoints import BEST, LAST, check_record, read_checkpoint
+from multihead.training.checkpoints import BEST, LAST, RECORD, check_record, read_checkpoint
 
 Images = NDArray[Any] | Tensor
 # No picture is read beyond these; the second is of channels, height and width together.
@@ -57,7 +57,7 @@ class LoadedRun:
         """Return what every head predicts, [B] by head name.
 
         A classification gives its classes, int64; an ordinal head or a regression gives values
-        in its parameter's unit, float64.
+        in its parameter's unit, float64; another kind what its readout returns.
 
         Args:
             images: uint8 [B, C, H, W], [B, H, W, C] or, for one channel, [B, H, W]; one image
@@ -72,13 +72,14 @@ class LoadedRun:
     def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
         """Return the probability of every class or level, float32 [B, K] by head name.
 
-        Regressions predict no distribution and are absent.
+        Kinds that predict no distribution, such as regressions, are absent.
         """
-        return {
-            name: values.softmax(1).numpy()
-            for name, values in self.outputs(images).items()
-            if self.heads[name].kind != "regression"
-        }
+        return self.probabilities_of(self.outputs(images))
+
+    def probabilities_of(self, outputs: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+        """Return what `probabilities` does, for what `outputs` returned."""
+        found = {n: self.heads[n].kind.probabilities(values) for n, values in outputs.items()}
+        return {name: values.numpy() for name, values in found.items() if values is not None}
 
     @torch.inference_mode()
     def outputs(self, images: Images) -> dict[str, Tensor]:
@@ -121,7 +122,7 @@ def load_run(run: str, store: Store | None = None, *, trust: Collection[str] = (
     """
     config, path, _ = recorded(run, store or Store())
     check_network(config["model"]["net"], f"{CONFIG_FILE} of run {run}", trust)
-    return load_checkpoint(path, config)
+    return load_checkpoint(path, config, trust=trust)
 
 
 def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
@@ -148,17 +149,23 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
 
 
-def load_checkpoint(path: Path, config: Mapping[str, Any]) -> LoadedRun:
+def load_checkpoint(
+    path: Path, config: Mapping[str, Any], *, trust: Collection[str] = ()
+) -> LoadedRun:
     """Build the network of a configuration and give it the weights of a checkpoint.
 
     Args:
         path: The checkpoint.
         config: Checked by `runs.trust` where it comes from a record.
+        trust: Kinds of heads by their names, where they are none of ours.
 
     Raises:
         CheckpointError: If it is damaged, hostile or of another architecture.
+        ConfigError: If a head is of a kind that is neither ours nor trusted.
     """
     checkpoint = read_checkpoint(path)
+    if isinstance(checkpoint.get(RECORD), dict):
+        import_kinds(checkpoint[RECORD].get("heads"), f"the checkpoint {path}", trust)
     record = check_record(checkpoint, path)
     weights = {
         key.removeprefix("net."): value

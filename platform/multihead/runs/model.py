@@ -14,6 +14,7 @@ from multihead.errors import CheckpointError
 from multihead.runs.answers import columns
 from multihead.runs.bundle import write_bundle
 from multihead.runs.load import LoadedRun, load_checkpoint
+from multihead.runs.trust import targets_of
 from multihead.tracking.models import send_model, write_model
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
@@ -48,7 +49,8 @@ def log_run_model(
     if not best.is_file():
         return []
     try:
-        digest = _write(load_checkpoint(best, config), folder, examples_of(data))
+        loaded = load_checkpoint(best, config, trust=targets_of(config))
+        digest = _write(loaded, folder, examples_of(data))
     except (CheckpointError, OSError, SafetensorError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         return [f"there is no model of this run: {error}"]

@@ -21,8 +21,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
+from multihead.heads import Kind
 from multihead.models.network import MultiheadNetwork
-from multihead.runs.schema import check_node
+from multihead.runs.schema import check_node, locate
 from multihead.tracking.secrets import typed_command
 from multihead.training.module import MultiheadLitModule
 
@@ -30,6 +31,7 @@ from multihead.training.module import MultiheadLitModule
 _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
     "data": (
         ("multihead.data", MultiheadDataModule),
+        ("multihead.heads", Kind),
         ("multihead.data.resonator.on_demand", object),
         ("multihead.data.resonator.plan", object),
         ("torchvision.transforms", object),
@@ -37,6 +39,7 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
     "model": (
         ("multihead.training", MultiheadLitModule),
         ("multihead.models", nn.Module),
+        ("multihead.heads.losses", nn.Module),
         ("multihead.balancing", Balancer),
         ("torch.optim", optim.Optimizer),
         ("torch.optim", LRScheduler),
@@ -54,7 +57,13 @@ _LIBRARIES = {
     "lightning": "lightning",
     "torchvision": "torchvision.transforms.v2",
 }
-_OURS = ("multihead.balancing.", "multihead.data.", "multihead.models.", "multihead.training.")
+_OURS = (
+    "multihead.balancing.",
+    "multihead.data.",
+    "multihead.heads.",
+    "multihead.models.",
+    "multihead.training.",
+)
 _NAME = re.compile(r"(?=.{3,200}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 # Words in the names of arguments that say where something is read from, written to or sent.
 _PLACES = {"path", "dir", "dirpath", "file", "filename", "url", "uri", "registry"}
@@ -130,6 +139,25 @@ def check_network(node: Mapping[str, Any], name: str, trust: Collection[str] = (
     if target not in trust and not (found and issubclass(found, MultiheadNetwork)):
         raise _untrusted({target: "model.net"}, name)
     check_node(dict(node), "model.net")
+
+
+def import_kinds(heads: object, name: str, trust: Collection[str] = ()) -> None:
+    """Import the kinds that a record of heads names, once it is known that they are trusted.
+
+    Args:
+        heads: The record; what is damaged is left to whoever reads it.
+        name: What to call it in messages.
+        trust: Kinds by their names that the person who calls trusts.
+
+    Raises:
+        ConfigError: Naming the kinds that are neither ours nor trusted, or cannot be imported.
+    """
+    records = heads if isinstance(heads, list) else []
+    kinds = {str(i): r.get("kind") for i, r in enumerate(records) if isinstance(r, dict)}
+    named = {i: dict(kind) for i, kind in kinds.items() if kind and is_node(kind)}
+    check_targets({"data": {"head_kinds": named}}, name, trust)
+    for kind in named.values():
+        locate(kind["_target_"], f"the kind of a head in {name}")
 
 
 def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:

@@ -285,7 +285,8 @@ class _Server:
                 "heads": [
                     {
                         "name": head.name,
-                        "kind": head.kind,
+                        "kind": head.kind.name,
+                        "lists_classes": head.kind.lists_classes,
                         "classes": head.classes,
                         "outputs": head.outputs,
                         "unit": head.unit,

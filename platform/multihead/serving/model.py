@@ -42,15 +42,10 @@ class ServedModel:
 
     def answer(self, images: NDArray[np.uint8]) -> Answer:
         """Return what the network says of images uint8 [B, H, W, C]."""
-        heads = self.loaded.heads
         outputs = self.loaded.outputs(images.transpose(0, 3, 1, 2))
         return Answer(
             columns=answers(self.loaded, outputs),
-            probabilities={
-                name: outputs[name].softmax(1).numpy()
-                for name, head in heads.items()
-                if head.kind != "regression"
-            },
+            probabilities=self.loaded.probabilities_of(outputs),
         )
 
 

@@ -62,9 +62,9 @@ def epoch_seconds(parts: Parts) -> float:
     began = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in str(parts.trainer.precision)):
         for batch in loader:
-            losses, _, _ = module.losses(batch)
+            losses, counts, _, _ = module.losses(batch, "train")
             optimizer.zero_grad()
-            total, _ = module.balanced(losses)
+            total, _ = module.balanced(losses, module.present(counts))
             torch.autograd.backward(total)
             optimizer.step()
             batches += 1

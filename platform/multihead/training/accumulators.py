@@ -1,6 +1,6 @@
 """Per-head sums that stay on the device and are read once an epoch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -8,12 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multihead.heads import Heads
-from multihead.models.readout import Readouts, widest
-
-# Errors and labels are offsets in the parameter's unit; heads without one leave these at 0.
-COLUMNS = ("loss", "correct", "absolute", "squared", "within", "label", "label_squared")
-# float32 resolves a ten-millionth of the range, so an error of exactly the tolerance is within.
-_SLACK = 1e-6
+from multihead.heads.readout import Readouts, widest
 
 
 class _Batch(NamedTuple):
@@ -21,10 +16,11 @@ class _Batch(NamedTuple):
     outputs: dict[str, Tensor]
     labels: Mapping[str, Tensor]
     size: int
+    counts: Tensor | None
 
 
 class HeadSums(nn.Module):
-    """Add up losses, hits and errors of each head over an epoch.
+    """Add up the losses and the readout's measures of each head over an epoch.
 
     A step only keeps its outputs; `STEPS` of them are counted together, because a dozen tiny
     operations for every step would take a tenth of a small network's time. Which batches are
@@ -33,6 +29,9 @@ class HeadSums(nn.Module):
 
     Args:
         heads: Fixes T and the order of the losses.
+
+    Attributes:
+        incomplete: Heads of which labels may be missing; these samples are not counted for them.
     """
 
     STEPS = 50
@@ -40,45 +39,57 @@ class HeadSums(nn.Module):
 
     def __init__(self, heads: Heads) -> None:
         super().__init__()
-        self.names = tuple(heads)
+        self.heads, self.names = heads, tuple(heads)
         self.readouts = Readouts(heads)
-        self.slack = {
-            name: 0.0 if p is None else p.tolerance + _SLACK * (p.maximum - p.minimum)
-            for name, p in ((n, head.parameter) for n, head in heads.items())
-        }
+        self.columns = {name: self.readouts[name].columns for name in heads}
+        self._width = max(map(len, self.columns.values()))
+        self.incomplete: Collection[str] = ()
         self.reset()
 
     def add(
-        self, losses: Tensor, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+        self,
+        losses: Tensor,
+        outputs: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        counts: Tensor | None = None,
     ) -> None:
         """Add one batch.
 
         Args:
             losses: Mean loss of each head, [T].
             outputs: By head name, [B, K].
-            labels: By head name, [B]: int64 classes or levels, or float values of a parameter.
+            labels: By head name, [B, ...].
+            counts: Samples with a label of each head, [T]; B for each if none.
         """
         kept = {name: outputs[name].detach() for name in self.names}
         size = len(labels[self.names[0]])
-        self._waiting.append(_Batch(losses.detach(), kept, labels, size))
+        self._waiting.append(_Batch(losses.detach(), kept, labels, size, counts))
         self._numbers += sum(tensor.numel() for tensor in kept.values())
         if len(self._waiting) == self.STEPS or self._numbers > self.ROOM:
             self._count_waiting()
 
-    def read(self) -> Tensor:
-        """Return the sums [T, columns] divided by the number of images, on the CPU; start anew."""
+    def read(self) -> dict[str, dict[str, float]]:
+        """Return `count` and the means of `loss` and the readout's columns by head; start anew.
+
+        The means of a head without any label are 0.
+        """
         self._count_waiting()
-        means = self.totals.cpu() / max(1, self.count)  # the epoch's one transfer
+        totals = self.totals.cpu()  # the epoch's one transfer
         self.reset()
-        return means
+        means = totals[:, 1:] / totals[:, :1].clamp(min=1)
+        return {
+            name: dict(zip(("count", "loss", *self.columns[name]), (count, *row), strict=False))
+            for name, count, row in zip(
+                self.names, totals[:, 0].tolist(), means.tolist(), strict=True
+            )
+        }
 
     def reset(self) -> None:
         """Forget everything."""
-        self.count = 0
         self._waiting: list[_Batch] = []
         self._numbers = 0
         # No buffer: a change of the module's precision must not reach the sums.
-        self.totals = torch.zeros(len(self.names), len(COLUMNS), dtype=torch.float64)
+        self.totals = torch.zeros(len(self.names), 2 + self._width, dtype=torch.float64)
 
     def _count_waiting(self) -> None:
         if not self._waiting:
@@ -86,38 +97,38 @@ class HeadSums(nn.Module):
         batches, self._waiting, self._numbers = self._waiting, [], 0
         losses = widest(torch.stack([b.losses for b in batches]))
         sizes = torch.tensor([b.size for b in batches]).to(losses)
-        rows = torch.stack([self._row(name, batches) for name in self.names])
-        sums = torch.cat([(sizes @ losses).unsqueeze(1), rows], dim=1)
+        if all(b.counts is None for b in batches):
+            of_losses = torch.stack([sizes.sum().expand(len(self.names)), sizes @ losses], 1)
+        else:
+            each = [
+                s.expand_as(b.losses) if b.counts is None else b.counts.to(losses)
+                for s, b in zip(sizes, batches, strict=True)
+            ]
+            counts = torch.stack(each)
+            of_losses = torch.stack([counts.sum(0), (counts * losses).sum(0)], 1)
+        rows = torch.stack([self._row(name, batches).to(losses) for name in self.names])
+        sums = torch.cat([of_losses, rows], dim=1)
         self.totals = self.totals.to(sums) + sums
-        self.count += sum(b.size for b in batches)
 
     def _row(self, name: str, batches: Sequence[_Batch]) -> Tensor:
-        readout = self.readouts[name]
         labels = torch.cat([b.labels[name] for b in batches])
-        codes, offsets = readout.read(torch.cat([b.outputs[name] for b in batches]))
-        if readout.scale is None or offsets is None:
-            hits = widest((codes == labels).sum())
-            return functional.pad(hits.unsqueeze(0), (0, len(COLUMNS) - 2))
-        true = readout.scale.of_labels(labels)
-        error, true = widest(offsets - true), widest(true)
-        away = error.abs()
-        each = [
-            codes == readout.label_codes(labels),
-            away,
-            error.square(),
-            away <= self.slack[name],
-            true,
-            true.square(),
-        ]
-        return torch.stack([column.to(error.dtype) for column in each]).sum(1)
+        outputs = torch.cat([b.outputs[name] for b in batches])
+        if name not in self.incomplete:
+            found = self.readouts[name].measures(outputs, labels).sum(1)
+        else:
+            missing = self.heads[name].kind.is_missing(labels)
+            filled = labels.masked_fill(missing.view(-1, *[1] * (labels.ndim - 1)), 0)
+            each = self.readouts[name].measures(outputs, filled)
+            found = each.masked_fill(missing, 0).sum(1)
+        return functional.pad(found, (0, self._width - len(found)))
 
     def state(self) -> dict[str, Any]:
         """Return the sums and what waits, for a checkpoint within an epoch."""
         return {
-            "count": self.count,
             "totals": self.totals,
             "sizes": [b.size for b in self._waiting],
             "losses": [b.losses for b in self._waiting],
+            "counts": [b.counts for b in self._waiting],
             "outputs": {n: [b.outputs[n] for b in self._waiting] for n in self.names},
             "labels": {n: [b.labels[n] for b in self._waiting] for n in self.names},
         }
@@ -130,12 +141,18 @@ class HeadSums(nn.Module):
         """
         device = next(self.buffers(), state["totals"]).device
         self.reset()
-        if state["totals"].shape != self.totals.shape:
-            raise ValueError(f"the sums are of shape {list(state['totals'].shape)}")
-        self.totals = state["totals"].to(device)
-        for index, (size, losses) in enumerate(zip(state["sizes"], state["losses"], strict=True)):
+        totals = state["totals"]
+        if "count" in state:  # earlier releases: one count, and columns for every kind
+            counts = totals.new_full((len(totals), 1), float(state["count"]))
+            totals = torch.cat([counts, totals[:, : 1 + self._width]], 1)
+        if totals.shape != self.totals.shape:
+            raise ValueError(f"the sums are of shape {list(totals.shape)}")
+        self.totals = totals.to(device)
+        numbers = state.get("counts", [None] * len(state["sizes"]))
+        parts = zip(state["sizes"], state["losses"], numbers, strict=True)
+        for index, (size, losses, counts) in enumerate(parts):
             outputs = {n: state["outputs"][n][index].to(device) for n in self.names}
             labels = {n: state["labels"][n][index].to(device) for n in self.names}
-            self._waiting.append(_Batch(losses.to(device), outputs, labels, int(size)))
+            counts = None if counts is None else counts.to(device)
+            self._waiting.append(_Batch(losses.to(device), outputs, labels, int(size), counts))
             self._numbers += sum(tensor.numel() for tensor in outputs.values())
-        self.count = int(state["count"])

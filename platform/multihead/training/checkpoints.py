@@ -131,7 +131,7 @@ def check_heads(record: dict[str, Any], heads: Heads, path: str | Path) -> None:
             f"experiment it was trained with."
         )
     for name, head in heads.items():
-        for what in ("num_classes", "kind", "parameter", "bounded"):
+        for what in ("num_classes", "kind", "parameter"):
             was, now = getattr(there[name], what), getattr(head, what)
             if was != now:
                 raise CheckpointError(

@@ -6,6 +6,7 @@ what is counted is counted alike everywhere, so that nothing is reduced later. T
 exchange of [B, K] numbers a step, little beside the gradients of any network.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -43,24 +44,24 @@ class Gathering:
     def whole(
         self, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return outputs [B, K] and labels [B] by head name of all ranks, in their order.
+        """Return outputs [B, K] and labels [B, ...] by head name of all ranks, in their order.
 
         The gradient that comes back to a rank's part is multiplied by the number of ranks,
         because DistributedDataParallel then divides the sum over ranks by it.
 
         Args:
             outputs: By head name, float32 [b, K] of this rank; b may be 0.
-            labels: By head name, int64 or float32 [b].
+            labels: By head name, [b, ...], of any type.
         """
         if self.alone:
             return dict(outputs), dict(labels)
         own = torch.cat(list(outputs.values()), 1)
-        given = torch.stack(list(labels.values()), 1)
+        sizes = self._sizes(len(own))
+        everyones, *true = _Gather.apply(own, sizes, self.ranks, *labels.values())
         widths = [values.shape[1] for values in outputs.values()]
-        everyones, true = _Gather.apply(own, given, self._sizes(len(own)), self.ranks)
         return (
             dict(zip(outputs, torch.split(everyones, widths, 1), strict=True)),
-            dict(zip(labels, true.unbind(1), strict=True)),
+            dict(zip(labels, true, strict=True)),
         )
 
     def averaged(self, tensor: Tensor) -> Tensor:
@@ -99,22 +100,31 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, outputs: Tensor, labels: Tensor, sizes: list[int], ranks: Ranks
-    ) -> tuple[Tensor, Tensor]:
+        ctx: Any, outputs: Tensor, sizes: list[int], ranks: Ranks, *labels: Tensor
+    ) -> tuple[Tensor, ...]:
         first = sum(sizes[: ranks.rank])
         ctx.rows, ctx.world_size = slice(first, first + sizes[ranks.rank]), ranks.world_size
-        # One exchange for both, as the bits they are.
-        bits = [outputs.contiguous().view(torch.int32), labels.contiguous().view(torch.int32)]
+        # One exchange for all, as the bytes they are: labels are of several types and shapes.
+        parts = [outputs, *labels]
+        bits = [_bytes(part) for part in parts]
         rows = _rows_of_all(torch.cat(bits, 1), sizes)
-        parts = torch.split(rows, [part.shape[1] for part in bits], 1)
-        everyones = parts[0].contiguous().view(outputs.dtype)
-        true = parts[1].contiguous().view(labels.dtype)
-        ctx.mark_non_differentiable(true)
-        return everyones, true
+        everyones = torch.split(rows, [part.shape[1] for part in bits], 1)
+        found = tuple(
+            of_all.contiguous().view(-1).view(part.dtype).view(len(rows), *part.shape[1:])
+            for of_all, part in zip(everyones, parts, strict=True)
+        )
+        ctx.mark_non_differentiable(*found[1:])
+        return found
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
-        return gradient[ctx.rows] * ctx.world_size, None, None, None
+    def backward(ctx: Any, gradient: Tensor, *others: Tensor) -> tuple[Tensor | None, ...]:
+        return gradient[ctx.rows] * ctx.world_size, *[None] * (2 + len(others))
+
+
+def _bytes(part: Tensor) -> Tensor:
+    """Return a tensor [b, ...] as bytes [b, n]."""
+    width = part.element_size() * math.prod(part.shape[1:])
+    return part.contiguous().view(-1).view(torch.uint8).view(len(part), width)
 
 
 def _rows_of_all(own: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -1,40 +1,31 @@
 """The metrics of a run: their names, and what they are made of.
 
-A head that is a parameter, of whatever kind, is judged in the parameter's unit; one of unordered
-classes by its accuracy. Each has a score from 0 to 1, so that heads of all kinds can be averaged:
-the accuracy, or 1 - RMSE / sigma, with sigma the standard deviation of the split's labels.
+A head's kind says its metrics, and its score from 0 to 1, so that heads of all kinds can be
+averaged.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from multihead.balancing.weights import complete_weights
 from multihead.heads import Head, Heads
-from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
-from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric
-from multihead.metrics.r2 import R2, unexplained
-from multihead.metrics.rmse import RMSE
 from multihead.metrics.score import SCORE
-from multihead.metrics.within import WITHIN
-from multihead.training.accumulators import COLUMNS
-
-_OF_CLASSES = (ACCURACY, LOSS)
-_OF_PARAMETERS = (*_OF_CLASSES, MAE, RMSE, R2, WITHIN)
 
 
-def classification_heads(heads: Heads) -> list[str]:
-    """Return the names of the heads of kind classification, whose accuracies make `acc`."""
-    return [name for name, head in heads.items() if head.kind == "classification"]
+def heads_in_mean_accuracy(heads: Heads) -> list[str]:
+    """Return the names of the heads whose accuracies make `acc`."""
+    return [name for name, head in heads.items() if head.kind.in_mean_accuracy]
 
 
 def metrics_of(head: Head) -> tuple[Metric, ...]:
     """Return the metrics of a head that come from means over the samples."""
-    return _OF_CLASSES if head.parameter is None else _OF_PARAMETERS
+    metrics = head.kind.metrics(head)
+    return (*metrics[:1], LOSS, *metrics[1:])
 
 
 def head_metric_names(head: Head) -> tuple[str, ...]:
@@ -44,56 +35,67 @@ def head_metric_names(head: Head) -> tuple[str, ...]:
 
 def best_names(heads: Heads) -> list[str]:
     """Return the metrics of which the best so far is logged."""
-    return [*(["val/acc"] if classification_heads(heads) else []), "val/score"]
+    return [*(["val/acc"] if heads_in_mean_accuracy(heads) else []), "val/score"]
 
 
 def metric_names(
-    heads: Heads, splits: Sequence[str], *, weighted: bool, balanced: bool = False
+    heads: Heads,
+    splits: Mapping[Any, Collection[str]],
+    *,
+    weighted: bool,
+    balanced: bool = False,
 ) -> list[str]:
     """Return every metric that a run logs, so that a monitor can be checked before training.
 
     Args:
         heads: The heads of the network.
-        splits: Those of train, val and test that will be run.
+        splits: By split that will be run (train, val or test), the heads with labels in it.
         weighted: Whether evaluation weights are given.
         balanced: Whether the weights of the losses change while training.
     """
-    means = ["acc", "score"] if classification_heads(heads) else ["score"]
     names = ["epoch", "lr", "step"]
-    for split in splits:
-        names += [f"{split}/{n}_{kind}" for n, h in heads.items() for kind in head_metric_names(h)]
+    for split, labelled in splits.items():
+        known = Heads(heads[name] for name in heads if name in labelled)
+        means = ["acc", "score"] if heads_in_mean_accuracy(known) else ["score"]
+        names += [f"{split}/{n}_{kind}" for n, h in known.items() for kind in head_metric_names(h)]
         names += [f"{split}/{name}" for name in ("loss", *means)]
         names += [f"{split}/{name}_weighted" for name in means] if weighted else []
     names += [f"train/{name}_weight" for name in heads] if balanced else []
-    return names + ([f"{name}_best" for name in best_names(heads)] if "val" in splits else [])
+    best = [f"{name}_best" for name in best_names(heads) if name in names]
+    return names + best
 
 
 def split_metrics(
     split: str,
     heads: Heads,
-    means: Tensor,
+    means: Mapping[str, Mapping[str, float]],
     loss_weights: Sequence[float],
     eval_weights: Mapping[str, float] | None,
 ) -> dict[str, float]:
     """Return the metrics of one split and epoch, under the names of `metric_names`.
 
+    A head without any label in the split has no metrics and no part in the means.
+
     Args:
         split: train, val or test.
         heads: The T heads.
-        means: What `HeadSums.read` returned, [T, columns].
+        means: What `HeadSums.read` returned, by head name.
         loss_weights: Weight of each head in the summed loss, [T].
         eval_weights: By head name, for the weighted means; not among the metrics if none.
     """
     metrics: dict[str, float] = {}
-    scores, accuracies, losses = {}, {}, []
-    for (name, head), row in zip(heads.items(), means.tolist(), strict=True):
-        of_head = head_metrics(head, dict(zip(COLUMNS, row, strict=True)))
+    scores, accuracies = {}, {}
+    total = 0.0
+    for (name, head), weight in zip(heads.items(), loss_weights, strict=True):
+        if not means[name]["count"]:
+            continue
+        of_head = head_metrics(head, means[name])
         scores[name] = of_head.pop("score")
-        losses.append(of_head["loss"])
-        if head.kind == "classification":
+        total += weight * of_head["loss"]
+        if head.kind.in_mean_accuracy:
             accuracies[name] = of_head["acc"]
         metrics |= {f"{split}/{name}_{kind}": value for kind, value in of_head.items()}
-    metrics[f"{split}/loss"] = float(np.dot(loss_weights, losses))
+    metrics[f"{split}/loss"] = total
     for mean, values in (("acc", accuracies), ("score", scores)):
         if not values:
             continue
@@ -120,18 +122,14 @@ def mean_weights(
 
 
 def head_metrics(head: Head, means: Mapping[str, float]) -> dict[str, float]:
-    """Return the metrics of a head and its score from the means over the images.
+    """Return the metrics of a head and its score from the means over its samples.
 
     Args:
-        head: A parameter, or unordered classes.
-        means: By the names of `COLUMNS`; of errors and labels in the parameter's unit.
+        head: The head.
+        means: Of `loss` and the columns of the readout, by name.
     """
     found = {m.name: m.of_means(means) for m in metrics_of(head) if m.of_means is not None}
-    if head.parameter is None:
-        score = means["correct"]
-    else:
-        score = max(0.0, 1 - math.sqrt(unexplained(means)))
-    return found | {SCORE.name: score}
+    return found | {SCORE.name: head.kind.score(head, means)}
 
 
 def shortest(value: float | Tensor) -> float:

@@ -1,7 +1,8 @@
 """The one LightningModule: any multi-head network, a criterion and a weight per head."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import chain
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -15,28 +16,27 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from multihead.balancing import Balancer, StaticWeights
 from multihead.balancing.gramian import gramian
 from multihead.balancing.means import WeightMeans
-from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.errors import CheckpointError, ConfigError, DivergenceError
 from multihead.heads import Head, Heads
-from multihead.models.losses import Criterion, make_criterion
+from multihead.heads.losses.choice import Criterion, make_criterion
+from multihead.heads.readout import Readouts
 from multihead.models.network import MultiheadNetwork
-from multihead.models.readout import Readouts
 from multihead.seeding import random_state, restore_random_state, seed_rank
 from multihead.training.accumulators import HeadSums
-from multihead.training.calibration import CalibrationSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
+from multihead.training.criteria import Criteria
 from multihead.training.gathering import Gathering
-from multihead.training.hardest_samples import WorstPredictions
 from multihead.training.hardware import choose_memory_format
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.metrics import (
     best_names,
-    classification_heads,
+    heads_in_mean_accuracy,
     mean_weights,
     split_metrics,
 )
 from multihead.training.nonfinite import FiniteWatch
-from multihead.training.pairs import PredictedPairs
+from multihead.training.presence import Presence
 from multihead.training.schedules import build_scheduler
 
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
@@ -54,8 +54,7 @@ class MultiheadLitModule(pl.LightningModule):
         criteria: By head name, a module `criterion(outputs [B, K], labels [B]) -> []`, or what
             makes one when called with the `Head`: a class or partial of `multihead.models.losses`.
         parameter_criterion: Makes the criterion of every parameter that `criteria` leaves out. A
-            head without any gets its kind's: cross-entropy, `ExpectedValueLoss` or
-            `RegressionLoss`.
+            head without any gets its kind's.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
         balancer: Called with the heads and `loss_weights`: makes what weighs the heads' losses in
             each step. `{split}/loss` is weighed by `loss_weights`, whatever it is.
@@ -117,6 +116,8 @@ class MultiheadLitModule(pl.LightningModule):
         self.heads: Heads | None = None
         self.normalisation: tuple[list[float], list[float]] = ([0.0], [1.0])
         self.best: dict[str, float] = {}
+        self.incomplete: dict[Part, Collection[str]] = {"train": (), "val": (), "test": ()}
+        self._tested = 0  # samples of the test so far
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         self._check_choices()
@@ -162,6 +163,13 @@ class MultiheadLitModule(pl.LightningModule):
             heads = self._own_heads(self.net, data)
         if heads != self.heads:
             self._use_heads(heads)
+        self._use_gaps(data, "train")
+        self._use_gaps(data, "val")
+
+    def _use_gaps(self, data: MultiheadDataModule, part: Part) -> None:
+        """Look for missing labels in a part of the data only where there are any."""
+        self.incomplete[part] = data.incomplete(part) & frozenset(self._heads)
+        self._sums(part).incomplete = self.incomplete[part]
 
     @staticmethod
     def _own_heads(net: MultiheadNetwork, data: MultiheadDataModule) -> Heads:
@@ -185,19 +193,19 @@ class MultiheadLitModule(pl.LightningModule):
                     f"Remove it, or add the head under data.heads."
                 )
         self.heads = heads
-        self.criteria = nn.ModuleDict(
-            {f"{n}_head": make_criterion(self._criterion(h), h) for n, h in heads.items()}
+        self.criteria = Criteria(
+            {name: make_criterion(self._criterion(head), head) for name, head in heads.items()}
         )
         self.balancer = self._made_balancer(heads)
+        self.presence = Presence(heads)
         self.weight_means = WeightMeans(heads) if self.balancer.changes else None
         if self.eval_weights is not None:
-            for names in (list(heads), classification_heads(heads)):
+            for names in (list(heads), heads_in_mean_accuracy(heads)):
                 _ = names and mean_weights(heads, self.eval_weights, names)
         self.sums = nn.ModuleDict({f"{s}_sums": HeadSums(heads) for s in ("train", "val", "test")})
         self.readouts = Readouts(heads)
         self.watch = FiniteWatch(heads)
-        self.pairs = PredictedPairs(heads)
-        self.calibration, self.worst = CalibrationSums(heads), WorstPredictions(heads)
+        self.artifacts = {name: head.kind.artifacts(head) for name, head in heads.items()}
 
     def _made_balancer(self, heads: Heads) -> Balancer:
         made = self.given_balancer(heads, self.loss_weights)
@@ -209,7 +217,7 @@ class MultiheadLitModule(pl.LightningModule):
         return made
 
     def _criterion(self, head: Head) -> Criterion | None:
-        default = None if head.parameter is None else self.parameter_criterion
+        default = self.parameter_criterion if head.has_range else None
         return self.given_criteria.get(head.name) or default
 
     def _check_choices(self) -> None:
@@ -309,26 +317,48 @@ class MultiheadLitModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the heads' losses as the balancer weighs them."""
-        losses, outputs, labels = self.losses(batch)
-        self._sums("train").add(losses, outputs, labels)
+        losses, counts, outputs, labels = self.losses(batch, "train")
+        self._sums("train").add(losses, outputs, labels, counts)
         self._note(losses)
-        total, weights = self.balanced(losses)
+        present = self.present(counts)
+        if counts is not None:
+            self.presence.add(present)
+        total, weights = self.balanced(losses, present)
         if self.weight_means is not None:
-            self.weight_means.add(weights, self.balancer.everyone)
+            self.weight_means.add(weights, present)
         return total
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Leave a head alone that had no label since the last step, whatever the optimizer does.
+
+        A momentum or weight decay would move it without a gradient.
+        """
+        for name in self.presence.absent():
+            index = list(self._heads).index(name)
+            own = cast(MultiheadNetwork, self.net).heads[f"{name}_head"].parameters()
+            for parameter in (*own, *self.balancer.parameters_of(index)):
+                parameter.grad = None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the sums."""
-        losses, outputs, labels = self.losses(batch)
-        self._sums("val").add(losses, outputs, labels)
+        losses, counts, outputs, labels = self.losses(batch, "val")
+        self._sums("val").add(losses, outputs, labels, counts)
         self._note(losses)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the sums and to what is shown of the test."""
-        losses, outputs, labels = self.losses(batch)
-        self._sums("test").add(losses, outputs, labels)
-        for seen in (self.pairs, self.calibration, self.worst):
-            seen.add(outputs, labels)
+        losses, counts, outputs, labels = self.losses(batch, "test")
+        self._sums("test").add(losses, outputs, labels, counts)
+        size = len(next(iter(labels.values())))
+        for name, artifacts in self.artifacts.items():
+            given, true = outputs[name], labels[name]
+            numbers = torch.arange(self._tested, self._tested + size, device=true.device)
+            if name in self.incomplete["test"]:
+                there = ~self._heads[name].kind.is_missing(true)
+                given, true, numbers = given[there], true[there], numbers[there]
+            for artifact in artifacts if len(true) else ():
+                artifact.add(given, true, numbers)
+        self._tested += size
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> dict[str, Tensor]:
         """Return each head's classes, int64 [B], or values in the parameter's unit, float [B]."""
@@ -338,26 +368,39 @@ class MultiheadLitModule(pl.LightningModule):
             for name, outputs in self(images).items()
         }
 
-    def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return losses [T], outputs [B, K] and labels [B] by head name for one batch.
+    def losses(
+        self, batch: Batch, split: Part = "train"
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor], dict[str, Tensor]]:
+        """Return losses [T], counts, outputs [B, K] and labels [B] by head name for one batch.
 
-        Of several processes each is given its part of the batch, and returns what is of the whole.
+        Counts are the samples with a label of each head, [T]; none where no label is missing in
+        the split. Of several processes each is given its part of the batch, and returns what is
+        of the whole.
         """
         images, given = batch
         own = {next(iter(self._heads)): given} if isinstance(given, Tensor) else given
         # Losses in float32: a bfloat16 log-sum-exp has two digits.
         found = {name: values.float() for name, values in self._outputs(images).items()}
         outputs, labels = self.gathering.whole(found, own)
-        losses = [self.criteria[f"{n}_head"](outputs[n], labels[n]) for n in self._heads]
-        return torch.stack(losses), outputs, labels
+        losses, counts = self.criteria(self._heads, outputs, labels, self.incomplete[split])
+        return losses, counts, outputs, labels
 
-    def balanced(self, losses: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is back-propagated for losses [T], a scalar, and their weights [T]."""
+    def present(self, counts: Tensor | None) -> Tensor:
+        """Return which heads have a label in a batch, bool [T], for what `losses` counted."""
+        return self.balancer.everyone if counts is None else counts > 0
+
+    def balanced(self, losses: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is back-propagated for losses [T], a scalar, and their weights [T].
+
+        Args:
+            losses: [T].
+            present: Which heads have a label in this batch, bool [T].
+        """
         of_gradients = None
         if self.balancer.needs_gramian:
             shared = cast(MultiheadNetwork, self.net).backbone.parameters()
             of_gradients = gramian(losses, shared, self.gathering.averaged)
-        return cast(tuple[Tensor, Tensor], self.balancer(losses, gramian=of_gradients))
+        return cast(tuple[Tensor, Tensor], self.balancer(losses, present, of_gradients))
 
     def _outputs(self, images: Tensor) -> dict[str, Tensor]:
         if len(images) or self.training:
@@ -377,6 +420,7 @@ class MultiheadLitModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the sums from zero, or from where a checkpoint within this epoch left them."""
         self._sums("train").reset()
+        self.presence.reset()
         if self.weight_means is not None:
             self.weight_means.reset()
 
@@ -412,7 +456,8 @@ class MultiheadLitModule(pl.LightningModule):
             return
         self._validated = True
         for name in best_names(self._heads):
-            self.best[name] = max(self.best.get(name, 0.0), metrics[name])
+            if name in metrics:
+                self.best[name] = max(self.best.get(name, 0.0), metrics[name])
         self._log(metrics | {f"{name}_best": value for name, value in self.best.items()})
 
     def on_train_epoch_end(self) -> None:
@@ -437,8 +482,12 @@ class MultiheadLitModule(pl.LightningModule):
 
     def on_test_epoch_start(self) -> None:
         """Forget an earlier test."""
-        for seen in (self.pairs, self.calibration, self.worst):
-            seen.reset()
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, MultiheadDataModule):
+            self._use_gaps(data, "test")
+        self._tested = 0
+        for artifact in chain.from_iterable(self.artifacts.values()):
+            artifact.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the test metrics."""

@@ -21,7 +21,7 @@ HEADS = Heads(
     [
         Head("tonhöhe", 256, kind="ordinal", parameter=Parameter(0.1, 9, "log", "Hz", 0.5)),
         Head("drum", 4, ("a", "b", "c", "d"), first=3),
-        Head("x", 256, kind="regression", parameter=Parameter(-1, 1), bounded=True),
+        Head("x", 256, kind="bounded_regression", parameter=Parameter(-1, 1)),
     ]
 )
 SHAPE = (2, 3, 4)

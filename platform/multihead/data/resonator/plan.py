@@ -14,7 +14,8 @@ from multihead.data.resonator.spectrogram import CHANNELS, Scaling, Spectrogram
 from multihead.data.resonator.synthesis import DURATION, SAMPLE_RATE, Floats, Notes
 from multihead.data.source import Split
 from multihead.errors import ConfigError
-from multihead.heads import Head, Heads, Parameter, Spacing
+from multihead.heads import KINDS, Head, Heads, Parameter
+from multihead.heads.parameter import Spacing
 
 Excitation = Literal["both", "plucked", "struck"]
 Range = tuple[float, float]
@@ -140,7 +141,7 @@ class Plan:
     def heads(self) -> Heads:
         """A head of 256 levels for each quantity that is drawn."""
         return Heads(
-            Head(name, 256, kind="ordinal", parameter=_parameter(name, self.ranges[name]))
+            Head(name, 256, kind=KINDS["ordinal"], parameter=_parameter(name, self.ranges[name]))
             for name in self.varying
         )
 

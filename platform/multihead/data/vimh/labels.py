@@ -128,7 +128,7 @@ def value_offsets(pairs: NDArray[np.uint8], heads: Heads, ids: Mapping[str, int]
     """
     found = {}
     for name, head in heads.items():
-        if head.parameter is None and head.first > 0:
+        if head.numbered_from > 0:
             values = pairs[..., 1][pairs[..., 0] == ids[name]]
             last = head.first + head.num_classes - 1
             beyond = len(values) > 0 and values.max() >= head.num_classes

@@ -14,12 +14,13 @@ from typing import Any
 
 from multihead.data.pickle_file import one_line
 from multihead.errors import ConfigError, DataError
-from multihead.heads import Head, Parameter
+from multihead.heads import KINDS, Head, Parameter
+from multihead.heads.head import kind_to_record
 
 LEVELS = 256
 _NOT_A_WORD = re.compile(r"\W")
 _CONTINUOUS = ("continuous", "ordinal")
-_BY_KIND = {"regression": False, "bounded_regression": True}
+_OF_ONE_OUTPUT = ("regression", "bounded_regression")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def read_parameter(name: str, record: object, where: str) -> VIMHParameter:
     kind = _text(record, "type", where).strip().lower()
     notice = (
         ""
-        if kind in ("", "classification", *_CONTINUOUS, *_BY_KIND)
+        if kind in ("", "classification", *_CONTINUOUS, *_OF_ONE_OUTPUT)
         else (
             f"{where} is of type {kind!r}, which is read as continuous, 256 levels from min to max."
         )
@@ -84,9 +85,11 @@ def read_parameter(name: str, record: object, where: str) -> VIMHParameter:
         if kind == "classification":
             head = _classes(word, low, high, record)
         else:
-            head = Head(word, LEVELS, kind="ordinal", parameter=_range(record, low, high, where))
-        if kind in _BY_KIND:
-            head = head.as_kind("regression", bounded=_BY_KIND[kind])
+            head = Head(
+                word, LEVELS, kind=KINDS["ordinal"], parameter=_range(record, low, high, where)
+            )
+        if kind in _OF_ONE_OUTPUT:
+            head = head.as_kind(kind)
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
     said = {*write_parameter(head), "description"}
@@ -124,8 +127,9 @@ def write_parameter(head: Head) -> dict[str, Any]:
         record["unit"] = parameter.unit
     if parameter.step is not None:
         record["step"] = float(parameter.step)
-    if head.kind == "regression":
-        record["type"] = "bounded_regression" if head.bounded else "regression"
+    kind = kind_to_record(head.kind)
+    if kind in _OF_ONE_OUTPUT:
+        record["type"] = kind
     return record
 
 

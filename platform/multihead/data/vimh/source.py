@@ -229,7 +229,7 @@ def _offsets(
     info: VIMHInfo, split: Split, file: SampleFile, pixel_order: PixelOrder
 ) -> dict[str, int]:
     """Tell once for both splits, by the training samples, how classes are stored."""
-    if not any(h.parameter is None and h.first > 0 for h in info.heads.values()):
+    if not any(h.numbered_from > 0 for h in info.heads.values()):
         return {}
     if split != "train" and (forms := present_forms(info, "train")):
         file = open_file(info, "train", forms[0], pixel_order)

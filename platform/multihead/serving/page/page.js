@@ -99,21 +99,19 @@ function show(body) {
     tr.dataset.head = s.head.name;
     return tr;
   }));
-  const listed = model.heads.filter((h) => h.kind === "classification" && h.outputs <= MOST_CLASSES);
+  const listed = model.heads.filter((h) => h.lists_classes && h.outputs <= MOST_CLASSES);
   $("details").replaceChildren(...listed.map((h) => bars(h, body.probabilities[h.name][0])));
 }
 
 function reading(head, row) {
   const value = row[head.name];
-  if (head.kind === "classification") {
-    const name = row[`${head.name}_name`];
-    return { answer: name ?? String(value), certainty: percent(row[`${head.name}_probability`]) };
-  }
+  const [name, probability] = [row[`${head.name}_name`], row[`${head.name}_probability`]];
   const [low, high] = [row[`${head.name}_low`], row[`${head.name}_high`]];
   const unit = head.unit ? ` ${head.unit}` : "";
+  if (probability !== undefined) return { answer: name ?? `${value}${unit}`, certainty: percent(probability) };
   return {
-    answer: `${figure(value)}${unit}`,
-    certainty: low === null ? "no interval" : `${figure(low)} to ${figure(high)}${unit} (90%)`,
+    answer: typeof value === "number" ? `${figure(value)}${unit}` : String(value),
+    certainty: low == null ? "no interval" : `${figure(low)} to ${figure(high)}${unit} (90%)`,
   };
 }
 

@@ -7,14 +7,13 @@ from torch import Tensor, nn
 
 from multihead.errors import ConfigError
 from multihead.heads import Head, Parameter
+from multihead.heads.losses.choice import make_criterion
 from multihead.models.losses import (
     DistanceWeightedCrossEntropy,
     ExpectedValueLoss,
     LevelCrossEntropy,
     RegressionLoss,
     SoftTargetCrossEntropy,
-    default_criterion,
-    make_criterion,
 )
 
 NOTE = Parameter(40.0, 80.0, unit="semitones", levels=9)
@@ -41,7 +40,8 @@ def _ordinal(parameter: Parameter = NOTE) -> Head:
 
 
 def _regression(parameter: Parameter = NOTE, *, bounded: bool = False) -> Head:
-    return Head("note", parameter.levels, (), "regression", parameter, bounded=bounded)
+    kind = "bounded_regression" if bounded else "regression"
+    return Head("note", parameter.levels, (), kind, parameter)
 
 
 def _peak(level: int, height: float = 1e3) -> Tensor:
@@ -171,7 +171,7 @@ def test_a_loss_that_does_not_suit_its_head_or_numbers_is_refused(make, message:
 
 
 def test_a_head_gets_the_criterion_of_its_kind_unless_given_one() -> None:
-    assert isinstance(default_criterion(Head("digit", 10)), nn.CrossEntropyLoss)
+    assert isinstance(make_criterion(None, Head("digit", 10)), nn.CrossEntropyLoss)
     assert isinstance(make_criterion(None, _ordinal()), ExpectedValueLoss)
     assert isinstance(make_criterion(None, _regression()), RegressionLoss)
     given = nn.CrossEntropyLoss()

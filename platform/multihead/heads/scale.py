@@ -1,4 +1,4 @@
-"""A parameter's arithmetic on tensors, where `heads.Parameter` has it for arrays."""
+"""A parameter's arithmetic on tensors, where `Parameter` has it for arrays."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multihead.heads import Parameter
+from multihead.heads.parameter import Parameter
 
 
 class Scale(nn.Module):

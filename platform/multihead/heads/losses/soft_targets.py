@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multihead.heads import Head
-from multihead.models.losses.distances import check_number, levels_of
-from multihead.models.scale import Scale
+from multihead.heads.head import Head
+from multihead.heads.losses.distances import check_number, levels_of
+from multihead.heads.scale import Scale
 
 
 class SoftTargetCrossEntropy(nn.Module):
@@ -27,7 +27,8 @@ class SoftTargetCrossEntropy(nn.Module):
             if none.
 
     Shape:
-        logits [B, K] and levels int64 [B] to the mean over the batch [], in nats.
+        logits [B, K] and levels int64 [B] to the mean over the batch [], or with
+        `reduction = "none"` to [B], in nats.
 
     Raises:
         ConfigError: For a head without levels, or a value outside its range.
@@ -38,11 +39,12 @@ class SoftTargetCrossEntropy(nn.Module):
         parameter = levels_of(head, "SoftTargetCrossEntropy")
         self.width = parameter.tolerance if width is None else width
         check_number("SoftTargetCrossEntropy", "width", self.width, least=0, open_=True)
-        self.scale = Scale(parameter)
+        self.scale, self.reduction = Scale(parameter), "mean"
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss of the batch."""
-        return functional.cross_entropy(logits, self.targets(labels).to(logits.dtype))
+        """Return the loss, as `reduction` says."""
+        targets = self.targets(labels).to(logits.dtype)
+        return functional.cross_entropy(logits, targets, reduction=self.reduction)
 
     def targets(self, labels: Tensor) -> Tensor:
         """Return the distributions q [B, K] of levels [B]."""

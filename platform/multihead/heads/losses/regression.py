@@ -3,18 +3,18 @@
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
-from multihead.heads import Head
-from multihead.models.losses.distances import (
+from multihead.heads.head import Head
+from multihead.heads.losses.distances import (
     DISTANCES,
     MEASURES,
     Distance,
     Measure,
     check_choice,
     check_number,
-    mean_distance,
+    distance_of,
 )
-from multihead.models.readout import regressed_share
-from multihead.models.scale import Scale
+from multihead.heads.readout import regressed_share
+from multihead.heads.scale import Scale
 
 
 class RegressionLoss(nn.Module):
@@ -36,8 +36,9 @@ class RegressionLoss(nn.Module):
             ratios; `unit`: e is the difference of the values, in the parameter's unit.
 
     Shape:
-        outputs [B, 1] and labels [B] to the mean over the batch []. Integer labels are levels;
-        floating-point labels are values in the unit.
+        outputs [B, 1] and labels [B] to the mean over the batch [], or with
+        `reduction = "none"` to [B]. Integer labels are levels; floating-point labels are values
+        in the unit.
 
     Raises:
         ConfigError: For a head of another kind, or a value outside its range.
@@ -52,24 +53,27 @@ class RegressionLoss(nn.Module):
     ) -> None:
         super().__init__()
         name, parameter = "RegressionLoss", head.parameter
-        if head.kind != "regression" or parameter is None:
+        if head.outputs != 1 or parameter is None:
             raise ConfigError(
                 f"RegressionLoss is for heads with one output, but head {head.name!r} is of kind "
-                f"{head.kind}; choose another criterion, or data.head_kinds.{head.name}=regression."
+                f"{head.kind.name}; choose another criterion, or "
+                f"data.head_kinds.{head.name}=regression."
             )
         check_choice(name, "distance", distance, DISTANCES)
         check_choice(name, "measure", measure, MEASURES)
-        self.scale, self.bounded = Scale(parameter), head.bounded
+        self.scale = Scale(parameter)
+        self.bounded = bool(getattr(head.kind, "bounded", False))
         percent = (parameter.maximum - parameter.minimum) / 100 if measure == "unit" else 1.0
         self.delta = percent if delta is None else delta
         check_number(name, "delta", self.delta, least=0, open_=True)
-        self.distance, self.measure = distance, measure
+        self.distance, self.measure, self.reduction = distance, measure, "mean"
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss of the batch."""
+        """Return the loss, as `reduction` says."""
         predicted = regressed_share(outputs, bounded=self.bounded)
         if self.measure == "range":
             predicted, true = 100 * predicted, 100 * self.scale.shares_of_labels(labels)
         else:
             predicted, true = self.scale.from_share(predicted), self.scale.of_labels(labels)
-        return mean_distance(predicted, true.to(predicted.dtype), self.distance, self.delta)
+        true = true.to(predicted.dtype)
+        return distance_of(predicted, true, self.distance, self.delta, self.reduction)

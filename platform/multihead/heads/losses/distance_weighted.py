@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multihead.heads import Head
-from multihead.models.losses.distances import check_number, levels_of
+from multihead.heads.head import Head
+from multihead.heads.losses.distances import check_number, levels_of
 
 
 class DistanceWeightedCrossEntropy(nn.Module):
@@ -27,7 +27,8 @@ class DistanceWeightedCrossEntropy(nn.Module):
         power: Exponent of the distance, above 0.
 
     Shape:
-        logits [B, K] and levels int64 [B] to the mean over the batch [], in nats.
+        logits [B, K] and levels int64 [B] to the mean over the batch [], or with
+        `reduction = "none"` to [B], in nats.
 
     Raises:
         ConfigError: For a head without levels, or a value outside its range.
@@ -41,14 +42,17 @@ class DistanceWeightedCrossEntropy(nn.Module):
         levels = levels_of(head, name).levels
         check_number(name, "weight", weight, least=0, open_=False)
         check_number(name, "power", power, least=0, open_=True)
-        self.weight, self.power = weight, power
+        self.weight, self.power, self.reduction = weight, power, "mean"
         self.register_buffer("levels", torch.arange(levels), persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss of the batch."""
+        """Return the loss, as `reduction` says."""
         positions = self.levels.to(logits.dtype) / (len(self.levels) - 1)
         away = (positions - positions[labels].unsqueeze(1)).abs()
         if self.power != 1:
             away = away**self.power
-        charge = (logits.softmax(1) * away).sum(1).mean()
-        return functional.cross_entropy(logits, labels) + self.weight * charge
+        charge = (logits.softmax(1) * away).sum(1)
+        if self.reduction == "mean":
+            charge = charge.mean()
+        entropy = functional.cross_entropy(logits, labels, reduction=self.reduction)
+        return entropy + self.weight * charge

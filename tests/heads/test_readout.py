@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from multihead.heads import Head, Parameter
-from multihead.models.readout import Readout
-from multihead.models.scale import Scale
+from multihead.heads.scale import Scale
 
 PARAMETERS = [
     Parameter(48.0, 96.0, unit="semitones"),
@@ -41,14 +40,15 @@ def test_what_is_no_number_has_a_level_inside_the_range() -> None:
 
 def test_the_table_of_levels_stays_exact_in_a_network_of_half_precision() -> None:
     head = Head("note", 256, kind="ordinal", parameter=PARAMETERS[0])
-    readout = Readout(head)
+    readout = head.kind.readout(head)
     before = readout.scale.offsets.clone()
     assert torch.equal(readout.to(torch.bfloat16).scale.offsets, before)
 
 
 def test_a_prediction_is_the_same_within_a_training_of_16_bits() -> None:
     """Losses and tests run under autocast, metrics outside it."""
-    readout = Readout(Head("note", 256, kind="ordinal", parameter=PARAMETERS[0]))
+    head = Head("note", 256, kind="ordinal", parameter=PARAMETERS[0])
+    readout = head.kind.readout(head)
     outputs = torch.randn(64, 256, generator=torch.manual_seed(0))
     outside = readout.values(outputs)
     with torch.autocast("cpu", torch.bfloat16):
@@ -59,13 +59,15 @@ def test_each_kind_predicts_in_its_own_way() -> None:
     parameter = Parameter(0.0, 8.0, levels=5)
     two_peaks = torch.tensor([[0.0, -1e3, -1e3, -1e3, 0.1]])
     heads = [Head("x", 5, (), kind, parameter) for kind in ("classification", "ordinal")]
-    assert Readout(heads[0]).values(two_peaks).tolist() == [4]
+    assert heads[0].kind.readout(heads[0]).values(two_peaks).tolist() == [4]
     share = float(torch.sigmoid(torch.tensor(0.1)))
-    assert Readout(heads[1]).values(two_peaks).tolist() == pytest.approx([8 * share])
-    assert Readout(heads[1]).codes(two_peaks).tolist() == [2]
+    assert heads[1].kind.readout(heads[1]).values(two_peaks).tolist() == pytest.approx([8 * share])
+    assert heads[1].kind.readout(heads[1]).codes(two_peaks).tolist() == [2]
     z = torch.tensor([[1.0], [6.0]])
-    free = Readout(Head("x", 5, (), "regression", parameter))
+    head = Head("x", 5, (), "regression", parameter)
+    free = head.kind.readout(head)
     assert free.values(z).tolist() == [6.0, 16.0]
     assert free.codes(z).tolist() == [3, 4]
-    held = Readout(Head("x", 5, (), "regression", parameter, bounded=True))
+    bounded = head.as_kind("bounded_regression")
+    held = bounded.kind.readout(bounded)
     assert held.values(torch.tensor([[0.0], [1e3]])).tolist() == [4.0, 8.0]

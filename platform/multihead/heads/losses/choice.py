@@ -5,19 +5,10 @@ from collections.abc import Callable
 from torch import nn
 
 from multihead.errors import ConfigError, MultiheadError, message_of
-from multihead.heads import Head
-from multihead.models.losses.expected_value import ExpectedValueLoss
-from multihead.models.losses.regression import RegressionLoss
+from multihead.heads.head import Head
 
 # A module as it is, or something that makes one for a head: a class, a partial, a function.
 Criterion = nn.Module | Callable[[Head], nn.Module]
-
-
-def default_criterion(head: Head) -> nn.Module:
-    """Return cross-entropy, the expected value's distance or the value's, by kind of head."""
-    if head.kind == "classification":
-        return nn.CrossEntropyLoss()
-    return ExpectedValueLoss(head) if head.kind == "ordinal" else RegressionLoss(head)
 
 
 def make_criterion(criterion: Criterion | None, head: Head) -> nn.Module:
@@ -32,7 +23,7 @@ def make_criterion(criterion: Criterion | None, head: Head) -> nn.Module:
         ConfigError: If it does not suit the head's kind, or makes no module.
     """
     if criterion is None:
-        return default_criterion(head)
+        return head.kind.criterion(head)
     if isinstance(criterion, nn.Module):
         return criterion
     try:

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from multihead.errors import ConfigError
-from multihead.heads import Head, Parameter
+from multihead.heads.head import Head
+from multihead.heads.parameter import Parameter
 
 Distance = Literal["l1", "l2", "huber"]
 Measure = Literal["unit", "range"]
@@ -15,16 +16,18 @@ DISTANCES = ("l1", "l2", "huber")
 MEASURES = ("unit", "range")
 
 
-def mean_distance(predicted: Tensor, true: Tensor, distance: Distance, delta: float) -> Tensor:
-    """Return the mean over the batch of a distance of e = predicted - true, both [B].
+def distance_of(
+    predicted: Tensor, true: Tensor, distance: Distance, delta: float, reduction: str = "mean"
+) -> Tensor:
+    """Return a distance of e = predicted - true, both [B]: its mean, or [B] for reduction `none`.
 
     l1: |e|. l2: e^2. huber: e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2).
     """
     if distance == "l1":
-        return functional.l1_loss(predicted, true)
+        return functional.l1_loss(predicted, true, reduction=reduction)
     if distance == "l2":
-        return functional.mse_loss(predicted, true)
-    return functional.huber_loss(predicted, true, delta=delta)
+        return functional.mse_loss(predicted, true, reduction=reduction)
+    return functional.huber_loss(predicted, true, delta=delta, reduction=reduction)
 
 
 def check_choice(loss: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -54,10 +57,10 @@ def levels_of(head: Head, loss: str) -> Parameter:
     Raises:
         ConfigError: If it has no parameter, or is a regression.
     """
-    if head.parameter is None or head.kind == "regression":
+    if head.parameter is None or head.outputs != head.num_classes:
         raise ConfigError(
             f"{loss} is for parameters with an output per level, but head {head.name!r} is a "
-            f"{head.kind}{'' if head.parameter else ' of unordered classes'}; give it a criterion "
-            f"of its own in model.criteria, or another kind in data.head_kinds."
+            f"{head.kind.name}{'' if head.parameter else ' of unordered classes'}; give it a "
+            f"criterion of its own in model.criteria, or another kind in data.head_kinds."
         )
     return head.parameter

@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from multihead.heads import Head, Heads, Parameter
-from multihead.training.calibration import BINS, CalibrationSums
+from multihead.heads import Head, Parameter
+from multihead.heads.artifacts.reliability import (
+    BINS,
+    ConfidenceReliability,
+    QuantileReliability,
+)
 
 
 def _logits(probabilities: list[list[float]]) -> torch.Tensor:
@@ -12,21 +16,21 @@ def _logits(probabilities: list[list[float]]) -> torch.Tensor:
 
 def test_the_calibration_error_is_the_weighted_distance_of_accuracy_from_confidence() -> None:
     """Two bins: three images at 0.9 of which two are right, one at 0.6 that is wrong."""
-    sums = CalibrationSums(Heads([Head("a", 2)]))
-    sums.add({"a": _logits([[0.9, 0.1], [0.9, 0.1]])}, {"a": torch.tensor([0, 0])})
-    sums.add({"a": _logits([[0.9, 0.1], [0.4, 0.6]])}, {"a": torch.tensor([1, 0])})
-    found = sums.read()["a"]
+    sums, numbers = ConfidenceReliability(Head("a", 2)), torch.arange(2)
+    sums.add(_logits([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([0, 0]), numbers)
+    sums.add(_logits([[0.9, 0.1], [0.4, 0.6]]), torch.tensor([1, 0]), numbers)
+    found = sums.read()
     assert found.error == pytest.approx(3 / 4 * (0.9 - 2 / 3) + 1 / 4 * 0.6, abs=1e-6)
     assert found.count.sum() == 4
     assert np.isnan(found.observed).sum() == BINS - 2
     sums.reset()
-    assert sums.read()["a"].error == 0
+    assert sums.read().error == 0
 
 
 def test_certainty_that_is_right_has_no_error() -> None:
-    sums = CalibrationSums(Heads([Head("a", 3)]))
-    sums.add({"a": torch.eye(3) * 1000}, {"a": torch.arange(3)})
-    found = sums.read()["a"]
+    sums = ConfidenceReliability(Head("a", 3))
+    sums.add(torch.eye(3) * 1000, torch.arange(3), torch.arange(3))
+    found = sums.read()
     assert (found.error, found.count[-1]) == (0, 3)
 
 
@@ -39,13 +43,12 @@ def test_levels_drawn_from_their_distribution_are_calibrated_and_overconfidence_
     centre = torch.rand(4000, 1, generator=generator) * 40 + 10
     logits = -((torch.arange(64) - centre) ** 2) / 50
     labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
-    sums = CalibrationSums(Heads([head]))
-    sums.add({"p": logits * sharpness}, {"p": labels})
-    found = sums.read()["p"]
-    assert low <= found.error <= high
-    assert found.metric == "quantile_error"
+    sums = QuantileReliability(head)
+    sums.add(logits * sharpness, labels, torch.arange(4000))
+    assert low <= sums.read().error <= high
 
 
 def test_a_regression_promises_nothing() -> None:
     head = Head("r", 256, kind="regression", parameter=Parameter(0, 1))
-    assert CalibrationSums(Heads([head])).read() == {}
+    assert head.kind.probabilities(torch.zeros(2, 1)) is None
+    assert not any("Reliability" in type(a).__name__ for a in head.kind.artifacts(head))

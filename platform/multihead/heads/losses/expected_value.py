@@ -3,19 +3,19 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multihead.heads import Head
-from multihead.models.losses.distances import (
+from multihead.heads.head import Head
+from multihead.heads.losses.distances import (
     DISTANCES,
     MEASURES,
     Distance,
     Measure,
     check_choice,
     check_number,
+    distance_of,
     levels_of,
-    mean_distance,
 )
-from multihead.models.readout import expected_offset
-from multihead.models.scale import Scale
+from multihead.heads.readout import expected_offset
+from multihead.heads.scale import Scale
 
 
 class ExpectedValueLoss(nn.Module):
@@ -43,7 +43,8 @@ class ExpectedValueLoss(nn.Module):
             weigh alike.
 
     Shape:
-        logits [B, K] and levels int64 [B] to the mean over the batch [].
+        logits [B, K] and levels int64 [B] to the mean over the batch [], or with
+        `reduction = "none"` to [B].
 
     Raises:
         ConfigError: For a head without levels, or a value outside its range.
@@ -67,13 +68,14 @@ class ExpectedValueLoss(nn.Module):
         self.per_unit = 1 / percent if measure == "range" else 1.0
         self.delta = parameter.tolerance * self.per_unit if delta is None else delta
         check_number(name, "delta", self.delta, least=0, open_=True)
-        self.distance, self.cross_entropy = distance, cross_entropy
+        self.distance, self.cross_entropy, self.reduction = distance, cross_entropy, "mean"
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss of the batch."""
+        """Return the loss, as `reduction` says."""
         expected = expected_offset(self.scale, logits)
         true = self.scale.offsets[labels].to(logits.dtype)
         if self.per_unit != 1:
             expected, true = expected * self.per_unit, true * self.per_unit
-        far = mean_distance(expected, true, self.distance, self.delta)
-        return far + self.cross_entropy * functional.cross_entropy(logits, labels)
+        far = distance_of(expected, true, self.distance, self.delta, self.reduction)
+        entropy = functional.cross_entropy(logits, labels, reduction=self.reduction)
+        return far + self.cross_entropy * entropy

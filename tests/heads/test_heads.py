@@ -105,7 +105,7 @@ def test_labels_of_classes_count_from_the_first() -> None:
 
 
 def test_parameters_come_back_from_their_record() -> None:
-    heads = Heads([Head("pitch", 256, kind="regression", parameter=LOG, bounded=True)])
+    heads = Heads([Head("pitch", 256, kind="bounded_regression", parameter=LOG)])
     assert Heads.from_record(heads.to_record()) == heads
 
 

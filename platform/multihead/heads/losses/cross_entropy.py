@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multihead.heads import Head
-from multihead.models.losses.distances import check_number, levels_of
+from multihead.heads.head import Head
+from multihead.heads.losses.distances import check_number, levels_of
 
 
 class LevelCrossEntropy(nn.Module):
@@ -15,7 +15,8 @@ class LevelCrossEntropy(nn.Module):
         label_smoothing: Share of the label spread evenly over all levels, 0 to 1.
 
     Shape:
-        logits [B, K] and levels int64 [B] to the mean over the batch [], in nats.
+        logits [B, K] and levels int64 [B] to the mean over the batch [], or with
+        `reduction = "none"` to [B], in nats.
 
     Raises:
         ConfigError: For a head without levels, or a value outside its range.
@@ -28,8 +29,10 @@ class LevelCrossEntropy(nn.Module):
         check_number(
             "LevelCrossEntropy", "1 - label_smoothing", 1 - label_smoothing, least=0, open_=False
         )
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.reduction = label_smoothing, "mean"
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy."""
-        return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        """Return the cross-entropy, as `reduction` says."""
+        return functional.cross_entropy(
+            logits, labels, label_smoothing=self.label_smoothing, reduction=self.reduction
+        )

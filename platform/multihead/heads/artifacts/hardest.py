@@ -1,0 +1,115 @@
+"""The predictions that were furthest off: `worst_<head>`, a CSV and a PNG with the pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multihead.heads.artifacts.pairs import level_readout
+from multihead.heads.head import Artifact, Head, Shown
+from multihead.spreadsheet import write_csv
+from multihead.text import one_line
+
+KEPT = 24
+_LONGEST = 24
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The worst predictions of a head, the worst first; each array is [n], n up to 24.
+
+    Attributes:
+        image: Number of the image in the test split, in its fixed order.
+        label: True class or level.
+        predicted: Predicted class or level.
+        probability: Of the predicted class; NaN for parameters.
+        badness: Minus the logarithm of the label's probability, in nats; for parameters the
+            distance in levels.
+    """
+
+    image: NDArray[np.int64]
+    label: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    badness: NDArray[np.float64]
+
+
+class Hardest(Artifact):
+    """Keep the predictions of a range that are the most levels away, on the device.
+
+    Args:
+        head: What is predicted.
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.head, self.readout = head, level_readout(head)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._kept: Tensor | None = None
+
+    @torch.no_grad()
+    def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
+        """Add one batch."""
+        readout = self.readout.to(outputs.device)
+        true, predicted = readout.label_codes(labels), readout.codes(outputs)
+        probability, badness = self.judged(outputs, true, predicted)
+        badness = badness.masked_fill(predicted == true, -1)  # nothing wrong with these
+        # Image numbers are exact in float32 up to 16 million.
+        columns = [numbers.float(), true.float(), predicted.float(), probability, badness]
+        rows = torch.stack(columns, 1)
+        rows = rows if self._kept is None else torch.cat([self._kept, rows])
+        self._kept = rows[rows[:, -1].topk(min(KEPT, len(rows))).indices]
+
+    def judged(self, outputs: Tensor, true: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability of the predicted class and the badness, [B] each."""
+        unknown = torch.full_like(outputs[:, 0], torch.nan)
+        return unknown, (predicted - true).abs().to(outputs.dtype)
+
+    def read(self) -> Worst:
+        """Return the worst predictions; right ones are left out."""
+        table = np.zeros((0, 5)) if self._kept is None else self._kept.double().cpu().numpy()
+        table = table[table[:, 1] != table[:, 2]]
+        whole = table[:, :3].astype(np.int64)
+        return Worst(whole[:, 0], whole[:, 1], whole[:, 2], table[:, 3], table[:, 4])
+
+    def write(self, folder: Path, shown: Shown) -> dict[str, float]:
+        """Write the predictions as a table, and their pictures; nothing if all are right."""
+        from multihead.figures.gallery import gallery_figure
+
+        worst, head = self.read(), self.head
+        if not len(worst.image):
+            return {}
+        places, images = shown.images(worst.image)
+        table = pd.DataFrame(
+            {
+                "image": places,
+                "label": [head.text(code) for code in worst.label],
+                "predicted": [head.text(code) for code in worst.predicted],
+                "probability": worst.probability,
+                "badness": worst.badness,
+            }
+        )
+        write_csv(table, folder / f"worst_{head.name}.csv")
+        captions = [
+            f"is {one_line(row.label, _LONGEST)}\nsaid {one_line(row.predicted, _LONGEST)}"
+            + ("" if row.probability != row.probability else f" ({row.probability:.0%})")
+            for row in table.itertuples()
+        ]
+        title = f"{head.name}: the worst predictions of the test split"
+        gallery_figure(images, captions, title, folder / f"worst_{head.name}.png")
+        return {}
+
+
+class HardestClasses(Hardest):
+    """Keep the predictions whose right class had the least probability."""
+
+    def judged(self, outputs: Tensor, true: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability of the predicted class, and minus the label's logarithm."""
+        logs = outputs.log_softmax(1)
+        return logs.max(1).values.exp(), -logs.gather(1, true[:, None])[:, 0]

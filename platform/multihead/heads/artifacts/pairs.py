@@ -1,0 +1,48 @@
+"""Which class or level was predicted for which, counted once at the end."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multihead.heads.head import Artifact, Head
+from multihead.heads.readout import LevelReadout
+
+
+class Pairs(Artifact):
+    """Keep (label, prediction) of every sample on the device, 4 bytes each.
+
+    A matrix of counts would be larger for most parameters: 256 levels make 65,536 pairs, of which
+    few occur.
+
+    Args:
+        head: What is predicted; a parameter as its nearest level.
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.head, self.readout = head, level_readout(head)
+        self._seen: list[Tensor] = []
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._seen = []
+
+    def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
+        """Add one batch."""
+        readout = self.readout.to(outputs.device)
+        true, predicted = readout.label_codes(labels), readout.codes(outputs)
+        self._seen.append((true * self.head.num_classes + predicted).int())
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return (label, prediction, count) in rows [U, 3], sorted."""
+        if not self._seen:
+            return np.zeros((0, 3), np.int64)
+        codes, counts = np.unique(torch.cat(self._seen).cpu().numpy(), return_counts=True)
+        return np.column_stack([*np.divmod(codes.astype(np.int64), self.head.num_classes), counts])
+
+
+def level_readout(head: Head) -> LevelReadout:
+    """Return the readout of a head whose labels are classes or levels."""
+    readout = head.kind.readout(head)
+    assert isinstance(readout, LevelReadout)
+    return readout

@@ -1,0 +1,143 @@
+"""How far predicted probabilities hold: `reliability_<head>`, a CSV and a PNG, and one metric.
+
+Sums stay on the device, in 15 equal bins.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multihead.heads.artifacts.pairs import level_readout
+from multihead.heads.head import Artifact, Head, Shown
+from multihead.metrics.ece import ECE
+from multihead.metrics.metric import Metric
+from multihead.metrics.quantile_error import QUANTILE_ERROR
+from multihead.spreadsheet import write_csv
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What was promised, and what came true.
+
+    Attributes:
+        count: Samples in each bin, [15].
+        expected: What each bin promises, [15].
+        observed: What came true in it, [15]; NaN in a bin without samples.
+        error: Mean distance of the two, 0 to 1.
+    """
+
+    count: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    error: float
+
+
+class BinnedReliability(Artifact):
+    """Count samples by bin; subclasses say into which, and what is promised.
+
+    Args:
+        head: One that predicts probabilities by a softmax.
+    """
+
+    metric: ClassVar[Metric]
+    axes: ClassVar[tuple[str, str]]
+
+    def __init__(self, head: Head) -> None:
+        self.head, self.readout = head, level_readout(head)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._sums = torch.zeros(3, BINS)
+
+    def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
+        """Add one batch."""
+        codes = self.readout.to(outputs.device).label_codes(labels)
+        bins, *weights = self.binned(outputs.softmax(1), codes)
+        index = bins.long().clamp(0, BINS - 1)
+        self._sums = self._sums.to(outputs.device)
+        ones = torch.ones_like(weights[0])
+        for row, weight in zip(self._sums, (ones, *weights), strict=True):
+            row.scatter_add_(0, index, weight)
+
+    @abstractmethod
+    def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return bins [B], and what is summed of the promised and the observed, [B] each."""
+
+    @abstractmethod
+    def read(self) -> Reliability:
+        """Return what was promised and what came true."""
+
+    def write(self, folder: Path, shown: Shown) -> dict[str, float]:
+        """Write the bins as a table and a picture, and return the error."""
+        from multihead.figures.reliability import reliability_figure, reliability_table
+
+        found, name = self.read(), self.head.name
+        table = reliability_table(found.count, found.expected, found.observed)
+        write_csv(table, folder / f"reliability_{name}.csv")
+        title = f"{name}: {self.metric.title} {found.error:.4f}\non the test split"
+        reliability_figure(table, title, folder / f"reliability_{name}.png", axes=self.axes)
+        return {self.metric.name: found.error}
+
+    def _read_sums(self) -> NDArray[np.float64]:
+        return self._sums.double().cpu().numpy()
+
+
+class ConfidenceReliability(BinnedReliability):
+    """Compare confidence, the probability of the predicted class, with accuracy.
+
+    The expected calibration error is their mean distance, weighted by samples. Source: Guo et al.,
+    On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599, section 2.
+    """
+
+    metric = ECE
+    axes = ("probability of the predicted class", "share of right predictions")
+
+    def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the bin of each confidence, the confidence, and whether the class is right."""
+        confidence, predicted = probabilities.max(1)
+        # A bin holds its upper edge, so that certainty is in the last one.
+        return (confidence * BINS).ceil() - 1, confidence, (predicted == codes).float()
+
+    def read(self) -> Reliability:
+        """Return mean confidence and accuracy of each bin."""
+        count, confidence, right = self._read_sums()
+        filled = np.where(count > 0, count, np.nan)
+        expected, observed = confidence / filled, right / filled
+        distance = np.abs(np.nan_to_num(observed - expected))
+        error = float(distance @ count / max(1.0, count.sum()))
+        return Reliability(count, expected, observed, error)
+
+
+class QuantileReliability(BinnedReliability):
+    """Compare the places of labels in their predicted distributions with even ones.
+
+    The place, `P(below) + P(level) / 2`, is evenly spread from 0 to 1 if the distributions hold.
+    Source: Kuleshov et al., ICML 2018, arXiv:1807.00263, section 3.2.
+    """
+
+    metric = QUANTILE_ERROR
+    axes = ("predicted quantile", "share of images below it")
+
+    def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the bin of each label's place, and the place."""
+        of_label = probabilities.gather(1, codes[:, None])[:, 0]
+        below = probabilities.cumsum(1).gather(1, codes[:, None])[:, 0]
+        place = below - of_label / 2
+        return (place * BINS).floor(), place, place
+
+    def read(self) -> Reliability:
+        """Return the upper edge of each bin, and the share of samples up to it."""
+        count = self._read_sums()[0]
+        edges = np.arange(1, BINS + 1) / BINS
+        observed = count.cumsum() / max(1.0, count.sum())
+        error = float(np.abs(np.nan_to_num(observed - edges)).mean())
+        return Reliability(count, edges, observed, error)

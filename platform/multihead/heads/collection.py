@@ -1,0 +1,85 @@
+"""The heads of a network: an ordered collection, whose order everything per head follows."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from multihead.errors import ConfigError
+from multihead.heads.head import Head, kind_named
+from multihead.heads.parameter import Parameter
+
+# Of all heads together. A head makes tables of its levels, and a record may claim any number.
+_MOST_CLASSES = 1_000_000
+
+
+class Heads(Mapping[str, Head]):
+    """An ordered, immutable collection of heads by name.
+
+    Raises:
+        ConfigError: If two heads share a name or there are none.
+    """
+
+    def __init__(self, heads: Iterable[Head]) -> None:
+        ordered = tuple(heads)
+        self._heads = {head.name: head for head in ordered}
+        if len(self._heads) != len(ordered):
+            names = [head.name for head in ordered]
+            raise ConfigError(f"head names must be unique, but they are {names}.")
+        if sum(head.num_classes for head in ordered) > _MOST_CLASSES:
+            raise ConfigError(
+                f"the heads have more than {_MOST_CLASSES:,} classes or levels in all; fewer are "
+                f"possible."
+            )
+        if not ordered:
+            raise ConfigError("there are no heads; a network needs at least one.")
+
+    @classmethod
+    def from_outputs(cls, outputs: Mapping[str, int]) -> "Heads":
+        """Make heads from `{name: outputs}`, as a network's `heads_config` states them.
+
+        One output is a regression on the range 0 to 1.
+        """
+        regression = kind_named("regression")
+        return cls(
+            Head(name, 256, kind=regression, parameter=Parameter(0.0, 1.0))
+            if int(count) == 1
+            else Head(name, int(count))
+            for name, count in outputs.items()
+        )
+
+    @classmethod
+    def from_record(cls, record: Iterable[Mapping[str, Any]]) -> "Heads":
+        """Make heads from what `to_record` returned.
+
+        Raises:
+            ConfigError: If it is no such record.
+        """
+        try:
+            return cls(Head.of_record(r) for r in record)
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise ConfigError(f"the record of the heads is damaged: {error}.") from error
+
+    def to_record(self) -> list[dict[str, Any]]:
+        """Return plain lists, dicts, strings and numbers, for configs and checkpoints."""
+        return [head.to_record() for head in self.values()]
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """How many numbers the network returns, by head name."""
+        return {name: head.outputs for name, head in self._heads.items()}
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """How many values a label may have, by head name; 0 where labels are no classes."""
+        return {name: head.num_classes for name, head in self._heads.items()}
+
+    def __getitem__(self, name: str) -> Head:
+        return self._heads[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._heads)
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def __repr__(self) -> str:
+        return f"Heads({self.outputs})"

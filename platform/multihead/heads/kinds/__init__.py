@@ -1,0 +1,1 @@
+"""The shipped kinds of heads, a file each."""

@@ -1,0 +1,48 @@
+"""Unordered classes, an output for each; also levels of a range whose order is not used."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor, nn
+
+from multihead.heads.artifacts.confusion import Confusion
+from multihead.heads.artifacts.hardest import HardestClasses
+from multihead.heads.artifacts.reliability import ConfidenceReliability
+from multihead.heads.head import Artifact, Column, Head, Readout, register
+from multihead.heads.kinds.of_levels import OfLevels
+
+
+@register("classification")
+class Classification(OfLevels):
+    """Predict the class of the largest output; trained by cross-entropy."""
+
+    name = "classification"
+    in_mean_accuracy = True
+    lists_classes = True
+
+    def criterion(self, head: Head) -> nn.Module:
+        """Return cross-entropy."""
+        return nn.CrossEntropyLoss()
+
+    def artifacts(self, head: Head) -> Sequence[Artifact]:
+        """Return the confusion matrix, the reliability of confidence and the worst predictions."""
+        return (Confusion(head), ConfidenceReliability(head), HardestClasses(head))
+
+    def columns(self, head: Head) -> dict[str, str]:
+        """Return the class, its probability, and its name where classes have names."""
+        named = {head.name: "long", f"{head.name}_probability": "double"}
+        return named | ({f"{head.name}_name": "string"} if head.classes else {})
+
+    def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
+        """Return the columns of `columns` for outputs [B, K]."""
+        table: dict[str, Column] = {
+            head.name: readout.values(outputs).numpy(),
+            f"{head.name}_probability": outputs.softmax(1).amax(1).double().numpy(),
+        }
+        if head.classes:
+            table[f"{head.name}_name"] = np.array(head.classes, object)[table[head.name]]
+        return table
+
+    def probabilities(self, outputs: Tensor) -> Tensor | None:
+        """Return the softmax [B, K]."""
+        return outputs.softmax(1)

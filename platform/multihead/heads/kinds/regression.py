@@ -1,0 +1,62 @@
+"""Levels of a range, predicted as one number."""
+
+import numpy as np
+from torch import Tensor, nn
+
+from multihead.heads.head import KINDS, Column, Head, Readout, register
+from multihead.heads.kinds.of_levels import OfRange
+from multihead.heads.losses.regression import RegressionLoss
+from multihead.heads.readout import RangeReadout, regressed_share
+
+
+class RegressionReadout(RangeReadout):
+    """The one output as a value in the unit.
+
+    Args:
+        head: One with a parameter.
+        bounded: As `Regression` has it.
+    """
+
+    def __init__(self, head: Head, *, bounded: bool) -> None:
+        super().__init__(head)
+        self.bounded = bounded
+
+    def offsets(self, outputs: Tensor) -> Tensor:
+        """Return the offset [B]."""
+        return self.scale.from_share(regressed_share(outputs, bounded=self.bounded))
+
+
+@register("regression")
+class Regression(OfRange):
+    """Predict a parameter by one output; trained by the distance from the label.
+
+    Args:
+        bounded: Whether predictions are held within the range by a sigmoid.
+    """
+
+    name = "regression"
+
+    def __init__(self, bounded: bool = False) -> None:
+        self.bounded = bounded
+
+    def outputs(self, head: Head) -> int:
+        """Return 1."""
+        return 1
+
+    def criterion(self, head: Head) -> nn.Module:
+        """Return Huber's distance in percent of the range."""
+        return RegressionLoss(head)
+
+    def readout(self, head: Head) -> Readout:
+        """Return the value that the output stands for."""
+        return RegressionReadout(head, bounded=self.bounded)
+
+    def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
+        """Return the value; one number says no interval, so its ends are NaN."""
+        unknown = np.full(len(outputs), np.nan)
+        name = head.name
+        value = readout.values(outputs).numpy()
+        return {name: value, f"{name}_low": unknown, f"{name}_high": unknown}
+
+
+KINDS["bounded_regression"] = Regression(bounded=True)

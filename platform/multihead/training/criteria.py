@@ -1,0 +1,101 @@
+"""The loss of each head over the samples of a batch that have a label for it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from multihead.heads import Head, Heads
+
+
+class Criteria(nn.ModuleDict):
+    """One criterion per head, and the one place where the loss leaves out missing labels.
+
+    Args:
+        criteria: By head name; each takes outputs [B, K] and labels [B, ...] and returns their mean
+            loss [] or a loss per sample [B].
+    """
+
+    def __init__(self, criteria: Mapping[str, nn.Module]) -> None:
+        super().__init__({f"{name}_head": criterion for name, criterion in criteria.items()})
+
+    def of(self, name: str) -> nn.Module:
+        """Return the criterion of a head."""
+        return self[f"{name}_head"]
+
+    def forward(
+        self,
+        heads: Heads,
+        outputs: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        incomplete: Collection[str] = (),
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return losses [T], and how many samples of the batch have a label, [T].
+
+        A head without any label in the batch has the loss 0, without a gradient.
+
+        Args:
+            heads: In the order of the losses.
+            outputs: By head name, [B, K].
+            labels: By head name, [B, ...].
+            incomplete: Heads whose labels may be missing; if none, no label is looked at, and there
+                are no counts.
+        """
+        losses, counts = [], []
+        for name, head in heads.items():
+            criterion, given = self.of(name), outputs[name]
+            if name in incomplete:
+                loss, count = _of_present(criterion, head, given, labels[name])
+            else:
+                loss = criterion(given, labels[name])
+                loss, count = loss.mean() if loss.ndim == 1 else loss, None
+            losses.append(loss)
+            counts.append(count)
+        stacked = torch.stack(losses)
+        if not incomplete:
+            return stacked, None
+        size = len(labels[next(iter(heads))])
+        return stacked, _stacked(counts, size, stacked)
+
+
+def _stacked(counts: Iterable[Tensor | None], size: int, like: Tensor) -> Tensor:
+    everyone = like.new_tensor(float(size))
+    return torch.stack([everyone if count is None else count.to(like) for count in counts])
+
+
+def _of_present(
+    criterion: nn.Module, head: Head, outputs: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the mean loss of the samples with a label, and their number."""
+    present = ~head.kind.is_missing(labels)
+    count = present.sum()
+    if not _is_per_sample(criterion):
+        # Its mean may be another than that over samples, so it is given just these.
+        chosen = outputs[present]
+        loss = criterion(chosen, labels[present]).mean() if len(chosen) else chosen.sum()
+        return loss, count
+    each = _per_sample(criterion, outputs, _filled(labels, present, count))
+    each = each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
+    return torch.where(present, each, 0).sum() / count.clamp(min=1), count
+
+
+def _filled(labels: Tensor, present: Tensor, count: Tensor) -> Tensor:
+    """Return labels without gaps: a loss that is not finite would spoil the others' gradient."""
+    first = labels.index_select(0, present.byte().argmax().view(1))
+    filler = torch.where(count > 0, first, torch.zeros_like(first))
+    return torch.where(present.view(-1, *[1] * (labels.ndim - 1)), labels, filler)
+
+
+def _is_per_sample(criterion: nn.Module) -> bool:
+    """Whether its mean is that of losses per sample, which it can return."""
+    weighted = getattr(criterion, "weight", None) is not None
+    return getattr(criterion, "reduction", None) == "mean" and not weighted
+
+
+def _per_sample(criterion: nn.Module, outputs: Tensor, labels: Tensor) -> Tensor:
+    criterion.reduction = "none"  # type: ignore[assignment]
+    try:
+        return cast(Tensor, criterion(outputs, labels))
+    finally:
+        criterion.reduction = "mean"  # type: ignore[assignment]
