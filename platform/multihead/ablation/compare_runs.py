@@ -10,12 +10,13 @@ from multihead.ablation.compare_runs_protocol import checks, data_of
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.errors import ConfigError
+from multihead.metrics import registry
 from multihead.metrics.registry import judging
 from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.compare import OVERALL, compare_runs
 from multihead.tracking.query import picked_runs
 from multihead.tracking.store import Store
-from multihead.tracking.tags import ERROR_TAG, RUN_TAG
+from multihead.tracking.tags import ERROR_TAG, METRICS_TAG, RUN_TAG
 
 # What each split's metrics are called: at the epoch of best.ckpt, and on the test split.
 _PREFIXES = {"val": "best/val", "test": "test"}
@@ -45,6 +46,8 @@ def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
     _check(table)
     with store.errors():
         runs = [store.client.get_run(mlflow_id) for mlflow_id in table["mlflow_id"]]
+    for run in runs:
+        registry.learn(run.data.tags.get(METRICS_TAG, ""))
     compared = compare_runs(table)
     config = _differing(compared.config)
     arms = _arms(config)

@@ -5,7 +5,7 @@ Every part is built once, so that what cannot run is said before anything is tra
 
 import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from multihead.runs.build import Parts, build, build_data
 from multihead.runs.fingerprint import config_hash, settings_hash
 from multihead.runs.trust import check_targets, targets_of
 from multihead.tracking.store import Store
-from multihead.training.metrics import head_metric_names
+from multihead.training.module import MultiheadLitModule
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
             cells.append(Cell(part, seed, config, *reader.of(config)))
     cells.sort(key=lambda cell: definition.seeds.index(cell.seed))
     notes = _check_data(cells, reader)
-    metrics = _metrics(definition, data.heads)
+    metrics = _metrics(definition, data.heads, built.values())
     measured = _measured(parts, built, metrics)
     _check_metrics(definition, parts, measured)
     return Plan(
@@ -184,13 +184,16 @@ def _built(part: Part, config: Mapping[str, Any], reader: _Reader) -> Parts:
         raise ConfigError(f"arm {part.arm!r}: {error}") from error
 
 
-def _metrics(definition: Definition, heads: Heads) -> dict[str, tuple[str, ...]]:
+def _metrics(
+    definition: Definition, heads: Heads, built: Iterable[Parts]
+) -> dict[str, tuple[str, ...]]:
     """Return which metrics of each head are compared.
 
     Raises:
         ConfigError: For a metric that no head has.
     """
-    has = {name: head_metric_names(head) for name, head in heads.items()}
+    modules = [parts.module for parts in built]
+    has = {name: _tested(name, modules) for name in heads}
     for metric in definition.metrics:
         if not any(metric in names for names in has.values()):
             known = sorted({name for names in has.values() for name in names})
@@ -203,6 +206,12 @@ def _metrics(definition: Definition, heads: Heads) -> dict[str, tuple[str, ...]]
     return {name: (metric.name,) for name, metric in judges.items() if metric is not None}
 
 
+def _tested(head: str, modules: Iterable[MultiheadLitModule]) -> tuple[str, ...]:
+    """Return which metrics of a head the first module that has it will test."""
+    having = (module.head_metrics for module in modules if head in (module.heads or ()))
+    return next((tuple(metrics.names(head, "test")) for metrics in having), ())
+
+
 def _measured(
     parts: Sequence[Part], built: Mapping[str, Parts], metrics: Mapping[str, tuple[str, ...]]
 ) -> list[tuple[str, str, str]]:
@@ -212,7 +221,7 @@ def _measured(
         for part in parts
         for name in part.heads
         for metric in metrics[name]
-        if metric in head_metric_names(built[part.name].data.heads[name])
+        if metric in built[part.name].module.head_metrics.names(name, "test")
     ]
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from multihead import __version__
+from multihead.metrics import registry
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG
 from multihead.tracking.store import Store
-from multihead.tracking.tags import KIND_TAG, RUN_TAG
+from multihead.tracking.tags import KIND_TAG, METRICS_TAG, RUN_TAG
 
 ABLATION_TAG, ARM_TAG, HEAD_TAG = "multihead.ablation", "multihead.arm", "multihead.head"
 PARENT_TAG = "mlflow.parentRunId"
@@ -30,7 +31,9 @@ def search(store: Store, condition: str) -> Iterator[Any]:
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
-            yield from page
+            for run in page:
+                registry.learn(run.data.tags.get(METRICS_TAG, ""))
+                yield run
             token = page.token
             if not token:
                 return

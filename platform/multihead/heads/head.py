@@ -59,8 +59,8 @@ class Readout(nn.Module):
 class Shown(Protocol):
     """What an artifact may show beside its own figures."""
 
-    def metric(self, name: str) -> float:
-        """Return a metric of the head on the test split, such as `acc`."""
+    def metric(self, name: str) -> float | None:
+        """Return a metric of the head on the test split, such as `acc`, if it is measured."""
 
     def images(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return places in the test file [n] and images uint8 [n, C, H, W] of some samples.
@@ -199,6 +199,23 @@ class Kind(ABC):
 
         Each is called with the means of the readout's columns, and `loss`, by name.
         """
+
+    def further_metrics(self, head: "Head") -> tuple[Metric, ...]:
+        """Return the metrics that `model.metrics` can choose besides, from all predictions."""
+        return ()
+
+    def judged(
+        self, head: "Head", readout: Readout, outputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what metrics of all predictions are called with, [N, ...] each.
+
+        Args:
+            head: The head.
+            readout: Its readout, on the device of the outputs.
+            outputs: Of all samples, [N, K].
+            labels: [N, ...]; none is missing.
+        """
+        return readout.values(outputs), labels
 
     @abstractmethod
     def score(self, head: "Head", means: Mapping[str, float]) -> float:

@@ -7,6 +7,7 @@ of them keeps a list of names.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Unit(Enum):
@@ -36,7 +37,9 @@ class Metric:
         bounds: The lowest and the highest value there is.
         unit: What its numbers count.
         of_means: Its value from the means over the samples, by the names of
-            the readout's columns; None where it comes from all predictions of a split.
+            the readout's columns; None where it comes otherwise.
+        of_predictions: Its value from all predictions and labels of a split, see
+            `metrics.of_predictions`; None where it comes otherwise.
     """
 
     name: str
@@ -47,6 +50,12 @@ class Metric:
     bounds: tuple[float, float]
     unit: Unit = Unit.NONE
     of_means: Callable[[Mapping[str, float]], float] | None = None
+    of_predictions: Callable[[Any, Any], float] | None = None
+
+    def of(self, means: Mapping[str, float]) -> float:
+        """Return the value of a metric that comes from means over the samples."""
+        assert self.of_means is not None, self.name
+        return self.of_means(means)
 
     def shown(self, value: float, unit: str = "") -> str:
         """Return a value for people.
@@ -59,6 +68,7 @@ class Metric:
             return f"{value:.4g} {unit}".strip()
         return f"{value:.4f}"
 
-    def titled(self, head: str, value: float, unit: str = "") -> str:
+    def titled(self, head: str, value: float | None, unit: str = "") -> str:
         """Return the title of a picture of a head's test; `unit` is as in `shown`."""
-        return f"{head}: {self.title} {self.shown(value, unit)} on the test split"
+        figure = "" if value is None else f": {self.title} {self.shown(value, unit)}"
+        return f"{head}{figure} on the test split"

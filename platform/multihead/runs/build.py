@@ -119,6 +119,8 @@ def build(
     together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
     ranks = Ranks(rank, devices.count)
     trainer = build_trainer(config, together, logger, module, devices, ranks)
+    parts: list[Part] = ["val", "test"] if config["test"] else ["val"]
+    module.head_metrics.check_memory({part: len(data.indices(part)) for part in parts})
     if config["train"]:
         check_optimizer(module, trainer)
         check_last_batch(module, data, devices.count)
@@ -255,10 +257,10 @@ def logged_metrics(
     )
     parts: list[Part] = ["train", "val"] if validates else ["train"]
     splits = {part: [n for n, count in data.label_counts(part).items() if count] for part in parts}
-    heads = module.heads
-    assert heads is not None
     weighted = module.eval_weights is not None
-    return metric_names(heads, splits, weighted=weighted, balanced=module.balancer.changes)
+    return metric_names(
+        module.head_metrics, splits, weighted=weighted, balanced=module.balancer.changes
+    )
 
 
 def build_trainer(

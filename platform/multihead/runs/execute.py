@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from multihead import __version__, settings
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.redundancy import functional_heads
 from multihead.data.source import Source
+from multihead.metrics import registry
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
@@ -42,6 +44,7 @@ from multihead.tracking.run import TrackedRun, flat
 from multihead.tracking.secrets import masked_values, shareable, typed_command
 from multihead.tracking.store import Store
 from multihead.tracking.system import system_metrics
+from multihead.tracking.tags import METRICS_TAG
 from multihead.training.checkpoints import BEST, read_checkpoint
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
@@ -260,6 +263,7 @@ def _record_start(
     # A resumed run goes on from a checkpoint of its own; what it once began from stays on record.
     recorded = read_yaml(run.folder / CONFIG_FILE)
     begun = {**config, "ckpt_path": recorded.get("ckpt_path")}
+    measured = parts.module.head_metrics.of_head
     tags = {
         "multihead.version": __version__,
         "multihead.tags": ",".join(map(str, config["tags"])),
@@ -272,6 +276,7 @@ def _record_start(
         HASH_TAG: config_hash(begun),
         SETTINGS_TAG: settings_hash(begun),
         "multihead.notes": "; ".join(notes),
+        METRICS_TAG: registry.to_record(chain.from_iterable(measured.values())),
         "mlflow.user": facts.user(),
         "mlflow.source.name": "multihead",
         "multihead.command": typed_command(),

@@ -11,11 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
+# What earlier releases had no key for, where it is as it was then.
+_AS_EVER: Mapping[str, Any] = {
+    "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
+    "model.metrics": None,
+}
 _SEEDS = ("seed", "data.seed")
 _WITHOUT_EFFECT = (
     *("paths", "logger", "name", "tags", "train", "test", "optimized_metric"),
     *("data.data_dir", "data.generate", "data.memory_budget_mb"),
-    *("data.num_workers", "data.pin_memory", "data.persistent_workers"),
+    *("model.predictions_mb", "data.num_workers", "data.pin_memory", "data.persistent_workers"),
     *("callbacks.progress", "callbacks.telemetry"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
     *("trainer.log_every_n_steps", "trainer.logger"),
@@ -50,7 +55,12 @@ def _plain(value: Any, path: str, left_out: tuple[str, ...]) -> Any:
     match value:
         case Mapping():
             inner = {str(k): (f"{path}.{k}" if path else str(k), v) for k, v in value.items()}
-            return {k: _plain(v, p, left_out) for k, (p, v) in inner.items() if p not in left_out}
+            kept = {k: (p, v) for k, (p, v) in inner.items() if p not in left_out}
+            return {
+                k: _plain(v, p, left_out)
+                for k, (p, v) in kept.items()
+                if p not in _AS_EVER or v != _AS_EVER[p]
+            }
         case list() | tuple():
             return [_plain(each, path, left_out) for each in value]
         case bool() | None | str():

@@ -26,8 +26,8 @@ class _Shown:
     metrics: Mapping[str, float]
     data: MultiheadDataModule
 
-    def metric(self, name: str) -> float:
-        return self.metrics[f"test/{self.head}_{name}"]
+    def metric(self, name: str) -> float | None:
+        return self.metrics.get(f"test/{self.head}_{name}")
 
     def images(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         places = self.data.test_indices[numbers]

@@ -5,4 +5,5 @@ HOME_TAG = "multihead.home"  # which home has the folder
 ERROR_TAG = "multihead.error"
 ATTEMPTS_TAG = "multihead.attempts"
 KIND_TAG, STUDY_TAG, TAGS_TAG = "multihead.kind", "multihead.study", "multihead.tags"
+METRICS_TAG = "multihead.metrics"  # those of a person's own: titles, units, which way is better
 TAG_LENGTH = 5000  # what a store keeps of a tag

@@ -11,26 +11,14 @@ import numpy as np
 from torch import Tensor
 
 from multihead.balancing.weights import complete_weights
-from multihead.heads import Head, Heads
-from multihead.metrics.loss import LOSS
-from multihead.metrics.metric import Metric
-from multihead.metrics.score import SCORE
+from multihead.heads import Heads
+from multihead.metrics.accuracy import ACCURACY
+from multihead.training.head_metrics import HeadMetrics
 
 
 def heads_in_mean_accuracy(heads: Heads) -> list[str]:
     """Return the names of the heads whose accuracies make `acc`."""
     return [name for name, head in heads.items() if head.kind.in_mean_accuracy]
-
-
-def metrics_of(head: Head) -> tuple[Metric, ...]:
-    """Return the metrics of a head that come from means over the samples."""
-    metrics = head.kind.metrics(head)
-    return (*metrics[:1], LOSS, *metrics[1:])
-
-
-def head_metric_names(head: Head) -> tuple[str, ...]:
-    """Return what is logged of a head, as in `{split}/{head}_acc`."""
-    return tuple(metric.name for metric in metrics_of(head))
 
 
 def best_names(heads: Heads) -> list[str]:
@@ -39,7 +27,7 @@ def best_names(heads: Heads) -> list[str]:
 
 
 def metric_names(
-    heads: Heads,
+    metrics: HeadMetrics,
     splits: Mapping[Any, Collection[str]],
     *,
     weighted: bool,
@@ -48,16 +36,16 @@ def metric_names(
     """Return every metric that a run logs, so that a monitor can be checked before training.
 
     Args:
-        heads: The heads of the network.
+        metrics: Of the heads of the network.
         splits: By split that will be run (train, val or test), the heads with labels in it.
         weighted: Whether evaluation weights are given.
         balanced: Whether the weights of the losses change while training.
     """
-    names = ["epoch", "lr", "step"]
+    heads, names = metrics.heads, ["epoch", "lr", "step"]
     for split, labelled in splits.items():
         known = Heads(heads[name] for name in heads if name in labelled)
         means = ["acc", "score"] if heads_in_mean_accuracy(known) else ["score"]
-        names += [f"{split}/{n}_{kind}" for n, h in known.items() for kind in head_metric_names(h)]
+        names += [f"{split}/{n}_{kind}" for n in known for kind in metrics.names(n, split)]
         names += [f"{split}/{name}" for name in ("loss", *means)]
         names += [f"{split}/{name}_weighted" for name in means] if weighted else []
     names += [f"train/{name}_weight" for name in heads] if balanced else []
@@ -67,10 +55,11 @@ def metric_names(
 
 def split_metrics(
     split: str,
-    heads: Heads,
+    metrics: HeadMetrics,
     means: Mapping[str, Mapping[str, float]],
     loss_weights: Sequence[float],
     eval_weights: Mapping[str, float] | None,
+    of_whole: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, float]:
     """Return the metrics of one split and epoch, under the names of `metric_names`.
 
@@ -78,34 +67,36 @@ def split_metrics(
 
     Args:
         split: train, val or test.
-        heads: The T heads.
+        metrics: Of the T heads.
         means: What `HeadSums.read` returned, by head name.
         loss_weights: Weight of each head in the summed loss, [T].
         eval_weights: By head name, for the weighted means; not among the metrics if none.
+        of_whole: What `HeadMetrics.read` returned, by head name.
     """
-    metrics: dict[str, float] = {}
+    heads, found = metrics.heads, dict[str, float]()
     scores, accuracies = {}, {}
     total = 0.0
     for (name, head), weight in zip(heads.items(), loss_weights, strict=True):
         if not means[name]["count"]:
             continue
-        of_head = head_metrics(head, means[name])
-        scores[name] = of_head.pop("score")
-        total += weight * of_head["loss"]
+        scores[name] = head.kind.score(head, means[name])
+        total += weight * means[name]["loss"]
         if head.kind.in_mean_accuracy:
-            accuracies[name] = of_head["acc"]
-        metrics |= {f"{split}/{name}_{kind}": value for kind, value in of_head.items()}
-    metrics[f"{split}/loss"] = total
+            accuracies[name] = ACCURACY.of(means[name])
+        values = {m.name: m.of(means[name]) for m in metrics.of_head[name] if m.of_means}
+        values |= (of_whole or {}).get(name, {})
+        found |= {f"{split}/{name}_{kind}": value for kind, value in values.items()}
+    found[f"{split}/loss"] = total
     for mean, values in (("acc", accuracies), ("score", scores)):
         if not values:
             continue
-        metrics[f"{split}/{mean}"] = float(np.mean(list(values.values())))
+        found[f"{split}/{mean}"] = float(np.mean(list(values.values())))
         if eval_weights is not None:
             weights = mean_weights(heads, eval_weights, values)
-            metrics[f"{split}/{mean}_weighted"] = float(
+            found[f"{split}/{mean}_weighted"] = float(
                 np.average(list(values.values()), weights=weights)
             )
-    return metrics
+    return found
 
 
 def mean_weights(
@@ -119,17 +110,6 @@ def mean_weights(
     complete_weights(heads, eval_weights, "eval_weights")
     given = {name: weight for name, weight in eval_weights.items() if name in names}
     return complete_weights(Heads(heads[name] for name in names), given, "eval_weights")
-
-
-def head_metrics(head: Head, means: Mapping[str, float]) -> dict[str, float]:
-    """Return the metrics of a head and its score from the means over its samples.
-
-    Args:
-        head: The head.
-        means: Of `loss` and the columns of the readout, by name.
-    """
-    found = {m.name: m.of_means(means) for m in metrics_of(head) if m.of_means is not None}
-    return found | {SCORE.name: head.kind.score(head, means)}
 
 
 def shortest(value: float | Tensor) -> float:

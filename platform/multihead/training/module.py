@@ -1,7 +1,7 @@
 """The one LightningModule: any multi-head network, a criterion and a weight per head."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.criteria import Criteria
 from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_memory_format
+from multihead.training.head_metrics import Chosen, HeadMetrics
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.metrics import (
     best_names,
@@ -70,6 +71,10 @@ class MultiheadLitModule(pl.LightningModule):
         learning_rate_scaling: `none`, `linear` or `sqrt`: how the optimizer's learning rate
             follows the size of a batch; see `BatchScaling`.
         reference_batch: Images in the batch that the learning rate is meant for.
+        metrics: By head name, what is measured: names of metrics that its kind has, functions and
+            classes of torchmetrics (see `multihead.metrics.own`); its kind's own list if none.
+        predictions_mb: Most memory, in MB of 10**6 bytes, for the predictions that some metrics
+            need of a whole evaluation.
 
     Attributes:
         gathering: Exchanges with the other processes of the training, if there are any; set
@@ -99,8 +104,11 @@ class MultiheadLitModule(pl.LightningModule):
         learning_rate_scaling: str = "none",
         reference_batch: int | None = None,
         balancer: Callable[[Heads, Mapping[str, float]], Balancer] = StaticWeights,
+        metrics: Mapping[str, Sequence[Chosen]] | None = None,
+        predictions_mb: float = 1000,
     ) -> None:
         super().__init__()
+        self.given_metrics, self.predictions_mb = metrics, predictions_mb
         self.given_balancer = balancer
         self.scaling = BatchScaling(learning_rate_scaling, reference_batch)
         self.gathering = Gathering()
@@ -196,6 +204,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.criteria = Criteria(
             {name: make_criterion(self._criterion(head), head) for name, head in heads.items()}
         )
+        self.head_metrics = HeadMetrics(heads, self.given_metrics, self.predictions_mb)
         self.balancer = self._made_balancer(heads)
         self.presence = Presence(heads)
         self.weight_means = WeightMeans(heads) if self.balancer.changes else None
@@ -343,12 +352,14 @@ class MultiheadLitModule(pl.LightningModule):
         """Add one batch to the sums."""
         losses, counts, outputs, labels = self.losses(batch, "val")
         self._sums("val").add(losses, outputs, labels, counts)
+        self.head_metrics.add(outputs, labels, self.incomplete["val"])
         self._note(losses)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the sums and to what is shown of the test."""
         losses, counts, outputs, labels = self.losses(batch, "test")
         self._sums("test").add(losses, outputs, labels, counts)
+        self.head_metrics.add(outputs, labels, self.incomplete["test"])
         size = len(next(iter(labels.values())))
         for name, artifacts in self.artifacts.items():
             given, true = outputs[name], labels[name]
@@ -513,7 +524,8 @@ class MultiheadLitModule(pl.LightningModule):
 
     def _read(self, split: str) -> dict[str, float]:
         means, weights = self._sums(split).read(), self.balancer.base.tolist()
-        return split_metrics(split, self._heads, means, weights, self.eval_weights)
+        whole = {} if split == "train" else self.head_metrics.read(self.readouts)
+        return split_metrics(split, self.head_metrics, means, weights, self.eval_weights, whole)
 
     def _log(self, metrics: dict[str, float]) -> None:
         # "step" and "epoch" put the training and validation points of an epoch at the same place.

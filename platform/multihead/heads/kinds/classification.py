@@ -10,6 +10,13 @@ from multihead.heads.artifacts.hardest import HardestClasses
 from multihead.heads.artifacts.reliability import ConfidenceReliability
 from multihead.heads.head import Artifact, Column, Head, Readout, register
 from multihead.heads.kinds.of_levels import OfLevels
+from multihead.metrics.metric import Metric
+from multihead.metrics.of_predictions import (
+    AUROC,
+    AVERAGE_PRECISION,
+    BALANCED_ACCURACY,
+    MACRO_F1,
+)
 
 
 @register("classification")
@@ -23,6 +30,16 @@ class Classification(OfLevels):
     def criterion(self, head: Head) -> nn.Module:
         """Return cross-entropy."""
         return nn.CrossEntropyLoss()
+
+    def further_metrics(self, head: Head) -> tuple[Metric, ...]:
+        """Return what weighs classes alike, and what asks for probabilities."""
+        return (MACRO_F1, BALANCED_ACCURACY, AUROC, AVERAGE_PRECISION)
+
+    def judged(
+        self, head: Head, readout: Readout, outputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return probabilities [N, K] and classes [N]."""
+        return outputs.softmax(1), labels
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
         """Return the confusion matrix, the reliability of confidence and the worst predictions."""

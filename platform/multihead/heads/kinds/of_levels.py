@@ -3,14 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from torch import Tensor
+
 from multihead.errors import ConfigError
 from multihead.heads.artifacts.hardest import Hardest
 from multihead.heads.artifacts.predicted import Predicted
 from multihead.heads.head import Artifact, Head, Kind, Readout
-from multihead.heads.readout import LevelReadout
+from multihead.heads.readout import LevelReadout, RangeReadout, widest
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric
+from multihead.metrics.of_predictions import SPEARMAN
 from multihead.metrics.r2 import R2, unexplained
 from multihead.metrics.rmse import RMSE
 from multihead.metrics.within import WITHIN
@@ -62,6 +65,18 @@ class OfRange(OfLevels):
                 f"head {head.name!r} has classes without an order, so it cannot be {self.name}; "
                 f"only parameters with a range can."
             )
+
+    def further_metrics(self, head: Head) -> tuple[Metric, ...]:
+        """Return the rank correlation."""
+        return (SPEARMAN,)
+
+    def judged(
+        self, head: Head, readout: Readout, outputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return predicted and true values [N] in the unit."""
+        assert isinstance(readout, RangeReadout)
+        true = widest(readout.scale.of_labels(labels)) + readout.scale.centre
+        return readout.values(outputs), true
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
         """Return which level was predicted for which, and the worst predictions."""

@@ -1,0 +1,100 @@
+"""Metrics that need all predictions of a split; torchmetrics computes them where it can.
+
+Each is called with what a head's kind says of all samples: for classes probabilities float32 [N, K]
+and classes int64 [N], for ranges values float64 [N] and true values float64 [N].
+"""
+
+import math
+from typing import Any
+
+from multihead.metrics.metric import Metric, Unit
+
+
+def _macro_f1(probabilities: Any, labels: Any) -> float:
+    from torchmetrics.functional.classification import multiclass_f1_score
+
+    count = probabilities.shape[1]
+    return float(multiclass_f1_score(probabilities, labels, count, average="macro"))
+
+
+def _balanced_accuracy(probabilities: Any, labels: Any) -> float:
+    from torchmetrics.functional.classification import multiclass_recall
+
+    count = probabilities.shape[1]
+    recall = multiclass_recall(probabilities, labels, count, average="none")
+    # torchmetrics gives a class that never occurs a recall of 0.
+    return float(recall[labels.unique()].mean())
+
+
+def _mean_over_classes(function: Any, probabilities: Any, labels: Any) -> float:
+    """Average a figure of one class against the rest over the classes that occur."""
+    seen = [c for c in labels.unique().tolist() if not bool((labels == c).all())]
+    figures = [function(probabilities[:, c], (labels == c).long()) for c in seen]
+    return float(sum(figures) / len(figures)) if figures else math.nan
+
+
+def _auroc(probabilities: Any, labels: Any) -> float:
+    from torchmetrics.functional.classification import binary_auroc
+
+    return _mean_over_classes(binary_auroc, probabilities, labels)
+
+
+def _average_precision(probabilities: Any, labels: Any) -> float:
+    from torchmetrics.functional.classification import binary_average_precision
+
+    return _mean_over_classes(binary_average_precision, probabilities, labels)
+
+
+def _spearman(values: Any, true: Any) -> float:
+    from torchmetrics.functional.regression import spearman_corrcoef
+
+    return float(spearman_corrcoef(values, true))
+
+
+MACRO_F1 = Metric(
+    name="macro_f1",
+    title="mean F1 of the classes",
+    short="macro F1",
+    column="macro_f1",
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    unit=Unit.SHARE,
+    of_predictions=_macro_f1,
+)
+BALANCED_ACCURACY = Metric(
+    name="balanced_acc",
+    title="mean recall of the classes",
+    short="balanced accuracy",
+    column="balanced_accuracy",
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    unit=Unit.SHARE,
+    of_predictions=_balanced_accuracy,
+)
+AUROC = Metric(
+    name="auroc",
+    title="area under the ROC curve, each class against the rest",
+    short="AUROC",
+    column="auroc",
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    of_predictions=_auroc,
+)
+AVERAGE_PRECISION = Metric(
+    name="average_precision",
+    title="average precision, each class against the rest",
+    short="average precision",
+    column="average_precision",
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    of_predictions=_average_precision,
+)
+SPEARMAN = Metric(
+    name="spearman",
+    title="Spearman's rank correlation",
+    short="Spearman",
+    column="spearman",
+    higher_is_better=True,
+    bounds=(-1.0, 1.0),
+    of_predictions=_spearman,
+)
