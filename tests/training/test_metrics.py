@@ -6,6 +6,7 @@ import torch
 from multihead.errors import ConfigError
 from multihead.heads import Head, Heads, Parameter
 from multihead.training.accumulators import HeadSums
+from multihead.training.head_metrics import HeadMetrics
 from multihead.training.metrics import mean_weights, metric_names, shortest, split_metrics
 
 FAR = Parameter(1_000_000.0, 1_000_001.0, unit="Pa", step=0.1)
@@ -37,7 +38,7 @@ def _sums(seed: int = 0) -> tuple[HeadSums, dict[str, torch.Tensor], dict[str, t
 def test_parameters_are_judged_as_scikit_learn_judges_them() -> None:
     """Also those whose range is small and far from 0."""
     sums, outputs, labels = _sums()
-    got = split_metrics("val", MIXED, sums.read(), [1.0] * 4, None)
+    got = split_metrics("val", HeadMetrics(MIXED), sums.read(), [1.0] * 4, None)
     z = outputs["size"][:, 0].double().numpy()
     predicted = {
         "size": 1e6 + z / 4 + 0.5,
@@ -59,7 +60,7 @@ def test_parameters_are_judged_as_scikit_learn_judges_them() -> None:
 
 def test_the_score_is_the_mean_of_accuracies_and_of_one_minus_rmse_over_sigma() -> None:
     sums, _, labels = _sums()
-    got = split_metrics("val", MIXED, sums.read(), [1.0] * 4, None)
+    got = split_metrics("val", HeadMetrics(MIXED), sums.read(), [1.0] * 4, None)
     scores = [got["val/shape_acc"]]
     for name in ("level", "note", "size"):
         sigma = MIXED[name].decode(labels[name].numpy()).std()
@@ -73,7 +74,7 @@ def test_labels_that_are_all_equal_score_one_if_met_and_zero_if_not() -> None:
     for z, score in ((2.0, 1.0), (1.9, 0.0)):
         sums = HeadSums(head)
         sums.add(torch.ones(1), {"size": torch.full((9, 1), z)}, {"size": torch.full((9,), 255)})
-        got = split_metrics("val", head, sums.read(), [1.0], None)
+        got = split_metrics("val", HeadMetrics(head), sums.read(), [1.0], None)
         assert (got["val/score"], got["val/size_r2"]) == (score, score)
 
 
@@ -84,8 +85,10 @@ def test_the_promised_names_are_those_that_are_made(weights: dict[str, float] | 
         if given is not None and not any([*given.values(), len(given) < len(heads)]):
             continue
         means = {name: _sums()[0].read()[name] for name in heads}
-        made = set(split_metrics("val", heads, means, [1.0] * len(heads), given))
-        promised = set(metric_names(heads, {"val": list(heads)}, weighted=given is not None))
+        made = set(split_metrics("val", HeadMetrics(heads), means, [1.0] * len(heads), given))
+        promised = set(
+            metric_names(HeadMetrics(heads), {"val": list(heads)}, weighted=given is not None)
+        )
         own = {"epoch", "lr", "step", "val/score_best", "val/acc_best"}
         assert promised - own == made
         assert ("val/acc_best" in promised) == ("val/acc" in made)
@@ -93,7 +96,7 @@ def test_the_promised_names_are_those_that_are_made(weights: dict[str, float] | 
 
 def test_the_weighted_means_use_the_fixed_weights() -> None:
     sums, _, _ = _sums()
-    got = split_metrics("val", MIXED, sums.read(), [1.0] * 4, {"shape": 3.0})
+    got = split_metrics("val", HeadMetrics(MIXED), sums.read(), [1.0] * 4, {"shape": 3.0})
     expected = (3 * got["val/shape_acc"] + got["val/level_acc"]) / 4
     assert got["val/acc_weighted"] == pytest.approx(expected)
 
