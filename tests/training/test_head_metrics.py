@@ -45,6 +45,7 @@ def test_metrics_of_all_predictions_are_those_of_scikit_learn(seen: int) -> None
     found, probabilities, labels = _measured({"shape": names}, seen)
     said = probabilities.argmax(1)
     each = [(probabilities[:, c], labels == c) for c in range(seen)]
+    recall = sklearn.metrics.recall_score(labels, said, average=None, zero_division=0)
     expected = {
         "macro_f1": sklearn.metrics.f1_score(labels, said, average="macro"),
         "balanced_acc": np.mean(
