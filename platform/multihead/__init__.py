@@ -7,20 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multihead.data.cifar import CIFAR10DataModule as CIFAR10DataModule
-    from multihead.data.cifar100mh import CIFAR100MHDataModule as CIFAR100MHDataModule
     from multihead.data.cifar100mh import CIFAR100MHDataset as CIFAR100MHDataset
     from multihead.data.datamodule import MultiheadDataModule as MultiheadDataModule
-    from multihead.data.digits import DigitsDataModule as DigitsDataModule
-    from multihead.data.formats import GenericDataModule as GenericDataModule
     from multihead.data.labels import MultiheadDataset as MultiheadDataset
-    from multihead.data.measured_mnist import MeasuredMNISTDataModule as MeasuredMNISTDataModule
-    from multihead.data.mnist import MNISTDataModule as MNISTDataModule
-    from multihead.data.multi_mnist import MultiMNISTDataModule as MultiMNISTDataModule
+    from multihead.data.named import CIFAR10DataModule as CIFAR10DataModule
+    from multihead.data.named import CIFAR100MHDataModule as CIFAR100MHDataModule
+    from multihead.data.named import DigitsDataModule as DigitsDataModule
+    from multihead.data.named import GenericDataModule as GenericDataModule
+    from multihead.data.named import MeasuredMNISTDataModule as MeasuredMNISTDataModule
+    from multihead.data.named import MNISTDataModule as MNISTDataModule
+    from multihead.data.named import MultiMNISTDataModule as MultiMNISTDataModule
+    from multihead.data.named import VIMHDataModule as VIMHDataModule
+    from multihead.data.named import VIMHStreamDataModule as VIMHStreamDataModule
     from multihead.data.source import Source as Source
-    from multihead.data.stream.datamodule import VIMHStreamDataModule as VIMHStreamDataModule
     from multihead.data.strokes.measure import measure_strokes as measure_strokes
-    from multihead.data.vimh.datamodule import VIMHDataModule as VIMHDataModule
     from multihead.data.vimh.dataset import VIMHDataset as VIMHDataset
     from multihead.data.vimh.writer import VIMHWriter as VIMHWriter
     from multihead.errors import MultiheadError as MultiheadError
@@ -50,22 +50,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CIFAR100MHDataModule": "multihead.data.cifar100mh",
+    "CIFAR100MHDataModule": "multihead.data.named",
     "CIFAR100MHDataset": "multihead.data.cifar100mh",
-    "CIFAR10DataModule": "multihead.data.cifar",
-    "DigitsDataModule": "multihead.data.digits",
+    "CIFAR10DataModule": "multihead.data.named",
+    "DigitsDataModule": "multihead.data.named",
     "DistanceWeightedCrossEntropy": "multihead.models.losses",
     "ExpectedValueLoss": "multihead.models.losses",
-    "GenericDataModule": "multihead.data.formats",
+    "GenericDataModule": "multihead.data.named",
     "Head": "multihead.heads",
     "Heads": "multihead.heads",
     "LevelCrossEntropy": "multihead.models.losses",
     "LoadedRun": "multihead.runs.load",
-    "MNISTDataModule": "multihead.data.mnist",
+    "MNISTDataModule": "multihead.data.named",
     "MNISTLitModule": "multihead.training.module",
-    "MeasuredMNISTDataModule": "multihead.data.measured_mnist",
+    "MeasuredMNISTDataModule": "multihead.data.named",
     "MultiLeNet": "multihead.models.multi_lenet",
-    "MultiMNISTDataModule": "multihead.data.multi_mnist",
+    "MultiMNISTDataModule": "multihead.data.named",
     "MultiheadDataModule": "multihead.data.datamodule",
     "MultiheadDataset": "multihead.data.labels",
     "MultiheadError": "multihead.errors",
@@ -78,9 +78,9 @@ _HOMES = {
     "SoftTargetCrossEntropy": "multihead.models.losses",
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
-    "VIMHDataModule": "multihead.data.vimh.datamodule",
+    "VIMHDataModule": "multihead.data.named",
     "VIMHDataset": "multihead.data.vimh.dataset",
-    "VIMHStreamDataModule": "multihead.data.stream.datamodule",
+    "VIMHStreamDataModule": "multihead.data.named",
     "VIMHWriter": "multihead.data.vimh.writer",
     "load_run": "multihead.runs.load",
     "measure_strokes": "multihead.data.strokes.measure",

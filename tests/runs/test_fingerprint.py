@@ -2,6 +2,7 @@
 
 import pytest
 
+from multihead.data.named import NAME_OF_SOURCE
 from multihead.runs.config import compose_run
 from multihead.runs.fingerprint import config_hash, settings_hash
 
@@ -65,3 +66,22 @@ def test_hashes_on_record_stay_what_they_are() -> None:
     """Otherwise nothing that was trained before would be found again."""
     config = {"seed": 1, "train": True, "test": True, "ckpt_path": None, "model": {"width": 8}}
     assert config_hash(config) == "179da69b57916e46"
+
+
+@pytest.mark.parametrize(("source", "name"), NAME_OF_SOURCE.items())
+def test_a_dataset_counts_under_the_name_that_it_had(source: str, name: str) -> None:
+    """So what was trained before `data.source` is found by what is composed now."""
+    config = compose_run(["data=digits"])
+    named = {k: v for k, v in config["data"].items() if k != "source"} | {"_target_": name}
+    chosen = {**config["data"], "source": {"_target_": source, "_partial_": True}}
+    hashes = [config_hash({**config, "data": data}) for data in (named, chosen)]
+    assert hashes[0] == hashes[1]
+    # A preset of a user's own that names it is built on one of ours.
+    assert config_hash({**config, "data": config["data"] | {"_target_": name}}) == hashes[0]
+
+
+def test_arguments_within_a_source_count() -> None:
+    config = compose_run(["data=multi_mnist"])
+    source = {**config["data"]["source"], "pairing_seed": 1}
+    other = {**config, "data": {**config["data"], "source": source}}
+    assert config_hash(other) != config_hash(config)

@@ -32,6 +32,7 @@ LISTED = [
     ("callbacks", "lightning.pytorch.callbacks.early_stopping.EarlyStopping"),
     ("callbacks", "multihead.training.telemetry.Telemetry"),
     ("data", "multihead.DigitsDataModule"),
+    ("data", "multihead.data.mnist.MNISTDataModule"),
     ("data", "multihead.data.resonator.on_demand.GenerateOnce"),
     ("data", "torchvision.transforms.v2.RandomCrop"),
     ("data", "torchvision.transforms.Compose"),
@@ -65,6 +66,14 @@ def test_a_record_may_not_name_anything_else(group: str, target: str) -> None:
     with pytest.raises(ConfigError, match="which a record may not name"):
         check_targets({group: {"it": {"_target_": target}}}, "a record")
     check_targets({group: {"it": {"_target_": target}}}, "a record", trust=[target])
+
+
+def test_a_record_names_a_dataset_of_ours_but_does_not_call_it() -> None:
+    source = {"_target_": "multihead.data.digits.digits"}
+    check_targets({"data": {"source": {**source, "_partial_": True}}}, "a record")
+    for data in ({"source": source}, {"source": {**source, "_partial_": "true"}}):
+        with pytest.raises(ConfigError, match="which a record may not name"):
+            check_targets({"data": data}, "a record")
 
 
 def test_what_is_not_on_the_list_is_not_imported() -> None:

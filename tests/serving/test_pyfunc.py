@@ -130,8 +130,8 @@ def test_parameters_answer_in_their_unit_with_an_interval_and_classes_with_their
 
     run = train(
         "data._target_=multihead.MultiheadDataModule",
-        "+data.source._partial_=true",
-        f"+data.source._target_={__name__}.parametric",
+        "data.source._partial_=true",
+        f"data.source._target_={__name__}.parametric",
         "~data.heads",
         "data.train_val_test_split=[150,25,25]",
         "model.criteria=null",

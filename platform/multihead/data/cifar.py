@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.download import Remote, fetch
 from multihead.data.source import Source, Split
 from multihead.data.unpickle import safe_load
@@ -46,17 +45,8 @@ def cifar10(data_dir: Path, split: Split, *, download: bool = True) -> Source:
         heads=Heads([Head("class", 10, CIFAR10_CLASSES)]),
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2616),
+        shipped_heads="cifar10_object",
     )
-
-
-class CIFAR10DataModule(MultiheadDataModule):
-    """CIFAR-10; see `MultiheadDataModule` for the arguments."""
-
-    default_heads = "cifar10_object"
-
-    def read(self, split: Split) -> Source:
-        """Return the training batches or the test batch."""
-        return cifar10(self.data_dir, split)
 
 
 def read_cifar10(

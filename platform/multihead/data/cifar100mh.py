@@ -14,7 +14,6 @@ from torch import Tensor
 from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
 from multihead.data.vimh.checked_json import read_json_object
-from multihead.data.vimh.datamodule import VIMHDataModule
 from multihead.data.vimh.dataset import SourceDataset
 from multihead.data.vimh.dimensions import Dimensions
 from multihead.data.vimh.info import (
@@ -153,11 +152,3 @@ class CIFAR100MHDataset(SourceDataset):
         pixel_order: PixelOrder | None = None,
     ) -> None:
         super().__init__(cifar100mh(path, split, pixel_order), transform)
-
-
-class CIFAR100MHDataModule(VIMHDataModule):
-    """A CIFAR-100-MH folder; see `VIMHDataModule` for the arguments, `pixel_order` is CHW."""
-
-    def read(self, split: Split) -> Source:
-        """Open one of the two batches."""
-        return cifar100mh(self.data_dir, split, self.pixel_order)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import lightning.pytorch as pl
 import numpy as np
@@ -14,17 +14,11 @@ from numpy.typing import NDArray
 from multihead import settings
 from multihead.data.kinds import HeadKinds, with_kinds
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
-from multihead.data.loader import (
-    Batch,
-    EpochSampler,
-    Resumable,
-    WorkerLoader,
-    resident_loader,
-)
+from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_loader
 from multihead.data.normalization import Normalization, channel_statistics, given_statistics
 from multihead.data.ranks import Ranks
 from multihead.data.source import Source, SourceFunction, Split
-from multihead.data.splits import split_indices
+from multihead.data.source_function import is_address_reader, with_options
 from multihead.data.storage import is_address
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
@@ -49,7 +43,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     from the test file, which is not opened before it is asked for.
 
     Args:
-        data_dir: Folder of datasets; `MULTIHEAD_DATA_DIR` or `./data` if none.
+        data_dir: Folder of datasets, or of the dataset; `MULTIHEAD_DATA_DIR` or `./data` if none.
         batch_size: Images per batch, 1 or more; of all devices together, where there are several.
         train_val_test_split: Number of images of each part; if none, nine tenths and one tenth
             of the training file and the whole test file.
@@ -68,6 +62,7 @@ class MultiheadDataModule(pl.LightningDataModule):
             the training device's memory.
         seed: Fixes the split and the order of each epoch.
         source: The dataset, a function `(data_dir, split) -> Source`.
+        options: Further arguments of the source function, by name.
 
     Attributes:
         ranks: The processes that share each batch; set before the loaders are made.
@@ -80,7 +75,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         DataError: For files that are missing, damaged or hostile.
     """
 
-    default_heads: ClassVar[str | None] = None
+    # The argument whose function takes the further ones; `runs.schema` asks for it.
+    passes_on_to: ClassVar[str] = "source"
 
     def __init__(
         self,
@@ -98,6 +94,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         seed: int = 0,
         source: SourceFunction | None = None,
         only_heads: Sequence[str] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0:
@@ -110,12 +107,8 @@ class MultiheadDataModule(pl.LightningDataModule):
                 f"data.train_val_test_split is {list(train_val_test_split)}; give three sizes: "
                 f"training, validation, test."
             )
-        if data_dir is not None and is_address(data_dir):
-            raise ConfigError(
-                f"data.data_dir is {data_dir}, but only sets in shards are read from an address: "
-                f"use data=vimh_stream, or give a folder."
-            )
-        self.data_dir = settings.data_dir() if data_dir is None else Path(data_dir).expanduser()
+        self.source = with_options(source, options)
+        self.data_dir = self._folder_of(data_dir)
         self.batch_size = batch_size
         self.train_val_test_split = train_val_test_split
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -123,12 +116,12 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.multihead, self.heads_config = multihead, heads
         self.head_kinds, self.normalize = head_kinds, normalize
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
-        self.source, self.only_heads = source, only_heads
+        self.only_heads = only_heads
         self.ranks = Ranks()
         self._label_counts: dict[Part, dict[str, int]] = {}
 
     def read(self, split: Split) -> Source:
-        """Read one file of the dataset, with the dataset's own head; named variants override it.
+        """Read one file of the dataset, with the heads that it has by itself.
 
         Raises:
             ConfigError: If there is no source.
@@ -200,7 +193,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         count = len(self.test_source)
         size = count if self.train_val_test_split is None else self.train_val_test_split[2]
         what = f"the test file of {self.test_source.name}"
-        return split_indices(count, [size], self.seed, what)[0]
+        return self.test_source.parts([size], self.seed, what)[0]
 
     @cached_property
     def _train_file(self) -> Source:
@@ -247,22 +240,8 @@ class MultiheadDataModule(pl.LightningDataModule):
             sizes = list(self.train_val_test_split[:2])
         if sizes[0] == 0:
             raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
-        return self.part_training_file(sizes, f"the training file of {self._train_file.name}")
-
-    def part_training_file(self, sizes: Sequence[int], what: str) -> list[NDArray[np.int64]]:
-        """Draw which images train and which validate; variants whose images overlap override it.
-
-        Args:
-            sizes: Number of training and of validation images.
-            what: Names the images in an error.
-
-        Returns:
-            Sorted indices [sizes[i]] of each part.
-
-        Raises:
-            ConfigError: For sizes that exceed the data.
-        """
-        return split_indices(len(self._train_file), sizes, self.seed, what)
+        what = f"the training file of {self._train_file.name}"
+        return self._train_file.parts(sizes, self.seed, what)
 
     def train_dataloader(self) -> Resumable:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""
@@ -323,24 +302,29 @@ class MultiheadDataModule(pl.LightningDataModule):
     def _loader(self, source: Source, index: NDArray[np.int64], seed: int | None) -> Resumable:
         # Nothing is learned from an evaluation batch, so it may be as large as is fast.
         batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
-        pixels = len(index) * int(np.prod(source.image_shape))
-        if pixels <= self.memory_budget_mb * 1e6:
-            return resident_loader(
-                source,
-                index,
-                batch_size=batch_size,
-                seed=seed,
-                device=self._device(),
-                ranks=self.ranks,
-            )
-        return WorkerLoader(
-            source,
-            index,
-            EpochSampler(len(index), batch_size, seed, self.ranks),
+        loading = Loading(
+            batch_size=batch_size,
+            seed=seed,
+            device=self._device(),
+            ranks=self.ranks,
+            memory_budget_mb=self.memory_budget_mb,
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=self.persistent_workers,
         )
+        return make_loader(source, index, loading)
+
+    def _folder_of(self, data_dir: str | Path | None) -> Path | str:
+        if data_dir is None:
+            return settings.data_dir()
+        if not is_address(data_dir):
+            return Path(data_dir).expanduser()
+        if not is_address_reader(self.source):
+            raise ConfigError(
+                f"data.data_dir is {data_dir}, but only sets in shards are read from an address: "
+                f"use data=vimh_stream, or give a folder."
+            )
+        return str(data_dir)
 
     def _device(self) -> torch.device:
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
@@ -355,9 +339,11 @@ class MultiheadDataModule(pl.LightningDataModule):
                 f"data.heads maps one label, but {source.name} has the heads "
                 f"{list(source.heads)}; remove data.heads."
             )
+        if isinstance(source, LoadsItself) and self.heads_config is not None:
+            raise ConfigError(f"data.heads maps labels in memory, and {source.name} is streamed.")
         config = self.heads_config
-        if config is None and self.default_heads is not None:
-            config = shipped_heads(self.default_heads)
+        if config is None and source.shipped_heads:
+            config = shipped_heads(source.shipped_heads)
         if described or config is None:
             return source
         return LabelMaps(base, config).apply(source)

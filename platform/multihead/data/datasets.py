@@ -34,7 +34,6 @@ class Layout:
         read: Reads a split of a folder with such files, `(folder, split, pixel order)`.
         place: Where in a folder of datasets it has to lie; anywhere if empty.
         marker: A file that it must have as well, if any.
-        heads: Which of the shipped heads its label is mapped to, if any.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Layout:
     read: Callable[[Path, Split, PixelOrder | None], Source]
     place: str = ""
     marker: str = ""
-    heads: str = ""
 
     def splits(self, folder: Path) -> tuple[Split, ...]:
         """Return the splits that the folder has files of; none where the marker is missing."""
@@ -79,10 +77,10 @@ class Dataset:
         if split not in self.splits:
             raise DataError(f"{self.path} has no split {split!r}; it has {list(self.splits)}.")
         source = self.layout.read(self.path, split, pixel_order)
-        if not (mapped and self.layout.heads):
+        if not (mapped and source.shipped_heads):
             return source
         (head,) = source.heads.values()
-        return LabelMaps(head, shipped_heads(self.layout.heads)).apply(source)
+        return LabelMaps(head, shipped_heads(source.shipped_heads)).apply(source)
 
 
 def read_sources(
@@ -155,14 +153,12 @@ LAYOUTS = (
         },
         _mnist,
         place="MNIST/raw",
-        heads="handwritten_digit",
     ),
     Layout(
         "CIFAR-10",
         {"train": ("data_batch_1",), "test": ("test_batch",)},
         _cifar10,
         place="cifar-10-batches-py",
-        heads="cifar10_object",
     ),
     CIFAR100MH,  # last, because its metadata may be missing, and others have files of these names
 )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.source import Source, Split
 from multihead.heads import Head, Heads
 
@@ -38,14 +37,5 @@ def digits(data_dir: Path, split: Split) -> Source:
         heads=Heads([Head("digit", 10)]),
         mean=(0.3053,),
         std=(0.3760,),
+        shipped_heads="handwritten_digit",
     )
-
-
-class DigitsDataModule(MultiheadDataModule):
-    """The digits of scikit-learn; see `MultiheadDataModule` for the arguments."""
-
-    default_heads = "handwritten_digit"
-
-    def read(self, split: Split) -> Source:
-        """Return one of the two parts of the digits."""
-        return digits(self.data_dir, split)

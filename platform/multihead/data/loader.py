@@ -6,7 +6,8 @@ the fly. Data beyond a memory budget go through a DataLoader whose workers read 
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -222,4 +223,61 @@ def resident_loader(
         {name: torch.from_numpy(values).to(device) for name, values in labels.items()},
         EpochSampler(len(index), batch_size, seed, ranks),
         Normalise(source.mean, source.std, device),
+    )
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How batches are wanted.
+
+    Attributes:
+        batch_size: Images per batch, of all devices together.
+        seed: Fixes the order of every epoch; without one, samples come in their own order.
+        device: Where training takes place.
+        ranks: The processes that share each batch.
+        memory_budget_mb: Largest part, in MB of 10**6 bytes of pixels, that is kept in memory.
+        num_workers: Processes, or threads, that read ahead.
+        pin_memory: Page-locked batches.
+        persistent_workers: Keep workers between epochs.
+    """
+
+    batch_size: int
+    seed: int | None
+    device: torch.device
+    ranks: Ranks
+    memory_budget_mb: float
+    num_workers: int
+    pin_memory: bool
+    persistent_workers: bool
+
+
+@runtime_checkable
+class LoadsItself(Protocol):
+    """A source that is read in an order of its own, such as a set in shards that lie elsewhere."""
+
+    def loader(self, index: NDArray[np.int64], loading: Loading) -> Resumable:
+        """Return a loader of some samples, given by rising numbers [n]."""
+
+
+def make_loader(source: Source, index: NDArray[np.int64], loading: Loading) -> Resumable:
+    """Return the loader that fits a part of a source: its own, from memory, or by workers."""
+    if isinstance(source, LoadsItself):
+        return source.loader(index, loading)
+    pixels = len(index) * int(np.prod(source.image_shape))
+    if pixels <= loading.memory_budget_mb * 1e6:
+        return resident_loader(
+            source,
+            index,
+            batch_size=loading.batch_size,
+            seed=loading.seed,
+            device=loading.device,
+            ranks=loading.ranks,
+        )
+    return WorkerLoader(
+        source,
+        index,
+        EpochSampler(len(index), loading.batch_size, loading.seed, loading.ranks),
+        num_workers=loading.num_workers,
+        pin_memory=loading.pin_memory,
+        persistent_workers=loading.persistent_workers,
     )

@@ -14,10 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from multihead import settings
-from multihead.data.datamodule import MultiheadDataModule
-from multihead.data.kinds import HeadKinds
 from multihead.data.mnist import mnist
-from multihead.data.normalization import Normalization
 from multihead.data.source import Source, Split
 from multihead.data.strokes import COLUMNS, UNITS
 from multihead.data.strokes.cache import measured_once
@@ -67,68 +64,6 @@ def measured_mnist(
             labels[name] = head.encode(wanted)
         heads.append(head)
     return Source("measured_mnist", source.images, labels, Heads(heads), source.mean, source.std)
-
-
-class MeasuredMNISTDataModule(MultiheadDataModule):
-    """MNIST with the digit and measures of its strokes as heads.
-
-    Args:
-        data_dir: Folder of datasets; `MULTIHEAD_DATA_DIR` or `./data` if none.
-        batch_size: As in `MultiheadDataModule`, which has the arguments below as well.
-        train_val_test_split: Number of images of each part.
-        num_workers: Worker processes.
-        pin_memory: Page-locked batches.
-        persistent_workers: Keep workers between epochs.
-        multihead: Use every head; otherwise the digit alone.
-        head_kinds: How measures without quantiles are predicted.
-        normalize: Of pixels.
-        memory_budget_mb: What is kept whole in memory, in MB.
-        seed: Fixes the split and the order of each epoch.
-        only_heads: Those of the heads that are used.
-        measures: Which of thickness, length, slant, width, height and smoothness are heads.
-        quantiles: Number of classes, by measure, of those that are to be classes.
-
-    Raises:
-        ConfigError: For sizes, measures or kinds that do not fit.
-        DataError: For files that are missing or damaged, and pictures without a stroke.
-    """
-
-    def __init__(
-        self,
-        data_dir: str | Path | None = None,
-        batch_size: int = 64,
-        train_val_test_split: Sequence[int] | None = None,
-        num_workers: int = 0,
-        pin_memory: bool = False,
-        persistent_workers: bool = False,
-        multihead: bool = True,
-        head_kinds: HeadKinds = None,
-        normalize: Normalization = "default",
-        memory_budget_mb: float = 4000,
-        seed: int = 0,
-        only_heads: Sequence[str] | None = None,
-        measures: Sequence[str] = MEASURES,
-        quantiles: Mapping[str, int] | None = None,
-    ) -> None:
-        super().__init__(
-            data_dir,
-            batch_size,
-            train_val_test_split,
-            num_workers,
-            pin_memory=pin_memory,
-            persistent_workers=persistent_workers,
-            multihead=multihead,
-            head_kinds=head_kinds,
-            normalize=normalize,
-            memory_budget_mb=memory_budget_mb,
-            seed=seed,
-            only_heads=only_heads,
-        )
-        self.measures, self.quantiles = measures, quantiles
-
-    def read(self, split: Split) -> Source:
-        """Return the training or the test file with its measures."""
-        return measured_mnist(self.data_dir, split, self.measures, self.quantiles)
 
 
 def _check(measures: Sequence[str], quantiles: Mapping[str, int]) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.download import Remote, fetch
 from multihead.data.source import Source, Split
 from multihead.errors import DataError
@@ -39,17 +38,8 @@ def mnist(data_dir: Path, split: Split, *, download: bool = True) -> Source:
         heads=Heads([Head("digit", 10)]),
         mean=(0.1307,),
         std=(0.3081,),
+        shipped_heads="handwritten_digit",
     )
-
-
-class MNISTDataModule(MultiheadDataModule):
-    """MNIST; see `MultiheadDataModule` for the arguments."""
-
-    default_heads = "handwritten_digit"
-
-    def read(self, split: Split) -> Source:
-        """Return the training or the test file."""
-        return mnist(self.data_dir, split)
 
 
 def read_mnist(

@@ -5,17 +5,13 @@ in the construction of O. Sener and V. Koltun, Multi-Task Learning as Multi-Obje
 Optimization, NeurIPS 2018, section 5.1.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.mnist import mnist
-from multihead.data.normalization import Normalization
 from multihead.data.source import Source, Split
-from multihead.data.splits import split_groups
 from multihead.heads import Head, Heads
 
 CANVAS, SHIFT, SIDE = 36, 6, 28
@@ -32,7 +28,7 @@ def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
     """Return pictures of two digits, one for each digit of a file of MNIST in its order.
 
     The left digit is the file's own; the right one is another digit of the same file, drawn at
-    random from its group (see `deal`). Training and test pictures share no digit.
+    random from its group (see `deal`). Training, validation and test pictures share no digit.
 
     Args:
         data_dir: As for `read_mnist`.
@@ -53,69 +49,8 @@ def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
         # Those of MNIST, as in the literature.
         mean=source.mean,
         std=source.std,
+        groups=deal(len(source), pairing_seed),
     )
-
-
-class MultiMNISTDataModule(MultiheadDataModule):
-    """MultiMNIST; training and validation pictures share no digit.
-
-    Args:
-        data_dir: Folder of datasets; `MULTIHEAD_DATA_DIR` or `./data` if none.
-        batch_size: As in `MultiheadDataModule`, which has the arguments below as well.
-        train_val_test_split: Number of images of each part.
-        num_workers: Worker processes.
-        pin_memory: Page-locked batches.
-        persistent_workers: Keep workers between epochs.
-        multihead: Use both heads; otherwise the left alone.
-        normalize: Of pixels.
-        memory_budget_mb: What is kept whole in memory, in MB.
-        seed: Fixes the split and the order of each epoch.
-        only_heads: Those of the heads that are used.
-        pairing_seed: Fixes which digits are paired.
-
-    Raises:
-        ConfigError: For sizes that exceed the data.
-        DataError: For files that are missing or damaged.
-    """
-
-    def __init__(
-        self,
-        data_dir: str | Path | None = None,
-        batch_size: int = 64,
-        train_val_test_split: Sequence[int] | None = None,
-        num_workers: int = 0,
-        pin_memory: bool = False,
-        persistent_workers: bool = False,
-        multihead: bool = True,
-        normalize: Normalization = "default",
-        memory_budget_mb: float = 4000,
-        seed: int = 0,
-        only_heads: Sequence[str] | None = None,
-        pairing_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            data_dir,
-            batch_size,
-            train_val_test_split,
-            num_workers,
-            pin_memory=pin_memory,
-            persistent_workers=persistent_workers,
-            multihead=multihead,
-            normalize=normalize,
-            memory_budget_mb=memory_budget_mb,
-            seed=seed,
-            only_heads=only_heads,
-        )
-        self.pairing_seed = pairing_seed
-
-    def read(self, split: Split) -> Source:
-        """Make the pictures of the training or the test file."""
-        return multi_mnist(self.data_dir, split, self.pairing_seed)
-
-    def part_training_file(self, sizes: Sequence[int], what: str) -> list[Index]:
-        """Draw the training and the validation pictures so that they share no digit."""
-        groups = deal(len(self._train_file), self.pairing_seed)
-        return split_groups(groups, sizes, self.seed, what)
 
 
 def deal(count: int, seed: int) -> Index:

@@ -1,18 +1,19 @@
 """What a dataset is to the platform, whatever file it came from.
 
 A dataset is one function `(data_dir, split) -> Source`; everything else (heads by label maps,
-splits, loaders, normalisation) is common to all.
+splits, loaders, normalisation) is common to all. Where a dataset differs in one of these, its
+Source says so.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from multihead.data.splits import split_groups, split_indices
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
 
@@ -34,6 +35,10 @@ class Source:
         std: Per channel, of pixels scaled to 0..1.
         incomplete: Heads whose labels may be missing: -1 where they are whole numbers, NaN where
             they are not.
+        shipped_heads: Which heads of `experiments/data/heads` its one label is mapped to, unless
+            others are named; none if empty.
+        groups: Group of each sample, int64 [N], 0 or more, where samples belong together (two
+            pictures of one patient): no group is split between training and validation.
 
     Raises:
         DataError: If shapes, types, counts or label ranges do not fit together.
@@ -46,6 +51,8 @@ class Source:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     incomplete: frozenset[str] = frozenset()
+    shipped_heads: str = ""
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
@@ -66,6 +73,11 @@ class Source:
             )
         for name, values in self.labels.items():
             self._check_labels(self.heads[name], values)
+        if self.groups is not None and self.groups.shape != (len(self.images),):
+            raise DataError(
+                f"{self.name}: {len(self.images)} images but {len(self.groups)} groups; give one "
+                f"per image."
+            )
 
     def _check_channels(self) -> None:
         channels = self.images.shape[1]
@@ -155,6 +167,24 @@ class Source:
         for start in range(0, len(wanted), rows):
             yield self.take(wanted[start : start + rows])
 
+    def parts(self, sizes: Sequence[int], seed: int, what: str) -> list[NDArray[np.int64]]:
+        """Draw disjoint parts, such as training and validation, that share no group.
+
+        Args:
+            sizes: Number of samples in each part; what they leave is not used.
+            seed: Fixes the draw.
+            what: Names the samples in an error.
+
+        Returns:
+            Sorted indices [sizes[i]] of each part.
+
+        Raises:
+            ConfigError: For sizes that exceed the data.
+        """
+        if self.groups is None or len(sizes) == 1:  # one part has none to share a group with
+            return split_indices(len(self), sizes, seed, what)
+        return split_groups(self.groups, sizes, seed, what)
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width."""
@@ -181,4 +211,5 @@ class Source:
         return whole.hexdigest()[:32]
 
 
-SourceFunction = Callable[[Path, Split], Source]
+# (data_dir, split) and further arguments, each of which is a key of `data`.
+SourceFunction = Callable[..., Source]

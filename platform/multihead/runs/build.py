@@ -28,6 +28,7 @@ from multihead.runs.checks import (
 )
 from multihead.runs.config import nearest
 from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
+from multihead.runs.former_names import with_current_names
 from multihead.runs.schema import check_config, locate
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
@@ -317,7 +318,7 @@ def build_trainer(
 def _make(node: Mapping[str, Any], path: str, **objects: Any) -> Any:
     """Instantiate a node; with `_partial_`, call the result with objects that are not config."""
     try:
-        made = instantiate(dict(node), _convert_="all")
+        made = instantiate(with_current_names(node), _convert_="all")
         return made(**objects) if objects else made
     except InstantiationException as error:
         cause = error.__cause__

@@ -2,13 +2,16 @@
 
 Where data lie, where runs go and how they are named are left out: the data have digests of their
 own. Workers and what is kept in memory change neither the samples nor their order. A checkpoint
-counts, by its path, where training starts from it.
+counts, by its path, where training starts from it. A dataset of ours counts under the name that it
+had before `data.source` chose it.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from multihead.runs.former_names import current
 
 HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
 # What earlier releases had no key for, where it is as it was then.
@@ -46,8 +49,26 @@ def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
     # as ever.
     if not (config["train"] and config["ckpt_path"]):
         left_out = (*left_out, "ckpt_path")
-    text = json.dumps(_plain(config, "", left_out), sort_keys=True)
+    text = json.dumps(_plain(_as_ever(config), "", left_out), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_ever(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration that calls its dataset what it was called before `data.source`."""
+    data = config.get("data")
+    if not isinstance(data, Mapping) or data.get("source") is None:
+        return config
+    from multihead.data.named import NAME_OF_SOURCE  # torch takes seconds to import
+
+    target, source, name = data.get("_target_"), data["source"], None
+    if target == "multihead.MultiheadDataModule" and set(source) == {"_target_", "_partial_"}:
+        name = NAME_OF_SOURCE.get(current(source["_target_"]))
+    elif current(str(target)) in NAME_OF_SOURCE.values():
+        name = target  # which has a source of its own
+    if name is None:
+        return config
+    others = {key: value for key, value in data.items() if key != "source"}
+    return {**config, "data": {**others, "_target_": name}}
 
 
 def _plain(value: Any, path: str, left_out: tuple[str, ...]) -> Any:

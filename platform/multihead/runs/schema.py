@@ -15,6 +15,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from multihead.errors import ConfigError
 from multihead.runs.config import nearest
+from multihead.runs.former_names import current
 from multihead.seeding import MAX_SEED
 from multihead.text import shortened
 
@@ -117,10 +118,16 @@ def check_node(node: Any, path: str) -> None:
     if not isinstance(node, dict) or "_target_" not in node:
         raise ConfigError(f"{path} has no _target_; it must name the class that is built from it.")
     target = locate(node["_target_"], f"{path}._target_")
-    parameters = _parameters(target)
-    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    names = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    hints = _hints(target)
+    parameters, hints = _parameters(target), _hints(target)
+    passed_on = getattr(target, "passes_on_to", None)
+    if passed_on in parameters and _further(parameters):
+        # What this target does not take is for the function that it is given.
+        del parameters[_further(parameters)[0]]
+        function = _function(node.get(passed_on), f"{path}.{passed_on}")
+        parameters |= dict(list(_parameters(function).items())[2:]) if function else {}
+        hints |= _hints(function) if function else {}
+    open_ended = bool(_further(parameters))
+    names = [n for n in parameters if n not in _further(parameters)]
     for key, value in node.items():
         if key in _HYDRA_KEYS:
             continue
@@ -139,13 +146,22 @@ def check_node(node: Any, path: str) -> None:
             _check_value(value, hints[key], f"{path}.{key}")
 
 
+def _function(node: Any, path: str) -> Any:
+    """Return the function that a node names and does not call, or None where there is none."""
+    if not isinstance(node, dict) or "_target_" not in node:
+        return None
+    if node.get("_partial_") is not True:
+        raise ConfigError(f"{path} is called later, so it needs _partial_: true; add it.")
+    return locate(node["_target_"], f"{path}._target_")
+
+
 def locate(name: object, path: str) -> Any:
     """Import what a `_target_` names.
 
     Raises:
         ConfigError: If there is no such module or name in it.
     """
-    module_name, _, attribute = str(name).rpartition(".")
+    module_name, _, attribute = current(str(name)).rpartition(".")
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
@@ -177,8 +193,14 @@ def _parameters(target: Any) -> dict[str, inspect.Parameter]:
     return {n: p for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_POSITIONAL}
 
 
+def _further(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    return [n for n, p in parameters.items() if p.kind is inspect.Parameter.VAR_KEYWORD]
+
+
 def _hints(target: Any) -> dict[str, Any]:
     function = target.__init__ if inspect.isclass(target) else target
+    if isinstance(signature := getattr(target, "__signature__", None), inspect.Signature):
+        return {n: p.annotation for n, p in signature.parameters.items()}
     try:
         return typing.get_type_hints(inspect.unwrap(function))
     except (NameError, TypeError):  # hints that name what is imported for type checkers only

@@ -20,9 +20,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.named import NAME_OF_SOURCE
 from multihead.errors import ConfigError
 from multihead.heads import Kind
 from multihead.models.network import MultiheadNetwork
+from multihead.runs.former_names import current
 from multihead.runs.schema import check_node, locate
 from multihead.tracking.secrets import typed_command
 from multihead.training.module import MultiheadLitModule
@@ -111,9 +113,9 @@ def check_targets(
                 f"{name} names {shown(target)} in {shown(path)}, which is no dotted name."
             )
         found = _listed(target, group)
-        if found is None:
+        if found is None and not _is_source(node, group):
             strange.setdefault(target, path)
-        elif group in ("trainer", "callbacks"):
+        elif found is not None and group in ("trainer", "callbacks"):
             _check_places(found, node, recorded.get(path, {}), path, name)
     if strange:
         raise _untrusted(strange, name)
@@ -174,6 +176,12 @@ def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:
     )
 
 
+def _is_source(node: Mapping[str, Any], group: str) -> bool:
+    """Return whether a node names a dataset of ours, for the DataModule to call."""
+    shipped = current(str(node["_target_"])) in NAME_OF_SOURCE
+    return group == "data" and shipped and node.get("_partial_") is True
+
+
 def _listed(name: str, group: str) -> type | None:
     """Return the class of a name if a record may name it in a group."""
     found = _class_named(name)
@@ -187,7 +195,7 @@ def _listed(name: str, group: str) -> type | None:
 
 def _class_named(name: str) -> type | None:
     """Return a class of ours or of the libraries, importing nothing else to find it."""
-    module_name, _, attribute = name.rpartition(".")
+    module_name, _, attribute = current(name).rpartition(".")
     root = module_name.partition(".")[0]
     if module_name == "multihead":
         found = getattr(importlib.import_module(module_name), attribute, None)

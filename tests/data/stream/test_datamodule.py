@@ -85,4 +85,4 @@ def test_a_file_address_is_a_path(tmp_path: Path) -> None:
 
 def test_no_rows_to_shuffle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"shuffle_rows is 0; give 1 .* or more"):
-        VIMHStreamDataModule(tmp_path, shuffle_rows=0)
+        _ = VIMHStreamDataModule(tmp_path, shuffle_rows=0).heads

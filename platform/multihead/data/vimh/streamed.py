@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class StreamedSource(VIMHSource):
     labels: ShardLabels
 
     @classmethod
-    def of(cls, storage: Storage, index: ShardIndex, split: Split) -> "StreamedSource":
+    def of(cls, storage: Storage, index: ShardIndex, split: Split) -> Self:
         """Make the source of a split whose files were seen to be there."""
         file = ShardFile(storage, index, split)
         info = index.info

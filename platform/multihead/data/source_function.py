@@ -1,0 +1,79 @@
+"""Source functions: what they take beyond a folder and a split, and what they read from.
+
+A dataset is a function `(data_dir, split) -> Source`. Its further arguments are keys of `data`.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from multihead.data.source import Source, SourceFunction
+from multihead.errors import ConfigError
+
+_Function = TypeVar("_Function", bound=Callable[..., Source])
+_ADDRESS_READERS: set[Callable[..., Source]] = set()
+
+
+def reads_addresses(function: _Function) -> _Function:
+    """Mark a source function whose `data_dir` may be `s3://...` or the like: text, not a path."""
+    _ADDRESS_READERS.add(function)
+    return function
+
+
+def is_address_reader(source: SourceFunction | None) -> bool:
+    """Return whether a source function is marked with `reads_addresses`."""
+    return plain(source) in _ADDRESS_READERS
+
+
+def plain(source: SourceFunction | None) -> SourceFunction | None:
+    """Return a source function without the arguments that were fixed before."""
+    return plain(source.func) if isinstance(source, partial) else source
+
+
+def options_of(source: SourceFunction) -> dict[str, inspect.Parameter]:
+    """Return the arguments of a source function after the folder and the split, by name."""
+    parameters = list(inspect.signature(source).parameters.values())
+    return {parameter.name: parameter for parameter in parameters[2:]}
+
+
+def with_options(
+    source: SourceFunction | None, options: Mapping[str, Any]
+) -> SourceFunction | None:
+    """Return a source function with further arguments fixed.
+
+    Args:
+        source: As in the configuration, possibly with arguments that are fixed already.
+        options: By name.
+
+    Raises:
+        ConfigError: If it is no such function, or does not take one of them.
+    """
+    if source is None:
+        if options:
+            raise ConfigError(f"there is no key {next(iter(options))!r} in data.")
+        return None
+    if not callable(source):
+        raise ConfigError(
+            f"data.source is a {type(source).__name__}; name a function (data_dir, split) -> "
+            f"Source with _partial_: true."
+        )
+    name, known = getattr(plain(source), "__name__", "it"), options_of(source)
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    for key in options:
+        if key not in known and not takes_any:
+            raise ConfigError(
+                f"there is no key {key!r} in data, and its source {name} takes only "
+                f"{list(known)}; remove it."
+            )
+        if key in getattr(source, "keywords", {}):
+            raise ConfigError(f"data.{key} and data.source.{key} are both given; keep one.")
+    made = partial(source, **options)
+    try:
+        inspect.signature(made).bind(Path(), "train")
+    except TypeError as error:
+        raise ConfigError(
+            f"data.source is {name}, which cannot be called with (data_dir, split): {error}."
+        ) from error
+    return made

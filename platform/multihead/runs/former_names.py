@@ -1,0 +1,44 @@
+"""Where what configurations on record name is now.
+
+A record keeps the names that it was written with, so that its hash stays what it was; they are
+looked up under their present names wherever something is imported.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+# A name, or a module with all that is in it.
+_NOW: Mapping[str, str] = {
+    "multihead.data.cifar.CIFAR10DataModule": "multihead.CIFAR10DataModule",
+    "multihead.data.cifar100mh.CIFAR100MHDataModule": "multihead.CIFAR100MHDataModule",
+    "multihead.data.digits.DigitsDataModule": "multihead.DigitsDataModule",
+    "multihead.data.formats": "multihead",
+    "multihead.data.measured_mnist.MeasuredMNISTDataModule": "multihead.MeasuredMNISTDataModule",
+    "multihead.data.mnist.MNISTDataModule": "multihead.MNISTDataModule",
+    "multihead.data.multi_mnist.MultiMNISTDataModule": "multihead.MultiMNISTDataModule",
+    "multihead.data.stream.datamodule": "multihead",
+    "multihead.data.vimh.datamodule": "multihead",
+}
+
+
+def current(name: str) -> str:
+    """Return the present name of what a dotted name meant."""
+    known, rest = name, ""
+    while known and known not in _NOW:
+        known, _, last = known.rpartition(".")
+        rest = f".{last}{rest}"
+    return f"{_NOW[known]}{rest}" if known else name
+
+
+def with_current_names(node: Any) -> Any:
+    """Return a node of a configuration whose `_target_`s, at any depth, have present names."""
+    if isinstance(node, Mapping):
+        return {
+            key: current(value)
+            if key == "_target_" and isinstance(value, str)
+            else with_current_names(value)
+            for key, value in node.items()
+        }
+    if isinstance(node, list | tuple):
+        return [with_current_names(each) for each in node]
+    return node
