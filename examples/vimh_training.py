@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from multihead import MultiheadError, MultiheadLitModule, SimpleCNN, VIMHDataModule
 from multihead.data.findings import findings, heads_table
 from multihead.data.inspect import Inspection, inspect_sources
-from multihead.data.resonator.generate import generate
-from multihead.data.resonator.plan import Plan
+from multihead.datasets.resonator.generate import generate
+from multihead.datasets.resonator.plan import Plan
 from multihead.figures.confusion import confusion_figure, confusion_matrix
 from multihead.report.dataset import save_dataset_picture, write_dataset_page
 

@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
     {"studies", "serving"},
     {"runs"},
     {"training", "tracking"},
+    {"datasets"},
     {"balancing", "data", "models"},
     {"heads"},
     {

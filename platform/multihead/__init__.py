@@ -7,22 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multihead.data.cifar100mh import CIFAR100MHDataset as CIFAR100MHDataset
     from multihead.data.datamodule import MultiheadDataModule as MultiheadDataModule
     from multihead.data.labels import MultiheadDataset as MultiheadDataset
-    from multihead.data.named import CIFAR10DataModule as CIFAR10DataModule
-    from multihead.data.named import CIFAR100MHDataModule as CIFAR100MHDataModule
-    from multihead.data.named import DigitsDataModule as DigitsDataModule
-    from multihead.data.named import GenericDataModule as GenericDataModule
-    from multihead.data.named import MeasuredMNISTDataModule as MeasuredMNISTDataModule
-    from multihead.data.named import MNISTDataModule as MNISTDataModule
-    from multihead.data.named import MultiMNISTDataModule as MultiMNISTDataModule
-    from multihead.data.named import VIMHDataModule as VIMHDataModule
-    from multihead.data.named import VIMHStreamDataModule as VIMHStreamDataModule
     from multihead.data.source import Source as Source
-    from multihead.data.strokes.measure import measure_strokes as measure_strokes
     from multihead.data.vimh.dataset import VIMHDataset as VIMHDataset
     from multihead.data.vimh.writer import VIMHWriter as VIMHWriter
+    from multihead.datasets.cifar100mh import CIFAR100MHDataset as CIFAR100MHDataset
+    from multihead.datasets.named import CIFAR10DataModule as CIFAR10DataModule
+    from multihead.datasets.named import CIFAR100MHDataModule as CIFAR100MHDataModule
+    from multihead.datasets.named import DigitsDataModule as DigitsDataModule
+    from multihead.datasets.named import GenericDataModule as GenericDataModule
+    from multihead.datasets.named import MeasuredMNISTDataModule as MeasuredMNISTDataModule
+    from multihead.datasets.named import MNISTDataModule as MNISTDataModule
+    from multihead.datasets.named import MultiMNISTDataModule as MultiMNISTDataModule
+    from multihead.datasets.named import VIMHDataModule as VIMHDataModule
+    from multihead.datasets.named import VIMHStreamDataModule as VIMHStreamDataModule
+    from multihead.datasets.strokes.measure import measure_strokes as measure_strokes
     from multihead.errors import MultiheadError as MultiheadError
     from multihead.heads import Head as Head
     from multihead.heads import Heads as Heads
@@ -50,22 +50,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CIFAR100MHDataModule": "multihead.data.named",
-    "CIFAR100MHDataset": "multihead.data.cifar100mh",
-    "CIFAR10DataModule": "multihead.data.named",
-    "DigitsDataModule": "multihead.data.named",
+    "CIFAR100MHDataModule": "multihead.datasets.named",
+    "CIFAR100MHDataset": "multihead.datasets.cifar100mh",
+    "CIFAR10DataModule": "multihead.datasets.named",
+    "DigitsDataModule": "multihead.datasets.named",
     "DistanceWeightedCrossEntropy": "multihead.models.losses",
     "ExpectedValueLoss": "multihead.models.losses",
-    "GenericDataModule": "multihead.data.named",
+    "GenericDataModule": "multihead.datasets.named",
     "Head": "multihead.heads",
     "Heads": "multihead.heads",
     "LevelCrossEntropy": "multihead.models.losses",
     "LoadedRun": "multihead.runs.load",
-    "MNISTDataModule": "multihead.data.named",
+    "MNISTDataModule": "multihead.datasets.named",
     "MNISTLitModule": "multihead.training.module",
-    "MeasuredMNISTDataModule": "multihead.data.named",
+    "MeasuredMNISTDataModule": "multihead.datasets.named",
     "MultiLeNet": "multihead.models.multi_lenet",
-    "MultiMNISTDataModule": "multihead.data.named",
+    "MultiMNISTDataModule": "multihead.datasets.named",
     "MultiheadDataModule": "multihead.data.datamodule",
     "MultiheadDataset": "multihead.data.labels",
     "MultiheadError": "multihead.errors",
@@ -78,12 +78,12 @@ _HOMES = {
     "SoftTargetCrossEntropy": "multihead.models.losses",
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
-    "VIMHDataModule": "multihead.data.named",
+    "VIMHDataModule": "multihead.datasets.named",
     "VIMHDataset": "multihead.data.vimh.dataset",
-    "VIMHStreamDataModule": "multihead.data.named",
+    "VIMHStreamDataModule": "multihead.datasets.named",
     "VIMHWriter": "multihead.data.vimh.writer",
     "load_run": "multihead.runs.load",
-    "measure_strokes": "multihead.data.strokes.measure",
+    "measure_strokes": "multihead.datasets.strokes.measure",
     "rerun": "multihead.runs.rerun",
     "run": "multihead.runs.api",
     "runs_table": "multihead.tracking.query",

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from multihead import Heads
 from multihead.ablation.definition import checked
-from multihead.data.parameter_table import ColumnRules, read_table
 from multihead.data.vimh.info import read_info
+from multihead.datasets.parameter_table import ColumnRules, read_table
 from multihead.errors import CheckpointError, ConfigError, DataError, MultiheadError
 from multihead.heads import Head, Parameter
 from multihead.models.network import MultiheadNetwork

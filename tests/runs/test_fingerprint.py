@@ -2,7 +2,7 @@
 
 import pytest
 
-from multihead.data.named import NAME_OF_SOURCE
+from multihead.datasets.named import NAME_OF_SOURCE
 from multihead.runs.config import compose_run
 from multihead.runs.fingerprint import config_hash, settings_hash
 

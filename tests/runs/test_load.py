@@ -8,7 +8,7 @@ import yaml
 from tests.conftest import Run
 
 from multihead import load_run
-from multihead.data.digits import digits
+from multihead.datasets.digits import digits
 from multihead.errors import CheckpointError, ConfigError, DataError
 from multihead.tracking.store import Store
 

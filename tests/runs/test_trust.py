@@ -34,6 +34,7 @@ LISTED = [
     ("data", "multihead.DigitsDataModule"),
     ("data", "multihead.data.mnist.MNISTDataModule"),
     ("data", "multihead.data.resonator.on_demand.GenerateOnce"),
+    ("data", "multihead.datasets.resonator.on_demand.GenerateOnce"),
     ("data", "torchvision.transforms.v2.RandomCrop"),
     ("data", "torchvision.transforms.Compose"),
 ]
@@ -48,7 +49,7 @@ NOT_LISTED = [
     ("trainer", "lightning.pytorch.loggers.CSVLogger"),
     ("data", "torchvision.datasets.MNIST"),
     ("data", "torchvision.transforms.functional.to_tensor"),
-    ("data", "multihead.data.digits.digits"),
+    ("data", "multihead.datasets.digits.digits"),
     ("data", "multihead.run"),
     ("tags", "multihead.SimpleCNN"),
     ("data", "this.d"),
@@ -69,7 +70,7 @@ def test_a_record_may_not_name_anything_else(group: str, target: str) -> None:
 
 
 def test_a_record_names_a_dataset_of_ours_but_does_not_call_it() -> None:
-    source = {"_target_": "multihead.data.digits.digits"}
+    source = {"_target_": "multihead.datasets.digits.digits"}
     check_targets({"data": {"source": {**source, "_partial_": True}}}, "a record")
     for data in ({"source": source}, {"source": {**source, "_partial_": "true"}}):
         with pytest.raises(ConfigError, match="which a record may not name"):

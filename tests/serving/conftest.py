@@ -78,7 +78,7 @@ def serving(model: str, home: Path, *options: str) -> Iterator[str]:
 @pytest.fixture
 def examples(trained: RunResult, trained_home: Path) -> "tuple":
     """Images uint8 [B, H, W, C] and what the run's checkpoint predicts of them."""
-    from multihead.data.digits import digits
+    from multihead.datasets.digits import digits
 
     images = digits(Path(), "test").images[:12]
     predicted = load_run(str(trained.run_id), Store(home=trained_home)).predict(images)

@@ -10,9 +10,9 @@ from multihead.errors import ConfigError
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from multihead.data.parameter_table import ColumnRules
     from multihead.data.vimh.info import PixelOrder
     from multihead.data.vimh.source import Form
+    from multihead.datasets.parameter_table import ColumnRules
 
 FORMS: "dict[str, tuple[Form, ...]]" = {
     "vimh": ("binary",),
@@ -69,9 +69,14 @@ def command(
     and of whole numbers that span at most 32, are classes; other numbers are parameters from their
     least to their greatest value. The options from --csv on are for image folders.
     """
-    from multihead.data.convert import convert, dataset_content, folder_content, refuse_same_place
-    from multihead.data.datasets import is_dataset, open_dataset
-    from multihead.data.image_folder import open_image_folder
+    from multihead.datasets.convert import (
+        convert,
+        dataset_content,
+        folder_content,
+        refuse_same_place,
+    )
+    from multihead.datasets.formats import is_dataset, open_dataset
+    from multihead.datasets.image_folder import open_image_folder
 
     refuse_same_place(source, target)
     if target.exists() and not overwrite:
@@ -102,7 +107,7 @@ def command(
 def _rules(
     classes: tuple[str, ...], ranges: tuple[str, ...], log: tuple[str, ...], units: tuple[str, ...]
 ) -> "ColumnRules":
-    from multihead.data.parameter_table import ColumnRules
+    from multihead.datasets.parameter_table import ColumnRules
 
     return ColumnRules(
         frozenset(classes),

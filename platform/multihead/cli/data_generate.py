@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from multihead.data.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
-from multihead.data.resonator.spectrogram import Scaling
 from multihead.data.vimh.source import Form
+from multihead.datasets.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
+from multihead.datasets.resonator.spectrogram import Scaling
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def resonator(image: str, out: Path | None, form: str, overwrite: bool, **chosen
     value twice to fix it.
     """
     from multihead import settings
-    from multihead.data.resonator.generate import generate
+    from multihead.datasets.resonator.generate import generate
     from multihead.errors import ConfigError
 
     plan = Plan(image=parse_image(image), **chosen)

@@ -76,7 +76,7 @@ def command(
 def _stored(
     where: tuple[str, ...], split: str, pixel_order: "PixelOrder | None"
 ) -> "dict[str, Source]":
-    from multihead.data.datasets import read_sources
+    from multihead.datasets.formats import read_sources
     from multihead.errors import ConfigError
 
     if len(where) > 1:

@@ -9,7 +9,7 @@ from multihead import settings
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from multihead.data.datasets import Dataset
+    from multihead.datasets.formats import Dataset
 
 
 @click.command("list")
@@ -19,7 +19,7 @@ def command(folder: Path | None) -> None:
     import pandas as pd
 
     from multihead.cli.tables import show_table
-    from multihead.data.datasets import find_datasets
+    from multihead.datasets.formats import find_datasets
     from multihead.errors import DataError
 
     place = settings.data_dir() if folder is None else folder

@@ -40,9 +40,9 @@ def command(
 
     Train on it with `data=vimh_stream data.data_dir=DST`.
     """
-    from multihead.data.convert import refuse_same_place, shard, sources_content
-    from multihead.data.datasets import read_sources
     from multihead.data.storage import is_address
+    from multihead.datasets.convert import refuse_same_place, shard, sources_content
+    from multihead.datasets.formats import read_sources
 
     if not (is_address(source) or is_address(target)):
         refuse_same_place(Path(source), Path(target))

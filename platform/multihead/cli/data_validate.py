@@ -38,13 +38,13 @@ def command(path: str) -> None:
 
 
 def _problems(where: str) -> Iterator[str]:
-    from multihead.data.cifar100mh import read_cifar100mh_info
-    from multihead.data.datasets import CIFAR100MH, open_dataset
     from multihead.data.inspect import chunks
     from multihead.data.vimh import validate
     from multihead.data.vimh.info import INFO_FILE
     from multihead.data.vimh.shard_index import is_sharded
     from multihead.data.vimh.shard_validate import validate_shards
+    from multihead.datasets.cifar100mh import read_cifar100mh_info
+    from multihead.datasets.formats import CIFAR100MH, open_dataset
     from multihead.errors import DataError
 
     if is_sharded(where):

@@ -58,7 +58,7 @@ def _as_ever(config: Mapping[str, Any]) -> Mapping[str, Any]:
     data = config.get("data")
     if not isinstance(data, Mapping) or data.get("source") is None:
         return config
-    from multihead.data.named import NAME_OF_SOURCE  # torch takes seconds to import
+    from multihead.datasets.named import NAME_OF_SOURCE  # torch takes seconds to import
 
     target, source, name = data.get("_target_"), data["source"], None
     if target == "multihead.MultiheadDataModule" and set(source) == {"_target_", "_partial_"}:

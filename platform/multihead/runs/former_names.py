@@ -16,6 +16,7 @@ _NOW: Mapping[str, str] = {
     "multihead.data.measured_mnist.MeasuredMNISTDataModule": "multihead.MeasuredMNISTDataModule",
     "multihead.data.mnist.MNISTDataModule": "multihead.MNISTDataModule",
     "multihead.data.multi_mnist.MultiMNISTDataModule": "multihead.MultiMNISTDataModule",
+    "multihead.data.resonator": "multihead.datasets.resonator",
     "multihead.data.stream.datamodule": "multihead",
     "multihead.data.vimh.datamodule": "multihead",
 }

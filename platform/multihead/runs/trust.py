@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.data.named import NAME_OF_SOURCE
+from multihead.datasets.named import NAME_OF_SOURCE
 from multihead.errors import ConfigError
 from multihead.heads import Kind
 from multihead.models.network import MultiheadNetwork
@@ -34,8 +34,9 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
     "data": (
         ("multihead.data", MultiheadDataModule),
         ("multihead.heads", Kind),
-        ("multihead.data.resonator.on_demand", object),
-        ("multihead.data.resonator.plan", object),
+        ("multihead.datasets", MultiheadDataModule),
+        ("multihead.datasets.resonator.on_demand", object),
+        ("multihead.datasets.resonator.plan", object),
         ("torchvision.transforms", object),
     ),
     "model": (
@@ -63,6 +64,7 @@ _OURS = (
     "multihead.balancing.",
     "multihead.data.",
     "multihead.heads.",
+    "multihead.datasets.",
     "multihead.models.",
     "multihead.training.",
 )

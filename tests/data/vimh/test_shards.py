@@ -15,12 +15,12 @@ import pytest
 from tests.shards import HEADS, write_file, write_shards
 from tests.vimh_files import DRUM, NOTE, write_folder
 
-from multihead.data.convert import dataset_content, shard, sources_content
-from multihead.data.datasets import open_dataset, read_sources
 from multihead.data.vimh import VIMHSource, vimh_source
 from multihead.data.vimh.shard_validate import validate_shards
 from multihead.data.vimh.shard_writer import ShardWriter
 from multihead.data.vimh.streamed import streamed_source, streamed_sources
+from multihead.datasets.convert import dataset_content, shard, sources_content
+from multihead.datasets.formats import open_dataset, read_sources
 from multihead.errors import ConfigError, DataError
 
 INDEX = "vimh_shards.json"

@@ -1,0 +1,1 @@
+"""Datasets, a function `(data_dir, split) -> Source` each; what makes and converts them."""

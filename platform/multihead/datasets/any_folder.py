@@ -1,0 +1,29 @@
+"""A folder of any supported format as a dataset."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from multihead.data.source import Source, Split
+from multihead.data.vimh.info import PixelOrder
+from multihead.datasets.formats import SHARDS, open_dataset
+from multihead.errors import ConfigError
+
+
+def any_folder(data_dir: Path, split: Split, pixel_order: PixelOrder | None = None) -> Source:
+    """Open one split of a folder in its format, with the heads that its files have.
+
+    Args:
+        data_dir: A folder of one of `formats.LAYOUTS`.
+        split: `train` or `test`.
+        pixel_order: Of pickles whose metadata do not say.
+
+    Raises:
+        ConfigError: For a set in shards, which is streamed.
+        DataError: If the format is not known, or files are missing, damaged or hostile.
+    """
+    dataset = open_dataset(data_dir)
+    if dataset.layout is SHARDS:
+        raise ConfigError(
+            f"{dataset.path} is a set in shards, which is streamed: use data=vimh_stream."
+        )
+    return replace(dataset.read(split, pixel_order, mapped=False), shipped_heads="")
