@@ -16,11 +16,11 @@ from lightning.pytorch import Trainer, seed_everything
 from matplotlib.figure import Figure
 
 from multihead import MultiheadError, MultiheadLitModule, SimpleCNN, VIMHDataModule
-from multihead.data.findings import findings, heads_table
-from multihead.data.inspect import Inspection, inspect_sources
 from multihead.datasets.resonator.generate import generate
 from multihead.datasets.resonator.plan import Plan
 from multihead.figures.confusion import confusion_figure, confusion_matrix
+from multihead.inspection.findings import findings, heads_table
+from multihead.inspection.inspect import Inspection, inspect_sources
 from multihead.report.dataset import save_dataset_picture, write_dataset_page
 
 

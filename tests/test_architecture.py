@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"training", "tracking"},
     {"datasets"},
+    {"inspection"},
     {"balancing", "data", "models"},
     {"heads"},
     {

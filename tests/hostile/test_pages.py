@@ -23,9 +23,9 @@ from tests.report.ablations import ablation
 
 from multihead import Head, Heads, Source
 from multihead.ablation.result import Check
-from multihead.data.inspect import inspect_sources
 from multihead.heads import Parameter
 from multihead.hosts import KnownHosts
+from multihead.inspection.inspect import inspect_sources
 from multihead.markdown import escaped, fenced
 from multihead.markdown import table as markdown_table
 from multihead.models.simple_cnn import SimpleCNN

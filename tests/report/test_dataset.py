@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from multihead import Head, Heads, Source
-from multihead.data.inspect import Inspection, inspect_sources
 from multihead.heads import Parameter
+from multihead.inspection.inspect import Inspection, inspect_sources
 from multihead.report.dataset import dataset_page, save_dataset_picture
 
 HOSTILE = "<script>alert(1)</script>"

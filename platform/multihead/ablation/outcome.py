@@ -15,7 +15,7 @@ from multihead.ablation.records import parents_of
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.ablation.worker import Work
-from multihead.data.redundancy import Redundancy, redundancy
+from multihead.inspection.redundancy import Redundancy, redundancy
 from multihead.tracking.store import Store
 
 

@@ -9,9 +9,9 @@ import click
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from multihead.data.inspect import Inspection
     from multihead.data.source import Source
     from multihead.data.vimh.info import PixelOrder
+    from multihead.inspection.inspect import Inspection
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 PICTURES = (".png", ".svg", ".pdf")
@@ -52,8 +52,8 @@ def command(
     channels without content, and heads that say the same.
     """
     from multihead.cli.tables import save
-    from multihead.data.inspect import inspect_sources
     from multihead.errors import ConfigError
+    from multihead.inspection.inspect import inspect_sources
     from multihead.report.dataset import save_dataset_picture, write_dataset_page
 
     if png is not None and png.suffix not in PICTURES:
@@ -102,7 +102,7 @@ def _configured(overrides: tuple[str, ...], split: str) -> "dict[str, Source]":
 
 def _show(inspection: "Inspection") -> None:
     from multihead.cli.tables import show_table
-    from multihead.data.findings import balance_table, channels_table, findings, heads_table
+    from multihead.inspection.findings import balance_table, channels_table, findings, heads_table
 
     channels, height, width = inspection.image_shape
     counts = ", ".join(f"{facts.count:,} {name}" for name, facts in inspection.splits.items())

@@ -38,7 +38,6 @@ def command(path: str) -> None:
 
 
 def _problems(where: str) -> Iterator[str]:
-    from multihead.data.inspect import chunks
     from multihead.data.vimh import validate
     from multihead.data.vimh.info import INFO_FILE
     from multihead.data.vimh.shard_index import is_sharded
@@ -46,6 +45,7 @@ def _problems(where: str) -> Iterator[str]:
     from multihead.datasets.cifar100mh import read_cifar100mh_info
     from multihead.datasets.formats import CIFAR100MH, open_dataset
     from multihead.errors import DataError
+    from multihead.inspection.inspect import chunks
 
     if is_sharded(where):
         yield from map(_line, validate_shards(where))

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.inspect import chunks
 from multihead.data.source import Source, Split
 from multihead.data.vimh import VIMHSource, VIMHWriter, read_info
 from multihead.data.vimh.info import PixelOrder, VIMHInfo
@@ -23,6 +22,7 @@ from multihead.datasets.image_folder import ImageFolder
 from multihead.datasets.pictures import Shape
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
+from multihead.inspection.inspect import chunks
 
 Batch = tuple[NDArray[np.uint8], Mapping[str, NDArray[np.int64]], NDArray[np.float32] | None]
 

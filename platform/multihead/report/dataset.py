@@ -10,14 +10,6 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from multihead.data.findings import (
-    balance_table,
-    channels_table,
-    findings,
-    heads_table,
-    label_bins,
-)
-from multihead.data.inspect import Inspection
 from multihead.figures.dataset import (
     LabelBars,
     dataset_figure,
@@ -29,6 +21,14 @@ from multihead.figures.dataset import (
 from multihead.figures.embed import inline_svg, page_style, png_uri
 from multihead.figures.words import plain_words
 from multihead.heads import Head
+from multihead.inspection.findings import (
+    balance_table,
+    channels_table,
+    findings,
+    heads_table,
+    label_bins,
+)
+from multihead.inspection.inspect import Inspection
 from multihead.report.page import render, trusted
 from multihead.text import one_line
 

@@ -16,8 +16,8 @@ from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__, settings
 from multihead.data.datamodule import MultiheadDataModule, Part
-from multihead.data.redundancy import functional_heads
 from multihead.data.source import Source
+from multihead.inspection.redundancy import functional_heads
 from multihead.metrics import registry
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections

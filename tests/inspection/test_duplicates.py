@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from multihead.data.duplicates import copies_across, copies_within, fingerprints
 from multihead.heads import Head, Heads
+from multihead.inspection.duplicates import copies_across, copies_within, fingerprints
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 2, 3, 3)).astype(np.uint8)
 LABELS = {"a": np.arange(6)}

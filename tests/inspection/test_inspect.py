@@ -8,11 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from multihead import Head, Heads, Source
-from multihead.data import inspect
-from multihead.data.findings import balance_table, findings, heads_table, label_bins
-from multihead.data.inspect import inspect_sources
 from multihead.errors import DataError
 from multihead.heads import Parameter
+from multihead.inspection import inspect
+from multihead.inspection.findings import (
+    balance_table,
+    findings,
+    heads_table,
+    label_bins,
+from multihead.inspection.inspect import inspect_sources
 
 NOTE = Head("note", 256, kind="ordinal", parameter=Parameter(30, 81, unit="semitones"))
 SHAPE = Head("shape", 3, ("round", "square", "flat"))

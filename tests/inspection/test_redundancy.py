@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
 from multihead.data.labels import LabelMaps, shipped_heads
-from multihead.data.redundancy import functional_heads, redundancy
 from multihead.heads import Head, Heads, Parameter
+from multihead.inspection.redundancy import functional_heads, redundancy
 
 RNG = np.random.default_rng(0)
 

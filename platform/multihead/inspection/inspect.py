@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multihead.data.duplicates import Duplicates, copies_across, copies_within, fingerprints
-from multihead.data.redundancy import THRESHOLD, Redundancy, redundancy
 from multihead.data.source import Source
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
+from multihead.inspection.duplicates import Duplicates, copies_across, copies_within, fingerprints
+from multihead.inspection.redundancy import THRESHOLD, Redundancy, redundancy
 
 _CHUNK_BYTES = 4 << 20
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multihead.data.inspect import Inspection
 from multihead.heads import Head
+from multihead.inspection.inspect import Inspection
 
 # Levels of a parameter are judged in bins: one level alone has too few samples.
 BINS = 16

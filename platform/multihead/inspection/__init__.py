@@ -1,0 +1,1 @@
+"""What a dataset holds: counts, copies, labels that follow from each other, and what is odd."""
