@@ -17,7 +17,7 @@ import argparse
 
 import numpy as np
 
-from multihead.data.stream.order import StreamOrder
+from multihead.vimh.stream.order import StreamOrder
 
 BATCH = 256
 

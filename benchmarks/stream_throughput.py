@@ -28,8 +28,8 @@ import torch
 
 from multihead import Head, Heads, Parameter, SimpleCNN, VIMHDataModule, VIMHStreamDataModule
 from multihead.data.loader import Resumable
-from multihead.data.vimh import VIMHWriter
-from multihead.data.vimh.shard_writer import ShardWriter
+from multihead.vimh import VIMHWriter
+from multihead.vimh.shard_writer import ShardWriter
 
 BATCH = 256
 

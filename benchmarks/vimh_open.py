@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from multihead.data.vimh import VIMHWriter, vimh_source
 from multihead.heads import Head, Heads, Parameter
+from multihead.vimh import VIMHWriter, vimh_source
 
 BATCH = 256
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from multihead import Head, Heads
-from multihead.data.vimh.shard_writer import ShardWriter
-from multihead.data.vimh.writer import VIMHWriter
+from multihead.vimh.shard_writer import ShardWriter
+from multihead.vimh.writer import VIMHWriter
 
 HEADS = Heads([Head("low", 256), Head("high", 256)])
 

@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"training", "tracking"},
     {"datasets"},
-    {"inspection"},
+    {"inspection", "vimh"},
     {"balancing", "data", "models"},
     {"heads"},
     {

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from multihead.data.datamodule import MultiheadDataModule as MultiheadDataModule
     from multihead.data.labels import MultiheadDataset as MultiheadDataset
     from multihead.data.source import Source as Source
-    from multihead.data.vimh.dataset import VIMHDataset as VIMHDataset
-    from multihead.data.vimh.writer import VIMHWriter as VIMHWriter
     from multihead.datasets.cifar100mh import CIFAR100MHDataset as CIFAR100MHDataset
     from multihead.datasets.named import CIFAR10DataModule as CIFAR10DataModule
     from multihead.datasets.named import CIFAR100MHDataModule as CIFAR100MHDataModule
@@ -46,6 +44,8 @@ if TYPE_CHECKING:
     from multihead.tracking.query import runs_table as runs_table
     from multihead.training.module import MNISTLitModule as MNISTLitModule
     from multihead.training.module import MultiheadLitModule as MultiheadLitModule
+    from multihead.vimh.dataset import VIMHDataset as VIMHDataset
+    from multihead.vimh.writer import VIMHWriter as VIMHWriter
 
 __version__ = "0.1.0"
 
@@ -79,9 +79,9 @@ _HOMES = {
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
     "VIMHDataModule": "multihead.datasets.named",
-    "VIMHDataset": "multihead.data.vimh.dataset",
+    "VIMHDataset": "multihead.vimh.dataset",
     "VIMHStreamDataModule": "multihead.datasets.named",
-    "VIMHWriter": "multihead.data.vimh.writer",
+    "VIMHWriter": "multihead.vimh.writer",
     "load_run": "multihead.runs.load",
     "measure_strokes": "multihead.datasets.strokes.measure",
     "rerun": "multihead.runs.rerun",

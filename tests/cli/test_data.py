@@ -14,8 +14,8 @@ from tests.vimh_files import NOTE, write_folder
 from multihead import Head, Heads
 from multihead.cli.data import COMMANDS
 from multihead.cli.main import main
-from multihead.data.vimh import VIMHWriter
 from multihead.heads import Parameter
+from multihead.vimh import VIMHWriter
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from multihead.cli.main import main
-from multihead.data.vimh import read_info
+from multihead.vimh import read_info
 
 SMALL = ("data", "generate", "resonator", "--size", "16", "--image", "8x8x2")
 

@@ -11,9 +11,9 @@ import torch
 from tests.vimh_files import batch, pictures
 
 from multihead import CIFAR100MHDataModule, CIFAR100MHDataset
-from multihead.data.vimh import validate
 from multihead.datasets.cifar100mh import read_cifar100mh_info
 from multihead.errors import DataError
+from multihead.vimh import validate
 
 MAPPINGS = {"pitch": {"min": 10, "max": 60}, "loudness": {"min": 0.0, "max": 1.0}}
 INFO = {"parameter_names": [*MAPPINGS], "parameter_mappings": MAPPINGS, "train_samples": 12}

@@ -11,11 +11,11 @@ import pytest
 from tests.vimh_files import pictures, record, write_folder
 
 from multihead import Head, Heads
-from multihead.data.vimh import VIMHWriter, read_info, vimh_source
 from multihead.datasets.convert import Batch, convert, dataset_content, refuse_same_place
 from multihead.datasets.formats import open_dataset
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Parameter
+from multihead.vimh import VIMHWriter, read_info, vimh_source
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (20, 3, 4, 5)).astype(np.uint8)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from multihead import Head, Heads
-from multihead.data.vimh import VIMHWriter
 from multihead.datasets.formats import find_datasets, open_dataset
 from multihead.errors import DataError
+from multihead.vimh import VIMHWriter
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from multihead import Heads
 from multihead.ablation.definition import checked
-from multihead.data.vimh.info import read_info
 from multihead.datasets.parameter_table import ColumnRules, read_table
 from multihead.errors import CheckpointError, ConfigError, DataError, MultiheadError
 from multihead.heads import Head, Parameter
@@ -40,6 +39,7 @@ from multihead.runs.load import LoadedRun
 from multihead.runs.recorded import read_config
 from multihead.studies.samplers import grid
 from multihead.training.checkpoints import read_checkpoint
+from multihead.vimh.info import read_info
 from multihead.yaml_file import MAX_BYTES, read_yaml
 
 NET = {

@@ -14,12 +14,12 @@ from tests.hostile.test_text import is_safe
 
 from multihead import Head, Heads
 from multihead.cli.main import main
-from multihead.data.vimh import VIMHWriter
 from multihead.heads import Parameter
 from multihead.terminal.drawn import Screen, progress, table
 from multihead.terminal.lines import say
 from multihead.text import one_line
 from multihead.tracking.store import Store
+from multihead.vimh import VIMHWriter
 
 # No store keeps half of a pair.
 STORED = [

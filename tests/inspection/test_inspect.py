@@ -16,6 +16,7 @@ from multihead.inspection.findings import (
     findings,
     heads_table,
     label_bins,
+)
 from multihead.inspection.inspect import inspect_sources
 
 NOTE = Head("note", 256, kind="ordinal", parameter=Parameter(30, 81, unit="semitones"))

@@ -10,9 +10,9 @@ from multihead.errors import ConfigError
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from multihead.data.vimh.info import PixelOrder
-    from multihead.data.vimh.source import Form
     from multihead.datasets.parameter_table import ColumnRules
+    from multihead.vimh.info import PixelOrder
+    from multihead.vimh.source import Form
 
 FORMS: "dict[str, tuple[Form, ...]]" = {
     "vimh": ("binary",),

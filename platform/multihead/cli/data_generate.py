@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from multihead.data.vimh.source import Form
 from multihead.datasets.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
 from multihead.datasets.resonator.spectrogram import Scaling
 from multihead.terminal.lines import say
+from multihead.vimh.source import Form
 
 if TYPE_CHECKING:
     from multihead.terminal.drawn import Progress

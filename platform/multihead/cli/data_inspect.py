@@ -10,8 +10,8 @@ from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     from multihead.data.source import Source
-    from multihead.data.vimh.info import PixelOrder
     from multihead.inspection.inspect import Inspection
+    from multihead.vimh.info import PixelOrder
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 PICTURES = (".png", ".svg", ".pdf")

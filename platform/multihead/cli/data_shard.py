@@ -8,7 +8,7 @@ import click
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from multihead.data.vimh.info import PixelOrder
+    from multihead.vimh.info import PixelOrder
 
 
 @click.command("shard")
@@ -40,7 +40,7 @@ def command(
 
     Train on it with `data=vimh_stream data.data_dir=DST`.
     """
-    from multihead.data.storage import is_address
+    from multihead.data.source_function import is_address
     from multihead.datasets.convert import refuse_same_place, shard, sources_content
     from multihead.datasets.formats import read_sources
 

@@ -10,7 +10,7 @@ import click
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from multihead.data.vimh.validate import Problem
+    from multihead.vimh.validate import Problem
 
 _MOST = 1000
 
@@ -38,14 +38,14 @@ def command(path: str) -> None:
 
 
 def _problems(where: str) -> Iterator[str]:
-    from multihead.data.vimh import validate
-    from multihead.data.vimh.info import INFO_FILE
-    from multihead.data.vimh.shard_index import is_sharded
-    from multihead.data.vimh.shard_validate import validate_shards
     from multihead.datasets.cifar100mh import read_cifar100mh_info
     from multihead.datasets.formats import CIFAR100MH, open_dataset
     from multihead.errors import DataError
     from multihead.inspection.inspect import chunks
+    from multihead.vimh import validate
+    from multihead.vimh.info import INFO_FILE
+    from multihead.vimh.shard_index import is_sharded
+    from multihead.vimh.shard_validate import validate_shards
 
     if is_sharded(where):
         yield from map(_line, validate_shards(where))

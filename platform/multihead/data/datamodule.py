@@ -18,8 +18,7 @@ from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_l
 from multihead.data.normalization import Normalization, channel_statistics, given_statistics
 from multihead.data.ranks import Ranks
 from multihead.data.source import Source, SourceFunction, Split
-from multihead.data.source_function import is_address_reader, with_options
-from multihead.data.storage import is_address
+from multihead.data.source_function import is_address, is_address_reader, with_options
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 

@@ -77,3 +77,8 @@ def with_options(
             f"data.source is {name}, which cannot be called with (data_dir, split): {error}."
         ) from error
     return made
+
+
+def is_address(where: str | Path) -> bool:
+    """Tell whether this is `s3://...` or the like and no path."""
+    return "://" in str(where)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from multihead.data.source import Source, Split
-from multihead.data.vimh.info import PixelOrder
 from multihead.datasets.formats import SHARDS, open_dataset
 from multihead.errors import ConfigError
+from multihead.vimh.info import PixelOrder
 
 
 def any_folder(data_dir: Path, split: Split, pixel_order: PixelOrder | None = None) -> Source:

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
-from multihead.data.vimh.checked_json import read_json_object
-from multihead.data.vimh.dataset import SourceDataset
-from multihead.data.vimh.dimensions import Dimensions
-from multihead.data.vimh.info import (
+from multihead.errors import DataError
+from multihead.heads import Head
+from multihead.vimh.checked_json import read_json_object
+from multihead.vimh.dataset import SourceDataset
+from multihead.vimh.dimensions import Dimensions
+from multihead.vimh.info import (
     PixelOrder,
     VIMHInfo,
     check_names,
@@ -26,11 +28,9 @@ from multihead.data.vimh.info import (
     read_parameters,
     read_pixel_order,
 )
-from multihead.data.vimh.mapping import VIMHParameter, head_name
-from multihead.data.vimh.pickled import stored_pairs
-from multihead.data.vimh.source import open_source
-from multihead.errors import DataError
-from multihead.heads import Head
+from multihead.vimh.mapping import VIMHParameter, head_name
+from multihead.vimh.pickled import stored_pairs
+from multihead.vimh.source import open_source
 
 INFO_FILE = "cifar100mh_dataset_info.json"
 DIMENSIONS = Dimensions(32, 32, 3)

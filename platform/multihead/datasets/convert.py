@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.source import Source, Split
-from multihead.data.vimh import VIMHSource, VIMHWriter, read_info
-from multihead.data.vimh.info import PixelOrder, VIMHInfo
-from multihead.data.vimh.shard_index import ShardIndex, open_index
-from multihead.data.vimh.shard_place import withdraw
-from multihead.data.vimh.shard_validate import validate_shards
-from multihead.data.vimh.shard_writer import ShardWriter
-from multihead.data.vimh.source import Form, open_file
 from multihead.datasets.formats import Dataset
 from multihead.datasets.image_folder import ImageFolder
 from multihead.datasets.pictures import Shape
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 from multihead.inspection.inspect import chunks
+from multihead.vimh import VIMHSource, VIMHWriter, read_info
+from multihead.vimh.info import PixelOrder, VIMHInfo
+from multihead.vimh.shard_index import ShardIndex, open_index
+from multihead.vimh.shard_place import withdraw
+from multihead.vimh.shard_validate import validate_shards
+from multihead.vimh.shard_writer import ShardWriter
+from multihead.vimh.source import Form, open_file
 
 Batch = tuple[NDArray[np.uint8], Mapping[str, NDArray[np.int64]], NDArray[np.float32] | None]
 

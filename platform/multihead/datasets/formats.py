@@ -11,15 +11,15 @@ from pathlib import Path, PurePath
 from multihead.data.labels import LabelMaps, shipped_heads
 from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
-from multihead.data.storage import is_address
-from multihead.data.vimh.info import INFO_FILE, SHARDS_FILE, PixelOrder
-from multihead.data.vimh.shard_index import shard_name
-from multihead.data.vimh.source import vimh_source
-from multihead.data.vimh.streamed import streamed_source, streamed_sources
+from multihead.data.source_function import is_address
 from multihead.datasets.cifar import cifar10
 from multihead.datasets.cifar100mh import cifar100mh
 from multihead.datasets.mnist import mnist
 from multihead.errors import ConfigError, DataError
+from multihead.vimh.info import INFO_FILE, SHARDS_FILE, PixelOrder
+from multihead.vimh.shard_index import shard_name
+from multihead.vimh.source import vimh_source
+from multihead.vimh.streamed import streamed_source, streamed_sources
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 

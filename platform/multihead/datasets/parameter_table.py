@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.pickle_file import one_line
-from multihead.data.vimh.mapping import LEVELS, head_name
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Heads, Parameter
 from multihead.heads.parameter import Spacing
+from multihead.vimh.mapping import LEVELS, head_name
 
 _WIDEST = 32
 _MOST_COLUMNS = 1000

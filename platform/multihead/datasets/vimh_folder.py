@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multihead.data.source import Source, Split
-from multihead.data.vimh.info import PixelOrder
-from multihead.data.vimh.source import vimh_source
+from multihead.vimh.info import PixelOrder
+from multihead.vimh.source import vimh_source
 
 
 def vimh(

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.loader import Loading
-from multihead.data.row_ranges import split_shards
 from multihead.data.source import Split
 from multihead.data.source_function import reads_addresses
-from multihead.data.stream.loader import StreamLoader
-from multihead.data.vimh.shard_index import open_index
-from multihead.data.vimh.streamed import StreamedSource
 from multihead.errors import ConfigError
+from multihead.vimh.row_ranges import split_shards
+from multihead.vimh.shard_index import open_index
+from multihead.vimh.stream.loader import StreamLoader
+from multihead.vimh.streamed import StreamedSource
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.data.vimh.checked_json import read_json_object
 from multihead.errors import CheckpointError, ConfigError, DataError, message_of
 from multihead.files import inside
 from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
 from multihead.runs.trust import check_network, import_kinds
+from multihead.vimh.checked_json import read_json_object
 
 WEIGHTS, MODEL, EXAMPLES = "weights.safetensors", "model.json", "examples.npy"
 _FORMAT = 1

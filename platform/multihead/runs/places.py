@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead import settings
-from multihead.data.storage import is_address
+from multihead.data.source_function import is_address
 from multihead.errors import PathError
 from multihead.tracking.store import Store
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multihead.data.vimh import read_info, validate
-from multihead.data.vimh.dataset import VIMHDataset
 from multihead.datasets.resonator.generate import find_loudest, generate
 from multihead.datasets.resonator.plan import Plan
 from multihead.errors import ConfigError
+from multihead.vimh import read_info, validate
+from multihead.vimh.dataset import VIMHDataset
 
 SMALL = Plan(size=48, image=(16, 12, 3))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from multihead.data.vimh import validate
 from multihead.datasets.resonator.on_demand import GenerateOnce
 from multihead.datasets.resonator.plan import Plan
 from multihead.errors import DataError
+from multihead.vimh import validate
 
 SMALL = Plan(size=32, image=(8, 8, 1))
 SCRIPT = """

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from multihead.data.vimh import VIMHWriter
-from multihead.data.vimh.dimensions import Dimensions, folder_dimensions
-from multihead.data.vimh.source import Form
 from multihead.datasets.resonator import spectrogram, synthesis
 from multihead.datasets.resonator.plan import QUANTITIES, Plan
 from multihead.datasets.resonator.synthesis import Floats, Notes, count_partials, synthesise
 from multihead.errors import ConfigError
+from multihead.vimh import VIMHWriter
+from multihead.vimh.dimensions import Dimensions, folder_dimensions
+from multihead.vimh.source import Form
 
 Progress = Callable[[int], None]
 # Sounds and windows of a batch are to stay in the processor's cache.

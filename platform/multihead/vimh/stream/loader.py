@@ -1,0 +1,135 @@
+"""Batches of a set in shards, in an order that can be taken up at any batch."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from multihead.data.loader import Batch, EpochSampler, Normalise, Resumable
+from multihead.errors import CheckpointError
+from multihead.vimh.stream.order import StreamOrder
+from multihead.vimh.stream.reader import Loaded, read_windows
+from multihead.vimh.streamed import StreamedSource
+
+
+class StreamLoader(Resumable):
+    """Iterate over rows of a set in shards, which may be larger than memory.
+
+    In memory are one window of `shuffle_rows` rows, or two if threads read ahead, and a batch.
+
+    Args:
+        source: The rows.
+        rows: Sorted row numbers [n] of the part to iterate over.
+        batch_size: Rows per batch and rank.
+        seed: Fixes the order of every epoch; without one, rows come in their own order.
+        shuffle_rows: Rows that are shuffled together, 1 or more.
+        num_workers: Threads that read ahead; the batches are the same for any number.
+        rank: Which share of each epoch is read; see `StreamOrder`.
+        world_size: Shares of an epoch. All ranks have equally many batches; in an evaluation the
+            last may be empty.
+        pin_memory: Copy batches into page-locked memory.
+    """
+
+    def __init__(
+        self,
+        source: StreamedSource,
+        rows: NDArray[np.int64],
+        *,
+        batch_size: int,
+        seed: int | None,
+        shuffle_rows: int,
+        num_workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        pin_memory: bool = False,
+    ) -> None:
+        self.source, self.num_workers, self.pin_memory = source, num_workers, pin_memory
+        self.order = StreamOrder(
+            rows,
+            source.file.starts,
+            shuffle_rows=shuffle_rows,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        # Of the longest share: ranks that wait for each other have to make equally many steps.
+        self.batch_sampler = EpochSampler(self.order.longest, batch_size, seed)
+        self._normalise = Normalise(source.mean, source.std, torch.device("cpu"))
+        empty = np.empty((0, *source.image_shape), np.uint8)
+        self._nothing = empty, {name: np.empty(0, np.int64) for name in source.heads}
+        self._window_rows = min(shuffle_rows, self.order.count)
+        self._layout = {
+            "rows": len(rows),
+            "batch_size": batch_size,
+            "shuffle_rows": shuffle_rows,
+            "world_size": world_size,
+        }
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._next_batch = self.batch_sampler.first_batch
+        return self._counted(self._batches())
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the number of the next batch of this epoch, and what numbers the batches."""
+        return super().state_dict() | self._layout
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Start the next iteration at the recorded batch.
+
+        Raises:
+            CheckpointError: Within an epoch of other batches, whose rest is not to be found.
+        """
+        changed = [key for key in self._layout if state.get(key) != self._layout[key]]
+        if state["next_batch"] and changed:
+            key = changed[0]
+            raise CheckpointError(
+                f"the checkpoint is from within an epoch with {key} {state.get(key)}, but it is "
+                f"{self._layout[key]} now; resume with {state.get(key)}, or from the end of an "
+                f"epoch."
+            )
+        super().load_state_dict(state)
+
+    def _batches(self) -> Iterator[Batch]:
+        epoch, first = self.batch_sampler.epoch, self.batch_sampler.first_batch
+        self.batch_sampler.first_batch = 0
+        size, last = self.batch_sampler.batch_size, len(self) - 1
+        windows = read_windows(
+            self.source.file,
+            self.source.labels.scheme,
+            self.order.epoch(epoch, first * size),
+            self._window_rows,
+            self.num_workers,
+        )
+        with closing(windows):
+            loaded: Loaded | None = None
+            for number in range(first, last + 1):
+                start = number * size
+                # The last batch has what is left, a row more than others if need be.
+                stop = self.order.count if number == last else min(start + size, self.order.count)
+                parts = [self._nothing]
+                while start < stop:
+                    if loaded is None or start == loaded.window.stop:
+                        loaded = next(windows)
+                    end = min(stop, loaded.window.stop)
+                    parts.append(loaded.take(start, end))
+                    start = end
+                yield self._batch(parts)
+
+    def _batch(self, parts: list[tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]]) -> Batch:
+        images = torch.from_numpy(_joined([images for images, _ in parts]))
+        labels = {
+            name: torch.from_numpy(_joined([codes[name] for _, codes in parts]))
+            for name in self.source.heads
+        }
+        batch = self._normalise(images), labels
+        if not self.pin_memory:
+            return batch
+        return batch[0].pin_memory(), {name: values.pin_memory() for name, values in labels.items()}
+
+
+def _joined(parts: list[NDArray[np.generic]]) -> NDArray[np.generic]:
+    """Return one array; most batches lie in one window and need no copy."""
+    filled = [part for part in parts if len(part)]
+    return filled[0] if len(filled) == 1 else np.concatenate(parts)

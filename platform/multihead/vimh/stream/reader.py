@@ -1,0 +1,112 @@
+"""Read the windows of an epoch, the next one by threads while one is used.
+
+Threads are enough: reading files and receiving from sockets do not hold Python's lock. Which rows
+are in a window does not depend on how many threads read it.
+"""
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, cycle
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.vimh.labels import Scheme
+from multihead.vimh.shard_file import Records, ShardFile
+from multihead.vimh.stream.order import Window
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A window whose rows are in memory, until the one after the next is asked for.
+
+    Attributes:
+        window: Which rows, at which places.
+        records: As they were read, [n].
+        codes: Their labels [n] by head name, checked.
+    """
+
+    window: Window
+    records: Records
+    codes: dict[str, NDArray[np.int64]]
+
+    def take(self, start: int, stop: int) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]:
+        """Return copies of the images uint8 [n, C, H, W] and labels [n] at some places."""
+        begin, end = start - self.window.start, stop - self.window.start
+        order = self.window.order
+        chosen = slice(begin, end) if order is None else order[begin:end]
+        labels = {name: values[chosen].copy() for name, values in self.codes.items()}
+        return self.records["pixels"][chosen].copy(), labels
+
+
+def read_windows(
+    file: ShardFile, scheme: Scheme, windows: Iterator[Window], size: int, threads: int
+) -> Generator[Loaded]:
+    """Return windows with their rows.
+
+    Args:
+        file: The rows.
+        scheme: Says how pairs become codes.
+        windows: In the order in which they are wanted.
+        size: Rows that a window has at most.
+        threads: Read the next window meanwhile; with 0 a window is read when it is asked for.
+
+    Raises:
+        DataError: If rows cannot be read or are damaged.
+    """
+    if not threads:
+        return _as_asked(file, scheme, windows, size)
+    return _ahead(file, scheme, windows, size, threads)
+
+
+def _as_asked(
+    file: ShardFile, scheme: Scheme, windows: Iterator[Window], size: int
+) -> Generator[Loaded]:
+    buffer = np.empty(size, file.dtype)
+    for window in windows:
+        records = buffer[: window.stop - window.start]
+        file.fill(window.ranges, records)
+        yield _checked(file, scheme, window, records)
+
+
+def _ahead(
+    file: ShardFile, scheme: Scheme, windows: Iterator[Window], size: int, threads: int
+) -> Generator[Loaded]:
+    buffers = cycle([np.empty(size, file.dtype) for _ in range(2)])
+    pool = ThreadPoolExecutor(threads, "multihead-read")
+    try:
+        reading: _Reading | None = None
+        # After the last window nothing more is asked for, but that one is still to come.
+        coming: Iterator[Window | None] = chain(windows, [None])
+        for window in coming:
+            following = None if window is None else _Reading(pool, file, window, next(buffers))
+            if reading is not None:
+                yield _checked(file, scheme, reading.window, reading.done())
+            reading = following
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Reading:
+    """A window that threads are reading."""
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, file: ShardFile, window: Window, buffer: Records
+    ) -> None:
+        self.window, self.records = window, buffer[: window.stop - window.start]
+        self._futures, at = [], 0
+        for start, stop in window.ranges.tolist():
+            out = self.records[at : at + stop - start]
+            self._futures.append(pool.submit(file.read, start, out))
+            at += stop - start
+
+    def done(self) -> Records:
+        """Wait for the rows [n], and return them."""
+        for future in self._futures:
+            future.result()
+        return self.records
+
+
+def _checked(file: ShardFile, scheme: Scheme, window: Window, records: Records) -> Loaded:
+    return Loaded(window, records, file.decode(records, window.rows, scheme))
