@@ -53,7 +53,9 @@ _CALLED = {
     "a module beside the command": _target("canary.Canary"),
     "a module within a package of ours that is not there": _target("multihead.models.canary.Net"),
     "a function of ours that runs commands": _target("multihead.cli.main.main", ["doctor"]),
-    "a function of ours that reads files": _target("multihead.data.unpickle.safe_load", "CANARY"),
+    "a function of ours that reads files": _target(
+        "multihead.pickles.unpickle.safe_load", "CANARY"
+    ),
     "a library behind a module of ours": _target("multihead.runs.load.torch.load", "CANARY"),
     "a library behind a listed package": _target("multihead.data.datamodule.np.load", "CANARY"),
     "a module behind torch": _target("torch.nn.modules.loss.warnings.warn", "x"),

@@ -1,1 +1,1 @@
-"""Datasets as sources, their heads, splits and loaders."""
+"""What all datasets share: sources, the DataModule, loaders, splits, normalisation, labels."""

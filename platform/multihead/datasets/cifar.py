@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.source import Source, Split
-from multihead.data.unpickle import safe_load
 from multihead.datasets.download import Remote, fetch
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
+from multihead.pickles.unpickle import safe_load
 
 CIFAR10_CLASSES = (
     "airplane",

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
 from multihead.errors import DataError
 from multihead.heads import Head
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.checked_json import read_json_object
 from multihead.vimh.dataset import SourceDataset
 from multihead.vimh.dimensions import Dimensions

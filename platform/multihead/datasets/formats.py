@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path, PurePath
 
 from multihead.data.labels import LabelMaps, shipped_heads
-from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
 from multihead.data.source_function import is_address
 from multihead.datasets.cifar import cifar10
 from multihead.datasets.cifar100mh import cifar100mh
 from multihead.datasets.mnist import mnist
 from multihead.errors import ConfigError, DataError
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.info import INFO_FILE, SHARDS_FILE, PixelOrder
 from multihead.vimh.shard_index import shard_name
 from multihead.vimh.source import vimh_source

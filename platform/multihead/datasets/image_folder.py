@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import one_line
 from multihead.data.source import Split
 from multihead.data.splits import split_indices
 from multihead.datasets.parameter_table import ColumnRules, ParameterTable, read_table
 from multihead.datasets.pictures import Shape, picture_shape, read_picture
 from multihead.errors import ConfigError, DataError
+from multihead.pickles.pickle_file import one_line
 
 _BATCH_BYTES = 4 << 20
 

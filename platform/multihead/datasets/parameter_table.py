@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Heads, Parameter
 from multihead.heads.parameter import Spacing
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.mapping import LEVELS, head_name
 
 _WIDEST = 32

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import DataError
+from multihead.pickles.pickle_file import one_line
 
 Shape = tuple[int, int, int]
 _LARGEST_SIDE = 65_535

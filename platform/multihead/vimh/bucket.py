@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import ConfigError, DataError, DataUnreachableError, message_of
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.storage_faults import cut_short
 
 

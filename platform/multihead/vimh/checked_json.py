@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import DataError
+from multihead.pickles.pickle_file import one_line
 
 MAX_BYTES = 8 << 20
 _MAX_DEPTH = 50

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import DataError
+from multihead.pickles.pickle_file import one_line
 
 LARGEST = 2**16 - 1
 _FOLDER = re.compile(r"vimh-(\d{1,5})x(\d{1,5})(?:x(\d{1,5}))?(?=_|$)", re.IGNORECASE | re.ASCII)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.checked_json import read_json_object
 from multihead.vimh.dimensions import LARGEST, Dimensions
 from multihead.vimh.mapping import VIMHParameter, read_parameter

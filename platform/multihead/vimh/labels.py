@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import DataError
 from multihead.heads import Heads
+from multihead.pickles.pickle_file import one_line
 
 
 class Fault(NamedTuple):

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Parameter
 from multihead.heads.head import kind_to_record
+from multihead.pickles.pickle_file import one_line
 
 LEVELS = 256
 _NOT_A_WORD = re.compile(r"\W")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import DataError
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.labels import SampleError
 
 

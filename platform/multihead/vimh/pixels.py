@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import DataError
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.info import PixelOrder, VIMHInfo
 
 _LOOK = 64  # images

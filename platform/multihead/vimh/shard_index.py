@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import one_line
 from multihead.data.source import Split
 from multihead.data.source_function import is_address
 from multihead.errors import DataError
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.binary import record_dtype
 from multihead.vimh.checked_json import parse_json_object
 from multihead.vimh.info import SHARDS_FILE, VIMHInfo, check_info

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import ConfigError, DataError
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.bucket import Bucket
 from multihead.vimh.info import SHARDS_FILE
 from multihead.vimh.publish import Publication

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import one_line
 from multihead.data.source import Source, Split
 from multihead.errors import DataError
 from multihead.heads import Heads
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.binary import BinaryFile
 from multihead.vimh.info import PixelOrder, VIMHInfo, read_info
 from multihead.vimh.labels import Scheme, value_offsets

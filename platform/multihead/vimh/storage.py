@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from multihead.data.pickle_file import one_line
 from multihead.errors import ConfigError, DataError
+from multihead.pickles.pickle_file import one_line
 from multihead.vimh.storage_faults import cut_short
 
 

@@ -1,1 +1,1 @@
-"""Training on sets in shards: the order of the rows, the reading ahead, the DataModule."""
+"""Training on sets in shards: the order of the rows, the reading ahead, the batches."""

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multihead.data.unpickle import safe_load, safe_loads
 from multihead.errors import DataError
+from multihead.pickles.unpickle import safe_load, safe_loads
 
 PLAIN = {
     "batch_label": "training batch 1 of 5",

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from multihead.data.pickle_calls import Pending, call, check_finished, complete, find, name_of
-from multihead.data.pickle_file import VALUES, PickleFile, one_line
 from multihead.errors import DataError
+from multihead.pickles.pickle_calls import Pending, call, check_finished, complete, find, name_of
+from multihead.pickles.pickle_file import VALUES, PickleFile, one_line
 
 _MAX_DEPTH = 100
 _MAX_MARKS = 1000  # a legitimate file opens a few for each level of nesting

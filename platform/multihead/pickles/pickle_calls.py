@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.pickle_file import Key, PickleFile, one_line
+from multihead.pickles.pickle_file import Key, PickleFile, one_line
 
 _MAX_NDIM = 32
 _DTYPE = re.compile(r"b1|[iu][1248]|f(?:2|4|8|16)|c(?:8|16|32)|[SU][1-9][0-9]{0,6}")

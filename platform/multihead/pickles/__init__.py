@@ -1,0 +1,1 @@
+"""Reading pickles of arrays, and running nothing that is in them."""
