@@ -168,7 +168,7 @@ def test_a_function_is_refused_by_name_before_it_runs(
         (b"\x80\x05\x97.", "NEXT_BUFFER"),
         (b"\x80\x02}}b.", "set the state of dict"),
         (b"\x80\x02ccollections\nOrderedDict\n)R}b.", "set the state of OrderedDict"),
-        (b"\x80\x02cnumpy\nndarray\n}b.", "set the state of _Global"),
+        (b"\x80\x02cnumpy\nndarray\n}b.", "set the state of Global"),
         (b"\x80\x02cnumpy\nndarray\nK\x09\x85R.", "numpy.ndarray with other arguments"),
         (b"\x80\x02c__builtin__\nbytes\nJ\xff\xff\xff\x7f\x85R.", "builtins.bytes with other"),
         (b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.", "bytearray with other"),
@@ -334,7 +334,7 @@ def test_a_cut_file_says_its_size_and_the_least_expected_size(tmp_path: Path) ->
         (b"Ix\n.", "a number cannot be read"),
         (b"\x80\x02\x8b\x00\x01\x00\x00" + bytes(256) + b".", "an integer of 256 bytes"),
         (pickle.dumps(np.array(["a"]), 4).replace(b"a\0\0\0", b"\0\0\0a"), "not valid Unicode"),
-        (b"cnumpy\ndtype\n(S'u1'\nI0\nI1\ntR\x94\x94.", "remembered twice"),
+        (b"cnumpy\ndtype\n(S'u1'\nI0\nI1\ntR\x94\x94.", "array or a dtype in the making"),
     ],
 )
 def test_damage_is_told_apart(data: bytes, reason: str) -> None:
@@ -348,7 +348,7 @@ def test_a_message_is_one_line_whatever_the_names_hold() -> None:
     with pytest.raises(DataError) as error:
         safe_loads(data, "a\nb")
     assert str(error.value).isprintable()
-    assert "a?b is refused: it would run o?s?.sys?em" in str(error.value)
+    assert r"a b is refused: it would run o s\x1b.sys em" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["missing", "."])

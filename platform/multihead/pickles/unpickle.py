@@ -1,31 +1,56 @@
 """Read pickles from strangers: plain data come out, and nothing in a file can run.
 
-Python's own unpickler imports and calls what a file names and allocates what a file claims, and
-a `find_class` guards only the first of the two. So this module has a small machine of its own,
-in Python, for the opcodes that build plain data; every other opcode is refused. The result is
-walked once: no cycles, no tuples that double, no depth to blow a recursion.
+The opcodes are run by the standard library's unpickler written in Python, with a table that has
+only those that plain data need. What can call, set a state, fill a dict or take much memory for
+few bytes is checked before it happens. The result is walked once: no cycles, no tuples that
+double, no depth to blow a recursion.
 
-The machine knows neither how an argument is written and what it may cost (`pickle_file`) nor
-what a global makes of its arguments (`pickle_calls`).
+The unpickler in C, `pickle.Unpickler`, would not do: a `find_class` is all that it asks. It
+hashes keys, sizes its memo and copies arguments as the file says, before anyone can look.
 """
 
+import codecs
+import pickle
+import pickletools
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from multihead.errors import DataError
-from multihead.pickles.pickle_calls import Pending, call, check_finished, complete, find, name_of
-from multihead.pickles.pickle_file import VALUES, PickleFile, one_line
+from multihead.pickles.pickle_calls import Global, Pending, call, complete, find
+from multihead.pickles.pickle_file import PickleFile
+from multihead.text import one_line
 
 _MAX_DEPTH = 100
 _MAX_MARKS = 1000  # a legitimate file opens a few for each level of nesting
+_MAX_LONG = 255  # bytes: longer integers cannot be printed, and no data need them
 _LEAVES = frozenset(
     {type(None), bool, int, float, complex, str, bytes, bytearray, set, frozenset, np.ndarray}
 )
+_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[\\'\"nrt])")
+_CODES = {opcode.name: ord(opcode.code) for opcode in pickletools.opcodes}
+_NAMES = {code: name for name, code in _CODES.items()}
+# The standard unpickler's way with an opcode is kept where it does nothing but to build data of
+# bytes that it has read.
+_STANDARD = (
+    "NONE NEWTRUE NEWFALSE INT LONG FLOAT BININT BININT1 BININT2 LONG1 BINFLOAT BINSTRING "
+    "SHORT_BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 EMPTY_LIST LIST EMPTY_DICT EMPTY_SET "
+    "EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS POP POP_MARK PUT BINPUT LONG_BINPUT "
+    "MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL"
+)
+_COSTS = {
+    72: "TUPLE TUPLE1 TUPLE2 TUPLE3",
+    88: "EMPTY_LIST LIST",
+    104: "EMPTY_DICT DICT",
+    232: "EMPTY_SET FROZENSET",
+}
 _UNSET = object()
+
+_Load = Callable[["_Unpickler"], None]
 
 
 def safe_load(path: Path) -> object:
@@ -67,203 +92,222 @@ def safe_loads(data: bytes, name: str) -> object:
     Raises:
         DataError: As `safe_load`. No other exception leaves this function.
     """
+    file = PickleFile(data, name)
     try:
-        return _Machine(PickleFile(data, name)).run()
+        return _Unpickler(file).load()
     except MemoryError:
-        raise DataError(f"{one_line(name)} does not fit into memory.") from None
+        raise DataError(f"{file.name} does not fit into memory.") from None
+    except UnicodeError:
+        raise file.damaged("text is not valid Unicode") from None
+    except IndexError:
+        raise file.damaged("a value or a mark is missing") from None
+    except (ValueError, OverflowError):
+        raise file.damaged("a number cannot be read") from None
+    except (pickle.UnpicklingError, TypeError, AttributeError) as error:
+        raise file.damaged(one_line(str(error), 200)) from None
 
 
-class _Machine:
-    """The stack, the marks and the memo of one file."""
+class _Memo:
+    """What a file remembers: as many slots as it has bytes, 8 bytes each."""
 
     def __init__(self, file: PickleFile) -> None:
         self.file = file
-        self.stack: list[object] = []
-        self.marks: list[int] = []
-        self.memo: list[object] = []
+        self.values: list[object] = []
 
-    def run(self) -> object:
-        while (opcode := self.file.opcode()) != "STOP":
-            if opcode in VALUES:
-                self.push(VALUES[opcode](self.file))
-            elif opcode in _STEPS:
-                _STEPS[opcode](self)
-            else:
-                raise self.file.refused(f"it uses the pickle opcode {opcode}")
-        if surplus := len(self.file.data) - self.file.here:
-            raise self.file.damaged(f"{surplus:,} bytes follow its end")
-        if len(self.stack) != 1 or self.marks:
-            raise self.file.damaged("it ends inside a list, a dict or a tuple")
-        self.check_plain()
-        return self.stack[0]
+    def __len__(self) -> int:
+        return len(self.values)
 
-    def check_plain(self) -> None:
-        """Walk the result as a tree, level by level: cycles and doubling then cost the most."""
-        left = max(len(self.file.data), 1000)
-        level: list[Any] = [self.stack]
-        for _ in range(_MAX_DEPTH + 1):
-            below: list[Any] = []
-            for node in level:
-                left -= len(node)
-                if left < 0:
-                    raise self.file.refused("it unfolds to more values than it has bytes")
-                items = node.values() if isinstance(node, dict) else node
-                if not _LEAVES.issuperset(map(type, items)):
-                    below += filter(self.has_items, items)
-            if not below:
-                return
-            level = below
-        raise self.file.refused(f"it nests deeper than {_MAX_DEPTH} levels, or within itself")
+    def __setitem__(self, index: int, value: object) -> None:
+        if not 0 <= index <= self.file.tell():  # files count from 0 or 1, in bytes' order
+            raise self.file.damaged("it has no memo slot of this number")
+        self.values += [_UNSET] * (index + 1 - len(self.values))
+        self.values[index] = value
 
-    def has_items(self, value: object) -> bool:
-        if type(value) in (list, tuple, dict, OrderedDict):
-            return True
-        if type(value) not in _LEAVES:
-            check_finished(self.file, value)
-        return False
+    def __getitem__(self, index: int) -> object:
+        value = self.values[index] if 0 <= index < len(self.values) else _UNSET
+        if value is _UNSET:
+            raise self.file.damaged("nothing is remembered in this memo slot")
+        if type(value) is Pending and value.value is not None:
+            return value.value
+        return value
 
-    # Stack, marks and memo.
 
-    def push(self, value: object) -> None:
-        self.stack.append(value)
+def _sized(width: int, make: Callable[[bytes], object]) -> _Load:
+    """Read what its size precedes, itself in so many bytes."""
 
-    def add(self, value: object) -> None:
-        self.file.spend_for(value)
-        self.push(value)
+    def load(unpickler: "_Unpickler") -> None:
+        unpickler.append(make(unpickler.file.read(unpickler.file.number(width))))
 
-    def top(self) -> object:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise self.file.damaged("a value is missing")
-        return self.stack[-1]
+    return load
 
-    def pop(self) -> object:
-        self.top()
-        return self.stack.pop()
 
-    def drop(self) -> None:
-        """Run POP, which also takes a mark away if that is what is on top."""
-        if self.marks and self.marks[-1] == len(self.stack):
-            self.marks.pop()
-        else:
-            self.pop()
+def _charged(load: _Load, cost: int) -> _Load:
+    """Charge what a new container takes."""
 
-    def mark(self) -> None:
-        if len(self.marks) >= _MAX_MARKS:
+    def charged(unpickler: "_Unpickler") -> None:
+        unpickler.file.spend(cost)
+        load(unpickler)
+
+    return charged
+
+
+class _Unpickler(pickle._Unpickler):
+    """The standard unpickler with a table of its own for the opcodes."""
+
+    stack: list[Any]
+    metastack: list[list[Any]]
+    append: Callable[[object], None]
+    pop_mark: Callable[[], list[Any]]
+
+    def __init__(self, file: PickleFile) -> None:
+        super().__init__(file, encoding="latin-1")
+        self.file = file
+        self.memo = _Memo(file)
+
+    def find_class(self, module: str, name: str) -> Global:
+        return find(self.file, module, name)
+
+    # Each of these replaces the standard unpickler's way with the opcode that it is named after.
+
+    load_short_binunicode = _sized(1, bytes.decode)  # strictly: lone surrogates cannot be printed
+    load_binunicode = _sized(4, bytes.decode)
+    load_binunicode8 = _sized(8, bytes.decode)
+    load_bytearray8 = _sized(8, bytearray)
+
+    def load_unicode(self) -> None:
+        text = self.file.readline(-1)[:-1].decode("raw-unicode-escape")
+        self.append(text.encode().decode())
+
+    def load_string(self) -> None:
+        line = self.file.readline(-1).strip()
+        if len(line) < 2 or line[:1] not in (b"'", b'"') or line[-1:] != line[:1]:
+            raise self.file.damaged("text has no quotes")
+        if b"\\" in _ESCAPE.sub(b"", line[1:-1]):
+            raise self.file.damaged("text has an unknown escape")
+        self.append(codecs.escape_decode(line[1:-1])[0].decode("latin-1"))
+
+    def load_long4(self) -> None:
+        count = self.file.number(4)
+        if count > _MAX_LONG:
+            raise self.file.refused(f"it holds an integer of {count:,} bytes")
+        self.append(int.from_bytes(self.file.read(count), "little", signed=True))
+
+    def load_proto(self) -> None:
+        version = self.file.number(1)
+        if version > 5:
+            raise self.file.refused(f"it is written in pickle protocol {version}, 0 to 5 are read")
+
+    def load_frame(self) -> None:
+        self.file.start_frame()
+
+    def load_mark(self) -> None:
+        if len(self.metastack) >= _MAX_MARKS:
             raise self.file.refused(f"it nests deeper than {_MAX_MARKS:,} marks")
-        self.marks.append(len(self.stack))
+        pickle._Unpickler.dispatch[_CODES["MARK"]](self)  # type: ignore[arg-type]
 
-    def since_mark(self) -> list[object]:
-        if not self.marks:
-            raise self.file.damaged("a mark is missing")
-        start = self.marks.pop()
-        items = self.stack[start:]
-        del self.stack[start:]
-        return items
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        self.set_items(items)
 
-    def last(self, count: int) -> tuple[object, ...]:
-        return tuple(reversed([self.pop() for _ in range(count)]))
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.set_items([key, value])
 
-    def put(self, index: int) -> None:
-        value = self.top()
-        if not 0 <= index <= self.file.here:  # files count from 0 or 1, in bytes' order
-            raise self.file.damaged(f"it has no memo slot {index}")
-        if isinstance(value, Pending):
-            if value.slot is not None:
-                raise self.file.damaged("an array is remembered twice")
-            value.slot = index
-        self.memo += [_UNSET] * (index + 1 - len(self.memo))
-        self.memo[index] = value
+    def load_setitems(self) -> None:
+        self.set_items(self.pop_mark())
 
-    def get(self, index: int) -> None:
-        if not 0 <= index < len(self.memo) or self.memo[index] is _UNSET:
-            raise self.file.damaged(f"nothing is remembered in slot {index}")
-        self.push(self.memo[index])
-
-    # Containers.
-
-    def extend(self, items: list[object]) -> None:
-        target = self.top()
-        if type(target) is not list:
-            raise self.file.refused(f"it would append to {type(target).__name__}, not to a list")
-        target.extend(items)
-
-    def update(self, items: list[object], target: object) -> object:
+    def set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
         if not isinstance(target, dict) or len(items) % 2:
             raise self.file.refused(f"it would set items of {type(target).__name__}, not of a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[self.file.key(key)] = value
-        return target
 
-    def include(self, items: list[object]) -> None:
-        target = self.top()
+    def load_additems(self) -> None:
+        members, target = self.pop_mark(), self.stack[-1]
         if type(target) is not set:
-            raise self.file.refused(
-                f"it would add members to {type(target).__name__}, not to a set"
-            )
-        target.update(map(self.file.key, items))
+            raise self.file.refused(f"it would add members to {type(target).__name__}, not a set")
+        target.update(map(self.file.key, members))
 
-    # Calls and state.
+    def load_frozenset(self) -> None:
+        members = self.pop_mark()
+        self.append(frozenset(map(self.file.key, members)))
 
-    def find_line(self) -> object:
-        module, name = self.file.text(self.file.line()), self.file.text(self.file.line())
-        return find(self.file, module, name)
+    def load_inst(self) -> None:
+        module, name = (self.file.readline()[:-1].decode() for _ in range(2))
+        found = self.find_class(module, name)
+        raise self.file.refused(f"it would make an instance of {found.name}")
 
-    def instance(self) -> None:
-        """Refuse INST by name: no data are written with it."""
-        found = self.find_line()
-        raise self.file.refused(f"it would make an instance of {name_of(found)}")
+    def load_reduce(self) -> None:
+        args = self.stack.pop()
+        self.stack[-1] = call(self.file, self.stack[-1], args)
 
-    def find_stack(self) -> object:
-        module, name = self.last(2)
-        if type(module) is not str or type(name) is not str:
-            raise self.file.damaged("the name of a function is not text")
-        return find(self.file, module, name)
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        self.stack[-1] = complete(self.file, self.stack[-1], state)
 
-    def reduce(self) -> None:
-        function, args = self.last(2)
-        self.add(call(self.file, function, args))
-
-    def build(self) -> None:
-        state, target = self.pop(), self.top()
-        if not isinstance(target, Pending):
-            kind = type(target).__name__
-            raise self.file.refused(f"it would set the state of {kind}, not of an array")
-        self.stack[-1] = complete(self.file, target, state)
-        if target.slot is not None and self.memo[target.slot] is target:
-            self.memo[target.slot] = self.stack[-1]
+    def load_stop(self) -> None:
+        if surplus := self.file.size - self.file.tell():
+            raise self.file.damaged(f"{surplus:,} bytes follow its end")
+        if len(self.stack) != 1 or self.metastack:
+            raise self.file.damaged("it ends inside a list, a dict or a tuple")
+        _check_plain(self.file, self.stack)
+        pickle._Unpickler.dispatch[_CODES["STOP"]](self)  # type: ignore[arg-type]
 
 
-_STEPS: dict[str, Callable[[_Machine], object]] = {
-    "PROTO": lambda m: m.file.protocol(),
-    "FRAME": lambda m: m.file.frame(),
-    "EMPTY_LIST": lambda m: m.add([]),
-    "EMPTY_DICT": lambda m: m.add({}),
-    "EMPTY_SET": lambda m: m.add(set()),
-    "LIST": lambda m: m.add(m.since_mark()),
-    "TUPLE": lambda m: m.add(tuple(m.since_mark())),
-    "TUPLE1": lambda m: m.add(m.last(1)),
-    "TUPLE2": lambda m: m.add(m.last(2)),
-    "TUPLE3": lambda m: m.add(m.last(3)),
-    "DICT": lambda m: m.add(m.update(m.since_mark(), {})),
-    "FROZENSET": lambda m: m.add(frozenset(map(m.file.key, m.since_mark()))),
-    "APPEND": lambda m: m.extend([m.pop()]),
-    "APPENDS": lambda m: m.extend(m.since_mark()),
-    "SETITEM": lambda m: m.update([*m.last(2)], m.top()),
-    "SETITEMS": lambda m: m.update(m.since_mark(), m.top()),
-    "ADDITEMS": lambda m: m.include(m.since_mark()),
-    "MARK": _Machine.mark,
-    "POP": _Machine.drop,
-    "POP_MARK": _Machine.since_mark,
-    "PUT": lambda m: m.put(m.file.index()),
-    "BINPUT": lambda m: m.put(m.file.number(1)),
-    "LONG_BINPUT": lambda m: m.put(m.file.number(4)),
-    "MEMOIZE": lambda m: m.put(len(m.memo)),
-    "GET": lambda m: m.get(m.file.index()),
-    "BINGET": lambda m: m.get(m.file.number(1)),
-    "LONG_BINGET": lambda m: m.get(m.file.number(4)),
-    "GLOBAL": lambda m: m.push(m.find_line()),
-    "STACK_GLOBAL": lambda m: m.push(m.find_stack()),
-    "INST": _Machine.instance,
-    "REDUCE": _Machine.reduce,
-    "BUILD": _Machine.build,
-}
+class _Table(dict[int, Any]):
+    """What each opcode does; one that is not in the table is refused by name."""
+
+    def __missing__(self, code: int) -> _Load:
+        def refuse(unpickler: _Unpickler) -> NoReturn:
+            file = unpickler.file
+            if code in _NAMES:
+                raise file.refused(f"it uses the pickle opcode {_NAMES[code]}")
+            if file.tell() > 1:
+                raise file.damaged(f"{code:#04x} is no pickle opcode")
+            raise DataError(f"{file.name} is no pickle: it starts with {file.getvalue()[:8]!r}.")
+
+        return refuse
+
+    @classmethod
+    def of_plain_data(cls) -> "_Table":
+        table = cls({_CODES[n]: pickle._Unpickler.dispatch[_CODES[n]] for n in _STANDARD.split()})
+        for name, load in vars(_Unpickler).items():
+            if name.startswith("load_"):
+                table[_CODES[name.removeprefix("load_").upper()]] = load
+        for cost, names in _COSTS.items():
+            for name in names.split():
+                table[_CODES[name]] = _charged(table[_CODES[name]], cost)
+        return table
+
+
+_Unpickler.dispatch = _Table.of_plain_data()
+
+
+def _check_plain(file: PickleFile, stack: list[Any]) -> None:
+    """Walk the result as a tree, level by level: cycles and doubling then cost the most."""
+    left = max(file.size, 1000)
+    level: list[Any] = [stack]
+    for _ in range(_MAX_DEPTH + 1):
+        below: list[Any] = []
+        for node in level:
+            left -= len(node)
+            if left < 0:
+                raise file.refused("it unfolds to more values than it has bytes")
+            items = node.values() if isinstance(node, dict) else node
+            if not _LEAVES.issuperset(map(type, items)):
+                below += (item for item in items if _has_items(file, item))
+        if not below:
+            return
+        level = below
+    raise file.refused(f"it nests deeper than {_MAX_DEPTH} levels, or within itself")
+
+
+def _has_items(file: PickleFile, value: object) -> bool:
+    if type(value) in (list, tuple, dict, OrderedDict):
+        return True
+    if type(value) not in _LEAVES and not isinstance(value, np.generic | np.dtype):
+        kept = value.name if isinstance(value, Global) else "an array or a dtype in the making"
+        raise file.refused(f"it keeps {kept} itself")
+    return False
