@@ -14,7 +14,7 @@ from torch import Tensor
 from multihead.data.source import Source, Split
 from multihead.errors import DataError
 from multihead.heads import Head
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.checked_json import read_json_object
 from multihead.vimh.dataset import SourceDataset
 from multihead.vimh.dimensions import Dimensions

@@ -15,7 +15,7 @@ from multihead.datasets.cifar import cifar10
 from multihead.datasets.cifar100mh import cifar100mh
 from multihead.datasets.mnist import mnist
 from multihead.errors import ConfigError, DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.info import INFO_FILE, SHARDS_FILE, PixelOrder
 from multihead.vimh.shard_index import shard_name
 from multihead.vimh.source import vimh_source

@@ -13,7 +13,7 @@ from multihead.data.splits import split_indices
 from multihead.datasets.parameter_table import ColumnRules, ParameterTable, read_table
 from multihead.datasets.pictures import Shape, picture_shape, read_picture
 from multihead.errors import ConfigError, DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 
 _BATCH_BYTES = 4 << 20
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Heads, Parameter
 from multihead.heads.parameter import Spacing
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.mapping import LEVELS, head_name
 
 _WIDEST = 32

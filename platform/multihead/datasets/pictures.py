@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multihead.errors import DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 
 Shape = tuple[int, int, int]
 _LARGEST_SIDE = 65_535

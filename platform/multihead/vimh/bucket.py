@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from multihead.errors import ConfigError, DataError, DataUnreachableError, message_of
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.storage_faults import cut_short
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from multihead.errors import DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 
 MAX_BYTES = 8 << 20
 _MAX_DEPTH = 50

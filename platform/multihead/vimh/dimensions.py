@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from multihead.errors import DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 
 LARGEST = 2**16 - 1
 _FOLDER = re.compile(r"vimh-(\d{1,5})x(\d{1,5})(?:x(\d{1,5}))?(?=_|$)", re.IGNORECASE | re.ASCII)

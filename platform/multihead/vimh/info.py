@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.checked_json import read_json_object
 from multihead.vimh.dimensions import LARGEST, Dimensions
 from multihead.vimh.mapping import VIMHParameter, read_parameter

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from multihead.errors import DataError
 from multihead.heads import Heads
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 
 
 class Fault(NamedTuple):

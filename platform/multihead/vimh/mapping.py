@@ -15,7 +15,7 @@ from typing import Any
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Parameter
 from multihead.heads.head import kind_to_record
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 
 LEVELS = 256
 _NOT_A_WORD = re.compile(r"\W")

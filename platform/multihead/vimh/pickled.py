@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.errors import DataError
-from multihead.pickles.pickle_file import one_line
 from multihead.pickles.unpickle import safe_load
+from multihead.text import one_line
 from multihead.vimh.dimensions import Dimensions, check_dimensions
 from multihead.vimh.info import PixelOrder, VIMHInfo
 from multihead.vimh.labels import Fault, SampleError

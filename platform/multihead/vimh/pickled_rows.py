@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.errors import DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.labels import SampleError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from multihead.errors import ConfigError, DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 
 
 class Publication:

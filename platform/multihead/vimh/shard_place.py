@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from multihead.errors import ConfigError, DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.bucket import Bucket
 from multihead.vimh.info import SHARDS_FILE
 from multihead.vimh.publish import Publication

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from multihead.data.source import Source, Split
 from multihead.errors import DataError
 from multihead.heads import Heads
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.binary import BinaryFile
 from multihead.vimh.info import PixelOrder, VIMHInfo, read_info
 from multihead.vimh.labels import Scheme, value_offsets

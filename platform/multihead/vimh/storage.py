@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from multihead.errors import ConfigError, DataError
-from multihead.pickles.pickle_file import one_line
+from multihead.text import one_line
 from multihead.vimh.storage_faults import cut_short
 
 
