@@ -153,6 +153,8 @@ def _plain(file: PickleFile, name: str, args: tuple[object, ...]) -> object:
             taken = items.copy()
             items.clear()  # a file could copy one remembered list a million times
             if name == "OrderedDict":  # as Python 2 writes it
+                if any(type(item) not in (list, tuple) or len(item) != 2 for item in taken):
+                    raise file.damaged("an OrderedDict is not made of pairs")
                 return OrderedDict((file.key(key), value) for key, value in taken)
             return (set if name == "set" else frozenset)(map(file.key, taken))
     return NotImplemented

@@ -1,12 +1,12 @@
 """Read pickles from strangers: plain data come out, and nothing in a file can run.
 
-The opcodes are run by the standard library's unpickler written in Python, with a table that has
-only those that plain data need. What can call, set a state, fill a dict or take much memory for
-few bytes is checked before it happens. The result is walked once: no cycles, no tuples that
-double, no depth to blow a recursion.
+The standard library's unpickler written in Python runs the opcodes, from a table that has only
+those that plain data need. What can call a function, set a state, fill a dict or take much memory
+for few bytes is checked before it happens. The result is walked once: it has no cycles, no tuples
+that double, and no depth to blow a recursion.
 
-The unpickler in C, `pickle.Unpickler`, would not do: a `find_class` is all that it asks. It
-hashes keys, sizes its memo and copies arguments as the file says, before anyone can look.
+The unpickler written in C, `pickle.Unpickler`, can only be told what to find for a name. It sizes
+its memo, copies arguments and hashes keys as the file says, and keys can be made to take hours.
 """
 
 import codecs
@@ -34,8 +34,7 @@ _LEAVES = frozenset(
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[\\'\"nrt])")
 _CODES = {opcode.name: ord(opcode.code) for opcode in pickletools.opcodes}
 _NAMES = {code: name for name, code in _CODES.items()}
-# The standard unpickler's way with an opcode is kept where it does nothing but to build data of
-# bytes that it has read.
+# What the standard unpickler does for these opcodes is all that data need, and safe.
 _STANDARD = (
     "NONE NEWTRUE NEWFALSE INT LONG FLOAT BININT BININT1 BININT2 LONG1 BINFLOAT BINSTRING "
     "SHORT_BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 EMPTY_LIST LIST EMPTY_DICT EMPTY_SET "
@@ -167,7 +166,7 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Global:
         return find(self.file, module, name)
 
-    # Each of these replaces the standard unpickler's way with the opcode that it is named after.
+    # Each `load_` is what the table has for the opcode of that name.
 
     load_short_binunicode = _sized(1, bytes.decode)  # strictly: lone surrogates cannot be printed
     load_binunicode = _sized(4, bytes.decode)
