@@ -6,10 +6,9 @@ from typing import Protocol
 
 from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
-from multihead.vimh.bucket import Bucket
 from multihead.vimh.info import SHARDS_FILE
 from multihead.vimh.publish import Publication
-from multihead.vimh.storage import LocalStorage, open_storage
+from multihead.vimh.storage import Storage, open_storage
 
 _SHARD = re.compile(r"(train|test)-\d{5,}", re.ASCII)
 
@@ -57,7 +56,7 @@ class NewPrefix:
     What a writer that was killed left has no index, and the next writer replaces or deletes it.
     """
 
-    def __init__(self, bucket: Bucket, *, overwrite: bool) -> None:
+    def __init__(self, bucket: Storage, *, overwrite: bool) -> None:
         self._bucket, self._written = bucket, {SHARDS_FILE}
         self._before = bucket.sizes()
         if SHARDS_FILE in self._before:
@@ -88,17 +87,11 @@ def open_place(where: str | Path, *, overwrite: bool) -> ShardPlace:
         DataError: If the place cannot be written.
     """
     storage = open_storage(where)
-    if isinstance(storage, LocalStorage):
+    if storage.folder is not None:
         return NewFolder(storage.folder, overwrite=overwrite)
-    assert isinstance(storage, Bucket)
     return NewPrefix(storage, overwrite=overwrite)
 
 
 def withdraw(where: str | Path) -> None:
     """Make a set that is damaged disappear."""
-    storage = open_storage(where)
-    if isinstance(storage, LocalStorage):
-        (storage.folder / SHARDS_FILE).unlink(missing_ok=True)
-    else:
-        assert isinstance(storage, Bucket)
-        storage.remove([SHARDS_FILE])
+    open_storage(where).remove([SHARDS_FILE])

@@ -1,77 +1,116 @@
-"""Where the files of a set in shards lie: a folder of this machine, or a bucket behind a URL."""
+"""Where the files of a set in shards lie: a folder of this machine, or a bucket behind a URL.
 
-import stat
+Both are read through fsspec. Endpoint and credentials of S3 come from the environment, as s3fs and
+botocore document them. s3fs tries a request five times before it gives up, and botocore each of
+these as often as its `AWS_MAX_ATTEMPTS` says; what still fails is one line.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from multihead.errors import ConfigError, DataError
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from multihead.errors import ConfigError, DataError, DataUnreachableError, message_of
 from multihead.text import one_line
-from multihead.vimh.storage_faults import cut_short
 
 
-class Storage(Protocol):
+class Storage:
     """The files of one folder, read by any number of threads at once.
 
-    Attributes:
+    What fails is a `DataError`, and a `DataUnreachableError` where it may work later.
+
+    Args:
+        files: The file system that has the folder.
+        path: The folder there.
         place: The folder as a user names it.
+        faults: What the file system raises beside `OSError`.
+
+    Attributes:
+        place: As given, on one line.
+        folder: The folder if it is on this machine, else None.
     """
 
-    place: str
+    def __init__(
+        self,
+        files: AbstractFileSystem,
+        path: str,
+        place: str,
+        faults: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self._files, self._within = files, f"{path.rstrip('/')}/"
+        self._faults: tuple[type[Exception], ...] = (OSError, *faults)
+        self.place = one_line(place)
+        self.folder = Path(path) if isinstance(files, LocalFileSystem) else None
 
     def sizes(self) -> dict[str, int]:
-        """Return the bytes of each file by name; none where there is no folder."""
+        """Return the bytes of each file by name, asked anew; none where there is no folder."""
+        with self._named():
+            try:
+                found = self._files.ls(self._within, detail=True, refresh=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return {}
+            return {
+                entry["name"].removeprefix(self._within): int(entry["size"])
+                for entry in found  # a file in the folder's place is listed as itself
+                if entry["name"].startswith(self._within) and self._is_file(entry)
+            }
 
     def read(self, name: str, most: int) -> bytes:
-        """Return a file, or its first `most` bytes.
-
-        Raises:
-            DataError: If it cannot be read.
-        """
+        """Return a file, or its first `most` bytes."""
+        return self._range(name, 0, most)
 
     def read_into(self, name: str, start: int, out: memoryview) -> None:
-        """Fill `out` with the bytes of a file from `start` on.
-
-        Raises:
-            DataError: If the file is missing or ends before that.
-        """
-
-
-class LocalStorage:
-    """A folder of this machine; see `Storage`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.place = folder, one_line(str(folder))
-
-    def sizes(self) -> dict[str, int]:
-        """Return the bytes of each regular file by name."""
-        if not self.folder.is_dir():
-            return {}
-        found = ((path.name, path.stat()) for path in self.folder.iterdir() if path.exists())
-        return {name: facts.st_size for name, facts in found if stat.S_ISREG(facts.st_mode)}
-
-    def read(self, name: str, most: int) -> bytes:
-        """Return the beginning of a file."""
-        try:
-            with (self.folder / name).open("rb") as file:
-                return file.read(most)
-        except OSError as error:
-            raise DataError(f"{self.place}/{name} cannot be read: {error.strerror}.") from None
-
-    def read_into(self, name: str, start: int, out: memoryview) -> None:
-        """Read from a file into memory that is there already."""
-        try:
-            with (self.folder / name).open("rb", buffering=0) as file:
-                file.seek(start)
-                done = 0
-                while done < len(out) and (count := file.readinto(out[done:])):
-                    done += count
-        except OSError as error:
+        """Fill `out` with the bytes of a file from `start` on, by one request for the range."""
+        raw = self._range(name, start, start + len(out))
+        if len(raw) != len(out):
             raise DataError(
-                f"{self.place}/{name} cannot be read: {error.strerror}. Fetch or write it again."
-            ) from None
-        if done < len(out):
-            raise cut_short(self.place, name, start + done)
+                f"{self.place}/{name} was cut to {start + len(raw):,} bytes while it was read. "
+                f"Fetch or write it again, and start anew."
+            )
+        out[:] = raw
+
+    def write(self, name: str, raw: bytes) -> None:
+        """Write a file as a whole."""
+        with self._named(name, "written"):
+            self._files.pipe_file(self._within + name, raw)
+
+    def remove(self, names: list[str]) -> None:
+        """Delete files, if they are there."""
+        if names:
+            with self._named(names[0], "deleted"), suppress(FileNotFoundError):
+                self._files.rm([self._within + name for name in names])
+
+    def _range(self, name: str, start: int, end: int) -> bytes:
+        with self._named(name):
+            raw: bytes = self._files.cat_file(self._within + name, start=start, end=end)
+        return raw
+
+    def _is_file(self, entry: dict[str, Any]) -> bool:
+        """Tell whether an entry is a file or a link to one, and no pipe."""
+        linked = entry.get("islink", False)
+        return bool(self._files.isfile(entry["name"]) if linked else entry["type"] == "file")
+
+    @contextmanager
+    def _named(self, name: str = "", done: str = "read") -> Iterator[None]:
+        """Make an error of the file system one line that names the file."""
+        try:
+            yield
+        except self._faults as error:
+            what = f"{self.place}/{name}".rstrip("/") + f" cannot be {done}"
+            reason = getattr(error, "strerror", None) or message_of(error)
+            absent = isinstance(error, FileNotFoundError | PermissionError)
+            if absent or self.folder is not None:
+                text = f"{what}: {reason}. Check name and rights, or fetch or write it again."
+                raise DataError(one_line(text)) from None
+            text = (
+                f"{what}, after several tries: {reason}. Check endpoint, credentials and network, "
+                f"and start or resume when it answers."
+            )
+            raise DataUnreachableError(one_line(text)) from None
 
 
 def open_storage(where: str | Path) -> Storage:
@@ -81,19 +120,36 @@ def open_storage(where: str | Path) -> Storage:
         ConfigError: For an address of another kind, or without the extra that it needs.
     """
     text = str(where)
-    if "://" not in text:
-        return LocalStorage(Path(text).expanduser())
-    scheme, _, rest = text.partition("://")
+    scheme, address, rest = text.partition("://")
+    if not address:
+        return _folder(Path(text))
     if scheme == "file":
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost") or not parts.path:
             raise ConfigError(f"{one_line(text)} is no file of this machine; write file:///PATH.")
-        return LocalStorage(Path(unquote(parts.path)))
+        return _folder(Path(unquote(parts.path)))
     if scheme != "s3" or not rest.strip("/"):
         raise ConfigError(
             f"{one_line(text)} is no address that data are read from; give a path, file:///PATH "
             f"or s3://BUCKET/PREFIX."
         )
-    from multihead.vimh.bucket import Bucket
+    return _prefix(rest.strip("/"))
 
-    return Bucket(rest.strip("/"))
+
+def _folder(path: Path) -> Storage:
+    path = path.expanduser()
+    # Absolute, because fsspec would take a part of a name such as `local:x` for a protocol.
+    return Storage(LocalFileSystem(), str(path.absolute()), str(path))
+
+
+def _prefix(path: str) -> Storage:
+    place = f"s3://{path}"
+    try:
+        import aiohttp
+        import s3fs
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        raise ConfigError(
+            f"{one_line(place)} needs s3fs, which is not installed: pip install 'multihead[s3]'."
+        ) from None
+    return Storage(s3fs.S3FileSystem(), path, place, (BotoCoreError, aiohttp.ClientError))
