@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from tests.strokes import rings
 
-from multihead.datasets.strokes import cache, measure_strokes
+from multihead.datasets.strokes import measure_strokes
 from multihead.datasets.strokes.cache import measured_once
 from multihead.errors import DataError
 
@@ -27,14 +27,14 @@ measured_once(np.load(sys.argv[1]), [Path(sys.argv[2])])
 
 
 def test_measures_are_taken_once_and_read_again_to_the_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = measured_once(IMAGES, [tmp_path / "strokes"])
     pd.testing.assert_frame_equal(first, measure_strokes(IMAGES), check_exact=True)
     assert [path.suffix for path in (tmp_path / "strokes").iterdir()] == [".npy"]
-    monkeypatch.delattr(cache, "measure_in_parallel")
     again = measured_once(IMAGES, [tmp_path / "absent", tmp_path / "strokes"])
     pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert caplog.text.count("measuring the strokes of 5 pictures, once") == 1
 
 
 def test_other_pictures_have_other_measures(tmp_path: Path) -> None:

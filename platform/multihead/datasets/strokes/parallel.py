@@ -1,99 +1,69 @@
-"""Measure many pictures, with a process per core.
-
-Not by `multiprocessing`: its processes import the caller's script again, and wait for ever for a
-caller that was killed in the middle of a message. These end with the pipe that they read from.
-"""
+"""Measure many pictures, with a process per core."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from queue import SimpleQueue
+import signal
+import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from multihead.datasets.strokes.measure import COLUMNS, measure_strokes
-from multihead.datasets.strokes.worker import COUNT
+from multihead.datasets.strokes.measure import measure_strokes
 from multihead.errors import DataError
 from multihead.terminal.drawn import Screen, progress
 
-_CHUNK = 250
-_WORTH_WORKERS = 1000  # starting one takes as long as measuring some hundred pictures
-
-Images = NDArray[np.uint8]
-_Worker = subprocess.Popen[bytes]
+_WORTH_PROCESSES = 4  # chunks: starting a process takes as long as measuring some hundred pictures
+_IDLE_SECONDS = 5
 
 
-def measure_in_parallel(images: Images) -> pd.DataFrame:
-    """Return `measure_strokes` of pictures [N, H, W], showing progress on stderr.
+def measure_in_parallel(images: NDArray[np.uint8], chunk: int = 250) -> pd.DataFrame:
+    """Return `measure_strokes` of pictures, showing progress on stderr.
+
+    Args:
+        images: uint8 [N, H, W].
+        chunk: Pictures that a process measures at a time; up to four times as many are measured
+            by this process.
 
     Raises:
         DataError: If a process is killed, as by a machine that is out of memory.
     """
-    if len(images) < _WORTH_WORKERS:
+    if len(images) <= _WORTH_PROCESSES * chunk:
         return measure_strokes(images)
-    chunks = [images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK)]
-    with _workers(len(os.sched_getaffinity(0)), images.shape[1:]) as workers:
-        parts = _ask_all(workers, chunks)
+    chunks = [images[start : start + chunk] for start in range(0, len(images), chunk)]
+    processes = Parallel(
+        n_jobs=-1,
+        batch_size=1,
+        return_as="generator",
+        max_nbytes=None,  # pictures go through pipes and no file is unpickled
+        inner_max_num_threads=1,
+        idle_worker_timeout=_IDLE_SECONDS,
+        initializer=_depend_on,
+        initargs=(os.getpid(),),
+    )
+    parts = processes(delayed(measure_strokes)(part) for part in chunks)
+    try:
         with progress(Screen(err=True), "{task.completed}/{task.total}") as bar:
             shown = bar.track(parts, total=len(chunks), description="measuring strokes")
-            values = np.concatenate(list(shown))
-    return pd.DataFrame(values, columns=list(COLUMNS))
-
-
-@contextmanager
-def _workers(count: int, shape: tuple[int, ...]) -> Iterator[list[_Worker]]:
-    command = [sys.executable, "-m", "multihead.datasets.strokes.worker", *map(str, shape)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    pipe = subprocess.PIPE
-    started: list[_Worker] = []
-    try:
-        for _ in range(count):
-            started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment))
-        yield started
-    finally:
-        for worker in started:
-            with suppress(BrokenPipeError), worker:
-                worker.kill()
-
-
-def _ask_all(workers: Sequence[_Worker], chunks: Sequence[Images]) -> Iterator[NDArray[np.float64]]:
-    """Yield the measures of each chunk in order; each worker has one at a time."""
-    idle: SimpleQueue[_Worker] = SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-
-    def ask(chunk: Images) -> NDArray[np.float64]:
-        worker = idle.get()
-        try:
-            return _ask(worker, chunk)
-        finally:
-            idle.put(worker)
-
-    pool = ThreadPoolExecutor(len(workers))
-    try:
-        yield from pool.map(ask, chunks)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _ask(worker: _Worker, images: Images) -> NDArray[np.float64]:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    expected = 8 * len(images) * len(COLUMNS)
-    try:
-        worker.stdin.write(COUNT.pack(len(images)) + images.tobytes())
-        worker.stdin.flush()
-        answer = worker.stdout.read(expected)
-    except (BrokenPipeError, ConnectionResetError):
-        answer = b""
-    if len(answer) < expected:
+            return pd.concat(list(shown), ignore_index=True)
+    except BrokenProcessPool:
         raise DataError(
-            f"a process that measured strokes ended with code {worker.wait()}; free some memory "
-            f"and try again."
-        )
-    return np.frombuffer(answer, "<f8").reshape(len(images), len(COLUMNS))
+            "a process that measured strokes was killed; free some memory and try again."
+        ) from None
+
+
+def _depend_on(parent: int) -> None:
+    """End this process when its parent has ended, and leave Ctrl-C to the parent.
+
+    joblib's processes would outlive a parent that was killed, waiting for the rest of a message.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
