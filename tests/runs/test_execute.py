@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from lightning.pytorch.callbacks import Callback
 from tests.conftest import DIGITS, Run, multihead
 
 from multihead import run
@@ -22,7 +24,6 @@ from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
-from multihead.training.module import MultiheadLitModule
 
 
 def _history(store: Store, run_id: str) -> dict[str, list[tuple[int, float]]]:
@@ -138,19 +139,20 @@ def test_a_fast_dev_run_records_nothing(train: Run, home: Path) -> None:
     assert {p.name for p in home.iterdir()} == {"mlflow.db"}
 
 
+class BreakThickness(Callback):
+    """Spoils the weights of one head before step 6."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
+        if trainer.global_step == 6:
+            for weights in module.net.heads["thickness_head"].parameters():
+                torch.nn.init.constant_(weights, torch.nan)
+
+
 def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_the_last_checkpoint(
-    train: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+    train: Run, store: Store
 ) -> None:
-    plain = MultiheadLitModule.losses
-
-    def broken(self: MultiheadLitModule, batch: Any) -> Any:
-        losses, logits, labels = plain(self, batch)
-        late = torch.tensor([1.0, torch.nan, 1.0]) if self.global_step >= 6 else 1.0
-        return losses * late, logits, labels
-
-    monkeypatch.setattr(MultiheadLitModule, "losses", broken)
     with pytest.raises(DivergenceError, match="head 'thickness' is not finite at step 6"):
-        train("trainer.max_epochs=3")
+        train("trainer.max_epochs=3", f"+callbacks.own._target_={__name__}.BreakThickness")
     (found,) = store.client.search_runs(["1"])
     assert found.info.status == "FAILED"
     assert "head 'thickness' is not finite at step 6" in found.data.tags["multihead.error"]
@@ -304,15 +306,14 @@ def test_a_checkpoint_can_start_another_run(train: Run) -> None:
     assert second.run_id != first.run_id
 
 
-def test_an_unexpected_error_fails_the_run_with_its_reason(
-    train: Run, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any) -> None:
+class Broken(Callback):
+    def on_train_epoch_end(self, *_: Any) -> None:
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr(MultiheadLitModule, "on_train_epoch_end", broken)
+
+def test_an_unexpected_error_fails_the_run_with_its_reason(train: Run, store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
-        train()
+        train(f"+callbacks.own._target_={__name__}.Broken")
     (found,) = store.client.search_runs(
         [e.experiment_id for e in store.client.search_experiments()]
     )

@@ -12,9 +12,9 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from tests.conftest import DIGITS, Run, multihead
+from tests.processor import set_instructions
 
 from multihead import run
-from multihead.runs import numerics
 from multihead.runs.api import resumed_config
 from multihead.runs.config import compose_run
 from multihead.runs.execute import Membership, execute
@@ -30,7 +30,7 @@ INEXACT = "this run does not go on exactly as it would have without a stop: "
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process of two threads on two cores, whatever this machine has."""
-    monkeypatch.setattr(numerics, "_cores", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -165,7 +165,7 @@ def test_auto_goes_on_with_the_precision_it_chose_where_the_machine_has_it(
     train: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = {"trainer.precision": "auto"}
-    monkeypatch.setattr("multihead.training.hardware._bfloat16_units", lambda: ["amx_bf16"])
+    set_instructions(monkeypatch, "AVX512", amx_bf16=True)
     first = _started_with(2, train, *(f"{k}={v}" for k, v in config.items()))
     _, composed = resumed_config(first.run_id, [])
     before = recorded_numerics(first.folder, {})
@@ -174,7 +174,7 @@ def test_auto_goes_on_with_the_precision_it_chose_where_the_machine_has_it(
         "32-true"
     )
     assert prepare(composed, before)["trainer"]["precision"] == "bf16-mixed"
-    monkeypatch.setattr("multihead.training.hardware._bfloat16_units", list)
+    set_instructions(monkeypatch, "AVX2", amx_bf16=True)
     assert prepare(composed, before)["trainer"]["precision"] == "auto"
     explicit = {**composed, "trainer": {**composed["trainer"], "precision": "64-true"}}
     assert prepare(explicit, before)["trainer"]["precision"] == "64-true"

@@ -1,19 +1,19 @@
-import torch
+import pytest
+from tests.processor import set_instructions
 from torch import nn
 
 from multihead.training.hardware import choose_memory_format, choose_precision, cpu_capability
 
 
-def test_bfloat16_is_chosen_on_a_cpu_exactly_where_it_has_units(monkeypatch) -> None:
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+def test_bfloat16_is_chosen_on_a_cpu_exactly_where_it_has_units(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_instructions(monkeypatch, "AVX512", avx512_bf16=True)
     assert choose_precision("cpu").value == "bf16-mixed"
     assert cpu_capability() == "AVX512 avx512_bf16"
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    set_instructions(monkeypatch, "AVX2", avx512_bf16=True)
     assert choose_precision("cpu").value == "32-true", "torch is told to use older instructions"
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    set_instructions(monkeypatch, "AVX512", avx2=True)
     assert choose_precision("cpu").value == "32-true"
     assert cpu_capability() == "AVX512"
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from multihead.training import interrupts
 from multihead.training.interrupts import Interrupts, RunInterrupted
 
 
@@ -18,9 +17,8 @@ def test_a_signal_that_comes_twice_at_once_still_waits_for_the_checkpoint() -> N
     assert noted.received == signal.SIGTERM
 
 
-def test_a_later_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interrupts, "_AT_ONCE_SECONDS", 0)
-    noted = Interrupts()
+def test_a_later_second_signal_does_not_wait() -> None:
+    noted = Interrupts(at_once_seconds=0)
     noted.training = True
     noted.handle(signal.SIGINT, None)
     with pytest.raises(RunInterrupted):

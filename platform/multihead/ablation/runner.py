@@ -59,7 +59,7 @@ class Runner:
             RunInterrupted: After a signal; the runs have checkpoints to go on from.
         """
         try:
-            self._hand_out(cells)
+            self.hand_out(cells)
             with handled_by(self._pass_on):
                 try:
                     self._watch(cells, progress)
@@ -78,7 +78,8 @@ class Runner:
         digest = sha256(" ".join((*cell.identity, version)).encode()).hexdigest()
         return CellFile(self.folder, f"{cell.name}-{digest[:8]}")
 
-    def _hand_out(self, cells: Sequence[Cell]) -> None:
+    def hand_out(self, cells: Sequence[Cell]) -> None:
+        """Write down what workers are to train; what was begun goes on."""
         tasks = []
         for cell in cells:
             file = self._file(cell)

@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from multihead.errors import DataError, message_of
 
-_ANSWER_SECONDS = 4.0  # for a mirror to answer at all, its name's lookup included
+_ANSWER_SECONDS = 4.0
 _STALL_SECONDS = 20.0  # for the next bytes of a download that has begun
 
 
@@ -49,6 +49,7 @@ def fetch(
     unpack: Callable[[Path, Path], None],
     advice: str,
     makes: Sequence[str] = (),
+    answer_seconds: float = _ANSWER_SECONDS,
 ) -> None:
     """Download, check and unpack published files into a folder; of several processes, one does.
 
@@ -58,6 +59,7 @@ def fetch(
         unpack: Called with each downloaded file and the folder to unpack it into.
         advice: What is missing and what to do about it by hand; begins the message of the error.
         makes: Names of all that is unpacked; nothing is left to do once another process made them.
+        answer_seconds: For a mirror to answer at all, the lookup of its name included.
 
     Raises:
         DataError: If no mirror answers, a download breaks off or has another MD5 sum, or the
@@ -66,14 +68,19 @@ def fetch(
     try:
         with _one_at_a_time(_existing(folder)):
             if not makes or not all((folder / name).exists() for name in makes):
-                _fetch(remotes, folder, unpack)
+                _fetch(remotes, folder, unpack, answer_seconds)
     except (OSError, HTTPException, RuntimeError, tarfile.TarError, EOFError, zlib.error) as error:
         said = message_of(error)[:300]
         raise DataError(f"{advice} The download failed: {said}") from None
 
 
-def _fetch(remotes: Sequence[Remote], folder: Path, unpack: Callable[[Path, Path], None]) -> None:
-    sources = [_answering(remote.urls) for remote in remotes]
+def _fetch(
+    remotes: Sequence[Remote],
+    folder: Path,
+    unpack: Callable[[Path, Path], None],
+    answer_seconds: float,
+) -> None:
+    sources = [_answering(remote.urls, answer_seconds) for remote in remotes]
     with tempfile.TemporaryDirectory(prefix=".download-", dir=_existing(folder)) as scratch:
         unpacked = Path(scratch, "unpacked")
         unpacked.mkdir()
@@ -100,7 +107,7 @@ def _existing(folder: Path) -> Path:
     return next(path for path in [folder.absolute(), *folder.absolute().parents] if path.is_dir())
 
 
-def _answering(urls: Sequence[str]) -> list[str]:
+def _answering(urls: Sequence[str], seconds: float) -> list[str]:
     """Ask all mirrors at once and return those that have the file, best first.
 
     In threads, because no timeout of ours bounds the lookup of a host's name.
@@ -108,12 +115,12 @@ def _answering(urls: Sequence[str]) -> list[str]:
     Raises:
         ConnectionError: If none has answered in time; with each one's reason.
     """
-    reasons = dict.fromkeys(urls, f"no answer in {_ANSWER_SECONDS:g} seconds")
+    reasons = dict.fromkeys(urls, f"no answer in {seconds:g} seconds")
 
     def ask(url: str) -> None:
         request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "multihead"})
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):
+            with urllib.request.urlopen(request, timeout=seconds):
                 reasons[url] = ""
         except URLError as error:
             reasons[url] = str(error.reason)
@@ -121,7 +128,7 @@ def _answering(urls: Sequence[str]) -> list[str]:
             reasons[url] = str(error) or type(error).__name__
 
     threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in urls]
-    deadline = time.monotonic() + _ANSWER_SECONDS
+    deadline = time.monotonic() + seconds
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -18,9 +18,6 @@ from multihead.signals import handled_by
 from multihead.training.checkpoints import RunCheckpoint
 from multihead.training.gathering import Gathering
 
-# A scheduler may signal every process of a job, and who started this one passes it on.
-_AT_ONCE_SECONDS = 2.0
-
 
 class RunInterrupted(BaseException):
     """A signal asked the run to end.
@@ -38,15 +35,19 @@ class RunInterrupted(BaseException):
 class Interrupts:
     """Remember a signal until it can be obeyed.
 
+    Args:
+        at_once_seconds: A second signal that comes so soon is the first one again: a scheduler
+            may signal every process of a job, and who started this one passes it on.
+
     Attributes:
         received: The signal that came last, or None.
         training: Wait for the end of a batch; a second signal, unless at once, does not wait.
         held: Wait whatever comes, because the record is being written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once_seconds: float = 2.0) -> None:
         self.received: int | None = None
-        self._since = 0.0
+        self._since, self._at_once_seconds = 0.0, at_once_seconds
         self.training = False
         self.held = False
 
@@ -57,7 +58,7 @@ class Interrupts:
             RunInterrupted: Outside a training, or at the second signal; never while held.
         """
         now = time.monotonic()
-        again = self.received is not None and now - self._since > _AT_ONCE_SECONDS
+        again = self.received is not None and now - self._since > self._at_once_seconds
         if self.received is None:
             self._since = now
         self.received = signum
