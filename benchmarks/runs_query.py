@@ -1,25 +1,28 @@
-"""Seconds and memory of a filtered, sorted table of runs, on a PostgreSQL full of them.
+"""Seconds and memory of a filtered, sorted table of runs, on a store full of them.
 
-    python benchmarks/runs_query.py [--runs 10000] [--metrics 50] [--rounds 5] [--uri URI]
+    python benchmarks/runs_query.py [--runs 10000] [--metrics 50] [--rounds 5] [--postgres]
 
-Starts a PostgreSQL of its own (`apt-get install postgresql`, extra `postgres`), or uses the empty
-database at URI, lets MLflow make its tables there, and fills them with made-up runs: each with
-the metrics, and as many parameters and tags as a run of ours has. Each question is then asked
-in a new process, once to connect and then `rounds` times; the time is that of `runs_table`, the
-memory is the process's peak above what it held before it asked.
+Fills an SQLite store in a temporary folder with made-up runs: each with the metrics, and as many
+parameters and tags as a run of ours has. With `--postgres` the store is a PostgreSQL of its own
+(`apt-get install postgresql`, extra `postgres`). Each question is then asked in a new process,
+once to connect and then `rounds` times; the time is that of `runs_table`, the memory is the
+process's peak above what it held before it asked.
+
+Only the filling writes into MLflow's tables itself: through MLflow it would take many minutes.
 """
 
 import argparse
 import os
 import platform
 import resource
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -67,48 +70,55 @@ _KINDS = ("acc", "loss")
 
 def fill(uri: str, runs: int, metrics: int) -> None:
     """Write made-up runs into MLflow's tables, by the database's own way for many rows."""
+    if uri.startswith("sqlite"):
+        with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+            for table, columns, rows in _tables(runs, metrics):
+                marks = ", ".join("?" for _ in columns.split(","))
+                database.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+        return
     import psycopg
 
+    with psycopg.connect(uri.replace("+psycopg", "")) as connection:
+        cursor = connection.cursor()
+        for table, columns, rows in _tables(runs, metrics):
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as out:
+                for row in rows:
+                    out.write_row(row)
+        connection.commit()
+        connection.autocommit = True
+        cursor.execute("ANALYZE")
+
+
+def _tables(runs: int, metrics: int) -> Iterator[tuple[str, str, Iterator[tuple[Any, ...]]]]:
+    """Yield names of tables, their columns, and rows."""
     rng = np.random.default_rng(0)
     names = metric_names(metrics)
     now = int(time.time() * 1000)
     ids = [f"{i:032x}" for i in range(runs)]
-    with psycopg.connect(uri.replace("+psycopg", "")) as connection:
-        cursor = connection.cursor()
-
-        def copy(table: str, columns: str, rows: Iterator[tuple[Any, ...]]) -> None:
-            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as out:
-                for row in rows:
-                    out.write_row(row)
-
-        copy(
-            "runs",
-            "run_uuid, name, status, start_time, end_time, lifecycle_stage, artifact_uri,"
-            " experiment_id, user_id",
+    yield (
+        "runs",
+        "run_uuid, name, status, start_time, end_time, lifecycle_stage, artifact_uri,"
+        " experiment_id, user_id",
+        (
+            (run, f"r{i}", "FINISHED", now + i, now + i + 60_000, "active", "/tmp", 0, "me")
+            for i, run in enumerate(ids)
+        ),
+    )
+    for table in ("latest_metrics", "metrics"):
+        yield (
+            table,
+            "key, value, timestamp, step, is_nan, run_uuid",
             (
-                (run, f"r{i}", "FINISHED", now + i, now + i + 60_000, "active", "/tmp", 0, "me")
-                for i, run in enumerate(ids)
+                (name, float(value), now, 100, False, run)
+                for run in ids
+                for name, value in zip(names, rng.random(metrics), strict=True)
             ),
         )
-        for table in ("latest_metrics", "metrics"):
-            copy(
-                table,
-                "key, value, timestamp, step, is_nan, run_uuid",
-                (
-                    (name, float(value), now, 100, False, run)
-                    for run in ids
-                    for name, value in zip(names, rng.random(metrics), strict=True)
-                ),
-            )
-        copy(
-            "params",
-            "key, value, run_uuid",
-            ((f"p{k:02d}", str((i + k) % 7), run) for i, run in enumerate(ids) for k in range(60)),
-        )
-        copy("tags", "key, value, run_uuid", _tags(ids))
-        connection.commit()
-        connection.autocommit = True
-        cursor.execute("ANALYZE")
+    params = (
+        (f"p{k:02d}", str((i + k) % 7), run) for i, run in enumerate(ids) for k in range(PARAMS)
+    )
+    yield "params", "key, value, run_uuid", params
+    yield "tags", "key, value, run_uuid", _tags(ids)
 
 
 def _tags(ids: list[str]) -> Iterator[tuple[str, str, str]]:
@@ -145,16 +155,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--metrics", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--uri", help="an empty database instead of a server of its own")
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, not SQLite")
+    parser.add_argument("--uri", help=argparse.SUPPRESS)
     parser.add_argument("--ask", choices=list(QUESTIONS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ask:
         print(ask(options.uri, options.ask, options.rounds))
         return
     with ExitStack() as stack, tempfile.TemporaryDirectory() as home:
-        uri = options.uri or stack.enter_context(postgres()).url
         os.environ["MULTIHEAD_HOME"] = home
-        _ = Store(uri).client
+        store = Store(stack.enter_context(postgres()).url if options.postgres else None)
+        uri, _ = store.uri, store.client
         began = time.perf_counter()
         fill(uri, options.runs, options.metrics)
         print(
