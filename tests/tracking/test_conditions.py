@@ -2,12 +2,14 @@ import pytest
 
 from multihead.errors import ConfigError
 from multihead.tracking.conditions import (
-    check_filter,
     metric_condition,
     parse_order,
     study_condition,
     tag_condition,
 )
+from multihead.tracking.query import runs_table
+from multihead.tracking.store import Store
+from multihead.tracking.tags import STUDY_TAG
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,6 @@ from multihead.tracking.conditions import (
 )
 def test_a_comparison_becomes_a_condition(text: str, condition: str) -> None:
     assert metric_condition(text) == condition
-    check_filter(condition)
 
 
 @pytest.mark.parametrize("text", ["", "acc", "acc>", "acc>high", ">0.9", "a`b>1", "acc>nan"])
@@ -33,8 +34,22 @@ def test_what_is_no_comparison_is_refused(text: str) -> None:
 def test_tags_are_the_runs_own_or_any_of_mlflow() -> None:
     assert tag_condition("thickness_0.5") == "tags.`tag.thickness_0.5` = 'true'"
     assert tag_condition("git.branch=main") == "tags.`git.branch` = 'main'"
-    for condition in (tag_condition("a b"), tag_condition("x=it's"), study_condition('a "b"')):
-        check_filter(condition)
+
+
+def test_names_and_values_of_strangers_find_their_run_and_no_other(store: Store) -> None:
+    tags = {"tag.a b": "true", "x.y/z": "it's", STUDY_TAG: 'a "b" AND metrics.m > 1 -- %'}
+    found = store.client.create_run("0", tags=tags).info.run_id
+    store.client.log_metric(found, "split one/select desc:2.0-x", 0.25)
+    store.client.create_run("0", tags={name: "other" for name in tags})
+    for condition in (
+        tag_condition("a b"),
+        tag_condition("x.y/z=it's"),
+        study_condition(tags[STUDY_TAG]),
+        metric_condition("split one/select desc:2.0-x<0.3"),
+    ):
+        assert runs_table(store, filter=condition)["mlflow_id"].tolist() == [found], condition
+    order = "split one/select desc:2.0-x desc"
+    assert runs_table(store, sort=order)["mlflow_id"][0] == found
 
 
 def test_a_text_with_both_quotation_marks_is_refused() -> None:

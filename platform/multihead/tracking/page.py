@@ -1,13 +1,11 @@
 """Some runs as columns: what a table of runs is made of, page by page."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from multihead.tracking.tags import KIND_TAG, RUN_TAG, STUDY_TAG, TAGS_TAG
 
@@ -23,9 +21,7 @@ COLUMNS = (
     "minutes",
     "tags",
 )
-RESUMED = "resumed."
-_COLUMN_OF_TAG = {RUN_TAG: "run", KIND_TAG: "kind", STUDY_TAG: "study", TAGS_TAG: "tags"}
-TAGS = tuple(_COLUMN_OF_TAG)
+_RESUMED = "resumed."
 Wanted = Callable[[str], bool]
 
 
@@ -36,78 +32,52 @@ def wanted(patterns: Sequence[str] | None) -> Wanted:
     return cache(lambda name: any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
-class Page:
-    """The columns of some runs, filled value by value.
+def frame_of(
+    runs: Sequence[Any], experiments: Mapping[str, str], metrics: Wanted, params: Wanted
+) -> pd.DataFrame:
+    """Return the columns of `COLUMNS`, then `metrics.*` and `params.*`, a row per run.
 
     Args:
-        size: How many runs, n.
-        metrics: Which metrics are kept.
-        params: Which parameters are kept.
+        runs: Runs of MLflow, n.
+        experiments: Names by MLflow's id.
+        metrics: Which metrics to keep.
+        params: Which parameters to keep.
     """
+    infos, tags = [run.info for run in runs], [run.data.tags for run in runs]
+    started = pd.array([info.start_time for info in infos], "Int64")
+    ends = [(info.start_time, info.end_time) for info in infos]
+    minutes = [None if end is None else (end - start) / 60_000 for start, end in ends]
+    fixed = {
+        "run": _texts(each.get(RUN_TAG) for each in tags),
+        "mlflow_id": _texts(info.run_id for info in infos),
+        "experiment": _texts(experiments.get(info.experiment_id) for info in infos),
+        "name": _texts(info.run_name for info in infos),
+        "kind": _texts(each.get(KIND_TAG) for each in tags),
+        "study": _texts(each.get(STUDY_TAG) for each in tags),
+        "status": _texts(info.status for info in infos),
+        "started": pd.to_datetime(started, unit="ms", utc=True).as_unit("ms"),
+        "minutes": pd.Series(minutes, dtype="float64"),
+        "tags": _texts(each.get(TAGS_TAG) for each in tags),
+    }
+    numbers = [_kept("metrics.", run.data.metrics, metrics) for run in runs]
+    texts = [_kept("params.", _params(run.data), params) for run in runs]
+    parts = [pd.DataFrame(numbers, dtype="float64"), pd.DataFrame(texts, dtype="str")]
+    return pd.concat([pd.DataFrame(fixed), *parts], axis=1)
 
-    def __init__(self, size: int, metrics: Wanted, params: Wanted) -> None:
-        self.size, self._keeps_metric, self._keeps_param = size, metrics, params
-        self._fixed: dict[str, list[Any]] = {name: [None] * size for name in COLUMNS}
-        self._metrics: dict[str, NDArray[np.float64]] = {}
-        self._params: dict[str, list[str | None]] = {}
-        self._changed: list[tuple[int, str, str]] = []
 
-    def set_info(self, row: int, experiment: str, info: Any) -> None:
-        """Set what MLflow itself knows of a run: `info` has the attributes of its RunInfo."""
-        fixed = self._fixed
-        fixed["mlflow_id"][row] = info.run_id
-        fixed["experiment"][row] = experiment
-        fixed["name"][row] = info.run_name
-        fixed["status"][row] = info.status
-        fixed["started"][row] = info.start_time
-        if info.end_time is not None:
-            fixed["minutes"][row] = (info.end_time - info.start_time) / 60_000
+def _texts(values: Iterable[str | None]) -> Any:
+    return pd.array([value or "" for value in values], dtype="str")
 
-    def set_tags(self, row: int, tags: Iterable[tuple[str, str]]) -> None:
-        """Take note of those tags that a table shows."""
-        for key, value in tags:
-            if key in _COLUMN_OF_TAG:
-                self._fixed[_COLUMN_OF_TAG[key]][row] = value
-            elif key.startswith(RESUMED):
-                self._changed.append((row, key.removeprefix(RESUMED), value))
 
-    def set_metrics(self, row: int, metrics: Iterable[tuple[str, float | None]]) -> None:
-        """Set last values of metrics; None is NaN."""
-        columns = self._metrics
-        for key, value in metrics:
-            if key not in columns:
-                if not self._keeps_metric(key):
-                    continue
-                columns[key] = np.full(self.size, np.nan)
-            if value is not None:
-                columns[key][row] = value
+def _kept(prefix: str, values: Mapping[str, Any], keeps: Wanted) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in values.items() if keeps(name)}
 
-    def set_params(self, row: int, params: Iterable[tuple[str, str]]) -> None:
-        """Set parameters."""
-        columns = self._params
-        for key, value in params:
-            if key not in columns:
-                if not self._keeps_param(key):
-                    continue
-                columns[key] = [None] * self.size
-            columns[key][row] = value
 
-    def frame(self) -> pd.DataFrame:
-        """Return the columns of `COLUMNS`, then `metrics.*` and `params.*`."""
-        # MLflow keeps the first value of a parameter; what a later attempt changed is in tags.
-        for row, key, value in self._changed:
-            self.set_params(row, [(key, value)])
-        fixed: dict[str, Any] = {
-            name: pd.array([v or "" for v in values], dtype="str")
-            for name, values in self._fixed.items()
-            if name not in ("started", "minutes")
-        }
-        started = pd.to_datetime(pd.array(self._fixed["started"], "Int64"), unit="ms", utc=True)
-        fixed["started"] = started.as_unit("ms")
-        fixed["minutes"] = np.array(self._fixed["minutes"], np.float64)
-        columns = {name: fixed[name] for name in COLUMNS}
-        columns |= {f"metrics.{name}": values for name, values in self._metrics.items()}
-        columns |= {
-            f"params.{name}": pd.array(values, dtype="str") for name, values in self._params.items()
-        }
-        return pd.DataFrame(columns)
+def _params(data: Any) -> dict[str, str]:
+    # MLflow keeps the first value of a parameter; what a later attempt changed is in tags.
+    changed = {
+        key.removeprefix(_RESUMED): value
+        for key, value in data.tags.items()
+        if key.startswith(_RESUMED)
+    }
+    return {**data.params, **changed}
