@@ -145,8 +145,8 @@ def ask(uri: str, question: str, rounds: int) -> str:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return (
         f"{question:<24} {len(table):7,} x {len(table.columns):<4} "
-        f"{statistics.median(seconds):6.2f} {max(seconds):6.2f} {statistics.median(processor):6.2f} "
-        f"{(peak - before) / 1024:9.0f} {peak / 1024:6.0f}"
+        f"{statistics.median(seconds):6.2f} {max(seconds):6.2f} "
+        f"{statistics.median(processor):6.2f} {(peak - before) / 1024:9.0f} {peak / 1024:6.0f}"
     )
 
 
@@ -174,7 +174,8 @@ def main() -> None:
             f"{options.runs:,} runs, each with {options.metrics} metrics, {PARAMS} parameters and "
             f"{TAGS} tags, filled in {time.perf_counter() - began:.0f} s"
         )
-        print(f"{'':<24} {'rows x columns':<14} {'median':>6} {'max s':>6} {'CPU s':>6} {'MB above':>9} MB")
+        titles = f"{'median':>6} {'max s':>6} {'CPU s':>6} {'MB above':>9} MB"
+        print(f"{'':<24} {'rows x columns':<14} {titles}")
         for question in QUESTIONS:
             asked = [sys.executable, __file__, "--uri", uri, "--rounds", str(options.rounds)]
             subprocess.run([*asked, "--ask", question], check=True)

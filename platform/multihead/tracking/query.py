@@ -33,7 +33,7 @@ from multihead.tracking.find import find_run
 from multihead.tracking.page import COLUMNS, frame_of, wanted
 from multihead.tracking.store import Store
 
-_PAGE = 500  # a server takes seconds for a page, and its answer is waited for 10
+_PAGE = 1000  # half as many would search twice as often, which costs as much as reading
 MAX_CELLS = 20_000_000  # 160 MB of numbers
 
 
