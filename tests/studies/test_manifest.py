@@ -19,16 +19,17 @@ from tests.studies.conftest import LONG, assert_agreement
 
 from multihead import workers
 from multihead.errors import ConfigError
-from multihead.studies.manifest import GRACE_SECONDS, Place, manifests, text_of
+from multihead.studies.manifest import GRACE_SECONDS, Place, manifest
 from multihead.tracking.store import Store
 
 PLACE = Place("lab.example/multihead:1", "multihead", "runs", "data", "8Gi")
 VERSIONS = list(dict.fromkeys(all_versions()))[-3:]
 SECRET = "geheim"
+TRICKY = ("a\n  privileged: true\n", "'\"}], - b: #", "{{ place }}{% raw %}", "\x85\u2028\r😀", "~")
 
 
 def _job(*arguments: str, workers: int = 3) -> dict[str, Any]:
-    (job,) = manifests("digits_quick", arguments, workers, PLACE)
+    job: dict[str, Any] = yaml.safe_load(manifest("digits_quick", arguments, workers, PLACE))
     return job
 
 
@@ -100,9 +101,7 @@ def test_addresses_and_passwords_come_from_the_secret_alone() -> None:
 def test_a_study_of_ones_own_travels_in_a_configmap(tmp_path: Path) -> None:
     own = tmp_path / "mine.yaml"
     own.write_text((ROOT / "studies/search/digits_quick.yaml").read_text())
-    documents = list(
-        yaml.safe_load_all(text_of(manifests(str(own), ["n_trials=5"], 2, PLACE), PLACE))
-    )
+    documents = list(yaml.safe_load_all(manifest(str(own), ["n_trials=5"], 2, PLACE)))
     for document in documents:
         kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
     file, job = documents
@@ -111,6 +110,25 @@ def test_a_study_of_ones_own_travels_in_a_configmap(tmp_path: Path) -> None:
     assert container["args"][:3] == ["study", "/study/mine.yaml", "n_trials=5"]
     names = {v["name"]: v.get("configMap", {}).get("name") for v in _pod(job)["volumes"]}
     assert names["study"] == file["metadata"]["name"]
+
+
+@pytest.mark.parametrize("text", [*TRICKY, f"{TRICKY[0]}{'x' * 500}"])
+def test_no_value_leaves_its_place(text: str, tmp_path: Path) -> None:
+    """A manifest is given to `kubectl`, which does whatever stands in it."""
+    own = tmp_path / "mine.yaml"
+    own.write_text((ROOT / "studies/search/digits_quick.yaml").read_text() + f"#{text!r} {{{{x}}}}")
+    place = Place(text, "multihead", "runs", "data", "8Gi", "null")
+    arguments = [f"notes={text}", "devices_per_worker=0"]
+    file, job = yaml.safe_load_all(manifest(str(own), arguments, 2, place))
+    (container,) = _pod(job)["containers"]
+    assert container["image"] == text
+    assert container["args"][2:4] == arguments
+    assert file["data"] == {own.name: own.read_text()}
+    assert job["metadata"]["namespace"] == "null"
+    plain = yaml.safe_load(manifest("digits_quick", arguments[1:], 2, PLACE))
+    assert job.keys() == plain.keys()
+    assert _pod(job).keys() == _pod(plain).keys()
+    assert container.keys() == _pod(plain)["containers"][0].keys()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +145,7 @@ def test_what_pods_cannot_do_is_refused_in_one_line(
     arguments: list[str], why: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=why) as error:
-        manifests("digits_quick", arguments, 2, PLACE)
+        manifest("digits_quick", arguments, 2, PLACE)
     assert SECRET not in str(error.value)
 
 
@@ -188,8 +206,8 @@ def test_pods_share_a_study_and_one_that_is_told_to_go_is_replaced(
         outputs = [pod.communicate(timeout=900)[0] for pod in pods]
         assert [pod.returncode for pod in pods] == [0, 0], outputs
         assert_agreement(store, server.url, "digits_quick", 3)
-        more = manifests("digits_quick", ["n_trials=4", *LONG[:2]], 1, PLACE, resume=True)
-        late = _start(more[0], home, server.url)
+        more = manifest("digits_quick", ["n_trials=4", *LONG[:2]], 1, PLACE, resume=True)
+        late = _start(yaml.safe_load(more), home, server.url)
         output, _ = late.communicate(timeout=300)
         assert late.returncode == 0, output
         assert_agreement(store, server.url, "digits_quick", 4)

@@ -38,10 +38,10 @@ def command(
     STUDY (digits_quick if none) and KEY=VALUE are as for `multihead study`; devices_per_worker
     says what GPUs and cores a pod asks for.
     """
-    from multihead.studies.manifest import Place, manifests, text_of
+    from multihead.studies.manifest import Place, manifest
 
     place = Place(image, secret, runs, data, memory, namespace)
-    text = text_of(manifests(study, overrides, workers, place, resume=resume), place)
+    text = manifest(study, overrides, workers, place, resume=resume)
     if output is None:
         write_document(text)
         return
