@@ -3,7 +3,8 @@
 Where data lie, where runs go and how they are named are left out: the data have digests of their
 own. Workers and what is kept in memory change neither the samples nor their order. A checkpoint
 counts, by its path, where training starts from it. A dataset of ours counts under the name that it
-had before `data.source` chose it.
+had before `data.source` chose it. A key that is newer than some records counts where it changes
+what they did.
 """
 
 import hashlib
@@ -14,11 +15,6 @@ from typing import Any
 from multihead.runs.former_names import current
 
 HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
-# What earlier releases had no key for, where it is as it was then.
-_AS_EVER: Mapping[str, Any] = {
-    "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
-    "model.metrics": None,
-}
 _SEEDS = ("seed", "data.seed")
 _WITHOUT_EFFECT = (
     *("paths", "logger", "name", "tags", "train", "test", "optimized_metric"),
@@ -28,6 +24,11 @@ _WITHOUT_EFFECT = (
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
     *("trainer.log_every_n_steps", "trainer.logger"),
 )
+# Keys that earlier releases did not have, with the value that does what those did.
+_SINCE = {
+    "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
+    "model.metrics": None,
+}
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -49,6 +50,7 @@ def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
     # as ever.
     if not (config["train"] and config["ckpt_path"]):
         left_out = (*left_out, "ckpt_path")
+    left_out += tuple(path for path, value in _SINCE.items() if _at(config, path) == value)
     text = json.dumps(_plain(_as_ever(config), "", left_out), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -71,17 +73,19 @@ def _as_ever(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**config, "data": {**others, "_target_": name}}
 
 
+def _at(config: Any, path: str) -> Any:
+    """Return the value at a path, or None where there is none."""
+    for key in path.split("."):
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config
+
+
 def _plain(value: Any, path: str, left_out: tuple[str, ...]) -> Any:
     """Return a value as JSON has it, with 1 and 1.0 the same."""
     match value:
         case Mapping():
             inner = {str(k): (f"{path}.{k}" if path else str(k), v) for k, v in value.items()}
-            kept = {k: (p, v) for k, (p, v) in inner.items() if p not in left_out}
-            return {
-                k: _plain(v, p, left_out)
-                for k, (p, v) in kept.items()
-                if p not in _AS_EVER or v != _AS_EVER[p]
-            }
+            return {k: _plain(v, p, left_out) for k, (p, v) in inner.items() if p not in left_out}
         case list() | tuple():
             return [_plain(each, path, left_out) for each in value]
         case bool() | None | str():
