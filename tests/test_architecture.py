@@ -24,8 +24,9 @@ LAYERS: list[set[str]] = [
     {"balancing", "data", "models"},
     {"heads"},
     {
-        *("connections", "figures", "files", "hosts", "markdown", "metrics", "pickles"),
-        *("seeding", "settings", "signals", "spreadsheet", "terminal", "workers", "yaml_file"),
+        *("connections", "figures", "files", "garbage", "hosts", "markdown", "metrics"),
+        *("pickles", "seeding", "settings", "signals", "spreadsheet", "terminal", "workers"),
+        "yaml_file",
     },
     {"errors", "text"},
 ]

@@ -5,6 +5,11 @@ ends. The file says which run the cell has, written down before anything is made
 whoever comes next goes on with that run from its last checkpoint.
 """
 
+from multihead.garbage import collect_all_rarely
+
+if __name__ == "__main__":
+    collect_all_rarely()  # before the libraries are imported
+
 import json
 import os
 import shutil

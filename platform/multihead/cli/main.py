@@ -10,6 +10,7 @@ from click.shell_completion import BashComplete, add_completion_class
 from multihead import __version__, settings
 from multihead.cli.lazy import LazyGroup
 from multihead.errors import MultiheadError
+from multihead.garbage import collect_all_rarely
 from multihead.terminal.lines import complain, say
 from multihead.terminal.streams import show_notices
 
@@ -78,6 +79,7 @@ add_completion_class(WholeWordBash)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors a user can cause are one line and exit code 2."""
+    collect_all_rarely()
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     show_notices()
     try:

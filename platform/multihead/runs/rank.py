@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import MultiheadError, message_of
+from multihead.garbage import collect_all_rarely
 from multihead.signals import SIGNALS
 from multihead.terminal.lines import say
 from multihead.terminal.streams import keep_log
@@ -104,6 +105,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    collect_all_rarely()
     keep_log()
     code = main()
     sys.stderr.flush()

@@ -3,6 +3,11 @@
 Libraries are imported and data opened once; trials follow each other in the same process.
 """
 
+from multihead.garbage import collect_all_rarely
+
+if __name__ == "__main__":
+    collect_all_rarely()  # before the libraries are imported
+
 import argparse
 import os
 import sys
