@@ -1,6 +1,9 @@
 """An ablation of the digits that ends in seconds."""
 
+from click.testing import CliRunner, Result
+
 from multihead.ablation.definition import Definition
+from multihead.cli.ablate import command
 
 SMALL = (
     "trainer.max_epochs=1",
@@ -22,3 +25,8 @@ def define(**keys: object) -> Definition:
             **keys,
         }
     )
+
+
+def ablate(*arguments: str) -> Result:
+    """Run the command in this process, which has imported all it needs."""
+    return CliRunner().invoke(command, arguments, catch_exceptions=False)

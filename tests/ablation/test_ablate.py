@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from tests.ablation.definitions import SMALL, define
+from tests.ablation.definitions import SMALL, ablate, define
 from tests.conftest import Run, multihead
 
 from multihead.ablation.outcome import outcome
@@ -47,21 +47,19 @@ def test_a_run_on_record_is_found_by_what_it_trained(train: Run, store: Store) -
     assert len(other.missing(store)) == 4
 
 
-@pytest.mark.slow
-def test_trainings_on_record_are_not_run_again(
-    file: Path, train: Run, store: Store, tmp_path: Path
-) -> None:
+@pytest.mark.slow(minutes=0.7)
+def test_trainings_on_record_are_not_run_again(file: Path, train: Run, store: Store) -> None:
     before = train("seed=1", *UNIFORM)
-    first = multihead(["ablate", str(file)], folder=tmp_path)
-    assert first.returncode == 0, first.stderr
+    first = ablate(str(file))
+    assert first.exit_code == 0, first.stderr
     assert "4 trainings: 1 on record, 3 to run" in first.stdout
     assert "not met: no test before selection: uniform" in first.stdout
     (parent,) = parents_of(store, "small")
     made = arm_runs(store)
     assert [run.data.tags[PARENT_TAG] for run in made] == [parent.info.run_id] * 3
     assert sorted(run.data.tags[ARM_TAG] for run in made) == ["single", "single", "uniform"]
-    again = multihead(["ablate", str(file)], folder=tmp_path)
-    assert again.returncode == 0, again.stderr
+    again = ablate(str(file))
+    assert again.exit_code == 0, again.stderr
     assert "4 on record, 0 to run" in again.stdout
     assert len(arm_runs(store)) == 3
     plan = prepare(define(arms=ARMS))
@@ -73,9 +71,9 @@ def test_trainings_on_record_are_not_run_again(
     assert result.curves["epoch"].max() == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=0.7)
 def test_an_ablation_killed_half_way_goes_on_to_the_same_figures(
-    file: Path, store: Store, tmp_path: Path
+    file: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kill -9 of the command and its workers, then the same command again."""
     longer = "trainer.max_epochs=30"
@@ -93,18 +91,16 @@ def test_an_ablation_killed_half_way_goes_on_to_the_same_figures(
         os.kill(pid, signal.SIGKILL)
     process.wait()
     begun = {path.parent.name for path in store.home.glob("*/spool.jsonl")}
-    done = multihead(["ablate", str(file), longer], folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ablate(str(file), longer)
+    assert done.exit_code == 0, done.stderr
     runs = arm_runs(store)
     assert len(runs) == 4
     assert begun <= {run.data.tags["multihead.run"] for run in [*runs, *parents_of(store, "small")]}
     assert {run.info.status for run in runs} == {"FINISHED"}
-    whole = multihead(
-        ["ablate", str(file), longer, "name=whole"],
-        folder=tmp_path,
-        MULTIHEAD_HOME=str(tmp_path / "h"),
-    )
-    assert whole.returncode == 0, whole.stderr
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("MULTIHEAD_HOME", str(tmp_path / "h"))
+        whole = ablate(str(file), longer, "name=whole")
+    assert whole.exit_code == 0, whole.stderr
     resumed, straight = (_values(s) for s in (store, Store(home=tmp_path / "h")))
     pd.testing.assert_frame_equal(resumed, straight)
 
@@ -114,19 +110,19 @@ def _values(store: Store) -> pd.DataFrame:
     return outcome(plan, store, {}).values.drop(columns="run")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=0.7)
 def test_a_failed_training_is_shown(file: Path) -> None:
     content = yaml.safe_load(file.read_text())
     content["arms"]["wild"] = {"overrides": ["model.optimizer.lr=1.0e+30"]}
-    file.write_text(yaml.safe_dump(content))
-    done = multihead(["ablate", str(file)], folder=file.parent)
-    assert done.returncode == 1
+    file.write_text(yaml.safe_dump(content | {"workers": 1}))
+    done = ablate(str(file))
+    assert done.exit_code == 1
     assert "FAILED wild-seed1" in done.stderr
     assert "not met: no training failed: wild seed 1" in done.stdout
     assert "single-digit-seed1  FINISHED" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=0.7)
 def test_a_home_that_cannot_be_written_to_is_one_line(file: Path) -> None:
     blocked = file.parent / "file"
     blocked.touch()

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.ablation.definitions import SMALL, define
-from tests.conftest import multihead
+from tests.ablation.definitions import SMALL, ablate, define
 
 from multihead.ablation.plan import prepare
 from multihead.ablation.records import search
@@ -32,7 +31,7 @@ def test_a_study_without_a_finished_trial_has_no_best_one(home: Path) -> None:
         prepare(define(arms=arms, baseline="base"))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1.5)
 def test_every_network_is_tuned_alike_before_it_is_tested(
     home: Path, store: Store, tmp_path: Path
 ) -> None:
@@ -46,12 +45,12 @@ def test_every_network_is_tuned_alike_before_it_is_tested(
         "tuning": {"trials": 2, "space": SPACE, "sampler": "random"},
     }
     path.write_text(yaml.safe_dump(content))
-    done = multihead(["ablate", str(path)], folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ablate(str(path))
+    assert done.exit_code == 0, done.stderr
     trials = list(search(store, "tags.`multihead.kind` = 'trial'"))
     studies = sorted(run.data.tags["multihead.study"] for run in trials)
     assert studies == ["tuned-single-digit"] * 2 + ["tuned-uniform"] * 2
     assert not any(name.startswith("test/") for run in trials for name in run.data.metrics)
-    again = multihead(["ablate", str(path)], folder=tmp_path)
+    again = ablate(str(path))
     assert "4 on record, 0 to run" in again.stdout
     assert "tunes" not in again.stdout

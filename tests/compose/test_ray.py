@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.compose.stack import ROOT, Stack, kill, wait_for
 
-pytestmark = pytest.mark.compose
+pytestmark = pytest.mark.compose(minutes=1.5)
 TRIALS = 10
 STUDY = (
     *("study", "digits_quick", "engine=ray", "engine.address=ray-head:6379", "workers=2"),

@@ -7,7 +7,7 @@ import pytest
 from tests.compose.stack import IMAGE, Stack
 from tests.test_packaging import LOCKS, pins
 
-pytestmark = pytest.mark.compose
+pytestmark = pytest.mark.compose(minutes=0.5)
 
 
 @pytest.mark.usefixtures("images")

@@ -7,7 +7,7 @@ import socket
 import pytest
 from tests.compose.stack import IMAGE, Stack, docker, service_of
 
-pytestmark = pytest.mark.compose
+pytestmark = pytest.mark.compose(minutes=0.3)
 LASTING = ("postgres", "mlflow", "dashboard")
 FOREIGN = ("evil.example", "10.evil.example", "localhost.evil.example", "127.0.0.1:1")
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from tests.compose.stack import Stack, kill, service_of, wait_for
 
-pytestmark = pytest.mark.compose
+pytestmark = pytest.mark.compose(minutes=1)
 STUDY, TRIALS, EPOCHS = "digits_quick", 16, 40  # not over before the last kill
 PLAIN = (
     *("pruner=none", "confirm.seeds=0", "keep=null"),

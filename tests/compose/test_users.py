@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.compose.stack import Stack
 
-pytestmark = pytest.mark.compose
+pytestmark = pytest.mark.compose(minutes=0.6)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
 from multihead.training.interrupts import RunInterrupted
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=0.7)
 
 # 40 epochs of 4 batches, with dropout: seconds after its first checkpoint, it still trains.
 LONG = (

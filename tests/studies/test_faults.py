@@ -16,7 +16,7 @@ from tests.studies.conftest import LONG, SMALL, assert_agreement, start_study, t
 from multihead.settings import study_storage
 from multihead.tracking.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=1.5)
 
 
 def worker_pids(home: Path) -> list[int]:
@@ -48,7 +48,7 @@ def kill_some(url: str, home: Path, process: subprocess.Popen[str], kills: int) 
 
 
 def test_workers_killed_at_random_cost_no_trial_and_add_none(home: Path, store: Store) -> None:
-    count, kills = int(os.environ.get("KILL_TRIALS", 12)), int(os.environ.get("KILLS", 8))
+    count, kills = int(os.environ.get("KILL_TRIALS", 6)), int(os.environ.get("KILLS", 4))
     process = start_study("digits_quick", f"n_trials={count}", *LONG, folder=home.parent)
     while not worker_pids(home):
         time.sleep(0.2)
@@ -63,7 +63,7 @@ def test_workers_killed_at_random_cost_no_trial_and_add_none(home: Path, store: 
 def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
     home: Path, store: Store
 ) -> None:
-    process = start_study("digits_quick", "n_trials=6", *LONG, folder=home.parent)
+    process = start_study("digits_quick", "n_trials=3", *LONG, folder=home.parent)
     until(lambda: list(home.glob("*/checkpoints/last.ckpt")), process)  # of the first of 30 epochs
     process.kill()
     for pid in worker_pids(home):
@@ -74,21 +74,21 @@ def test_a_study_goes_on_to_the_same_total_after_everything_was_killed(
     again = start_study("digits_quick", "--resume", folder=home.parent)
     output, _ = again.communicate(timeout=900)
     assert again.returncode == 0, output
-    assert_agreement(store, study_storage(home), "digits_quick", 6)
+    assert_agreement(store, study_storage(home), "digits_quick", 3)
 
 
 def test_the_trial_of_a_worker_that_stands_still_goes_on_in_another(
     home: Path, store: Store
 ) -> None:
     """The stopped worker can be killed, but it cannot say that it hangs."""
-    process = start_study("digits_quick", "n_trials=4", *LONG, folder=home.parent)
+    process = start_study("digits_quick", "n_trials=2", *LONG, folder=home.parent)
     while not trials_of(study_storage(home), "digits_quick") if worker_pids(home) else True:
         time.sleep(0.5)
         assert process.poll() is None, process.communicate()
     os.kill(worker_pids(home)[0], signal.SIGSTOP)
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
-    assert_agreement(store, study_storage(home), "digits_quick", 4)
+    assert_agreement(store, study_storage(home), "digits_quick", 2)
 
 
 def test_a_signal_while_the_best_trial_is_confirmed_is_one_line_and_it_is_done_later(
@@ -112,12 +112,12 @@ def test_a_signal_while_the_best_trial_is_confirmed_is_one_line_and_it_is_done_l
 
 def test_two_commands_on_an_empty_storage_share_one_study(home: Path, store: Store) -> None:
     both = [
-        start_study("digits_quick", "n_trials=6", "workers=1", *SMALL, folder=home.parent)
+        start_study("digits_quick", "n_trials=4", "workers=1", *SMALL, folder=home.parent)
         for _ in range(2)
     ]
     outputs = [process.communicate(timeout=900)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert_agreement(store, study_storage(home), "digits_quick", 6)
+    assert_agreement(store, study_storage(home), "digits_quick", 4)
 
 
 def test_a_config_that_cannot_run_ten_times_stops_the_study_with_its_cause(

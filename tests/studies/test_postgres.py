@@ -12,7 +12,6 @@ import pytest
 from tests.postgres import Postgres, postgres, postgres_programs
 from tests.studies.conftest import (
     LONG,
-    SMALL,
     Define,
     assert_agreement,
     start_study,
@@ -24,7 +23,7 @@ from multihead.studies.storage import StudyStorage, patiently
 from multihead.tracking.store import Store
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(minutes=1),
     pytest.mark.skipif(postgres_programs() is None, reason="there is no PostgreSQL here"),
 ]
 
@@ -59,7 +58,7 @@ def test_a_server_that_restarts_again_and_again_is_waited_for_at_every_point_of_
 
     worker = Thread(target=work)
     worker.start()
-    for _ in range(12):
+    for _ in range(6):
         time.sleep(1)
         server.stop()
         server.start()
@@ -73,13 +72,14 @@ def test_a_server_that_restarts_again_and_again_is_waited_for_at_every_point_of_
     storage.close()
 
 
-def test_a_minute_without_the_storage_stops_no_worker_and_loses_no_trial(
+def test_eight_workers_wait_for_a_storage_away_for_a_minute_and_end_the_trials_asked_for(
     home: Path, store: Store, server: Postgres
 ) -> None:
-    away, count = float(os.environ.get("OUTAGE_SECONDS", 60)), 10
+    away, count = float(os.environ.get("OUTAGE_SECONDS", 60)), 12
     process = start_study(
         "digits_quick",
         f"n_trials={count}",
+        "workers=8",
         f"storage={server.url}",
         *LONG,
         folder=home.parent,
@@ -98,19 +98,3 @@ def test_a_minute_without_the_storage_stops_no_worker_and_loses_no_trial(
     assert all(t.state.name != "FAIL" for t in trials_of(server.url, "digits_quick"))
     log = (home / "workers" / "digits_quick.log").read_text()
     assert "the study storage is back" in log
-
-
-def test_eight_workers_on_postgresql_end_exactly_the_trials_asked_for(
-    home: Path, store: Store, server: Postgres
-) -> None:
-    process = start_study(
-        "digits_quick",
-        "n_trials=24",
-        "workers=8",
-        f"storage={server.url}",
-        *SMALL,
-        folder=home.parent,
-    )
-    output, _ = process.communicate(timeout=1200)
-    assert process.returncode == 0, output
-    assert_agreement(store, server.url, "digits_quick", 24)

@@ -23,7 +23,7 @@ from multihead.studies.worker import main
 from multihead.tracking.store import Store
 from multihead.workers import EXIT_MEMORY
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=0.2)
 
 
 def search(definition: Definition) -> OpenStudy:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import multihead
+from click.testing import CliRunner
 from tests.tracking.faults import (
     SLOW_TRAINING,
     assert_whole,
@@ -19,16 +19,17 @@ from tests.tracking.faults import (
     wait_for_points,
 )
 
+from multihead.cli.sync import command as sync
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 
 # `MULTIHEAD_TEST_KILLS=20 pytest tests/tracking/test_kill.py` for a long trial.
-KILLS = int(os.environ.get("MULTIHEAD_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("MULTIHEAD_TEST_KILLS", "2"))
 # Of which only the first few are over at the last kill, however late that comes.
 EPOCHS = (f"trainer.max_epochs={20 * KILLS}", "callbacks.early_stopping=null")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_nothing_is_lost_or_doubled_by_killing_the_process_again_and_again(
     home: Path, store: Store, tmp_path: Path
 ) -> None:
@@ -45,8 +46,8 @@ def test_nothing_is_lost_or_doubled_by_killing_the_process_again_and_again(
         assert "Traceback" not in errors, errors
         (folder,) = home.glob("*/spool.jsonl")
         run_id = folder.parent.name
-        synced = multihead(["sync"], folder=tmp_path)
-        assert synced.returncode == 0, (number, synced.stderr)
+        synced = CliRunner().invoke(sync, catch_exceptions=False)
+        assert synced.exit_code == 0, (number, synced.stderr)
         assert_whole(stored_points(store, run_id), listed)
         assert find_run(store, run_id).info.status == "KILLED"
         if (folder.parent / "checkpoints" / "last.ckpt").exists():

@@ -18,10 +18,11 @@ from tests.tracking.faults import (
     wait_for_points,
 )
 
+from multihead import run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=0.7)
 STOPS = int(os.environ.get("MULTIHEAD_TEST_KILLS", "2"))
 
 
@@ -82,14 +83,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_a_clear_error_and_the_previous_checkpoint_loads(
-    small_disk: Path, empty_store: Path, tmp_path: Path
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     store = f"logger.tracking_uri=sqlite:///{tmp_path}/mlflow.db"
     home = f"paths.home={small_disk}"
-    done = multihead(
-        ["train", *SLOW_TRAINING, "trainer.max_epochs=2", store, home], folder=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    run([*SLOW_TRAINING, "trainer.max_epochs=2", store, home])
     (folder,) = (path.parent for path in small_disk.glob("*/spool.jsonl"))
     (small_disk / "filler").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096 - 100_000))
     full = multihead(
@@ -102,7 +101,4 @@ def test_a_full_disk_is_a_clear_error_and_the_previous_checkpoint_loads(
     for name in ("last.ckpt", "best.ckpt"):
         read_checkpoint(folder / "checkpoints" / name)
     (small_disk / "filler").unlink()
-    again = multihead(
-        ["train", f"resume={folder.name}", home, "trainer.max_epochs=4"], folder=tmp_path
-    )
-    assert again.returncode == 0, again.stderr
+    run([f"resume={folder.name}", home, "trainer.max_epochs=4"])

@@ -21,7 +21,7 @@ from tests.tracking.faults import (
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=0.7)
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ def server() -> Iterator[Postgres]:
         yield made
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1.5)
 @pytest.mark.skipif(postgres_programs() is None, reason="there is no PostgreSQL here")
 def test_a_lost_node_costs_no_trial_and_adds_none(
     start: Start, store: Store, nodes: Nodes, server: Postgres
@@ -187,7 +187,7 @@ def test_a_lost_node_costs_no_trial_and_adds_none(
     assert nodes.actors == 0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1.5)
 def test_workers_outlive_their_command_and_are_found_again_dismissed_and_stopped(
     home: Path, start: Start, nodes: Nodes
 ) -> None:
@@ -219,7 +219,7 @@ def test_workers_outlive_their_command_and_are_found_again_dismissed_and_stopped
     until(lambda: nodes.actors == 0)  # the dismissed one leaves by itself, a while later
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1.5)
 def test_a_command_without_the_token_is_refused_in_one_line(home: Path, nodes: Nodes) -> None:
     wrong = {**nodes.environment, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     arguments = ["study", "digits_quick", f"engine={{name: ray, address: '{nodes.address}'}}"]
@@ -240,7 +240,7 @@ def listening(command: psutil.Process) -> set[str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1.5)
 def test_without_an_address_a_cluster_on_loopback_ends_with_the_command_and_its_checkpoints(
     home: Path, start: Start
 ) -> None:

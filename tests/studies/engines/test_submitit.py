@@ -157,7 +157,7 @@ def test_options_that_sbatch_cannot_have_are_refused(
         define(engine={"name": "submitit", "options": options})
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_a_preempted_job_is_requeued_once_and_its_trial_goes_on_from_the_checkpoint(
     home: Path, store: Store
 ) -> None:
@@ -183,10 +183,10 @@ def test_a_preempted_job_is_requeued_once_and_its_trial_goes_on_from_the_checkpo
             assert len(steps) == len(set(steps)) >= 10, "an epoch was trained twice"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_jobs_outlive_the_command_and_the_next_one_watches_them(home: Path, store: Store) -> None:
     """A job that is killed as well is replaced, and no other is started."""
-    process = start_study(STUDY, "n_trials=3", "workers=2", *LOCAL, *LONG, folder=home.parent)
+    process = start_study(STUDY, "n_trials=2", "workers=2", *LOCAL, *LONG, folder=home.parent)
     until(lambda: len(_workers(home)) == 2 and _checkpoints(home), process)
     process.kill()
     process.wait()
@@ -198,14 +198,14 @@ def test_jobs_outlive_the_command_and_the_next_one_watches_them(home: Path, stor
     again = start_study(STUDY, "--resume", folder=home.parent)
     output, _ = again.communicate(timeout=900)
     assert again.returncode == 0, output
-    assert_agreement(store, study_storage(home), STUDY, 3)
+    assert_agreement(store, study_storage(home), STUDY, 2)
     started = list((home / "workers" / f"{STUDY}-jobs").glob("*_0_log.out"))
     assert len(started) <= 3, "the next command started jobs that were there"
     assert not _tasks(home)
     assert other.pid != killed.pid
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_neither_ctrl_c_nor_stop_leaves_a_job_or_loses_a_trial(home: Path, store: Store) -> None:
     arguments = ("n_trials=3", "workers=1", *LOCAL, *LONG)
     process = start_study(STUDY, *arguments, folder=home.parent)
