@@ -19,9 +19,14 @@ CONTAINERS := docker compose --profile gpu --profile cpu
 # Tests see no setting of whoever runs them, but for where real data are.
 SETTINGS := $(filter-out MULTIHEAD_DATA_DIR,\
 	$(filter MULTIHEAD_% MLFLOW_% HYDRA_% OPTUNA_% PYTHONWARNINGS,$(.VARIABLES)))
-PYTEST := unset $(SETTINGS) NONE; .venv/bin/pytest
+# With compiled files, which some machines forbid Python to write, each process starts sooner.
+PYTEST := unset $(SETTINGS) PYTHONDONTWRITEBYTECODE; .venv/bin/pytest --durations=10
 # Tests hold for any number of threads; with one for each of its processes pytest is fastest.
-IN_PARALLEL := export OMP_NUM_THREADS=1; $(PYTEST) -n auto --durations=10
+IN_PARALLEL := export OMP_NUM_THREADS=1; $(PYTEST)
+# Slower tests often wait, so there is one more at a time than there are cores. Those of a file
+# share what they train; the files that take longest come first, as tests/conftest.py has it.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+ONE_MORE := $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-version 3.11 \
 	--universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
 	-c tools/lock-constraints.txt
@@ -85,16 +90,16 @@ sbom: ## Write what each image holds to FOLDER=sbom, as CycloneDX
 	@tools/sbom.sh $(FOLDER)
 
 test-compose: setup-dev ## Run the tests of the containers; needs an engine, and MULTIHEAD_DATA_DIR with MNIST
-	@$(PYTEST) -n 2 --dist loadfile --durations=10 -m compose $(ARGS)
+	@$(PYTEST) -n 3 $(BY_FILE) -m compose $(ARGS)
 
 bench: setup ## Measure how fast training is here
 	@.venv/bin/python benchmarks/train_throughput.py $(ARGS)
 
 test: setup-dev ## Run the tests that take seconds
-	@$(IN_PARALLEL) -m "not slow and not compose" $(ARGS)
+	@$(IN_PARALLEL) -n auto -m "not slow and not compose" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take longer
-	@$(IN_PARALLEL) --dist worksteal -m slow $(ARGS)
+	@$(IN_PARALLEL) -n $(ONE_MORE) $(BY_FILE) -m slow $(ARGS)
 
 test-all: test test-slow ## Run all tests
 

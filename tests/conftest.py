@@ -4,14 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from multihead import Heads, run
+from multihead.garbage import collect_all_rarely
 from multihead.heads import Head
+from multihead.runs.collector import few_collections
 from multihead.runs.execute import RunResult
 from multihead.tracking.store import Store
 
@@ -25,6 +27,31 @@ def pytest_configure() -> None:
     kept = "MULTIHEAD_DATA_DIR"
     for name in [n for n in os.environ if n.startswith(("MULTIHEAD_", "MLFLOW_")) and n != kept]:
         del os.environ[name]
+    collect_all_rarely()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: processes that test then end together.
+
+    How long a test takes on two fast cores, roughly, its mark says: `slow(minutes=2)`.
+    """
+    minutes: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("slow") or item.get_closest_marker("compose")
+        taken = 0 if mark is None else mark.kwargs.get("minutes", 0)
+        minutes[item.path] = minutes.get(item.path, 0) + taken
+    items.sort(key=lambda item: -minutes[item.path])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_walks() -> Iterator[None]:
+    """Keep thousands of tests, and all libraries, out of every search for garbage.
+
+    Each training in this process would walk all of them otherwise.
+    """
+    with few_collections():
+        yield
 
 
 @pytest.fixture(scope="session")
