@@ -19,6 +19,13 @@ _NOW: Mapping[str, str] = {
     "multihead.data.resonator": "multihead.datasets.resonator",
     "multihead.data.stream.datamodule": "multihead",
     "multihead.data.vimh.datamodule": "multihead",
+    **{
+        f"multihead.models.losses.{module}": f"multihead.heads.losses.{module}"
+        for module in (
+            *("cross_entropy", "distance_weighted", "expected_value"),
+            *("regression", "soft_targets"),
+        )
+    },
 }
 
 

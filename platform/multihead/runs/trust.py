@@ -17,6 +17,7 @@ from typing import Any
 import lightning.pytorch as pl
 from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric
 
 from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
@@ -47,6 +48,8 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
         ("torch.optim", optim.Optimizer),
         ("torch.optim", LRScheduler),
         ("torch.nn.modules.loss", nn.Module),
+        ("torchmetrics.classification", Metric),
+        ("torchmetrics.regression", Metric),
     ),
     "trainer": (("lightning.pytorch.trainer", pl.Trainer),),
     "callbacks": (
@@ -57,6 +60,7 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
 # Packages whose modules may be looked into once these are imported, and those of ours to import.
 _LIBRARIES = {
     "torch": "torch",
+    "torchmetrics": "torchmetrics",
     "lightning": "lightning",
     "torchvision": "torchvision.transforms.v2",
 }
@@ -115,7 +119,7 @@ def check_targets(
                 f"{name} names {shown(target)} in {shown(path)}, which is no dotted name."
             )
         found = _listed(target, group)
-        if found is None and not _is_source(node, group):
+        if found is None and not _is_function_of_ours(node, group):
             strange.setdefault(target, path)
         elif found is not None and group in ("trainer", "callbacks"):
             _check_places(found, node, recorded.get(path, {}), path, name)
@@ -178,10 +182,12 @@ def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:
     )
 
 
-def _is_source(node: Mapping[str, Any], group: str) -> bool:
-    """Return whether a node names a dataset of ours, for the DataModule to call."""
-    shipped = current(str(node["_target_"])) in NAME_OF_SOURCE
-    return group == "data" and shipped and node.get("_partial_") is True
+def _is_function_of_ours(node: Mapping[str, Any], group: str) -> bool:
+    """Return whether a node names a dataset of ours, for the DataModule to call, or a metric."""
+    target = current(str(node["_target_"]))
+    if group == "model":
+        return target == "multihead.metrics.own"
+    return group == "data" and target in NAME_OF_SOURCE and node.get("_partial_") is True
 
 
 def _listed(name: str, group: str) -> type | None:
