@@ -30,7 +30,6 @@ from multihead.training.checkpoints import read_checkpoint
         ("+model.net.input_size=28", r"takes images of 1 x 28 x 28"),
         ("+model.net.input_channels=3", r"takes images of 3 x 8 x 8"),
         ("+model.net.heads_config={digit: 10}", r"but the network has \['digit'\]"),
-        ("+model.criteria.digit.reduction=none", r"criteria do not fit the data"),
         ("model.criteria.digit._target_=torch.nn.MSELoss", r"criteria do not fit the data"),
         ("callbacks.early_stopping.monitor=val/digit_ac", r"did you mean 'val/digit_acc'"),
         ("callbacks.model_checkpoint.monitor=val/los", r"did you mean 'val/loss'"),

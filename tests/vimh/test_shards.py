@@ -120,7 +120,7 @@ with ShardWriter(sys.argv[1], HEADS, (1, 2, 2), rows_per_shard=2) as writer:
 
 
 def test_a_killed_writer_leaves_no_set_and_the_next_clears_up(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[2]
     path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", _KILLED, str(tmp_path / "set")],

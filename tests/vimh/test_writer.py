@@ -207,7 +207,7 @@ with VIMHWriter(sys.argv[1], HEADS, SHAPE, forms=("binary", "pickle")) as writer
 
 
 def test_a_killed_writer_leaves_no_dataset_and_the_next_one_clears_up(tmp_path: Path) -> None:
-    path, root = tmp_path / "d", Path(__file__).parents[3]
+    path, root = tmp_path / "d", Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL

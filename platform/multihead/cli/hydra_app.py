@@ -13,7 +13,14 @@ from omegaconf import DictConfig
 
 from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
-from multihead.runs.config import ROOT, USER_ERRORS, explain, register_folders, settle
+from multihead.runs.config import (
+    ROOT,
+    USER_ERRORS,
+    explain,
+    opened,
+    register_folders,
+    settle,
+)
 from multihead.terminal.streams import printed_as_text
 
 Task = Callable[[dict[str, Any]], float | None]
@@ -50,7 +57,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     folder = str(settings.packaged("experiments"))
     application = hydra.main(version_base="1.3", config_path=folder, config_name=ROOT)(job)
-    before, sys.argv = sys.argv, [f"multihead {name}", *arguments]
+    before, sys.argv = sys.argv, [f"multihead {name}", *map(opened, arguments)]
     try:
         with printed_as_text() if _only_shows(arguments) else nullcontext():
             application()

@@ -5,6 +5,7 @@ Folders searched, first hit wins: `experiments/` of the current folder, then the
 
 import copy
 import difflib
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from multihead.errors import ConfigError, MultiheadError
 
 ROOT = "train"
 RECORD = "multihead-record"
+_BY_HEAD = re.compile(r"(model\.(metrics|loss_weights|eval_weights)|data\.head_kinds)\.\w+=")
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
@@ -62,10 +64,19 @@ def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[st
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=directory, version_base="1.3"):
-            config = compose(name, overrides=list(overrides), return_hydra_config=True)
+            given = [opened(override) for override in overrides]
+            config = compose(name, overrides=given, return_hydra_config=True)
             return settle(config, config.hydra.runtime.choices.get("experiment"))
     except (*USER_ERRORS, ValueError) as error:  # Hydra raises bare ones for odd group choices
         raise explain(error, overrides, folder) from error
+
+
+def opened(override: str) -> str:
+    """Return an override that may add its key, where keys are names of heads: none is known yet.
+
+    A head that is none is refused later, with those there are.
+    """
+    return f"++{override}" if _BY_HEAD.match(override) else override
 
 
 def compose_record(record: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -107,7 +118,8 @@ class Base:
         folder = str(settings.packaged("experiments").absolute())
         try:
             with initialize_config_dir(config_dir=folder, version_base="1.3"):
-                config = compose(ROOT, overrides=list(overrides), return_hydra_config=True)
+                given = [opened(override) for override in overrides]
+                config = compose(ROOT, overrides=given, return_hydra_config=True)
         except (*USER_ERRORS, ValueError) as error:
             raise explain(error, overrides, own=own) from error
         self.groups = {str(k): str(v) for k, v in config.hydra.runtime.choices.items()}

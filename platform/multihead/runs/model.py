@@ -14,7 +14,7 @@ from multihead.errors import CheckpointError
 from multihead.runs.answers import columns
 from multihead.runs.bundle import write_bundle
 from multihead.runs.load import LoadedRun, load_checkpoint
-from multihead.runs.trust import targets_of
+from multihead.runs.trust import kinds_in
 from multihead.tracking.models import send_model, write_model
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
@@ -49,7 +49,7 @@ def log_run_model(
     if not best.is_file():
         return []
     try:
-        loaded = load_checkpoint(best, config, trust=targets_of(config))
+        loaded = load_checkpoint(best, config, trust=kinds_in(data.heads.to_record()))
         digest = _write(loaded, folder, examples_of(data))
     except (CheckpointError, OSError, SafetensorError) as error:
         shutil.rmtree(folder, ignore_errors=True)

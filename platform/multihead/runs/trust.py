@@ -160,12 +160,18 @@ def import_kinds(heads: object, name: str, trust: Collection[str] = ()) -> None:
     Raises:
         ConfigError: Naming the kinds that are neither ours nor trusted, or cannot be imported.
     """
+    named = kinds_in(heads)
+    nodes_of = {str(number): {"_target_": kind} for number, kind in enumerate(named)}
+    check_targets({"data": {"head_kinds": nodes_of}}, name, trust)
+    for kind in named:
+        locate(kind, f"the kind of a head in {name}")
+
+
+def kinds_in(heads: object) -> list[str]:
+    """Return the classes of kinds that a record of heads names; shipped ones have short names."""
     records = heads if isinstance(heads, list) else []
-    kinds = {str(i): r.get("kind") for i, r in enumerate(records) if isinstance(r, dict)}
-    named = {i: dict(kind) for i, kind in kinds.items() if kind and is_node(kind)}
-    check_targets({"data": {"head_kinds": named}}, name, trust)
-    for kind in named.values():
-        locate(kind["_target_"], f"the kind of a head in {name}")
+    kinds = [record.get("kind") for record in records if isinstance(record, dict)]
+    return [str(kind["_target_"]) for kind in kinds if isinstance(kind, dict) and is_node(kind)]
 
 
 def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:

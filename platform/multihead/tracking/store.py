@@ -8,7 +8,7 @@ import shlex
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -164,17 +164,19 @@ class Store:
         # MLflow would wait 20 seconds for a locked database.
         if not self._file.is_file():
             return
-        database = sqlite3.connect(self._file, timeout=_LOCKED_SECONDS, isolation_level=None)
         try:
-            database.execute("BEGIN IMMEDIATE")
-            database.execute("ROLLBACK")
+            with closing(
+                sqlite3.connect(self._file, timeout=_LOCKED_SECONDS, isolation_level=None)
+            ) as database:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("ROLLBACK")
         except sqlite3.DatabaseError as error:
             kind, does = StoreError, "refuses"
-            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            # It cannot be opened where its folder was moved since it was looked for.
+            waits = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN)
+            if error.sqlite_errorcode in waits:
                 kind, does = StoreUnreachableError, "does not answer"
             raise kind(f"the tracking store {self.shown_uri} {does}: {error}.") from error
-        finally:
-            database.close()
 
     def make_home(self) -> None:
         """Create the home, and see that it can be written to.
