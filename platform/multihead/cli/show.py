@@ -3,16 +3,15 @@
 import shutil
 import signal
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
-from multihead.metrics.mae import MAE
-from multihead.metrics.r2 import R2
-from multihead.metrics.rmse import RMSE
-from multihead.metrics.within import WITHIN
+from multihead.metrics.metric import Metric
+from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult
 from multihead.signals import SIGNALS
@@ -20,9 +19,6 @@ from multihead.terminal.drawn import Screen, TextTable, table
 from multihead.terminal.lines import complain, say
 from multihead.tracking.run import TrackedRun
 from multihead.training.interrupts import RunInterrupted
-
-_OF_CLASSES = (ACCURACY, LOSS)
-_OF_PARAMETERS = (MAE, RMSE, R2, WITHIN)
 
 
 class Terminal(Announcer):
@@ -88,37 +84,46 @@ def this_command() -> str:
 
 
 def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
-    """Print accuracy and loss of the heads with classes, a row per head."""
-    heading = ["classes"]
-    for split in shown:
-        heading += [f"{split} {metric.short}" for metric in _OF_CLASSES]
+    """Print the metrics of the heads without a unit, a row per head."""
+    columns = [(p, m) for p in shown.values() for m in _measured(result, heads, [p])]
+    splits = {prefix: split for split, prefix in shown.items()}
     made = table()
     made.add_column("head")
-    for title in heading:
+    for title in ("classes", *(f"{splits[prefix]} {metric.short}" for prefix, metric in columns)):
         made.add_column(title, justify="right")
     for head in heads:
-        cells = [
-            metric.shown(result.metrics[f"{prefix}/{head}_{metric.name}"])
-            for prefix in shown.values()
-            for metric in _OF_CLASSES
-        ]
+        values = [(m, result.metrics.get(f"{p}/{head}_{m.name}")) for p, m in columns]
+        cells = ["" if value is None else metric.shown(value) for metric, value in values]
         made.add_row(head, str(result.heads[head]), *cells)
     _print(made)
 
 
 def _show_parameters(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
     """Print the errors of the parameters in their units, a row per head and split."""
+    metrics = _measured(result, heads, shown.values())
+    errors = [metric for metric in metrics if metric not in (ACCURACY, LOSS)] or metrics
     made = table()
     for title in ("head", "unit", "split"):
         made.add_column(title)
-    for metric in _OF_PARAMETERS:
+    for metric in errors:
         made.add_column(metric.short, justify="right")
     for head in heads:
         for split, prefix in shown.items():
-            values = [result.metrics[f"{prefix}/{head}_{m.name}"] for m in _OF_PARAMETERS]
-            cells = [f"{value:.4g}" for value in values]
+            values = [result.metrics.get(f"{prefix}/{head}_{m.name}") for m in errors]
+            cells = ["" if value is None else f"{value:.4g}" for value in values]
             made.add_row(head, result.units[head], split, *cells)
     _print(made)
+
+
+def _measured(result: RunResult, heads: Iterable[str], prefixes: Iterable[str]) -> list[Metric]:
+    """Return the metrics that some of the heads have each epoch, in the order of columns."""
+    names = {f"{prefix}/{head}" for prefix in prefixes for head in heads}
+    return [
+        metric
+        for metric in METRICS.values()
+        if (metric.of_means or metric.of_predictions)
+        and any(f"{name}_{metric.name}" in result.metrics for name in names)
+    ]
 
 
 def _print(made: TextTable) -> None:
@@ -126,4 +131,4 @@ def _print(made: TextTable) -> None:
 
 
 def _has(result: RunResult, prefix: str) -> bool:
-    return all(f"{prefix}/{head}_acc" in result.metrics for head in result.heads)
+    return bool(_measured(result, result.heads, [prefix]))
