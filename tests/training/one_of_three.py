@@ -37,6 +37,12 @@ def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
     ]
 
 
+def further_labels() -> dict[str, torch.Tensor]:
+    """Labels of other types beside the classes, some of them missing: float32 [5] and [5, 2]."""
+    numbers = torch.tensor([0.5, torch.nan, 1e-30, -2.0, torch.nan])
+    return {"number": numbers, "pair": torch.arange(2.0 * BATCH).view(BATCH, 2) / 3}
+
+
 def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Weigh by class, which is no mean over samples."""
     return functional.cross_entropy(logits, labels, CLASS_WEIGHTS)
@@ -54,7 +60,8 @@ def main(rank: int, folder: Path) -> None:
     for number, (images, labels) in enumerate(batches()):
         part = torch.arange(BATCH)[[slice(0, 0), slice(0, 2), slice(2, 5)][rank]]
         own = {"a": net(images[part])}
-        outputs, everyones = gathering.whole(own, {"a": labels[part]})
+        others = {name: values[part] for name, values in further_labels().items()}
+        outputs, everyones = gathering.whole(own, {"a": labels[part], **others})
         total = loss(outputs["a"], everyones["a"])
         both = torch.stack([total, outputs["a"].square().mean()])
         found[f"gramian{number}"] = gramian(both, plain.parameters(), gathering.averaged)
@@ -63,6 +70,7 @@ def main(rank: int, folder: Path) -> None:
         optimizer.step()
         found |= {f"loss{number}": total.detach(), f"logits{number}": outputs["a"].detach()}
         found[f"labels{number}"] = everyones["a"]
+        found |= {name: everyones[name] for name in others}
     found |= {f"gradient {name}": p.grad for name, p in plain.named_parameters()}
     found["wished"] = torch.tensor(gathering.wished)
     found["said"] = torch.tensor(gathering.of_rank_0(7 + rank))

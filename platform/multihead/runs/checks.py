@@ -150,8 +150,12 @@ def _check_optimizer_state(
     checkpoint: Mapping[str, Any], module: MultiheadLitModule, path: str
 ) -> None:
     """Load the optimizer's state into one made for nothing, and take a step with it."""
-    parameters = [torch.nn.Parameter(torch.zeros_like(p)) for p in module.parameters()]
-    optimizer = module.optimizer(parameters)
+    groups = [
+        {**group, "params": [torch.nn.Parameter(torch.zeros_like(p)) for p in group["params"]]}
+        for group in module.parameter_groups()
+    ]
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    optimizer = module.optimizer(groups)
     try:
         optimizer.load_state_dict(checkpoint["optimizer_states"][0])
         for parameter in parameters:

@@ -269,7 +269,9 @@ class MultiheadLitModule(pl.LightningModule):
         options: dict[str, Any] = {}
         if self._takes_fused():
             options["fused"] = True
-        optimizer = self.optimizer(self._parameter_groups(), **options)
+        groups = self.parameter_groups()
+        given = groups if len(groups) > 1 else groups[0]["params"]
+        optimizer = self.optimizer(given, **options)
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         self.scaling.apply(optimizer, getattr(data, "batch_size", None))
         if self.scheduler is None:
@@ -287,16 +289,14 @@ class MultiheadLitModule(pl.LightningModule):
             },
         }
 
-    def _parameter_groups(self) -> list[nn.Parameter] | list[dict[str, Any]]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """Return all parameters; those of the balancer in a group of their own, if it has any."""
         of_balancer = list(self.balancer.parameters())
-        if not of_balancer:
-            return list(self.parameters())
-        own = {id(p) for p in of_balancer}
-        others = [p for p in self.parameters() if id(p) not in own]
-        groups: list[dict[str, Any]] = [{"params": others}, {"params": of_balancer}]
-        groups[1]["weight_decay"] = 0.0
-        return groups
+        own = {id(parameter) for parameter in of_balancer}
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in self.parameters() if id(p) not in own]}
+        ]
+        return groups + [{"params": of_balancer, "weight_decay": 0.0}] * bool(of_balancer)
 
     def _takes_fused(self) -> bool:
         if self.fused != "auto":
