@@ -16,6 +16,7 @@ from multihead import (
     Heads,
     MultiheadDataModule,
     MultiheadLitModule,
+    MultiheadNetwork,
     Parameter,
     SimpleCNN,
     Source,
@@ -236,3 +237,21 @@ def test_a_split_in_which_a_head_has_no_label_has_no_figures_of_it() -> None:
     assert not [name for name in got if "shape" in name or name == "val/acc"]
     assert "val/note_acc" in got
     assert np.isfinite(list(got.values())).all()
+
+
+@pytest.mark.parametrize("memory_mb", [4000, 0], ids=["resident", "by a DataLoader"])
+def test_an_accumulated_step_is_that_of_one_large_batch(memory_mb: float) -> None:
+    """Batches have different numbers of labels, so the mean of their means is another."""
+    source, after = _source(), []
+    for batch_size, every in ((16, 1), (4, 4)):
+        torch.manual_seed(0)  # no batch norm, whose statistics are those of each batch
+        backbone = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh())
+        net = MultiheadNetwork(backbone, 8, HEADS.outputs, input_channels=1, input_size=8)
+        module = MultiheadLitModule(net, partial(torch.optim.SGD, lr=1e-3))
+        data = _data(source, batch_size=batch_size, memory_budget_mb=memory_mb)
+        trainer = _trainer()
+        trainer.accumulate_grad_batches = every
+        trainer.fit(module, data)
+        after.append([p.detach().clone() for p in module.net.parameters()])
+    for one, other in zip(*after, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)

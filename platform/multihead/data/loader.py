@@ -53,14 +53,18 @@ class EpochSampler(Sampler[list[int]]):
         rng = np.random.default_rng([self.seed, self.epoch])
         return torch.from_numpy(rng.permutation(self.count))
 
-    def batches(self) -> tuple[Tensor, ...]:
-        """Return our part of each batch from `first_batch` on, which is then 0 again."""
-        first, self.first_batch = self.first_batch, 0
+    def whole_batches(self) -> tuple[Tensor, ...]:
+        """Return the sample numbers of each batch of the chosen epoch, of all ranks together."""
         order, whole = self.order(), len(self) * self.batch_size
         batches = torch.split(order[:whole], self.batch_size)
         if whole < self.count:
             batches = (*batches[:-1], order[whole - self.batch_size :])
-        return tuple(batch[self.ranks.part(len(batch))] for batch in batches[first:])
+        return batches
+
+    def batches(self) -> tuple[Tensor, ...]:
+        """Return our part of each batch from `first_batch` on, which is then 0 again."""
+        first, self.first_batch = self.first_batch, 0
+        return tuple(batch[self.ranks.part(len(batch))] for batch in self.whole_batches()[first:])
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter([batch.tolist() for batch in self.batches()])

@@ -23,6 +23,7 @@ from multihead.heads.losses.choice import Criterion, make_criterion
 from multihead.heads.readout import Readouts
 from multihead.models.network import MultiheadNetwork
 from multihead.seeding import random_state, restore_random_state, seed_rank
+from multihead.training.accumulation import label_shares
 from multihead.training.accumulators import HeadSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.criteria import Criteria
@@ -125,6 +126,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.normalisation: tuple[list[float], list[float]] = ([0.0], [1.0])
         self.best: dict[str, float] = {}
         self.incomplete: dict[Part, Collection[str]] = {"train": (), "val": (), "test": ()}
+        self.shares: Tensor | None = None
         self._tested = 0  # samples of the test so far
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
@@ -332,6 +334,8 @@ class MultiheadLitModule(pl.LightningModule):
         present = self.present(counts)
         if counts is not None:
             self.presence.add(present)
+        if self.shares is not None:
+            losses = losses * self.shares[batch_idx]
         total, weights = self.balanced(losses, present)
         if self.weight_means is not None:
             self.weight_means.add(weights, present)
@@ -432,8 +436,19 @@ class MultiheadLitModule(pl.LightningModule):
         """Start the sums from zero, or from where a checkpoint within this epoch left them."""
         self._sums("train").reset()
         self.presence.reset()
+        self.shares = self._label_shares()
         if self.weight_means is not None:
             self.weight_means.reset()
+
+    def _label_shares(self) -> Tensor | None:
+        """Return what each batch of the epoch counts for each head, where that is not 1."""
+        trainer, data = self.trainer, self.trainer.datamodule  # type: ignore[attr-defined]
+        every, gaps = trainer.accumulate_grad_batches, self.incomplete["train"]
+        if every == 1 or not gaps or not isinstance(data, MultiheadDataModule):
+            return None
+        loader, source = trainer.train_dataloader, data.train_source
+        shares = label_shares(source, data.train_indices, loader, self._heads, gaps, every)
+        return None if shares is None else shares.to(self.device)
 
     def on_train_start(self) -> None:
         """Go on from the sums and the random state of an interrupted training.
