@@ -19,6 +19,7 @@ from multihead import MultiheadError, MultiheadLitModule, SimpleCNN, VIMHDataMod
 from multihead.datasets.resonator.generate import generate
 from multihead.datasets.resonator.plan import Plan
 from multihead.figures.confusion import confusion_figure, confusion_matrix
+from multihead.heads.artifacts.confusion import Confusion
 from multihead.inspection.findings import findings, heads_table
 from multihead.inspection.inspect import Inspection, inspect_sources
 from multihead.report.dataset import save_dataset_picture, write_dataset_page
@@ -83,9 +84,10 @@ def look(data: VIMHDataModule) -> Inspection:
 
 def plot_predictions(module: MultiheadLitModule, metrics: dict[str, float], out: Path) -> None:
     """Draw a confusion matrix of each classification, and predicted against true parameters."""
-    for name, pairs in module.pairs.counts().items():
-        head = module.heads[name]
-        if head.kind == "classification":
+    for name, artifacts in module.artifacts.items():
+        head, (counted, *_) = module.heads[name], artifacts
+        pairs = counted.counts()
+        if isinstance(counted, Confusion):
             classes = head.classes or [f"{head.decode(code):g}" for code in range(head.num_classes)]
             title = f"{name}: accuracy {metrics[f'test/{name}_acc']:.3f}"
             matrix = confusion_matrix(pairs, head.num_classes)

@@ -57,6 +57,7 @@ class Recorded:
                 "PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "SECRET": "hunter2",
+                "PYTHONDONTWRITEBYTECODE": "1",  # what Python itself writes is no deed of a record
                 "TMPDIR": "/tmp",
             },
         )
