@@ -84,7 +84,7 @@ def look(data: VIMHDataModule) -> Inspection:
 
 def plot_predictions(module: MultiheadLitModule, metrics: dict[str, float], out: Path) -> None:
     """Draw a confusion matrix of each classification, and predicted against true parameters."""
-    for name, artifacts in module.artifacts.items():
+    for name, artifacts in module.artifacts.of_head.items():
         head, (counted, *_) = module.heads[name], artifacts
         pairs = counted.counts()
         if isinstance(counted, Confusion):

@@ -54,7 +54,9 @@ def _source(count: int = 64, gaps: float = 0.4, seed: int = 0) -> Source:
 def _module(**options: object) -> MultiheadLitModule:
     torch.manual_seed(0)
     net = partial(SimpleCNN, conv1_channels=4, conv2_channels=4, fc_hidden=8, dropout=0.0)
-    return MultiheadLitModule(net=net, optimizer=partial(torch.optim.SGD, lr=0.1), **options)
+    return MultiheadLitModule(
+        **{"net": net, "optimizer": partial(torch.optim.SGD, lr=0.1), **options}
+    )
 
 
 def _data(source: Source | None = None, **options: object) -> MultiheadDataModule:
@@ -140,8 +142,8 @@ def test_a_head_without_a_label_in_a_step_does_not_move(balancer: type | None) -
     labels["note"][:2] = 1  # somewhere, so that it is no empty head
     source = replace(source, labels=labels, incomplete=frozenset({"note"}))
     options = {} if balancer is None else {"balancer": balancer}
+    options["optimizer"] = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.5)
     module = _module(**options)
-    module.optimizer = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.5)
     data = _data(source, train_val_test_split=[62, 2, 64], batch_size=2)
     trainer = _trainer()
     moved: list[tuple[bool, bool]] = []

@@ -107,9 +107,10 @@ def _show(inspection: "Inspection") -> None:
     channels, height, width = inspection.image_shape
     counts = ", ".join(f"{facts.count:,} {name}" for name, facts in inspection.splits.items())
     say(f"{inspection.name}: {counts}; images {height}x{width}x{channels} (HxWxC)", "")
-    show_table(heads_table(inspection), "heads", {"labels": "{:,}"})
+    formats = {"labels": "{:,}", "labelled": "{:.1%}"}
+    show_table(heads_table(inspection), "heads", formats)
     shares = {"most": "{:.2%}", "fewest": "{:.2%}", "imbalance": "{:.2f}", "evenness": "{:.3f}"}
-    show_table(balance_table(inspection), "labels", {"seen": "{:,}", **shares})
+    show_table(balance_table(inspection), "labels", {"labelled": "{:,}", "seen": "{:,}", **shares})
     figures = {"min": "{:.0f}", "max": "{:.0f}", "mean": "{:.2f}", "std": "{:.2f}"}
     show_table(channels_table(inspection), "channels", figures)
     nmi = inspection.redundancy.nmi

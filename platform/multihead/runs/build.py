@@ -238,7 +238,7 @@ def build_callbacks(
             callbacks.append(callback)
     scheduler = str((config["model"].get("scheduler") or {}).get("_target_", ""))
     if scheduler.endswith("ReduceLROnPlateau"):
-        monitors["model.scheduler_monitor"] = module.scheduler_monitor
+        monitors["model.scheduler_monitor"] = module.optimization.monitor
     for key, metric in monitors.items():
         if config["train"] and metric is not None and metric not in names:
             raise ConfigError(

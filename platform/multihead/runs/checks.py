@@ -20,6 +20,7 @@ from multihead.training.checkpoints import (
     read_checkpoint,
 )
 from multihead.training.module import MultiheadLitModule
+from multihead.training.optimization import parameter_groups
 from multihead.training.schedules import build_scheduler
 
 # What torch, Lightning or a user's own class may raise for arguments that it refuses.
@@ -87,19 +88,20 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         raise ConfigError(
             f"trainer.accumulate_grad_batches is {trainer.accumulate_grad_batches}; give 1 or more."
         )
+    optimization = module.optimization
     spare = [torch.nn.Parameter(torch.zeros(1))]
     try:
-        optimizer = module.optimizer(spare)
+        optimizer = optimization.optimizer(spare)
     except BUILD_ERRORS as error:
         raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
-    if module.scheduler is None:
+    if optimization.scheduler is None:
         return
     try:
-        scheduler = build_scheduler(module.scheduler, optimizer, trainer.max_epochs or 1)
+        scheduler = build_scheduler(optimization.scheduler, optimizer, trainer.max_epochs or 1)
     except BUILD_ERRORS as error:
         raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
-    module.scaling.check_scheduler(scheduler)
-    if isinstance(scheduler, ReduceLROnPlateau) and module.scheduler_interval != "epoch":
+    optimization.scaling.check_scheduler(scheduler)
+    if isinstance(scheduler, ReduceLROnPlateau) and optimization.interval != "epoch":
         raise ConfigError(
             "model.scheduler_interval is 'step', but ReduceLROnPlateau watches a metric that is "
             "logged once an epoch; set it to epoch."
@@ -152,10 +154,10 @@ def _check_optimizer_state(
     """Load the optimizer's state into one made for nothing, and take a step with it."""
     groups = [
         {**group, "params": [torch.nn.Parameter(torch.zeros_like(p)) for p in group["params"]]}
-        for group in module.parameter_groups()
+        for group in parameter_groups(module, module.balancer)
     ]
     parameters = [parameter for group in groups for parameter in group["params"]]
-    optimizer = module.optimizer(groups)
+    optimizer = module.optimization.made(groups)
     try:
         optimizer.load_state_dict(checkpoint["optimizer_states"][0])
         for parameter in parameters:

@@ -312,7 +312,7 @@ def _derived(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
     }
     rate = config["model"]["optimizer"].get("lr")
     if rate is not None:
-        found["learning_rate"] = rate * parts.module.scaling.factor(batch)
+        found["learning_rate"] = rate * parts.module.optimization.scaling.factor(batch)
     return {name: str(value) for name, value in found.items()}
 
 

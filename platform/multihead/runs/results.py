@@ -52,7 +52,7 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
         folder = Path(scratch)
         counts = parts.data.label_counts("test")
         write_csv(_table(heads, counts, metrics), folder / "test.csv")
-        for name, artifacts in parts.module.artifacts.items():
+        for name, artifacts in parts.module.artifacts.of_head.items():
             shown = _Shown(name, metrics, parts.data)
             for artifact in artifacts if counts[name] else ():
                 of_head = artifact.write(folder, shown)

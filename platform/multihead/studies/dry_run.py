@@ -57,7 +57,7 @@ def estimate(definition: Definition, plan: Plan) -> str:
 def epoch_seconds(parts: Parts) -> float:
     """Train some batches on the CPU and return how long an epoch would take there."""
     loader, module = parts.data.train_dataloader(), parts.module
-    optimizer = module.optimizer(module.parameters())
+    optimizer = module.optimization.optimizer(module.parameters())
     batches = 0
     began = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in str(parts.trainer.precision)):

@@ -1,8 +1,6 @@
 """The one LightningModule: any multi-head network, a criterion and a weight per head."""
 
-import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import chain
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -27,8 +25,10 @@ from multihead.training.accumulation import label_shares
 from multihead.training.accumulators import HeadSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.criteria import Criteria
+from multihead.training.fit import fitting_heads
 from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_memory_format
+from multihead.training.head_artifacts import HeadArtifacts
 from multihead.training.head_metrics import Chosen, HeadMetrics
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.metrics import (
@@ -38,8 +38,8 @@ from multihead.training.metrics import (
     split_metrics,
 )
 from multihead.training.nonfinite import FiniteWatch
+from multihead.training.optimization import Optimization, parameter_groups
 from multihead.training.presence import Presence
-from multihead.training.schedules import build_scheduler
 
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
 
@@ -111,26 +111,34 @@ class MultiheadLitModule(pl.LightningModule):
         super().__init__()
         self.given_metrics, self.predictions_mb = metrics, predictions_mb
         self.given_balancer = balancer
-        self.scaling = BatchScaling(learning_rate_scaling, reference_batch)
+        self.optimization = Optimization(
+            optimizer,
+            scheduler,
+            monitor=scheduler_monitor,
+            interval=scheduler_interval,
+            fused=fused,
+            scaling=BatchScaling(learning_rate_scaling, reference_batch),
+        )
         self.gathering = Gathering()
         self.numerics: dict[str, str] = {}
         self.net = net
-        self.optimizer, self.scheduler = optimizer, scheduler
         self.given_criteria, self.loss_weights = dict(criteria or {}), dict(loss_weights or {})
         self.parameter_criterion = parameter_criterion
         self.auto_configure_from_dataset = auto_configure_from_dataset
         self.compile_net = compile
-        self.scheduler_monitor, self.scheduler_interval = scheduler_monitor, scheduler_interval
-        self.eval_weights, self.memory_format, self.fused = eval_weights, memory_format, fused
+        if memory_format not in ("auto", "contiguous", "channels_last"):
+            raise ConfigError(
+                f"model.memory_format is {memory_format!r}; choose one of "
+                f"{['auto', 'contiguous', 'channels_last']}."
+            )
+        self.eval_weights, self.memory_format = eval_weights, memory_format
         self.heads: Heads | None = None
         self.normalisation: tuple[list[float], list[float]] = ([0.0], [1.0])
         self.best: dict[str, float] = {}
         self.incomplete: dict[Part, Collection[str]] = {"train": (), "val": (), "test": ()}
         self.shares: Tensor | None = None
-        self._tested = 0  # samples of the test so far
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
-        self._check_choices()
         made = [parameter_criterion, *self.given_criteria.values()]
         if all(c is None or isinstance(c, nn.Module) for c in made):
             self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
@@ -156,21 +164,8 @@ class MultiheadLitModule(pl.LightningModule):
             self.net = self.net(
                 input_channels=channels, input_size=(height, width), heads_config=data.num_classes
             )
-        if not isinstance(self.net, MultiheadNetwork):
-            raise ConfigError(
-                f"model.net is a {type(self.net).__name__}; it must be a MultiheadNetwork."
-            )
-        self.net.check_images(channels, (height, width))
+        heads = fitting_heads(self.net, data, from_data=self.auto_configure_from_dataset)
         self.normalisation = (list(data.train_source.mean), list(data.train_source.std))
-        if self.auto_configure_from_dataset:
-            if self.net.heads_config != data.num_classes:
-                raise ConfigError(
-                    f"the network has the heads {self.net.heads_config}, but the data have "
-                    f"{data.num_classes}; remove model.net.heads_config to have it derived."
-                )
-            heads = data.heads
-        else:
-            heads = self._own_heads(self.net, data)
         if heads != self.heads:
             self._use_heads(heads)
         self._use_gaps(data, "train")
@@ -180,16 +175,6 @@ class MultiheadLitModule(pl.LightningModule):
         """Look for missing labels in a part of the data only where there are any."""
         self.incomplete[part] = data.incomplete(part) & frozenset(self._heads)
         self._sums(part).incomplete = self.incomplete[part]
-
-    @staticmethod
-    def _own_heads(net: MultiheadNetwork, data: MultiheadDataModule) -> Heads:
-        for name, count in net.heads_config.items():
-            if data.num_classes.get(name) != count:
-                raise ConfigError(
-                    f"the network has the head {name!r} with {count} classes, but the data have "
-                    f"{data.num_classes}; change model.net.heads_config or data.heads."
-                )
-        return Heads(data.heads[name] for name in net.heads_config)
 
     def _use_heads_of_network(self) -> None:
         if isinstance(self.net, MultiheadNetwork):
@@ -216,7 +201,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.sums = nn.ModuleDict({f"{s}_sums": HeadSums(heads) for s in ("train", "val", "test")})
         self.readouts = Readouts(heads)
         self.watch = FiniteWatch(heads)
-        self.artifacts = {name: head.kind.artifacts(head) for name, head in heads.items()}
+        self.artifacts = HeadArtifacts(heads)
 
     def _made_balancer(self, heads: Heads) -> Balancer:
         made = self.given_balancer(heads, self.loss_weights)
@@ -230,16 +215,6 @@ class MultiheadLitModule(pl.LightningModule):
     def _criterion(self, head: Head) -> Criterion | None:
         default = self.parameter_criterion if head.has_range else None
         return self.given_criteria.get(head.name) or default
-
-    def _check_choices(self) -> None:
-        choices: dict[str, tuple[object, tuple[object, ...]]] = {
-            "memory_format": (self.memory_format, ("auto", "contiguous", "channels_last")),
-            "fused": (self.fused, ("auto", True, False)),
-            "scheduler_interval": (self.scheduler_interval, ("epoch", "step")),
-        }
-        for name, (value, allowed) in choices.items():
-            if value not in allowed:
-                raise ConfigError(f"model.{name} is {value!r}; choose one of {list(allowed)}.")
 
     def setup(self, stage: str) -> None:
         """Configure from the trainer's datamodule and prepare the network for the device."""
@@ -268,56 +243,14 @@ class MultiheadLitModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer, fused where that works, and the scheduler."""
-        options: dict[str, Any] = {}
-        if self._takes_fused():
-            options["fused"] = True
-        groups = self.parameter_groups()
-        given = groups if len(groups) > 1 else groups[0]["params"]
-        optimizer = self.optimizer(given, **options)
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.scaling.apply(optimizer, getattr(data, "batch_size", None))
-        if self.scheduler is None:
-            return optimizer
-        epochs = self.trainer.max_epochs or 1
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {
-                "scheduler": build_scheduler(self.scheduler, optimizer, epochs),
-                "interval": self.scheduler_interval,
-                "monitor": self.scheduler_monitor,
-                # Ours to step, see `lr_scheduler_step`; Lightning would want the metric already
-                # in an epoch without validation.
-                "reduce_on_plateau": False,
-            },
-        }
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return all parameters; those of the balancer in a group of their own, if it has any."""
-        of_balancer = list(self.balancer.parameters())
-        own = {id(parameter) for parameter in of_balancer}
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in self.parameters() if id(p) not in own]}
-        ]
-        return groups + [{"params": of_balancer, "weight_decay": 0.0}] * bool(of_balancer)
-
-    def _takes_fused(self) -> bool:
-        if self.fused != "auto":
-            return bool(self.fused)
-        chosen = getattr(self.optimizer, "keywords", {})
-        takes = "fused" in inspect.signature(self.optimizer).parameters
-        set_by_hand = "fused" in chosen or "foreach" in chosen
-        # A fused step unscales gradients by itself, too late to clip them.
-        clips = self.trainer.precision == "16-mixed" and self.trainer.gradient_clip_val is not None
-        fits = self.device.type in ("cpu", "cuda") and not clips
-        return takes and not set_by_hand and fits
+        batch_size = getattr(data, "batch_size", None)
+        groups = parameter_groups(self, self.balancer)
+        return self.optimization.configured(groups, self.trainer, self.device.type, batch_size)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step per-step schedulers; `on_train_epoch_end` steps those that move once an epoch.
-
-        Lightning would step them after the epoch's checkpoint is written, and not at all for
-        ReduceLROnPlateau after a resume, so a resumed run would differ.
-        """
-        if self.scheduler_interval == "step":
+        """Step per-step schedulers; `on_train_epoch_end` moves those that move once an epoch."""
+        if self.optimization.interval == "step":
             super().lr_scheduler_step(scheduler, metric)
 
     # -- steps -----------------------------------------------------------------------------
@@ -364,16 +297,7 @@ class MultiheadLitModule(pl.LightningModule):
         losses, counts, outputs, labels = self.losses(batch, "test")
         self._sums("test").add(losses, outputs, labels, counts)
         self.head_metrics.add(outputs, labels, self.incomplete["test"])
-        size = len(next(iter(labels.values())))
-        for name, artifacts in self.artifacts.items():
-            given, true = outputs[name], labels[name]
-            numbers = torch.arange(self._tested, self._tested + size, device=true.device)
-            if name in self.incomplete["test"]:
-                there = ~self._heads[name].kind.is_missing(true)
-                given, true, numbers = given[there], true[there], numbers[there]
-            for artifact in artifacts if len(true) else ():
-                artifact.add(given, true, numbers)
-        self._tested += size
+        self.artifacts.add(outputs, labels, self.incomplete["test"])
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> dict[str, Tensor]:
         """Return each head's classes, int64 [B], or values in the parameter's unit, float [B]."""
@@ -495,25 +419,15 @@ class MultiheadLitModule(pl.LightningModule):
             metrics |= {f"train/{name}_weight": mean for name, mean in means.items()}
         metrics["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self._log(metrics)
-        if self.scheduler_interval == "epoch":
-            for config in self.trainer.lr_scheduler_configs:
-                self._step_epoch_scheduler(config.scheduler)
+        self.optimization.end_epoch(self.trainer, validated=self._validated)
         self._validated = False
-
-    def _step_epoch_scheduler(self, scheduler: Any) -> None:
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step()
-        elif self._validated or not self.scheduler_monitor.startswith("val/"):
-            scheduler.step(self.trainer.callback_metrics[self.scheduler_monitor])
 
     def on_test_epoch_start(self) -> None:
         """Forget an earlier test."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
             self._use_gaps(data, "test")
-        self._tested = 0
-        for artifact in chain.from_iterable(self.artifacts.values()):
-            artifact.reset()
+        self.artifacts.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the test metrics."""

@@ -1,0 +1,55 @@
+"""What a test leaves of each head besides its figures: tables and pictures, by the head's kind."""
+
+from collections.abc import Collection, Mapping
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from multihead.heads import Heads
+
+
+class HeadArtifacts:
+    """The artifacts of every head, and the number of samples that they have seen.
+
+    Args:
+        heads: What is predicted.
+
+    Attributes:
+        of_head: By head name.
+    """
+
+    def __init__(self, heads: Heads) -> None:
+        self.heads = heads
+        self.of_head = {name: head.kind.artifacts(head) for name, head in heads.items()}
+        self._seen = 0
+
+    def reset(self) -> None:
+        """Forget an earlier test."""
+        self._seen = 0
+        for artifact in chain.from_iterable(self.of_head.values()):
+            artifact.reset()
+
+    def add(
+        self,
+        outputs: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        incomplete: Collection[str] = (),
+    ) -> None:
+        """Add one batch of outputs [B, K] and labels [B, ...] by head name.
+
+        Args:
+            outputs: By head name.
+            labels: By head name.
+            incomplete: Heads whose labels may be missing; such samples are left out for them.
+        """
+        size = len(next(iter(labels.values())))
+        for name, artifacts in self.of_head.items():
+            given, true = outputs[name], labels[name]
+            numbers = torch.arange(self._seen, self._seen + size, device=true.device)
+            if name in incomplete:
+                there = ~self.heads[name].kind.is_missing(true)
+                given, true, numbers = given[there], true[there], numbers[there]
+            for artifact in artifacts if len(true) else ():
+                artifact.add(given, true, numbers)
+        self._seen += size

@@ -1,0 +1,126 @@
+"""Optimizer and scheduler of a training, as `model.optimizer` and `model.scheduler` name them."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from multihead.errors import ConfigError
+from multihead.training.learning_rate import BatchScaling
+from multihead.training.schedules import build_scheduler
+
+
+class Optimization:
+    """Make the optimizer, fused where that works, and move the scheduler.
+
+    Args:
+        optimizer: Called with the parameters.
+        scheduler: Called with the optimizer; none if None.
+        monitor: Metric that a ReduceLROnPlateau watches.
+        interval: `epoch` or `step`, how often the scheduler moves.
+        fused: `auto`, true or false: one kernel for the whole optimizer step.
+        scaling: How the learning rate follows the size of a batch.
+
+    Raises:
+        ConfigError: For another interval or another `fused`.
+    """
+
+    def __init__(
+        self,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler | ReduceLROnPlateau] | None,
+        *,
+        monitor: str,
+        interval: str,
+        fused: bool | str,
+        scaling: BatchScaling,
+    ) -> None:
+        if fused not in ("auto", True, False):
+            raise ConfigError(f"model.fused is {fused!r}; choose one of {['auto', True, False]}.")
+        if interval not in ("epoch", "step"):
+            raise ConfigError(
+                f"model.scheduler_interval is {interval!r}; choose one of {['epoch', 'step']}."
+            )
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.monitor, self.interval, self.fused = monitor, interval, fused
+        self.scaling = scaling
+
+    def made(self, groups: list[dict[str, Any]]) -> Optimizer:
+        """Make the plain optimizer; a single group is passed as a list of parameters."""
+        return self.optimizer(groups if len(groups) > 1 else groups[0]["params"])
+
+    def configured(
+        self, groups: list[dict[str, Any]], trainer: pl.Trainer, device: str, batch_size: int | None
+    ) -> OptimizerLRScheduler:
+        """Return what Lightning's `configure_optimizers` returns.
+
+        Args:
+            groups: Of parameters, see `parameter_groups`.
+            trainer: Says epochs, precision and clipping.
+            device: Type of the device that trains.
+            batch_size: Images per batch, if it is known.
+        """
+        options = {"fused": True} if self._takes_fused(trainer, device) else {}
+        given = groups if len(groups) > 1 else groups[0]["params"]
+        optimizer = self.optimizer(given, **options)
+        self.scaling.apply(optimizer, batch_size)
+        if self.scheduler is None:
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": build_scheduler(self.scheduler, optimizer, trainer.max_epochs or 1),
+                "interval": self.interval,
+                "monitor": self.monitor,
+                # Ours to step, see `end_epoch`; Lightning would want the metric already in an
+                # epoch without validation.
+                "reduce_on_plateau": False,
+            },
+        }
+
+    def end_epoch(self, trainer: pl.Trainer, *, validated: bool) -> None:
+        """Move the schedulers that move once an epoch.
+
+        Lightning would move them after the epoch's checkpoint is written, and not at all for
+        ReduceLROnPlateau after a resume, so a resumed run would differ.
+
+        Args:
+            trainer: Has the schedulers and the metrics.
+            validated: Whether there was a validation since the last epoch ended.
+        """
+        if self.interval != "epoch":
+            return
+        for config in trainer.lr_scheduler_configs:
+            scheduler: Any = config.scheduler
+            if not isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step()
+            elif validated or not self.monitor.startswith("val/"):
+                scheduler.step(trainer.callback_metrics[self.monitor])
+
+    def _takes_fused(self, trainer: pl.Trainer, device: str) -> bool:
+        if self.fused != "auto":
+            return bool(self.fused)
+        chosen = getattr(self.optimizer, "keywords", {})
+        takes = "fused" in inspect.signature(self.optimizer).parameters
+        set_by_hand = "fused" in chosen or "foreach" in chosen
+        # A fused step unscales gradients by itself, too late to clip them.
+        clips = trainer.precision == "16-mixed" and trainer.gradient_clip_val is not None
+        return takes and not set_by_hand and device in ("cpu", "cuda") and not clips
+
+
+def parameter_groups(module: nn.Module, balancer: nn.Module) -> list[dict[str, Any]]:
+    """Return all parameters of a module; those of its balancer, if any, in a group of their own.
+
+    What a balancer learns has no weight decay.
+    """
+    of_balancer = list(balancer.parameters())
+    own = {id(parameter) for parameter in of_balancer}
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in module.parameters() if id(p) not in own]}
+    ]
+    return groups + [{"params": of_balancer, "weight_decay": 0.0}] * bool(of_balancer)
