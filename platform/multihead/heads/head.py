@@ -175,7 +175,7 @@ class Kind(ABC):
 
     @property
     def _is_float(self) -> bool:
-        return self.dtype is np.float32
+        return np.dtype(self.dtype).kind == "f"
 
     # -- training --------------------------------------------------------------------------
 
