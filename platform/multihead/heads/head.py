@@ -154,6 +154,11 @@ class Kind(ABC):
         found: Labels = missing.reshape(len(missing), numbers).all(1)
         return found
 
+    def labelled(self, labels: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Return labels [n, ...] that are not missing, and what belongs to the same samples."""
+        there = ~self.is_missing(labels)
+        return tuple(values[there] for values in (labels, *others))
+
     def absent(self, head: "Head", count: int) -> NDArray[Any]:
         """Return labels [count, ...] that are all missing."""
         value = np.nan if self._is_float else -1

@@ -48,8 +48,7 @@ class HeadArtifacts:
             given, true = outputs[name], labels[name]
             numbers = torch.arange(self._seen, self._seen + size, device=true.device)
             if name in incomplete:
-                there = ~self.heads[name].kind.is_missing(true)
-                given, true, numbers = given[there], true[there], numbers[there]
+                true, given, numbers = self.heads[name].kind.labelled(true, given, numbers)
             for artifact in artifacts if len(true) else ():
                 artifact.add(given, true, numbers)
         self._seen += size

@@ -92,8 +92,7 @@ class HeadMetrics:
         for name, kept in self._kept.items():
             given, true = outputs[name], labels[name]
             if name in incomplete:
-                there = ~self.heads[name].kind.is_missing(true)
-                given, true = given[there], true[there]
+                true, given = self.heads[name].kind.labelled(true, given)
             kept.append((given, true))
 
     def read(self, readouts: Readouts) -> dict[str, dict[str, float]]:

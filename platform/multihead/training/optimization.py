@@ -50,9 +50,9 @@ class Optimization:
         self.monitor, self.interval, self.fused = monitor, interval, fused
         self.scaling = scaling
 
-    def made(self, groups: list[dict[str, Any]]) -> Optimizer:
-        """Make the plain optimizer; a single group is passed as a list of parameters."""
-        return self.optimizer(groups if len(groups) > 1 else groups[0]["params"])
+    def made(self, groups: list[dict[str, Any]], **options: Any) -> Optimizer:
+        """Make the optimizer; a single group is passed as a list of parameters."""
+        return self.optimizer(groups if len(groups) > 1 else groups[0]["params"], **options)
 
     def configured(
         self, groups: list[dict[str, Any]], trainer: pl.Trainer, device: str, batch_size: int | None
@@ -66,8 +66,7 @@ class Optimization:
             batch_size: Images per batch, if it is known.
         """
         options = {"fused": True} if self._takes_fused(trainer, device) else {}
-        given = groups if len(groups) > 1 else groups[0]["params"]
-        optimizer = self.optimizer(given, **options)
+        optimizer = self.made(groups, **options)
         self.scaling.apply(optimizer, batch_size)
         if self.scheduler is None:
             return optimizer
