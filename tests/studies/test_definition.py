@@ -30,6 +30,14 @@ def test_a_study_of_the_current_folder_is_found_and_directions_follow_the_names(
     assert found.objectives == {"val/digit_acc": "maximize", "val/digit_loss": "minimize"}
 
 
+def test_a_metric_of_ones_own_tells_which_way_is_better(mine: Path) -> None:
+    own = "{_target_: torchmetrics.classification.MulticlassHammingDistance, num_classes: 10}"
+    found = load_definition(
+        "mine", [f"model.metrics.digit=[acc, {own}]", "objectives=[val/digit_hamming_distance]"]
+    )
+    assert found.objectives == {"val/digit_hamming_distance": "minimize"}
+
+
 def test_arguments_change_the_study_or_else_its_base(mine: Path) -> None:
     found = load_definition(
         "mine", ["n_trials=9", "pruner=none", "confirm.seeds=2", "trainer.max_epochs=1"]

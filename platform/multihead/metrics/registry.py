@@ -63,6 +63,15 @@ def metric_of(name: str) -> Metric:
     return max(fitting, key=lambda metric: len(metric.name))
 
 
+def is_known(name: str) -> bool:
+    """Whether a recorded name, such as `val/digit_acc`, is of a metric known here."""
+    try:
+        metric_of(name)
+    except ConfigError:
+        return False
+    return True
+
+
 def unit_of(name: str) -> Unit:
     """Return what the numbers of a metric count, by its own name; `NONE` for one unknown here."""
     return METRICS[name].unit if name in METRICS else Unit.NONE

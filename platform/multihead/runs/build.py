@@ -18,6 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule, Part
 from multihead.data.ranks import Ranks
 from multihead.errors import ConfigError, MultiheadError, message_of
+from multihead.metrics import registry
+from multihead.metrics.metric import Metric
+from multihead.metrics.own import own
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.checks import (
     BUILD_ERRORS,
@@ -186,6 +189,21 @@ def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> Multih
     module.configure_from(data)
     check_step(module, data)
     return module
+
+
+def learn_metrics(config: Mapping[str, Any]) -> None:
+    """Have the registry know the metrics of a person's own that `model.metrics` names.
+
+    Neither data nor network are needed for it.
+
+    Raises:
+        ConfigError: If one cannot be made, or does not say which way is better.
+    """
+    for head, chosen in (config["model"].get("metrics") or {}).items():
+        for node in chosen if isinstance(chosen, list) else ():
+            if isinstance(node, Mapping):
+                made = _make(node, f"model.metrics.{head}")
+                registry.join([made if isinstance(made, Metric) else own(made)])
 
 
 def make_network(

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from multihead.errors import ConfigError
-from multihead.metrics.registry import metric_of
+from multihead.metrics.registry import is_known, metric_of
 from multihead.settings import study_storage
 from multihead.studies.engines.choice import EngineChoice, LocalChoice
 from multihead.studies.file import apply_argument, explain, find_file, read_file
@@ -197,7 +197,25 @@ def _with(content: dict[str, Any], arguments: Sequence[str], where: str) -> Defi
     content["overrides"] = list(content.get("overrides") or [])
     for argument in arguments:
         apply_argument(content, argument, Definition.model_fields)
+    _learn_metrics(content)
     try:
         return Definition.model_validate(content)
     except ValidationError as error:
         raise explain(error, where, Definition) from error
+
+
+def _learn_metrics(content: Mapping[str, Any]) -> None:
+    """Ask the base which way its own metrics are better, where the objectives do not say it."""
+    objectives = content.get("objectives")
+    named = [objectives] if isinstance(objectives, str) else objectives
+    if not isinstance(named, list) or all(is_known(str(metric)) for metric in named):
+        return
+    from multihead.runs.build import learn_metrics  # imports torch, which few studies need here
+    from multihead.runs.config import Base
+
+    experiment, overrides = content.get("experiment"), content["overrides"]
+    chosen = [] if experiment is None else [f"experiment={experiment}"]
+    try:
+        learn_metrics(Base([*chosen, *map(str, overrides)], Definition.model_fields).variant({}))
+    except ConfigError:
+        return  # `check` says what does not compose, and why
