@@ -181,6 +181,17 @@ def test_an_optimizer_is_fused_unless_set_by_hand() -> None:
         assert trainer.optimizers[0].defaults["fused"] is fused
 
 
+def test_gradients_are_clipped_in_mixed_precision() -> None:
+    """Lightning refuses it of a fused optimizer, which is ours unless gradients are clipped."""
+    clips = {"precision": "bf16-mixed", "gradient_clip_val": 0.1, "max_epochs": 1}
+    module = MultiheadLitModule(SimpleCNN, torch.optim.Adam)
+    _trainer(**clips).fit(module, _digits())
+    with pytest.raises(ConfigError, match=r"cannot clip gradients .*; set model\.fused=auto"):
+        _trainer(**clips).fit(
+            MultiheadLitModule(SimpleCNN, torch.optim.Adam, fused=True), _digits()
+        )
+
+
 @pytest.mark.parametrize(
     "options", [{"memory_format": "nhwc"}, {"fused": "yes"}, {"scheduler_interval": "week"}]
 )

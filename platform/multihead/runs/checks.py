@@ -94,6 +94,7 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         optimizer = optimization.optimizer(spare)
     except BUILD_ERRORS as error:
         raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
+    optimization.check_clipping(optimizer, trainer)
     if optimization.scheduler is None:
         return
     try:

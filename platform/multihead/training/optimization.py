@@ -64,9 +64,13 @@ class Optimization:
             trainer: Says epochs, precision and clipping.
             device: Type of the device that trains.
             batch_size: Images per batch, if it is known.
+
+        Raises:
+            ConfigError: For a fused optimizer where gradients are clipped in mixed precision.
         """
         options = {"fused": True} if self._takes_fused(trainer, device) else {}
         optimizer = self.made(groups, **options)
+        self.check_clipping(optimizer, trainer)
         self.scaling.apply(optimizer, batch_size)
         if self.scheduler is None:
             return optimizer
@@ -81,6 +85,19 @@ class Optimization:
                 "reduce_on_plateau": False,
             },
         }
+
+    def check_clipping(self, optimizer: Optimizer, trainer: pl.Trainer) -> None:
+        """Refuse a fused optimizer where gradients are clipped in mixed precision.
+
+        Raises:
+            ConfigError: With what to set.
+        """
+        fused = self.fused is True or optimizer.defaults.get("fused")
+        if _clips_half(trainer) and fused:
+            raise ConfigError(
+                f"a fused optimizer cannot clip gradients with trainer.precision="
+                f"{trainer.precision}; set model.fused=auto, or remove trainer.gradient_clip_val."
+            )
 
     def end_epoch(self, trainer: pl.Trainer, *, validated: bool) -> None:
         """Move the schedulers that move once an epoch.
@@ -107,9 +124,16 @@ class Optimization:
         chosen = getattr(self.optimizer, "keywords", {})
         takes = "fused" in inspect.signature(self.optimizer).parameters
         set_by_hand = "fused" in chosen or "foreach" in chosen
-        # A fused step unscales gradients by itself, too late to clip them.
-        clips = trainer.precision == "16-mixed" and trainer.gradient_clip_val is not None
-        return takes and not set_by_hand and device in ("cpu", "cuda") and not clips
+        fits = device in ("cpu", "cuda") and not _clips_half(trainer)
+        return takes and not set_by_hand and fits
+
+
+def _clips_half(trainer: pl.Trainer) -> bool:
+    """Whether gradients are clipped in mixed precision.
+
+    A fused step unscales gradients by itself, too late to clip them, and Lightning refuses it.
+    """
+    return bool(trainer.gradient_clip_val) and str(trainer.precision).endswith("-mixed")
 
 
 def parameter_groups(module: nn.Module, balancer: nn.Module) -> list[dict[str, Any]]:
