@@ -1,19 +1,24 @@
 """What every balancer keeps, those of the package and one of a user's own."""
 
+from collections.abc import Callable
 from functools import partial
 
 import lightning.pytorch as pl
 import pytest
 import torch
+from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 from tests.balancing.outside import RunningNorms
 
-from multihead import DigitsDataModule, Heads, MultiheadLitModule, SimpleCNN
-from multihead.balancing import Balancer, StaticWeights, UncertaintyWeighting
+from multihead import DigitsDataModule, Heads, MultiheadLitModule, SimpleCNN, settings
+from multihead.balancing import Balancer, RandomWeighting, ScaledBalancer, StaticWeights
 from multihead.errors import ConfigError
 from multihead.runs.api import run
+from multihead.yaml_file import read_yaml
 
-BALANCERS = [StaticWeights, UncertaintyWeighting, RunningNorms]
+MakeBalancer = Callable[..., Balancer]
+FOLDER = settings.packaged("experiments") / "model" / "balancer"
+SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 SMALL = {"conv1_channels": 2, "conv2_channels": 2, "fc_hidden": 8}
 
 
@@ -30,7 +35,7 @@ class StopAt(Callback):
             trainer.limit_train_batches = 0
 
 
-def _module(balancer: type[Balancer]) -> MultiheadLitModule:
+def _module(balancer: MakeBalancer) -> MultiheadLitModule:
     torch.manual_seed(3)
     adam = partial(torch.optim.AdamW, lr=0.01, weight_decay=0.5)
     return MultiheadLitModule(
@@ -38,7 +43,7 @@ def _module(balancer: type[Balancer]) -> MultiheadLitModule:
     )
 
 
-def _trainer(*callbacks: Callback, epochs: int = 2) -> pl.Trainer:
+def _trainer(*callbacks: Callback, epochs: int = 2, **further: object) -> pl.Trainer:
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     return pl.Trainer(
         max_epochs=epochs,
@@ -46,19 +51,28 @@ def _trainer(*callbacks: Callback, epochs: int = 2) -> pl.Trainer:
         callbacks=list(callbacks),
         enable_checkpointing=False,
         **quiet,
+        **further,
     )
 
 
-def _data() -> DigitsDataModule:
-    return DigitsDataModule(multihead=True, train_val_test_split=(96, 32, 32), batch_size=16)
+def _data(**further: object) -> DigitsDataModule:
+    split = (96, 32, 32)
+    return DigitsDataModule(multihead=True, train_val_test_split=split, batch_size=16, **further)
 
 
-@pytest.fixture(params=BALANCERS, ids=lambda balancer: balancer.__name__)
-def balancer(request: pytest.FixtureRequest) -> type[Balancer]:
-    return request.param
+def _configured(module: MultiheadLitModule) -> MultiheadLitModule:
+    module.configure_from(_data())
+    return module
 
 
-def test_weights_are_finite_and_one_per_head(balancer: type[Balancer], heads: Heads) -> None:
+@pytest.fixture(params=[*SHIPPED, "outside"])
+def balancer(request: pytest.FixtureRequest) -> MakeBalancer:
+    if request.param == "outside":
+        return RunningNorms
+    return instantiate(read_yaml(FOLDER / f"{request.param}.yaml"))
+
+
+def test_weights_are_finite_and_one_per_head(balancer: MakeBalancer, heads: Heads) -> None:
     losses = torch.tensor([0.7, 30.0], requires_grad=True)
     total, weights = balancer(heads)(losses, gramian=torch.tensor([[4.0, 1.0], [1.0, 900.0]]))
     assert weights.shape == (2,)
@@ -69,7 +83,7 @@ def test_weights_are_finite_and_one_per_head(balancer: type[Balancer], heads: He
 
 
 def test_a_training_that_goes_on_equals_one_that_never_stopped(
-    balancer: type[Balancer], tmp_path: object
+    balancer: MakeBalancer, tmp_path: object
 ) -> None:
     """State that is not in the checkpoint shows here."""
     whole, trainer = _module(balancer), _trainer()
@@ -84,10 +98,10 @@ def test_a_training_that_goes_on_equals_one_that_never_stopped(
         assert torch.equal(value, resumed.state_dict()[name]), name
     curves = {n: v for n, v in trainer.callback_metrics.items() if n.endswith("_weight")}
     assert curves == {n: going_on.callback_metrics[n] for n in curves}
-    assert bool(curves) == balancer.changes
+    assert bool(curves) == whole.balancer.changes
 
 
-def test_what_a_balancer_learns_is_not_decayed(balancer: type[Balancer]) -> None:
+def test_what_a_balancer_learns_is_not_decayed(balancer: MakeBalancer) -> None:
     module, trainer = _module(balancer), _trainer(epochs=1)
     trainer.fit(module, _data())
     groups = trainer.optimizers[0].param_groups
@@ -144,3 +158,66 @@ def test_a_balancer_is_one_word_and_its_weights_have_curves() -> None:
         ]
     )
     assert 0 < result.metrics["train/digit_weight"] != 1
+
+
+def test_one_head_is_plain_training(balancer: MakeBalancer) -> None:
+    """Otherwise a single-task arm is not plain training, and a comparison with it is unfair."""
+    found = []
+    for make in (balancer, StaticWeights):
+        module, trainer = _module(make), _trainer(epochs=1)
+        data = _data(only_heads=["digit"])
+        trainer.fit(module, data)
+        found.append(module.net.state_dict())
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name]), name
+
+
+def test_a_head_without_a_label_leaves_the_weights_of_the_others_to_them(
+    balancer: MakeBalancer,
+) -> None:
+    """Its loss of 0 is none: a method must not take it for one that is learned."""
+    three = Heads.from_outputs({"a": 2, "b": 2, "c": 2})
+    two = Heads.from_outputs({"a": 2, "b": 2})
+    gramian = torch.tensor([[4.0, -1.0], [-1.0, 9.0]])
+    padded = torch.zeros(3, 3)
+    padded[:2, :2] = gramian
+    present = torch.tensor([True, True, False])
+    _, weights = balancer(three)(torch.tensor([0.5, 2.0, 0.0]), present, padded)
+    _, alone = balancer(two)(torch.tensor([0.5, 2.0]), gramian=gramian)
+    assert torch.isfinite(weights).all()
+    if isinstance(balancer(two), ScaledBalancer) and not isinstance(balancer(two), RandomWeighting):
+        torch.testing.assert_close(weights, torch.tensor([*alone.tolist(), 0.0]))
+
+
+def test_weights_sum_to_the_static_ones_unless_they_are_learned(balancer: MakeBalancer) -> None:
+    """Otherwise the method changes the learning rate."""
+    made = balancer(Heads.from_outputs({"a": 2, "b": 2}), {"a": 2.0, "b": 0.5})
+    _, weights = made(torch.tensor([0.7, 30.0]), gramian=torch.tensor([[4.0, 1.0], [1.0, 900.0]]))
+    if isinstance(made, ScaledBalancer):
+        assert weights.sum().item() == pytest.approx(2.5)
+        assert weights.min() >= 0
+
+
+def test_clipping_accumulation_and_bfloat16_go_on_working(balancer: MakeBalancer) -> None:
+    module = _module(balancer)
+    trainer = _trainer(
+        epochs=1, gradient_clip_val=0.1, accumulate_grad_batches=2, precision="bf16-mixed"
+    )
+    trainer.fit(module, _data())
+    assert trainer.global_step == 3
+    assert all(torch.isfinite(p).all() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in SHIPPED if "every:" in (FOLDER / f"{n}.yaml").read_text()]
+)
+@pytest.mark.parametrize("further", [{"gramian_of": "features"}, {"every": 3}])
+def test_cheaper_gradients_train_too(name: str, further: dict[str, object]) -> None:
+    module = _module(instantiate({**read_yaml(FOLDER / f"{name}.yaml"), **further}))
+    before = [p.clone() for p in _configured(module).net.backbone.parameters()]
+    trainer = _trainer(epochs=1)
+    trainer.fit(module, _data())
+    assert all(
+        not torch.equal(a, b) for a, b in zip(before, module.net.backbone.parameters(), strict=True)
+    )
+    assert all(torch.isfinite(p).all() for p in module.parameters())

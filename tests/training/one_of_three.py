@@ -12,7 +12,7 @@ from torch.distributed import destroy_process_group, init_process_group
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from multihead.balancing.gramian import gramian
+from multihead.balancing.gradients import HeadGradients
 from multihead.data.ranks import Ranks
 from multihead.training.batch_norm import WholeBatchNorm
 from multihead.training.gathering import Gathering
@@ -64,7 +64,9 @@ def main(rank: int, folder: Path) -> None:
         outputs, everyones = gathering.whole(own, {"a": labels[part], **others})
         total = loss(outputs["a"], everyones["a"])
         both = torch.stack([total, outputs["a"].square().mean()])
-        found[f"gramian{number}"] = gramian(both, plain.parameters(), gathering.averaged)
+        found[f"gramian{number}"] = HeadGradients(both, [*plain.parameters()], [[], []]).gramian(
+            gathering.averaged
+        )
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

@@ -9,7 +9,7 @@ import torch
 from tests.training.one_of_three import BATCH, batches, further_labels, loss, network
 from torch import Tensor, nn
 
-from multihead.balancing.gramian import gramian
+from multihead.balancing.gradients import HeadGradients
 from multihead.errors import ConfigError
 from multihead.training.batch_norm import check_batch_norm
 from multihead.training.gathering import Gathering
@@ -36,7 +36,9 @@ def alone() -> dict[str, Tensor]:
         logits = net(images)
         total = loss(logits, labels)
         both = torch.stack([total, logits.square().mean()])
-        values[f"gramian{number}"] = gramian(both, net.parameters(), Gathering().averaged)
+        values[f"gramian{number}"] = HeadGradients(both, [*net.parameters()], [[], []]).gramian(
+            Gathering().averaged
+        )
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

@@ -7,7 +7,7 @@ logger. A new method is one subclass in a file of its own, also outside this pac
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from multihead.balancing.weights import complete_weights
 from multihead.heads import Heads
 
+GramianOf = Literal["shared", "features"]
+
 
 class Balancer(nn.Module):
     """Weigh the losses of the heads in each step.
 
     What is learned is an `nn.Parameter`; it has an optimizer group of its own, without weight
     decay. What a method keeps between steps is a buffer, so that it is part of each checkpoint.
+    With one head every method is plain training: neither `weigh` nor `penalty` is called.
 
     Args:
         heads: Fixes T and the order of the losses.
@@ -29,7 +32,13 @@ class Balancer(nn.Module):
     Attributes:
         changes: Whether the weights change while training, so that they are worth a curve.
         needs_gramian: Whether `weigh` is given the inner products of the heads' gradients. They
-            cost one backward pass of the shared part per head.
+            cost one backward pass per head.
+        only_shared: Whether the weights are meant for what the heads share alone. The parameters
+            of a head then learn from its loss times its static weight.
+        gramian_of: Whether the gradients are those of the shared parameters, or of the features
+            that the backbone returns, which only asks for backward passes of the heads.
+        every: Batches from one Gramian to the next; `weigh` is given None in between.
+        batch: Number of the batch in this training, from 0 on; set before each.
         base: The given weights, [T].
         everyone: That all heads are present, bool [T].
 
@@ -40,6 +49,10 @@ class Balancer(nn.Module):
 
     changes: ClassVar[bool] = True
     needs_gramian: ClassVar[bool] = False
+    only_shared: ClassVar[bool] = False
+    gramian_of: GramianOf = "shared"
+    every: int = 1
+    batch: int = 0
     base: Tensor
     everyone: Tensor
 
@@ -56,8 +69,8 @@ class Balancer(nn.Module):
         Args:
             losses: Without gradient, [T]; 0 for a head that is not present.
             present: Which heads have a label in this batch, bool [T].
-            gramian: Inner products of the gradients of the losses with respect to the shared
-                parameters, [T, T]; None unless `needs_gramian`.
+            gramian: Inner products of the gradients of the losses, [T, T]; None unless
+                `needs_gramian`, and in batches that `every` leaves out.
         """
 
     def parameters_of(self, index: int) -> Sequence[nn.Parameter]:
@@ -76,6 +89,20 @@ class Balancer(nn.Module):
         """
         return None
 
+    def end_epoch(self) -> None:
+        """Take note that an epoch of training has ended."""
+        return
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is one head, so that there is nothing to weigh."""
+        return len(self.base) == 1
+
+    @property
+    def asks_now(self) -> bool:
+        """Whether this batch needs a Gramian."""
+        return self.needs_gramian and not self.is_alone and self.batch % self.every == 0
+
     def forward(
         self, losses: Tensor, present: Tensor | None = None, gramian: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -88,6 +115,8 @@ class Balancer(nn.Module):
         """
         if present is None:
             present = self.everyone
+        if self.is_alone:
+            return (losses * self.base).sum(), self.base
         weights = self.weigh(losses.detach(), present, gramian)
         # No inner product: autocast would do that in 16 bits, and 0.8 would become 0.801.
         total = (losses * weights).sum()

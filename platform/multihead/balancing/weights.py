@@ -33,3 +33,25 @@ def complete_weights(heads: Heads, weights: Mapping[str, float], what: str) -> l
     if not any(values):
         raise ConfigError(f"{what} are all 0, so there is nothing to weigh; give one above 0.")
     return values
+
+
+def positive(value: float, name: str, *, or_zero: bool = False) -> float:
+    """Return an argument of a balancer that must be above 0.
+
+    Args:
+        value: What was given.
+        name: Of the argument.
+        or_zero: Allow 0 as well.
+
+    Raises:
+        ConfigError: If it is not finite and above 0.
+    """
+    if (
+        isinstance(value, bool)
+        or not math.isfinite(value)
+        or value < 0
+        or (value == 0 and not or_zero)
+    ):
+        allowed = "0 or more" if or_zero else "above 0"
+        raise ConfigError(f"model.balancer.{name} is {value!r}; give a number {allowed}.")
+    return float(value)

@@ -45,6 +45,8 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
         ("multihead.models", nn.Module),
         ("multihead.heads.losses", nn.Module),
         ("multihead.balancing", Balancer),
+        ("torchjd.aggregation", nn.Module),
+        ("torchjd.scalarization", nn.Module),
         ("torch.optim", optim.Optimizer),
         ("torch.optim", LRScheduler),
         ("torch.nn.modules.loss", nn.Module),

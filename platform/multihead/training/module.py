@@ -8,11 +8,12 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch._functorch import config as functorch_config
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from multihead.balancing import Balancer, StaticWeights
-from multihead.balancing.gramian import gramian
+from multihead.balancing.gradients import HeadGradients
 from multihead.balancing.means import WeightMeans
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.errors import CheckpointError, ConfigError, DivergenceError
@@ -232,7 +233,20 @@ class MultiheadLitModule(pl.LightningModule):
         if self.used_memory_format(self.trainer) == "channels_last":
             net.to(memory_format=torch.channels_last)
         if self.compile_net and stage == "fit":
-            net.compile()
+            self._compile(net)
+
+    def _compile(self, net: nn.Module) -> None:
+        balancer = self.balancer
+        if balancer.needs_gramian and not balancer.is_alone:
+            if balancer.gramian_of == "features" or balancer.every > 1:
+                raise ConfigError(
+                    "model.compile cannot be with gradients of features, which a compiled network "
+                    "does not give: set model.balancer.gramian_of=shared and "
+                    "model.balancer.every=1, or model.compile=false."
+                )
+            # One backward pass per head needs the graph more than once.
+            functorch_config.donated_buffer = False
+        net.compile()
 
     def used_memory_format(self, trainer: pl.Trainer) -> str:
         """Return the memory format in use on a trainer's device."""
@@ -261,6 +275,8 @@ class MultiheadLitModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the heads' losses as the balancer weighs them."""
+        if self.balancer.changes:
+            self.balancer.batch = self.trainer.fit_loop.total_batch_idx
         losses, counts, outputs, labels = self.losses(batch, "train")
         self._sums("train").add(losses, outputs, labels, counts)
         self._note(losses)
@@ -335,13 +351,42 @@ class MultiheadLitModule(pl.LightningModule):
             losses: [T].
             present: Which heads have a label in this batch, bool [T].
         """
-        of_gradients = None
-        if self.balancer.needs_gramian:
-            shared = cast(MultiheadNetwork, self.net).backbone.parameters()
-            of_gradients = gramian(losses, shared, self.gathering.averaged)
-        return cast(tuple[Tensor, Tensor], self.balancer(losses, present, of_gradients))
+        balancer = self.balancer
+        if not balancer.needs_gramian or balancer.is_alone:
+            return cast(tuple[Tensor, Tensor], balancer(losses, present))
+        by_features = self._uses_features
+        shared = [self.features] if by_features else self._shared_parameters()
+        if not any(tensor.requires_grad for tensor in shared):
+            return (losses * balancer.base).sum(), balancer.base  # the backbone is frozen
+        gradients = HeadGradients(losses, shared, [self._own_parameters(n) for n in self._heads])
+        apart = self.gathering.ranks.world_size if by_features else 0
+        asked = gradients.gramian(self.gathering.averaged, apart) if balancer.asks_now else None
+        total, weights = balancer(losses.detach(), present, asked)
+        of_own = balancer.base if balancer.only_shared else weights
+        handed_over = gradients.scalar(weights, of_own, total)
+        return handed_over + (total - total.detach()), weights
+
+    @property
+    def _uses_features(self) -> bool:
+        """Whether gradients are taken of the features, and the backbone is gone through once."""
+        balancer = self.balancer
+        if not balancer.needs_gramian or balancer.is_alone:
+            return False
+        return balancer.gramian_of == "features" or not balancer.asks_now
+
+    def _own_parameters(self, name: str) -> list[nn.Parameter]:
+        head = cast(MultiheadNetwork, self.net).heads[f"{name}_head"]
+        return [*head.parameters(), *self.criteria.of(name).parameters()]
+
+    def _shared_parameters(self) -> list[nn.Parameter]:
+        own = {id(p) for name in self._heads for p in self._own_parameters(name)}
+        return [p for p in cast(nn.Module, self.net).parameters() if id(p) not in own]
 
     def _outputs(self, images: Tensor) -> dict[str, Tensor]:
+        if self.training and self._uses_features:
+            net = cast(MultiheadNetwork, self.net)
+            self.features = net.features(images)
+            return net.from_features(self.features)
         if len(images) or self.training:
             return cast(dict[str, Tensor], self(images))
         # A rank without an image has nothing to ask the network, which need not take none.
@@ -417,6 +462,7 @@ class MultiheadLitModule(pl.LightningModule):
         if self.weight_means is not None:
             means = self.weight_means.read()
             metrics |= {f"train/{name}_weight": mean for name, mean in means.items()}
+        self.balancer.end_epoch()
         metrics["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self._log(metrics)
         self.optimization.end_epoch(self.trainer, validated=self._validated)
