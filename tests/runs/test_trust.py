@@ -24,6 +24,8 @@ LISTED = [
     ("model", "torch.nn.CrossEntropyLoss"),
     ("model", "torch.nn.modules.loss.MSELoss"),
     ("model", "multihead.MultiheadLitModule"),
+    ("model", "torchjd.aggregation.MGDAWeighting"),
+    ("model", "torchjd.scalarization.STCH"),
     ("model", "multihead.models.losses.LevelCrossEntropy"),
     ("model", "multihead.models.losses.cross_entropy.LevelCrossEntropy"),
     ("trainer", "lightning.pytorch.Trainer"),

@@ -48,6 +48,35 @@ def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits, labels, CLASS_WEIGHTS)
 
 
+def step(
+    logits: tuple[torch.Tensor, torch.Tensor],
+    labels: torch.Tensor,
+    parameters: list[nn.Parameter],
+    gathering: Gathering,
+) -> dict[str, torch.Tensor]:
+    """Take a step's gradients of two losses, once for each, and hand their sum over.
+
+    Args:
+        logits: Of the whole batch, and of the process's part of it.
+        labels: Of the whole batch.
+        parameters: That both losses share.
+        gathering: Of the process.
+    """
+    whole, own = logits
+    both = torch.stack([loss(whole, labels), whole.square().mean()])
+    of_outputs = HeadGradients(both, [own], [[], []])
+    gradients = HeadGradients(both, parameters, [[], []])
+    weights = torch.tensor([1.0, 0.5])
+    gradients.scalar(weights, weights, both.sum()).backward()
+    return {
+        "gramian": gradients.gramian(gathering.averaged),
+        "gramian of outputs": of_outputs.gramian(gathering.averaged, gathering.ranks.world_size),
+        "loss": both[0].detach(),
+        "logits": whole.detach(),
+        "labels": labels,
+    }
+
+
 def main(rank: int, folder: Path) -> None:
     """Train two steps and save logits, losses, gradients and state."""
     ranks = Ranks(rank, 3)
@@ -62,16 +91,11 @@ def main(rank: int, folder: Path) -> None:
         own = {"a": net(images[part])}
         others = {name: values[part] for name, values in further_labels().items()}
         outputs, everyones = gathering.whole(own, {"a": labels[part], **others})
-        total = loss(outputs["a"], everyones["a"])
-        both = torch.stack([total, outputs["a"].square().mean()])
-        found[f"gramian{number}"] = HeadGradients(both, [*plain.parameters()], [[], []]).gramian(
-            gathering.averaged
-        )
         optimizer.zero_grad()
-        total.backward()
+        whole_and_own = (outputs["a"], own["a"])
+        values = step(whole_and_own, everyones["a"], [*plain.parameters()], gathering)
         optimizer.step()
-        found |= {f"loss{number}": total.detach(), f"logits{number}": outputs["a"].detach()}
-        found[f"labels{number}"] = everyones["a"]
+        found |= {f"{name}{number}": value for name, value in values.items()}
         found |= {name: everyones[name] for name in others}
     found |= {f"gradient {name}": p.grad for name, p in plain.named_parameters()}
     found["wished"] = torch.tensor(gathering.wished)

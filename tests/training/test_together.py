@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.one_of_three import BATCH, batches, further_labels, loss, network
+from tests.training.one_of_three import BATCH, batches, further_labels, network, step
 from torch import Tensor, nn
 
-from multihead.balancing.gradients import HeadGradients
 from multihead.errors import ConfigError
 from multihead.training.batch_norm import check_batch_norm
 from multihead.training.gathering import Gathering
@@ -34,16 +33,10 @@ def alone() -> dict[str, Tensor]:
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
     for number, (images, labels) in enumerate(batches()):
         logits = net(images)
-        total = loss(logits, labels)
-        both = torch.stack([total, logits.square().mean()])
-        values[f"gramian{number}"] = HeadGradients(both, [*net.parameters()], [[], []]).gramian(
-            Gathering().averaged
-        )
         optimizer.zero_grad()
-        total.backward()
+        found = step((logits, logits), labels, [*net.parameters()], Gathering())
         optimizer.step()
-        values |= {f"loss{number}": total.detach(), f"logits{number}": logits.detach()}
-        values[f"labels{number}"] = labels
+        values |= {f"{name}{number}": value for name, value in found.items()}
     gradients = {f"gradient {name}": p.grad for name, p in net.named_parameters()}
     return {**values, **further_labels(), **gradients, **net.state_dict()}
 

@@ -61,10 +61,11 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
 }
 # Packages whose modules may be looked into once these are imported, and those of ours to import.
 _LIBRARIES = {
-    "torch": "torch",
-    "torchmetrics": "torchmetrics",
-    "lightning": "lightning",
-    "torchvision": "torchvision.transforms.v2",
+    "torch": ("torch",),
+    "torchjd": ("torchjd.aggregation", "torchjd.scalarization"),
+    "torchmetrics": ("torchmetrics",),
+    "lightning": ("lightning",),
+    "torchvision": ("torchvision.transforms.v2",),
 }
 _OURS = (
     "multihead.balancing.",
@@ -221,7 +222,8 @@ def _class_named(name: str) -> type | None:
         except ImportError:
             return None
     elif root in _LIBRARIES:
-        importlib.import_module(_LIBRARIES[root])
+        for library in _LIBRARIES[root]:
+            importlib.import_module(library)
         found = vars(sys.modules.get(module_name, object)).get(attribute)
     else:
         return None
