@@ -96,7 +96,9 @@ def test_every_kind_is_trained_resumed_tested_read_exported_and_served(
     exported = export(str(whole.run_id), "onnx", tmp_path / "all.onnx", store=store)
     session = onnxruntime.InferenceSession(exported.path.read_bytes())
     pixels = source.images.transpose(0, 2, 3, 1)
-    for (name, wanted), got in zip(logits.items(), session.run(None, {"images": pixels})):
+    for (name, wanted), got in zip(
+        logits.items(), session.run(None, {"images": pixels}), strict=True
+    ):
         torch.testing.assert_close(torch.from_numpy(got), wanted, atol=1e-3, rtol=1e-3, msg=name)
 
     limits = Limits(max_batch=16, max_bytes=20_000, timeout=20)
