@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from multihead import settings
-from multihead.data.kinds import HeadKinds, with_kinds
+from multihead.data.kinds import HeadKinds, fitted_to, with_fits, with_kinds
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
 from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_loader
 from multihead.data.normalization import Normalization, channel_statistics, given_statistics
-from multihead.data.partition import SPLIT_SETTINGS, Partition
+from multihead.data.partition import Partition
 from multihead.data.ranks import Ranks
 from multihead.data.source import Source, SourceFunction, Split
 from multihead.data.source_function import (
@@ -37,7 +37,7 @@ LOADER_SETTINGS = {
     "pin_memory",
     "persistent_workers",
     "memory_budget_mb",
-    *SPLIT_SETTINGS,
+    *("train_val_test_split", "stratify", "folds", "fold", "seed"),
 }
 
 
@@ -73,8 +73,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         folds: Divide the training file into so many folds, instead of the first two sizes of
             `train_val_test_split`.
         fold: Which fold validates, from 0; of a table without test rows, which one tests.
-        options: Further arguments of the source function, by name. One that takes
-            `train_val_test_split`, `stratify`, `folds`, `fold` or `seed` is given it, too.
+        options: Further arguments of the source function, by name. One that takes `stratify`,
+            `folds`, `fold` or `seed` is given it, too; one that takes `folds` divides by itself.
 
     Attributes:
         ranks: The processes that share each batch; set before the loaders are made.
@@ -118,11 +118,10 @@ class MultiheadDataModule(pl.LightningDataModule):
                 f"a batch holds 1 image or more, workers are 0 or more."
             )
         source = with_options(source, options)
-        settings_of_split = (train_val_test_split, stratify, folds, fold, seed)
-        splitting = dict(zip(SPLIT_SETTINGS, settings_of_split, strict=True))
-        self.source = with_settings(source, splitting)
-        divides = {"folds", "train_val_test_split"} & set(fixed_in(self.source))
-        self.partition = Partition(*settings_of_split, given=bool(divides))
+        own = {"stratify": stratify, "folds": folds, "fold": fold, "seed": seed}
+        self.source = with_settings(source, own)
+        folded = "folds" in fixed_in(self.source)
+        self.partition = Partition(train_val_test_split, stratify, folds, fold, seed, folded)
         self.data_dir = self._folder_of(data_dir)
         self.batch_size, self.train_val_test_split = batch_size, train_val_test_split
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -132,6 +131,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
         self.only_heads = only_heads
         self.ranks = Ranks()
+        self._fitted_as: Heads | None = None
         self._label_counts: dict[Part, dict[str, int]] = {}
 
     def read(self, split: Split) -> Source:
@@ -160,7 +160,10 @@ class MultiheadDataModule(pl.LightningDataModule):
     @cached_property
     def test_source(self) -> Source:
         """The test file, with the configured heads and normalisation."""
-        return self._normalised(self._configured(self.read("test")))
+        source = self._chosen(self._whole_test_file)
+        if any(head.kind.is_fitted_to_labels for head in source.heads.values()):
+            source = with_fits(source, self._train_file.heads)
+        return self._normalised(source)
 
     def normalise_as(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Have the test images normalised as those that a network was trained on.
@@ -170,15 +173,25 @@ class MultiheadDataModule(pl.LightningDataModule):
         """
         self.test_source = replace(self.test_source, mean=tuple(mean), std=tuple(std))
 
+    def fit_as(self, heads: Heads) -> None:
+        """Have kinds that are fitted to training labels as those that a network was trained with.
+
+        Args:
+            heads: Those of the network; others of the data are fitted here.
+        """
+        self._fitted_as = heads
+        for name in ("_train_file", "train_source", "test_source"):
+            if name in vars(self):
+                setattr(self, name, with_fits(getattr(self, name), heads))
+
     def share(self, other: "MultiheadDataModule") -> None:
         """Use what another module of the same files has read, instead of reading it again."""
         if fixed_in(self.source) != fixed_in(other.source):
             return  # such as another fold, where the source divides the files
-        if self.normalize == "stats" and self.partition != other.partition:
-            return  # its statistics are those of other training images
-        for split in ("train_source", "test_source"):
-            if split in vars(other):
-                setattr(self, split, getattr(other, split))
+        # What is fitted to training images or labels is not shared: they may be others.
+        for file in ("_whole_train_file", "_whole_test_file"):
+            if file in vars(other):
+                setattr(self, file, getattr(other, file))
 
     @property
     def heads(self) -> Heads:
@@ -215,15 +228,23 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self._with_kinds(self.read("train"))
 
     @cached_property
-    def _train_file(self) -> Source:
+    def _whole_test_file(self) -> Source:
+        return self._with_kinds(self.read("test"))
+
+    @cached_property
+    def _unfitted_file(self) -> Source:
         return self._chosen(self._whole_train_file)
+
+    @cached_property
+    def _train_file(self) -> Source:
+        source = self._unfitted_file
+        if any(head.kind.is_fitted_to_labels for head in source.heads.values()):
+            source = fitted_to(source, self.train_indices)
+        return source if self._fitted_as is None else with_fits(source, self._fitted_as)
 
     @cached_property
     def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         return channel_statistics(self._train_file, self.train_indices)
-
-    def _configured(self, source: Source) -> Source:
-        return self._chosen(self._with_kinds(source))
 
     def _with_kinds(self, source: Source) -> Source:
         return with_kinds(self._mapped(source), self.head_kinds)
@@ -342,7 +363,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         base = next(iter(source.heads.values()))
         if not self.multihead:
             return source.select([base.name])
-        described = len(source.heads) > 1 or base.has_range
+        is_class = not base.has_range and np.dtype(base.kind.dtype).kind == "i"
+        described = len(source.heads) > 1 or not is_class
         if described and self.heads_config is not None:
             raise ConfigError(
                 f"data.heads maps one label, but {source.name} has the heads "

@@ -14,9 +14,6 @@ from multihead.data.assign import SplitRules, assign_parts, check_fold, fold_num
 from multihead.data.source import Source
 from multihead.errors import ConfigError, DataError
 
-# What of `data` says how samples are divided; a source function that takes one is given it.
-SPLIT_SETTINGS = ("train_val_test_split", "stratify", "folds", "fold", "seed")
-
 
 @dataclass(frozen=True)
 class Partition:
@@ -29,7 +26,7 @@ class Partition:
         folds: Into how many folds the training file is divided; not at all if none.
         fold: Which of them validates.
         seed: Fixes the draw.
-        given: Whether the source function divides by these settings itself.
+        folded: Whether the source function divides into folds by itself.
 
     Raises:
         ConfigError: For values that break these rules.
@@ -40,7 +37,7 @@ class Partition:
     folds: int | None
     fold: int | None
     seed: int
-    given: bool = False
+    folded: bool = False
 
     def __post_init__(self) -> None:
         if self.sizes is not None and len(self.sizes) != 3:
@@ -75,12 +72,12 @@ class Partition:
                 f"the training file of {source.name} has no samples; there is nothing to train on."
             )
         given = source.validation
-        if given is not None and (self.given or (self.sizes is None and self.folds is None)):
-            return [np.flatnonzero(~given), np.flatnonzero(given)]
-        if self.folds is not None and self.fold is not None:
+        if self.folds is not None and not self.folded:
             strata = self._strata(source)
             folds = fold_numbers(len(source), self.folds, self.seed, source.groups, strata)
             return [np.flatnonzero(folds != self.fold), np.flatnonzero(folds == self.fold)]
+        if given is not None and self.sizes is None:
+            return [np.flatnonzero(~given), np.flatnonzero(given)]
         sizes = self._counts(source)
         if sizes[0] == 0:
             raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
@@ -98,7 +95,7 @@ class Partition:
         Raises:
             ConfigError: For a size that exceeds the data.
         """
-        size: float = 1.0 if self.sizes is None or self.given else self.sizes[2]
+        size: float = 1.0 if self.sizes is None else self.sizes[2]
         count = size if isinstance(size, int) else int(part_sizes(len(source), (size,))[0])
         return source.parts([count], self.seed, f"the test file of {source.name}")[0]
 

@@ -13,14 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.heads.artifacts.pairs import level_readout
 from multihead.heads.head import Artifact, Head, Shown
-from multihead.metrics.ece import ECE
+from multihead.heads.readout import ClassReadout
+from multihead.metrics.ece import BINS, ECE, bins_of
 from multihead.metrics.metric import Metric
 from multihead.metrics.quantile_error import QUANTILE_ERROR
 from multihead.spreadsheet import write_csv
-
-BINS = 15
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class BinnedReliability(Artifact):
     axes: ClassVar[tuple[str, str]]
 
     def __init__(self, head: Head) -> None:
-        self.head, self.readout = head, level_readout(head)
+        self.head, self.readout = head, head.kind.readout(head)
         self.reset()
 
     def reset(self) -> None:
@@ -60,13 +58,22 @@ class BinnedReliability(Artifact):
 
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
         """Add one batch."""
-        codes = self.readout.to(outputs.device).label_codes(labels)
-        bins, *weights = self.binned(outputs.softmax(1), codes)
+        readout = self.readout.to(outputs.device)
+        assert isinstance(readout, ClassReadout)
+        codes = readout.label_codes(labels)
+        self.add_binned(*self.binned(self.probabilities(outputs), codes))
+
+    def add_binned(self, bins: Tensor, *weights: Tensor) -> None:
+        """Add what is summed of the promised and the observed to bins, [B] each."""
         index = bins.long().clamp(0, BINS - 1)
-        self._sums = self._sums.to(outputs.device)
+        self._sums = self._sums.to(bins.device)
         ones = torch.ones_like(weights[0])
         for row, weight in zip(self._sums, (ones, *weights), strict=True):
             row.scatter_add_(0, index, weight)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return what `binned` is given of outputs [B, K]: the softmax [B, K]."""
+        return outputs.softmax(1)
 
     @abstractmethod
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -77,7 +84,7 @@ class BinnedReliability(Artifact):
         """Return what was promised and what came true."""
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write the bins as a table and a picture, and return the error."""
+        """Write the bins as a table and a picture, and return the error unless it is measured."""
         from multihead.figures.reliability import reliability_figure, reliability_table
 
         found, name = self.read(), self.head.name
@@ -85,7 +92,8 @@ class BinnedReliability(Artifact):
         write_csv(table, folder / f"reliability_{name}.csv")
         title = f"{name}: {self.metric.title} {found.error:.4f}\non the test split"
         reliability_figure(table, title, folder / f"reliability_{name}.png", axes=self.axes)
-        return {self.metric.name: found.error}
+        measured = shown.metric(self.metric.name) is not None
+        return {} if measured else {self.metric.name: found.error}
 
     def _read_sums(self) -> NDArray[np.float64]:
         return self._sums.double().cpu().numpy()
@@ -104,8 +112,7 @@ class ConfidenceReliability(BinnedReliability):
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the bin of each confidence, the confidence, and whether the class is right."""
         confidence, predicted = probabilities.max(1)
-        # A bin holds its upper edge, so that certainty is in the last one.
-        return (confidence * BINS).ceil() - 1, confidence, (predicted == codes).float()
+        return bins_of(confidence), confidence, (predicted == codes).float()
 
     def read(self) -> Reliability:
         """Return mean confidence and accuracy of each bin."""
@@ -115,6 +122,31 @@ class ConfidenceReliability(BinnedReliability):
         distance = np.abs(np.nan_to_num(observed - expected))
         error = float(distance @ count / max(1.0, count.sum()))
         return Reliability(count, expected, observed, error)
+
+
+class YesReliability(ConfidenceReliability):
+    """Compare the probability of yes, class 1, with the share of samples that are it."""
+
+    axes = ("probability of class 1", "share of samples that are of class 1")
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return those of class 1, [B]."""
+        return outputs[:, 0].sigmoid()
+
+    def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the bin of each probability, the probability, and whether it is class 1."""
+        return bins_of(probabilities), probabilities, codes.to(probabilities.dtype)
+
+
+class TagReliability(YesReliability):
+    """Compare the probability of each tag with the share of samples that have it; all together."""
+
+    axes = ("probability of a tag", "share of samples that have the tag")
+
+    def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
+        """Add the tags of one batch that labels [B, K] tell."""
+        told = ~labels.isnan()
+        self.add_binned(*self.binned(outputs.sigmoid()[told], labels[told]))
 
 
 class QuantileReliability(BinnedReliability):
