@@ -29,6 +29,9 @@ _SINCE = {
     "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
     "model.metrics": None,
     "model.class_weights": None,
+    "data.stratify": None,
+    "data.folds": None,
+    "data.fold": None,
 }
 
 
