@@ -2,7 +2,14 @@
 
 from multihead.heads.collection import Heads
 from multihead.heads.head import KINDS, Artifact, Head, Kind, Readout, Shown
-from multihead.heads.kinds import classification, ordinal, regression
+from multihead.heads.kinds import (
+    binary,
+    classification,
+    float_regression,
+    multilabel,
+    ordinal,
+    regression,
+)
 from multihead.heads.parameter import Parameter
 
 __all__ = [
@@ -14,7 +21,10 @@ __all__ = [
     "Parameter",
     "Readout",
     "Shown",
+    "binary",
     "classification",
+    "float_regression",
+    "multilabel",
     "ordinal",
     "regression",
 ]
