@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from multihead.cli.tables import show_table
+from multihead.datasets.table.source import TableSource
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
 from multihead.metrics.metric import Metric
@@ -34,7 +36,10 @@ class Terminal(Announcer):
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
             f"{_several(parts.ranks.world_size)}{parts.trainer.strategy.root_device}"
         )
+        source = parts.data.train_source
         with suppress(BrokenPipeError):  # that nobody reads it (`| head`) must not end a run
+            if isinstance(source, TableSource):
+                show_table(source.described, f"columns of {parts.data.place}:")
             say(*where, what, *(f"note: {note}" for note in notes))
 
 

@@ -107,6 +107,7 @@ class MultiheadDataModule(pl.LightningDataModule):
                 f"training, validation, test."
             )
         self.source = with_options(source, options)
+        self._table = options.get("table")  # which needs no folder of data
         self.data_dir = self._folder_of(data_dir)
         self.batch_size = batch_size
         self.train_val_test_split = train_val_test_split
@@ -136,7 +137,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     @property
     def place(self) -> str:
         """Where the data are, as runs record it."""
-        return str(self.data_dir)
+        return str(self._table or self.data_dir)
 
     @cached_property
     def train_source(self) -> Source:

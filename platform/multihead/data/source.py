@@ -39,6 +39,7 @@ class Source:
             others are named; none if empty.
         groups: Group of each sample, int64 [N], 0 or more, where samples belong together (two
             pictures of one patient): no group is split between training and validation.
+        notes: What a person should know of the data: told once before training, and recorded.
 
     Raises:
         DataError: If shapes, types, counts or label ranges do not fit together.
@@ -53,6 +54,7 @@ class Source:
     incomplete: frozenset[str] = frozenset()
     shipped_heads: str = ""
     groups: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:

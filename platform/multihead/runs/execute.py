@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from multihead import __version__, settings
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.source import Source
+from multihead.datasets.table.source import TableSource
 from multihead.inspection.redundancy import functional_heads
 from multihead.metrics import registry
 from multihead.runs.build import Parts, build
@@ -37,6 +38,7 @@ from multihead.runs.numerics import (
 )
 from multihead.runs.results import store_test
 from multihead.runs.run_description import NOTE_TAG, note
+from multihead.spreadsheet import write_csv
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
 from multihead.tracking.folder import CONFIG_FILE
@@ -52,6 +54,7 @@ from multihead.yaml_file import read_yaml
 
 # Of the many facts of `environment.json`, those worth a column in a list of runs.
 _TAGGED_VERSIONS = ("python", "torch")
+COLUMNS_FILE = "columns.csv"
 _NOTED_SAMPLES = 10_000  # that show which heads are functions of others
 _INEXACT_TAG = "resumed.inexact"
 
@@ -154,6 +157,8 @@ def execute(
         with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
+            if member.kind != "trial":  # of which there may be thousands, all of one table
+                _record_columns(run, parts)
             if changed:
                 run.set_tags({_INEXACT_TAG: changed})  # that stays when the run goes on once more
             parts.logger.run = run
@@ -301,6 +306,14 @@ def _record_start(
     run.log_file(shareable(run.folder / CONFIG_FILE))
 
 
+def _record_columns(run: TrackedRun, parts: Parts) -> None:
+    """Record what each column of a table became."""
+    source = parts.data.train_source
+    if isinstance(source, TableSource):
+        write_csv(source.described, run.folder / COLUMNS_FILE)
+        run.log_file(run.folder / COLUMNS_FILE)
+
+
 def _derived(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
     """Return what the configuration comes to: sizes, and the learning rate at the start."""
     batch, devices = parts.data.batch_size, parts.ranks.world_size
@@ -351,8 +364,9 @@ def _notes(parts: Parts) -> list[str]:
     by_base: dict[str, list[str]] = {}
     for head, base in functional_heads(labels, data.heads).items():
         by_base.setdefault(base, []).append(head)
-    return [
+    functions = [
         f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "
         f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
         for base, heads in by_base.items()
     ]
+    return [*data.train_source.notes, *functions]
