@@ -39,7 +39,11 @@ class Terminal(Announcer):
         source = parts.data.train_source
         with suppress(BrokenPipeError):  # that nobody reads it (`| head`) must not end a run
             if isinstance(source, TableSource):
-                show_table(source.described, f"columns of {parts.data.place}:")
+                show_table(
+                    source.described,
+                    f"columns of {parts.data.place}:",
+                    {"values": "{:,}", "missing": "{:,}"},
+                )
             say(*where, what, *(f"note: {note}" for note in notes))
 
 

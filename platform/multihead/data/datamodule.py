@@ -355,7 +355,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         base = next(iter(source.heads.values()))
         if not self.multihead:
             return source.select([base.name])
-        described = len(source.heads) > 1 or base.has_range
+        is_class = not base.has_range and np.dtype(base.kind.dtype).kind == "i"
+        described = len(source.heads) > 1 or not is_class
         if described and self.heads_config is not None:
             raise ConfigError(
                 f"data.heads maps one label, but {source.name} has the heads "

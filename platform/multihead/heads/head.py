@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
+from multihead.heads.histogram import histogram_of
 from multihead.heads.parameter import Parameter
 from multihead.metrics.metric import Metric
 from multihead.text import is_whole
@@ -176,6 +177,32 @@ class Kind(ABC):
     def has_range(self, head: "Head") -> bool:
         """Return whether labels are quantities, which have an order and distances."""
         return head.parameter is not None or head.num_classes == 0
+
+    def class_names(self, head: "Head") -> tuple[str, ...]:
+        """Return the names of classes or tags; empty where there are none."""
+        return head.classes
+
+    def text(self, head: "Head", label: Any) -> str:
+        """Return what a label says, as people read it: a class's name, or value and unit."""
+        if head.classes:
+            return head.classes[int(label)]
+        if head.num_classes and head.parameter is None:
+            return str(int(label) + head.first)
+        return f"{float(head.decode(label)):.4g} {head.unit}".strip()
+
+    def histogram(
+        self, head: "Head", labels: Mapping[str, NDArray[Any]]
+    ) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
+        """Count labels for people to read.
+
+        Args:
+            head: The head.
+            labels: By split, [N, ...]; none is missing.
+
+        Returns:
+            A text per bar, and its count by split: see `heads.histogram`.
+        """
+        return histogram_of(head, labels)
 
     def unit(self, head: "Head") -> str:
         """Return the unit of labels and predictions; empty where there is none."""
@@ -465,13 +492,9 @@ class Head:
         nearest = np.round(np.asarray(values, np.float64)) - self.first
         return np.clip(nearest, 0, self.num_classes - 1).astype(np.int64)
 
-    def text(self, code: float) -> str:
+    def text(self, code: Any) -> str:
         """Return what a label stands for, as people read it: a class's name, or value and unit."""
-        if self.classes:
-            return self.classes[int(code)]
-        if self.num_classes and self.parameter is None:
-            return str(int(code) + self.first)
-        return f"{float(self.decode(code)):.4g} {self.unit}".strip()
+        return self.kind.text(self, code)
 
     def as_kind(self, kind: Kind | str) -> "Head":
         """Return this head predicted in another way.

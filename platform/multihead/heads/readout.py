@@ -20,7 +20,19 @@ _OF_CLASSES = ("correct",)
 _OF_RANGES = (*_OF_CLASSES, "absolute", "squared", "within", "label", "label_squared")
 
 
-class LevelReadout(Readout):
+class ClassReadout(Readout):
+    """Predictions that are classes or levels."""
+
+    def codes(self, outputs: Tensor) -> Tensor:
+        """Return the predicted class or level, int64 [B]."""
+        raise NotImplementedError
+
+    def label_codes(self, labels: Tensor) -> Tensor:
+        """Return labels [B] as classes or levels, int64."""
+        return labels
+
+
+class LevelReadout(ClassReadout):
     """Point predictions of one head.
 
     Args:

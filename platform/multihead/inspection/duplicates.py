@@ -89,7 +89,8 @@ def _duplicates(
     for name, values in codes_second.items():
         kind = heads[name].kind
         one, other = codes_first[name][matched], values[again]
-        unlike = (one != other).any(axis=tuple(range(1, one.ndim)))
+        told = (one == one) & (other == other)  # a NaN within a label says nothing
+        unlike = ((one != other) & told).any(axis=tuple(range(1, one.ndim)))
         differs |= unlike & ~kind.is_missing(one) & ~kind.is_missing(other)
     pairs = zip(matched[:_EXAMPLES].tolist(), again[:_EXAMPLES].tolist(), strict=True)
     return Duplicates(first, second, len(again), int(differs.sum()), tuple(pairs))

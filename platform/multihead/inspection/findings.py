@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from multihead.heads import Head
 from multihead.inspection.inspect import Inspection
 
-# Levels of a parameter are judged in bins: one level alone has too few samples.
-BINS = 16
 _IMBALANCED = 10.0
 _EXPECTED = 10  # samples of a label, were all alike; on fewer an empty one is no wonder
 
@@ -18,25 +16,12 @@ _EXPECTED = 10  # samples of a label, were all alike; on fewer an empty one is n
 def label_bins(
     inspection: Inspection, head: Head
 ) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
-    """Gather the labels of a head for people to read; missing ones are left out.
+    """Return a text per bar of a head's labels and its count by split; missing ones are left out.
 
-    Returns:
-        A text per bar, and its count by split: each class of a classification, or `BINS` bins of
-        equally many levels (or one less) of a parameter, or equally wide bins of numbers, named by
-        where they begin.
+    What the bars are, the head's kind says.
     """
     known = {split: facts.known(head) for split, facts in inspection.splits.items()}
-    if not head.num_classes:
-        values = np.concatenate([labels.ravel() for labels in known.values()])
-        edges = np.histogram_bin_edges(values, BINS) if len(values) else np.linspace(0, 1, BINS + 1)
-        names = [head.text(edge) for edge in edges[:-1]]
-        return names, {split: np.histogram(part, edges)[0] for split, part in known.items()}
-    counts = {s: np.bincount(part, minlength=head.num_classes) for s, part in known.items()}
-    if not head.has_range or head.num_classes <= BINS:
-        return [head.text(code) for code in range(head.num_classes)], counts
-    starts = np.linspace(0, head.num_classes, BINS + 1).astype(int)[:-1]
-    names = [head.text(code) for code in starts]
-    return names, {split: np.add.reduceat(part, starts) for split, part in counts.items()}
+    return head.kind.histogram(head, known)
 
 
 def heads_table(inspection: Inspection) -> pd.DataFrame:
@@ -53,7 +38,7 @@ def heads_table(inspection: Inspection) -> pd.DataFrame:
             {
                 "head": head.name,
                 "kind": head.kind.name,
-                "labels": head.num_classes,
+                "labels": head.num_classes or len(head.kind.class_names(head)),
                 "from": low,
                 "to": high,
                 "scale": head.scale,
@@ -65,6 +50,9 @@ def heads_table(inspection: Inspection) -> pd.DataFrame:
 
 
 def _ends(inspection: Inspection, head: Head) -> tuple[str, str]:
+    names = head.kind.class_names(head)
+    if names:
+        return names[0], names[-1]
     if head.num_classes:
         return head.text(0), head.text(head.num_classes - 1)
     values = np.concatenate([facts.known(head).ravel() for facts in inspection.splits.values()])
@@ -95,13 +83,20 @@ def balance_table(inspection: Inspection) -> pd.DataFrame:
                     "most": share.max(),
                     "fewest": least,
                     "imbalance": share.max() / least if least else np.inf,
-                    "evenness": -(present * np.log(present)).sum() / np.log(len(share)),
+                    "evenness": _evenness(present, len(share)),
                 }
             )
     table = pd.DataFrame(rows)
     counts = {split: facts.count for split, facts in inspection.splits.items()}
     complete = table["labelled"] == table["split"].map(counts)
     return table.drop(columns="labelled") if complete.all() else table
+
+
+def _evenness(present: NDArray[np.float64], count: int) -> float:
+    """Return the entropy of the shares above 0 over that of `count` equal ones; 1 for one bin."""
+    if count < 2:
+        return 1.0
+    return float(-(present * np.log(present)).sum() / np.log(count))
 
 
 def channels_table(inspection: Inspection) -> pd.DataFrame:
@@ -171,6 +166,8 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
     table = balance_table(inspection)
     for row in table.to_dict("records"):
         head, facts = inspection.heads[row["head"]], inspection.splits[row["split"]]
+        if head.has_range and not head.num_classes:
+            continue  # numbers of any distribution have thin ends
         names, counts = label_bins(inspection, head)
         of_split = counts[row["split"]]
         labelled = facts.labelled[head.name]
@@ -178,8 +175,7 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
             continue
         if np.isinf(row["imbalance"]):
             empty = np.flatnonzero(of_split == 0)
-            what = "bins of levels" if head.num_classes else "bins of values"
-            what = "labels" if len(names) == head.num_classes else what
+            what = "bins of levels" if len(names) < head.num_classes else "labels"
             some = ", ".join(names[i] for i in empty[:5]) + (", ..." if len(empty) > 5 else "")
             yield (
                 f"{head.name}: {len(empty)} of {len(names)} {what} never occur in "

@@ -12,7 +12,10 @@ BINS = 15
 
 def _ece(probabilities: Any, labels: Any) -> float:
     """Return the mean distance, weighted by samples, over equal bins of probability."""
-    if probabilities.ndim == 1:
+    if labels.ndim == 2:  # tags, all together
+        told = ~labels.isnan()
+        promised, came_true = probabilities[told], labels[told]
+    elif probabilities.ndim == 1:
         promised, came_true = probabilities, labels
     else:
         promised, said = probabilities.max(1)

@@ -1,7 +1,7 @@
 """Metrics of yes-or-no predictions, from means over samples of what was said and what is so.
 
 `hit` is the share of samples that are yes and said to be, `positive` of those that are, `predicted`
-of those that are said to be. Each tag has its own, with a number: `hit_0`, `told_0` and so on, where
+of those that are said to be. Each tag has its own, with a number: `hit_0`, `told_0` and so on;
 `told` is the share of samples whose label tells the tag.
 """
 

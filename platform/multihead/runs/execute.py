@@ -364,9 +364,17 @@ def _notes(parts: Parts) -> list[str]:
     by_base: dict[str, list[str]] = {}
     for head, base in functional_heads(labels, data.heads).items():
         by_base.setdefault(base, []).append(head)
-    functions = [
+    of_kinds = [head.kind.notes(head, labels[name]) for name, head in data.heads.items()]
+    return [
+        *data.train_source.notes,
+        *chain.from_iterable(of_kinds),
+        *_functions(by_base),
+    ]
+
+
+def _functions(by_base: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
         f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "
         f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
         for base, heads in by_base.items()
     ]
-    return [*data.train_source.notes, *functions]

@@ -68,7 +68,7 @@ def _table(heads: Heads, counts: Mapping[str, int], metrics: Mapping[str, float]
     table: dict[str, Any] = {
         "head": list(heads),
         "kind": [head.kind.name for head in heads.values()],
-        "classes": [head.num_classes for head in heads.values()],
+        "classes": [h.num_classes or len(h.kind.class_names(h)) for h in heads.values()],
         "images": [counts[name] for name in heads],
     }
     if any(head.has_range for head in heads.values()):

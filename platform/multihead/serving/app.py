@@ -287,7 +287,7 @@ class _Server:
                         "name": head.name,
                         "kind": head.kind.name,
                         "lists_classes": head.kind.lists_classes,
-                        "classes": head.classes,
+                        "classes": head.kind.class_names(head),
                         "outputs": head.outputs,
                         "unit": head.unit,
                     }

@@ -68,7 +68,9 @@ class HeadMetrics:
         Raises:
             ConfigError: Naming the first split that is too large.
         """
-        width = sum(self.heads[name].outputs for name in self.of_whole)
+        heads = [self.heads[name] for name in self.of_whole]
+        labels = (head.kind.label_shape(head) for head in heads)  # those of numbers are not counted
+        width = sum(head.outputs for head in heads) + sum(map(sum, labels))
         for split, count in samples.items():
             needed = count * width * 4 / 1e6
             if needed > self.memory_mb:

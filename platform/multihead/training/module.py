@@ -213,7 +213,7 @@ class MultiheadLitModule(pl.LightningModule):
         return made
 
     def _criterion(self, head: Head) -> Criterion | None:
-        default = self.parameter_criterion if head.has_range else None
+        default = self.parameter_criterion if head.parameter is not None else None
         return self.given_criteria.get(head.name) or default
 
     def setup(self, stage: str) -> None:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from multihead.data.assign import SplitRules
 from multihead.data.source import Source, Split
+from multihead.datasets.formats import is_dataset
 from multihead.datasets.picture_files import PictureOptions
 from multihead.datasets.table.cached import once_each
 from multihead.datasets.table.described import frame
+from multihead.datasets.table.folders import has_layout
 from multihead.datasets.table.prepare import Prepared, Wanted
 from multihead.datasets.table.rows import some_rows
 from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION
@@ -103,6 +105,11 @@ def table(
         ),
     )
     return _source(once_each(wanted, split), split)
+
+
+def is_own_table(path: Path) -> bool:
+    """Tell whether a path is a table, or a folder of pictures of no format of ours."""
+    return has_layout(path) and not (path.is_dir() and is_dataset(path))
 
 
 def _rules(sizes: Sequence[Size], folds: int | None, fold: int | None, seed: int) -> SplitRules:

@@ -1,5 +1,6 @@
 """The predictions that were furthest off: `worst_<head>`, a CSV and a PNG with the pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.heads.artifacts.pairs import level_readout
+from multihead.heads.artifacts.pairs import class_readout
 from multihead.heads.head import Artifact, Head, Shown
 from multihead.spreadsheet import write_csv
 from multihead.text import one_line
@@ -46,7 +47,7 @@ class Hardest(Artifact):
     """
 
     def __init__(self, head: Head) -> None:
-        self.head, self.readout = head, level_readout(head)
+        self.head, self.readout = head, class_readout(head)
         self.reset()
 
     def reset(self) -> None:
@@ -80,29 +81,11 @@ class Hardest(Artifact):
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
         """Write the predictions as a table, and their pictures; nothing if all are right."""
-        from multihead.figures.gallery import gallery_figure
-
         worst, head = self.read(), self.head
-        if not len(worst.image):
-            return {}
-        places, images = shown.images(worst.image)
-        table = pd.DataFrame(
-            {
-                "image": places,
-                "label": [head.text(code) for code in worst.label],
-                "predicted": [head.text(code) for code in worst.predicted],
-                "probability": worst.probability,
-                "badness": worst.badness,
-            }
-        )
-        write_csv(table, folder / f"worst_{head.name}.csv")
-        captions = [
-            f"is {one_line(row.label, _LONGEST)}\nsaid {one_line(row.predicted, _LONGEST)}"
-            + ("" if row.probability != row.probability else f" ({row.probability:.0%})")
-            for row in table.itertuples()
-        ]
-        title = f"{head.name}: the worst predictions of the test split"
-        gallery_figure(images, captions, title, folder / f"worst_{head.name}.png")
+        labels = [head.text(code) for code in worst.label]
+        said = [head.text(code) for code in worst.predicted]
+        figures = worst.probability, worst.badness
+        write_worst(head, folder, shown, worst.image, labels, said, *figures)
         return {}
 
 
@@ -113,3 +96,58 @@ class HardestClasses(Hardest):
         """Return the probability of the predicted class, and minus the label's logarithm."""
         logs = outputs.log_softmax(1)
         return logs.max(1).values.exp(), -logs.gather(1, true[:, None])[:, 0]
+
+
+class HardestBinary(HardestClasses):
+    """Keep the same of one logit: that of class 0 is 0."""
+
+    def judged(self, outputs: Tensor, true: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability of the predicted class, and minus the label's logarithm."""
+        both = torch.cat([torch.zeros_like(outputs), outputs], 1)
+        return super().judged(both, true, predicted)
+
+
+def write_worst(
+    head: Head,
+    folder: Path,
+    shown: Shown,
+    numbers: NDArray[np.int64],
+    labels: Sequence[str],
+    predicted: Sequence[str],
+    probability: NDArray[np.float64],
+    badness: NDArray[np.float64],
+) -> None:
+    """Write predictions as a table `worst_<head>.csv`, and their pictures; nothing for none.
+
+    Args:
+        head: What is predicted.
+        folder: Where to.
+        shown: Has the pictures.
+        numbers: Of the samples in the test split, the worst first, [n].
+        labels: Texts, [n].
+        predicted: Texts, [n].
+        probability: Of the predicted class, [n]; NaN where there is none.
+        badness: How far off they are, [n].
+    """
+    from multihead.figures.gallery import gallery_figure
+
+    if not len(numbers):
+        return
+    places, images = shown.images(numbers)
+    table = pd.DataFrame(
+        {
+            "image": places,
+            "label": labels,
+            "predicted": predicted,
+            "probability": probability,
+            "badness": badness,
+        }
+    )
+    write_csv(table, folder / f"worst_{head.name}.csv")
+    captions = [
+        f"is {one_line(row.label, _LONGEST)}\nsaid {one_line(row.predicted, _LONGEST)}"
+        + ("" if row.probability != row.probability else f" ({row.probability:.0%})")
+        for row in table.itertuples()
+    ]
+    title = f"{head.name}: the worst predictions of the test split"
+    gallery_figure(images, captions, title, folder / f"worst_{head.name}.png")

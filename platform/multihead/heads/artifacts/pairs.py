@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multihead.heads.head import Artifact, Head
-from multihead.heads.readout import LevelReadout
+from multihead.heads.readout import ClassReadout
 
 
 class Pairs(Artifact):
@@ -20,7 +20,7 @@ class Pairs(Artifact):
     """
 
     def __init__(self, head: Head) -> None:
-        self.head, self.readout = head, level_readout(head)
+        self.head, self.readout = head, class_readout(head)
         self._seen: list[Tensor] = []
 
     def reset(self) -> None:
@@ -41,8 +41,8 @@ class Pairs(Artifact):
         return np.column_stack([*np.divmod(codes.astype(np.int64), self.head.num_classes), counts])
 
 
-def level_readout(head: Head) -> LevelReadout:
+def class_readout(head: Head) -> ClassReadout:
     """Return the readout of a head whose labels are classes or levels."""
     readout = head.kind.readout(head)
-    assert isinstance(readout, LevelReadout)
+    assert isinstance(readout, ClassReadout)
     return readout

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.heads.artifacts.pairs import level_readout
 from multihead.heads.head import Artifact, Head, Shown
+from multihead.heads.readout import ClassReadout
 from multihead.metrics.ece import BINS, ECE, bins_of
 from multihead.metrics.metric import Metric
 from multihead.metrics.quantile_error import QUANTILE_ERROR
@@ -49,7 +49,7 @@ class BinnedReliability(Artifact):
     axes: ClassVar[tuple[str, str]]
 
     def __init__(self, head: Head) -> None:
-        self.head, self.readout = head, level_readout(head)
+        self.head, self.readout = head, head.kind.readout(head)
         self.reset()
 
     def reset(self) -> None:
@@ -58,13 +58,22 @@ class BinnedReliability(Artifact):
 
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
         """Add one batch."""
-        codes = self.readout.to(outputs.device).label_codes(labels)
-        bins, *weights = self.binned(outputs.softmax(1), codes)
+        readout = self.readout.to(outputs.device)
+        assert isinstance(readout, ClassReadout)
+        codes = readout.label_codes(labels)
+        self.add_binned(*self.binned(self.probabilities(outputs), codes))
+
+    def add_binned(self, bins: Tensor, *weights: Tensor) -> None:
+        """Add what is summed of the promised and the observed to bins, [B] each."""
         index = bins.long().clamp(0, BINS - 1)
-        self._sums = self._sums.to(outputs.device)
+        self._sums = self._sums.to(bins.device)
         ones = torch.ones_like(weights[0])
         for row, weight in zip(self._sums, (ones, *weights), strict=True):
             row.scatter_add_(0, index, weight)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return what `binned` is given of outputs [B, K]: the softmax [B, K]."""
+        return outputs.softmax(1)
 
     @abstractmethod
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,6 +122,31 @@ class ConfidenceReliability(BinnedReliability):
         distance = np.abs(np.nan_to_num(observed - expected))
         error = float(distance @ count / max(1.0, count.sum()))
         return Reliability(count, expected, observed, error)
+
+
+class YesReliability(ConfidenceReliability):
+    """Compare the probability of yes, class 1, with the share of samples that are it."""
+
+    axes = ("probability of class 1", "share of samples that are of class 1")
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return those of class 1, [B]."""
+        return outputs[:, 0].sigmoid()
+
+    def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the bin of each probability, the probability, and whether it is class 1."""
+        return bins_of(probabilities), probabilities, codes.to(probabilities.dtype)
+
+
+class TagReliability(YesReliability):
+    """Compare the probability of each tag with the share of samples that have it; all together."""
+
+    axes = ("probability of a tag", "share of samples that have the tag")
+
+    def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
+        """Add the tags of one batch that labels [B, K] tell."""
+        told = ~labels.isnan()
+        self.add_binned(*self.binned(outputs.sigmoid()[told], labels[told]))
 
 
 class QuantileReliability(BinnedReliability):

@@ -1,15 +1,19 @@
 """Yes or no, predicted as one logit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
-from multihead.heads.head import Column, Head, Kind, Readout, register
+from multihead.heads.artifacts.confusion import Confusion
+from multihead.heads.artifacts.curves import Curves
+from multihead.heads.artifacts.hardest import HardestBinary
+from multihead.heads.artifacts.reliability import YesReliability
+from multihead.heads.head import Artifact, Column, Head, Kind, Readout, register
 from multihead.heads.losses.binary import BinaryLoss
-from multihead.heads.readout import widest
+from multihead.heads.readout import ClassReadout, widest
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
@@ -17,7 +21,7 @@ from multihead.metrics.of_counts import BINARY_BALANCED_ACCURACY, F1
 from multihead.metrics.of_predictions import AUROC, AVERAGE_PRECISION
 
 
-class BinaryReadout(Readout):
+class BinaryReadout(ClassReadout):
     """Yes, class 1, where the logit is above 0: its probability is above one half."""
 
     columns = ("correct", "hit", "positive", "predicted")
@@ -25,6 +29,10 @@ class BinaryReadout(Readout):
     def values(self, outputs: Tensor) -> Tensor:
         """Return classes 0 or 1, int64 [B]."""
         return (outputs[:, 0] > 0).long()
+
+    def codes(self, outputs: Tensor) -> Tensor:
+        """Return classes 0 or 1, int64 [B]."""
+        return self.values(outputs)
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return whether the class is right, is a yes that was found, is yes, is said to be yes."""
@@ -80,6 +88,11 @@ class Binary(Kind):
     def score(self, head: Head, means: Mapping[str, float]) -> float:
         """Return the accuracy."""
         return means["correct"]
+
+    def artifacts(self, head: Head) -> Sequence[Artifact]:
+        """Return the confusion matrix, both curves, the reliability and the worst predictions."""
+        yes = head.classes[1:] or ("1",)
+        return (Confusion(head), Curves(head, yes), YesReliability(head), HardestBinary(head))
 
     def columns(self, head: Head) -> dict[str, str]:
         """Return the class, its probability, and its name where classes have names."""

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
-from multihead.heads.head import KINDS, Head, Kind, Readout
+from multihead.heads.artifacts.hardest_labels import HardestLabels
+from multihead.heads.artifacts.predicted_numbers import PredictedNumbers
+from multihead.heads.head import KINDS, Artifact, Head, Kind, Readout
+from multihead.heads.histogram import histogram_of_numbers
 from multihead.heads.losses.standardised import StandardisedLoss
 from multihead.heads.readout import widest
 from multihead.heads.standard import Standard
@@ -182,6 +185,22 @@ class FloatRegression(Kind):
         if self.log:
             means = {name.removeprefix("score_"): means[name] for name in _IN_SCORES}
         return max(0.0, 1 - math.sqrt(unexplained(means)))
+
+    # -- results ---------------------------------------------------------------------------
+
+    def histogram(
+        self, head: Head, labels: Mapping[str, NDArray[Any]]
+    ) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
+        """Count labels in bins of equal width, or of equal ratio on a log scale."""
+        return histogram_of_numbers(head, labels, log=self.log)
+
+    def artifacts(self, head: Head) -> Sequence[Artifact]:
+        """Return which value was predicted for which, and the worst predictions."""
+        return (PredictedNumbers(head, log=self.log), HardestLabels(head, self._deviations_off))
+
+    def _deviations_off(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return how many deviations predictions are off, [B]."""
+        return (outputs[:, 0] - self.standard.scores(labels)).abs()
 
 
 def _errors(predicted: Tensor, true: Tensor, centre: float) -> list[Tensor]:

@@ -8,16 +8,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from multihead.errors import ConfigError
-from multihead.heads.head import Column, Head, Kind, Readout, register
+from multihead.heads.artifacts.curves import Curves
+from multihead.heads.artifacts.hardest_labels import HardestLabels
+from multihead.heads.artifacts.reliability import TagReliability
+from multihead.heads.artifacts.tag_table import TagTable
+from multihead.heads.head import Artifact, Column, Head, Kind, Readout, register
 from multihead.heads.losses.binary import BinaryLoss
 from multihead.heads.readout import widest
+from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
 from multihead.metrics.of_counts import EXACT_MATCH, MICRO_F1, OF_TAGS, TAGS_MACRO_F1
-from multihead.metrics.of_predictions import AUROC
+from multihead.metrics.of_predictions import AUROC, AVERAGE_PRECISION
 from multihead.text import is_whole
 
+NO_TAG = "none"
 _NO_LETTER = re.compile(r"\W+")
 
 
@@ -65,13 +72,9 @@ class Multilabel(Kind):
             raise ConfigError(f"tags of a multilabel are {tags!r}; give a list of names.")
         self.tags = tuple(map(str, tags))
 
-    def names(self, head: Head) -> tuple[str, ...]:
-        """Return the name of each tag: its number where it has none."""
-        return self.tags or head.classes or tuple(map(str, range(head.num_classes)))
-
     def check(self, head: Head) -> None:
         """Refuse a head without tags, and names that differ or occur twice."""
-        names = self.names(head)
+        names = self.class_names(head)
         if not names:
             raise ConfigError(
                 f"head {head.name!r} has no tags; name them: "
@@ -90,6 +93,23 @@ class Multilabel(Kind):
             raise ConfigError(f"head {head.name!r} has tags twice, or names no file can hold.")
 
     # -- labels ----------------------------------------------------------------------------
+
+    def class_names(self, head: Head) -> tuple[str, ...]:
+        """Return the name of each tag: its number where it has none."""
+        return self.tags or head.classes or tuple(map(str, range(head.num_classes)))
+
+    def text(self, head: Head, label: Any) -> str:
+        """Return the tags of a label [K], as `red|round`, with `?` after one that is not told."""
+        names = zip(self.class_names(head), np.asarray(label, np.float64), strict=True)
+        said = [name if value == 1 else f"{name}?" for name, value in names if value != 0]
+        return "|".join(said) or NO_TAG
+
+    def histogram(
+        self, head: Head, labels: Mapping[str, NDArray[Any]]
+    ) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
+        """Count how many labels [N, K] of each split have each tag."""
+        counts = {split: (part == 1).sum(0) for split, part in labels.items()}
+        return list(self.class_names(head)), counts
 
     def has_range(self, head: Head) -> bool:
         """Return False."""
@@ -113,7 +133,7 @@ class Multilabel(Kind):
 
     def outputs(self, head: Head) -> int:
         """Return one output per tag."""
-        return len(self.names(head))
+        return len(self.class_names(head))
 
     def criterion(self, head: Head) -> nn.Module:
         """Return the mean cross-entropy of the told tags."""
@@ -133,6 +153,10 @@ class Multilabel(Kind):
         """Return the mean area under the tags' ROC curves."""
         return (AUROC,)
 
+    def further_metrics(self, head: Head) -> tuple[Metric, ...]:
+        """Return the mean average precision, and the calibration error of all tags together."""
+        return (AVERAGE_PRECISION, ECE)
+
     def judged(
         self, head: Head, readout: Readout, outputs: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -145,15 +169,24 @@ class Multilabel(Kind):
 
     # -- results ---------------------------------------------------------------------------
 
+    def artifacts(self, head: Head) -> Sequence[Artifact]:
+        """Return a table of the tags, their curves, the reliability and the worst predictions."""
+        names = self.class_names(head)
+        return (
+            TagTable(head, names),
+            Curves(head, names),
+            TagReliability(head),
+            HardestLabels(head, _wrong_tags),
+        )
+
     def columns(self, head: Head) -> dict[str, str]:
         """Return the predicted tags, as `red|round`, and the probability of each tag."""
         return {head.name: "string"} | dict.fromkeys(self._columns(head), "double")
 
     def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
         """Return the columns of `columns` for outputs [B, K]."""
-        names = np.array(self.names(head), object)
-        said = readout.values(outputs).numpy().astype(bool)
-        tags = np.array(["|".join(names[row]) for row in said], object)
+        names = np.array(self.class_names(head), object)
+        tags = np.array(["|".join(names[row]) for row in (outputs > 0).numpy()], object)
         each = outputs.double().sigmoid().numpy().T
         return {head.name: tags} | dict(zip(self._columns(head), each, strict=True))
 
@@ -164,7 +197,17 @@ class Multilabel(Kind):
     def _columns(self, head: Head) -> list[str]:
         """Return a name of its own for the probability of each tag."""
         found: list[str] = []
-        for number, tag in enumerate(self.names(head)):
-            plain = f"{head.name}_{_NO_LETTER.sub('_', tag).strip('_') or number}"
+        for number, tag in enumerate(self.class_names(head)):
+            plain = f"{head.name}_has_{_NO_LETTER.sub('_', tag).strip('_') or number}"
             found.append(plain if plain not in found else f"{plain}_{number}")
         return found
+
+
+def _wrong_tags(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss [B] of samples with a wrong tag, and 0 for others."""
+    told = ~labels.isnan()
+    wrong = (((outputs > 0) != (labels == 1)) & told).any(1)
+    true = torch.where(told, labels, 0)
+    each = functional.binary_cross_entropy_with_logits(outputs, true, reduction="none")
+    loss = torch.where(told, each, 0).sum(1) / told.sum(1).clamp(min=1)
+    return torch.where(wrong, loss, 0)

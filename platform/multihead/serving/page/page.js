@@ -90,7 +90,7 @@ function show(body) {
   }
   const row = body.predictions[0];
   const said = model.heads.map((head) => ({ head, ...reading(head, row) }));
-  $("message").textContent = said.map((s) => plain(`${s.head.name}: ${s.answer}, ${s.certainty}`)).join("; ");
+  $("message").textContent = said.map(told).join("; ");
   $("rows").replaceChildren(...said.map((s) => {
     const tr = document.createElement("tr");
     const th = element("th", s.head.name);
@@ -103,14 +103,19 @@ function show(body) {
   $("details").replaceChildren(...listed.map((h) => bars(h, body.probabilities[h.name][0])));
 }
 
+function told({ head, answer, certainty }) {
+  return plain(`${head.name}: ${[answer, certainty].filter(Boolean).join(", ")}`);
+}
+
 function reading(head, row) {
   const value = row[head.name];
   const [name, probability] = [row[`${head.name}_name`], row[`${head.name}_probability`]];
   const [low, high] = [row[`${head.name}_low`], row[`${head.name}_high`]];
   const unit = head.unit ? ` ${head.unit}` : "";
   if (probability !== undefined) return { answer: name ?? `${value}${unit}`, certainty: percent(probability) };
+  if (typeof value !== "number") return { answer: String(value) || "none", certainty: "" };
   return {
-    answer: typeof value === "number" ? `${figure(value)}${unit}` : String(value),
+    answer: `${figure(value)}${unit}`,
     certainty: low == null ? "no interval" : `${figure(low)} to ${figure(high)}${unit} (90%)`,
   };
 }
