@@ -1,10 +1,12 @@
 """Names of columns as people write them, and names of heads, which are more restricted."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from multihead.text import one_line
 from multihead.vimh.mapping import head_name
 
+_SEVERAL = re.compile(r"_+")
 _LONGEST = 80  # bytes of a head's name, which leaves room for a number
 
 
@@ -25,10 +27,13 @@ def different(names: Sequence[str]) -> list[str]:
 def head_names(titles: Iterable[str]) -> dict[str, str]:
     """Return a legal name of a head for each name of a column, all different."""
     taken: set[str] = set()
-    return {title: _free(_shortened(head_name(title)), taken, "{}_{}") for title in titles}
+    return {title: _free(_legal(title), taken, "{}_{}") for title in titles}
 
 
-def _shortened(name: str) -> str:
+def _legal(title: str) -> str:
+    name = head_name(title)
+    if name != title:
+        name = _SEVERAL.sub("_", name).strip("_")
     return name.encode()[:_LONGEST].decode(errors="ignore")
 
 

@@ -141,6 +141,7 @@ def _source(read: Prepared, split: Split) -> TableSource:
         std=(0.5,) * channels,
         incomplete=_incomplete(heads, labels),
         groups=None if read.groups is None else _numbered(read.groups[rows]),
+        validation=read.parts[rows] == VALIDATION if split == "train" else None,
         notes=read.notes,
         described=frame(read.columns.described),
     )
