@@ -3,7 +3,6 @@
 Every part is built once, so that what cannot run is said before anything is trained.
 """
 
-import json
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,11 @@ from multihead.ablation.arms import Part, compose, parts_of
 from multihead.ablation.definition import Definition
 from multihead.ablation.records import is_result, trainings
 from multihead.ablation.tuning import Tuned, trials_of, tuned
-from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule
+from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.heads import Heads
 from multihead.metrics.registry import judging
-from multihead.runs.build import Parts, build, build_data
+from multihead.runs.build import Parts, build, build_data, files_key
 from multihead.runs.fingerprint import config_hash, settings_hash
 from multihead.runs.trust import check_targets, targets_of
 from multihead.tracking.store import Store
@@ -116,8 +115,7 @@ class _Reader:
 
     def of(self, config: Mapping[str, Any]) -> tuple[str, str]:
         """Return the digests of the training and the test file."""
-        files = {k: v for k, v in config["data"].items() if k not in LOADER_SETTINGS}
-        key = json.dumps(files, sort_keys=True)
+        key = files_key(config)
         if key not in self.digests:
             data = build_data(config, self.opened)
             self.digests[key] = (data.train_source.digest(), data.test_source.digest())

@@ -3,7 +3,7 @@
 The parts depend on the arguments alone. No dataset and no configuration is known here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from multihead.data.strata import label_numbers
 from multihead.data.stratified import stratified
 from multihead.errors import ConfigError
 
-_PARTS = ("training", "validation", "test")
 Size = float | int
 
 
@@ -44,16 +43,25 @@ class SplitRules:
             raise ConfigError(
                 f"{list(self.sizes)} are no sizes of parts; give three: training, validation, test."
             )
-        for size in self.sizes:
-            most = 1 if isinstance(size, float) else np.inf
-            if isinstance(size, bool) or not 0 <= size <= most:
-                raise ConfigError(
-                    f"the size {size!r} of a part is not allowed; give a count, 0 or more, or a "
-                    f"share from 0.0 to 1.0."
-                )
+        check_sizes_of_parts(self.sizes)
         if not self.sizes[0]:
             raise ConfigError("the training part has the size 0; give at least one sample.")
         check_fold(self.folds, self.fold)
+
+
+def check_sizes_of_parts(sizes: Sequence[Size]) -> None:
+    """Refuse a size that is neither a count nor a share.
+
+    Raises:
+        ConfigError: Naming it.
+    """
+    for size in sizes:
+        most = 1 if isinstance(size, float) else np.inf
+        if isinstance(size, bool) or not 0 <= size <= most:
+            raise ConfigError(
+                f"the size {size!r} of a part is not allowed; give a count, 0 or more, or a share "
+                f"from 0.0 to 1.0."
+            )
 
 
 def check_fold(folds: int | None, fold: int | None) -> None:
@@ -97,9 +105,8 @@ def assign_parts(
     labels = label_numbers(count, strata or {})
     if rules.folds is None:
         sizes = part_sizes(count, rules.sizes)
-        parts = _drawn(sizes, groups, labels, [rules.seed, count], "parts")
-        parts[parts == len(_PARTS)] = -1
-        return parts.astype(np.int8)
+        drawn = _drawn(sizes, groups, labels, [rules.seed, count], "parts")
+        return np.where(drawn == len(rules.sizes), -1, drawn).astype(np.int8)
     tested = fold_numbers(count, rules.folds, rules.seed, groups, strata) == rules.fold
     rest = np.flatnonzero(~tested)
     train, validation = (float(size) for size in rules.sizes[:2])
@@ -125,7 +132,7 @@ def fold_numbers(
     sizes = np.full(folds, count // folds)
     sizes[: count % folds] += 1
     labels = label_numbers(count, strata or {})
-    return _drawn(sizes, groups, labels, [seed, count, folds], "folds").astype(np.int8)
+    return np.asarray(_drawn(sizes, groups, labels, [seed, count, folds], "folds"), np.int8)
 
 
 def part_sizes(count: int, sizes: tuple[Size, ...]) -> NDArray[np.int64]:

@@ -16,22 +16,28 @@ from multihead.data.kinds import HeadKinds, fitted_to, with_fits, with_kinds
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
 from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_loader
 from multihead.data.normalization import Normalization, channel_statistics, given_statistics
+from multihead.data.partition import Partition
 from multihead.data.ranks import Ranks
 from multihead.data.source import Source, SourceFunction, Split
-from multihead.data.source_function import is_address, is_address_reader, with_options
-from multihead.errors import ConfigError, DataError
+from multihead.data.source_function import (
+    fixed_in,
+    is_address,
+    is_address_reader,
+    with_options,
+    with_settings,
+)
+from multihead.errors import ConfigError
 from multihead.heads import Heads
 
 Part = Literal["train", "val", "test"]
 # Arguments that change how a dataset is split and loaded, not what is read.
 LOADER_SETTINGS = {
     "batch_size",
-    "train_val_test_split",
     "num_workers",
     "pin_memory",
     "persistent_workers",
     "memory_budget_mb",
-    "seed",
+    *("train_val_test_split", "stratify", "folds", "fold", "seed"),
 }
 
 
@@ -44,8 +50,9 @@ class MultiheadDataModule(pl.LightningDataModule):
     Args:
         data_dir: Folder of datasets, or of the dataset; `MULTIHEAD_DATA_DIR` or `./data` if none.
         batch_size: Images per batch, 1 or more; of all devices together, where there are several.
-        train_val_test_split: Number of images of each part; if none, nine tenths and one tenth
-            of the training file and the whole test file.
+        train_val_test_split: Number of images of each part, or their share of its file as a float
+            from 0 to 1; if none, nine tenths and one tenth of the training file (or what the
+            source says validates) and the whole test file.
         num_workers: Worker processes, used only for data beyond the memory budget.
         pin_memory: Page-locked batches, used only for data beyond the memory budget.
         persistent_workers: Keep workers between epochs.
@@ -61,7 +68,13 @@ class MultiheadDataModule(pl.LightningDataModule):
             the training device's memory.
         seed: Fixes the split and the order of each epoch.
         source: The dataset, a function `(data_dir, split) -> Source`.
-        options: Further arguments of the source function, by name.
+        stratify: Heads of whose labels, missing ones among them, training and validation get equal
+            shares, as near as counts allow.
+        folds: Divide the training file into so many folds, instead of the first two sizes of
+            `train_val_test_split`.
+        fold: Which fold validates, from 0; of a table without test rows, which one tests.
+        options: Further arguments of the source function, by name. One that takes `stratify`,
+            `folds`, `fold` or `seed` is given it, too; one that takes `folds` divides by itself.
 
     Attributes:
         ranks: The processes that share each batch; set before the loaders are made.
@@ -81,7 +94,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self,
         data_dir: str | Path | None = None,
         batch_size: int = 64,
-        train_val_test_split: Sequence[int] | None = None,
+        train_val_test_split: Sequence[float] | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
         persistent_workers: bool = False,
@@ -93,6 +106,9 @@ class MultiheadDataModule(pl.LightningDataModule):
         seed: int = 0,
         source: SourceFunction | None = None,
         only_heads: Sequence[str] | None = None,
+        stratify: Sequence[str] | None = None,
+        folds: int | None = None,
+        fold: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -101,16 +117,14 @@ class MultiheadDataModule(pl.LightningDataModule):
                 f"data.batch_size is {batch_size} and data.num_workers {num_workers}; "
                 f"a batch holds 1 image or more, workers are 0 or more."
             )
-        if train_val_test_split is not None and len(train_val_test_split) != 3:
-            raise ConfigError(
-                f"data.train_val_test_split is {list(train_val_test_split)}; give three sizes: "
-                f"training, validation, test."
-            )
-        self.source = with_options(source, options)
+        source = with_options(source, options)
+        own = {"stratify": stratify, "folds": folds, "fold": fold, "seed": seed}
+        self.source = with_settings(source, own)
+        folded = "folds" in fixed_in(self.source)
+        self.partition = Partition(train_val_test_split, stratify, folds, fold, seed, folded)
         self._table = options.get("table")  # which needs no folder of data
         self.data_dir = self._folder_of(data_dir)
-        self.batch_size = batch_size
-        self.train_val_test_split = train_val_test_split
+        self.batch_size, self.train_val_test_split = batch_size, train_val_test_split
         self.num_workers, self.pin_memory = num_workers, pin_memory
         self.persistent_workers = persistent_workers
         self.multihead, self.heads_config = multihead, heads
@@ -147,7 +161,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     @cached_property
     def test_source(self) -> Source:
         """The test file, with the configured heads and normalisation."""
-        source = self._configured(self.read("test"))
+        source = self._chosen(self._whole_test_file)
         if any(head.kind.is_fitted_to_labels for head in source.heads.values()):
             source = with_fits(source, self._train_file.heads)
         return self._normalised(source)
@@ -173,9 +187,12 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     def share(self, other: "MultiheadDataModule") -> None:
         """Use what another module of the same files has read, instead of reading it again."""
-        for split in ("train_source", "test_source"):
-            if split in vars(other):
-                setattr(self, split, getattr(other, split))
+        if fixed_in(self.source) != fixed_in(other.source):
+            return  # such as another fold, where the source divides the files
+        # What is fitted to training images or labels is not shared: they may be others.
+        for file in ("_whole_train_file", "_whole_test_file"):
+            if file in vars(other):
+                setattr(self, file, getattr(other, file))
 
     @property
     def heads(self) -> Heads:
@@ -205,14 +222,19 @@ class MultiheadDataModule(pl.LightningDataModule):
     @cached_property
     def test_indices(self) -> NDArray[np.int64]:
         """Which images of the test file test."""
-        count = len(self.test_source)
-        size = count if self.train_val_test_split is None else self.train_val_test_split[2]
-        what = f"the test file of {self.test_source.name}"
-        return self.test_source.parts([size], self.seed, what)[0]
+        return self.partition.test(self.test_source)
+
+    @cached_property
+    def _whole_train_file(self) -> Source:
+        return self._with_kinds(self.read("train"))
+
+    @cached_property
+    def _whole_test_file(self) -> Source:
+        return self._with_kinds(self.read("test"))
 
     @cached_property
     def _unfitted_file(self) -> Source:
-        return self._configured(self.read("train"))
+        return self._chosen(self._whole_train_file)
 
     @cached_property
     def _train_file(self) -> Source:
@@ -225,8 +247,8 @@ class MultiheadDataModule(pl.LightningDataModule):
     def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         return channel_statistics(self._train_file, self.train_indices)
 
-    def _configured(self, source: Source) -> Source:
-        return self._chosen(with_kinds(self._mapped(source), self.head_kinds))
+    def _with_kinds(self, source: Source) -> Source:
+        return with_kinds(self._mapped(source), self.head_kinds)
 
     def _chosen(self, source: Source) -> Source:
         if self.only_heads is None:
@@ -250,20 +272,7 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @cached_property
     def _train_val(self) -> list[NDArray[np.int64]]:
-        count = len(self._unfitted_file)
-        if not count:
-            raise DataError(
-                f"the training file of {self._unfitted_file.name} has no samples; there is nothing "
-                f"to train on."
-            )
-        if self.train_val_test_split is None:
-            sizes = [count - count // 10, count // 10]
-        else:
-            sizes = list(self.train_val_test_split[:2])
-        if sizes[0] == 0:
-            raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
-        what = f"the training file of {self._unfitted_file.name}"
-        return self._unfitted_file.parts(sizes, self.seed, what)
+        return self.partition.train_val(self._whole_train_file)
 
     def train_dataloader(self) -> Resumable:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""

@@ -39,6 +39,8 @@ class Source:
             others are named; none if empty.
         groups: Group of each sample, int64 [N], 0 or more, where samples belong together (two
             pictures of one patient): no group is split between training and validation.
+        validation: Which samples of a training file validate, bool [N], where the dataset says so;
+            `data.train_val_test_split` and `data.folds` go before it.
         notes: What a person should know of the data: told once before training, and recorded.
 
     Raises:
@@ -54,6 +56,7 @@ class Source:
     incomplete: frozenset[str] = frozenset()
     shipped_heads: str = ""
     groups: NDArray[np.int64] | None = None
+    validation: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -75,11 +78,12 @@ class Source:
             )
         for name, values in self.labels.items():
             self._check_labels(self.heads[name], values)
-        if self.groups is not None and self.groups.shape != (len(self.images),):
-            raise DataError(
-                f"{self.name}: {len(self.images)} images but {len(self.groups)} groups; give one "
-                f"per image."
-            )
+        for what, given in (("groups", self.groups), ("marks of validation", self.validation)):
+            if given is not None and given.shape != (len(self.images),):
+                raise DataError(
+                    f"{self.name}: {len(self.images)} images but {len(given)} {what}; give one "
+                    f"per image."
+                )
 
     def _check_channels(self) -> None:
         channels = self.images.shape[1]

@@ -79,6 +79,21 @@ def with_options(
     return made
 
 
+def with_settings(
+    source: SourceFunction | None, settings: Mapping[str, Any]
+) -> SourceFunction | None:
+    """Return a source function with those settings fixed that are arguments of it."""
+    if source is None:
+        return None
+    own = {name: settings[name] for name in options_of(source) if name in settings}
+    return partial(source, **own) if own else source
+
+
+def fixed_in(source: SourceFunction | None) -> dict[str, Any]:
+    """Return the arguments of a source function that were fixed before, by name."""
+    return fixed_in(source.func) | source.keywords if isinstance(source, partial) else {}
+
+
 def is_address(where: str | Path) -> bool:
     """Tell whether this is `s3://...` or the like and no path."""
     return "://" in str(where)

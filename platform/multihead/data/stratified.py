@@ -36,7 +36,7 @@ def stratified(
     starts = np.cumsum(of_cell) - of_cell
     ranks = np.empty(len(labels), np.int64)
     ranks[order] = np.arange(len(labels)) - np.repeat(starts, of_cell)
-    parts = np.zeros(len(labels), np.int64)
+    parts: NDArray[np.int64] = np.zeros(len(labels), np.int64)
     for end in np.cumsum(whole, axis=1).T:
         parts += ranks >= end[cells]
     left = np.flatnonzero(parts == len(sizes))
@@ -69,9 +69,9 @@ def rounded(
                 raised[row, column] = True
                 need[row] -= 1
                 room[column] -= 1
-    for row in np.flatnonzero(need):
-        for _ in range(need[row]):
-            _make_room(int(row), raised, rests > 0, room)
+    for short in np.flatnonzero(need):
+        for _ in range(need[short]):
+            _make_room(int(short), raised, rests > 0, room)
     return made + raised
 
 

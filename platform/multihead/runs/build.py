@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule, Part
 from multihead.data.ranks import Ranks
+from multihead.data.source_function import options_of
 from multihead.errors import ConfigError, MultiheadError, message_of
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.checks import (
@@ -161,12 +162,21 @@ def build_data(
             f"data._target_ makes a {type(data).__name__}, not a MultiheadDataModule."
         )
     if opened is not None:
-        same_files = {k: v for k, v in config["data"].items() if k not in LOADER_SETTINGS}
-        data.share(opened.setdefault(json.dumps(same_files, sort_keys=True), data))
+        data.share(opened.setdefault(files_key(config), data))
     data.check_labels()
     if config["test"]:
         check_test_part(data)
     return data
+
+
+def files_key(config: Mapping[str, Any]) -> str:
+    """Return a text that configurations share if their data are read from files in the same way."""
+    data = config["data"]
+    source = data.get("source") or {}
+    # A source function may divide its files itself, by settings that are else the loader's.
+    own = options_of(locate(source["_target_"], "data.source")) if "_target_" in source else {}
+    kept = {k: v for k, v in data.items() if k not in LOADER_SETTINGS or k in own}
+    return json.dumps(kept, sort_keys=True)
 
 
 def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> MultiheadLitModule:

@@ -28,6 +28,9 @@ _WITHOUT_EFFECT = (
 _SINCE = {
     "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
     "model.metrics": None,
+    "data.stratify": None,
+    "data.folds": None,
+    "data.fold": None,
 }
 
 

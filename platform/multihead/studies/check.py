@@ -24,7 +24,10 @@ from multihead.studies.space_file import WEIGHTS, build_space
 _NOT_QUALITY = ("epoch", "step", "lr")
 _NOT_SEARCHED = ("train", "test", "ckpt_path", "name", "tags", "seed", "optimized_metric")
 _NOT_SEARCHED_IN = ("paths.", "logger.", "callbacks.model_checkpoint.")
-_CHANGES_VALIDATION = ("data.train_val_test_split", "data.seed", "data.data_dir", "data.heads")
+_CHANGES_VALIDATION = (
+    *("data.train_val_test_split", "data.seed", "data.data_dir", "data.heads"),
+    *("data.stratify", "data.folds", "data.fold"),
+)
 
 
 @dataclass(frozen=True)

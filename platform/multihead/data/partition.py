@@ -1,0 +1,131 @@
+"""Which samples of a dataset's training file train and which validate, as `data` asks for.
+
+A dataset with a test file of its own is folded in its training file: each fold validates once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.data.assign import SplitRules, assign_parts, check_fold, fold_numbers, part_sizes
+from multihead.data.source import Source
+from multihead.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Partition:
+    """How a dataset is divided.
+
+    Attributes:
+        sizes: Of training, validation and test: whole numbers are counts, floats from 0 to 1 shares
+            of their file; a tenth of the training file validates and all tests if none.
+        stratify: Heads of whose labels each part gets an equal share.
+        folds: Into how many folds the training file is divided; not at all if none.
+        fold: Which of them validates.
+        seed: Fixes the draw.
+        folded: Whether the source function divides into folds by itself.
+
+    Raises:
+        ConfigError: For values that break these rules.
+    """
+
+    sizes: Sequence[float] | None
+    stratify: Sequence[str] | None
+    folds: int | None
+    fold: int | None
+    seed: int
+    folded: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sizes is not None and len(self.sizes) != 3:
+            raise ConfigError(
+                f"data.train_val_test_split is {list(self.sizes)}; give three sizes: "
+                f"training, validation, test."
+            )
+        for size in self.sizes or ():
+            if not isinstance(size, int) and not 0 <= size <= 1:
+                raise ConfigError(
+                    f"data.train_val_test_split has {size!r}; give counts, or shares from 0.0 to "
+                    f"1.0."
+                )
+        if isinstance(self.stratify, str):
+            raise ConfigError(f"data.stratify is {self.stratify!r}; give a list of heads.")
+        check_fold(self.folds, self.fold)
+
+    def train_val(self, source: Source) -> list[NDArray[np.int64]]:
+        """Return the sorted places of the samples that train, and of those that validate.
+
+        Args:
+            source: The training file with all its heads, so that the parts do not depend on which
+                of them are used.
+
+        Raises:
+            ConfigError: For sizes that exceed the data, more folds than groups, and a head of
+                `stratify` that there is not.
+            DataError: If there is no sample.
+        """
+        if not len(source):
+            raise DataError(
+                f"the training file of {source.name} has no samples; there is nothing to train on."
+            )
+        given = source.validation
+        if self.folds is not None and not self.folded:
+            strata = self._strata(source)
+            folds = fold_numbers(len(source), self.folds, self.seed, source.groups, strata)
+            return [np.flatnonzero(folds != self.fold), np.flatnonzero(folds == self.fold)]
+        if given is not None and self.sizes is None:
+            return [np.flatnonzero(~given), np.flatnonzero(given)]
+        sizes = self._counts(source)
+        if sizes[0] == 0:
+            raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
+        what = f"the training file of {source.name}"
+        if not self.stratify:
+            return source.parts(sizes, self.seed, what)
+        strata = self._strata(source)
+        rules = SplitRules((sizes[0], sizes[1], 0), seed=self.seed)
+        parts = assign_parts(len(source), rules, source.groups, strata)
+        return [np.flatnonzero(parts == part) for part in (0, 1)]
+
+    def test(self, source: Source) -> NDArray[np.int64]:
+        """Return the sorted places of the samples of the test file that test.
+
+        Raises:
+            ConfigError: For a size that exceeds the data.
+        """
+        size: float = 1.0 if self.sizes is None else self.sizes[2]
+        count = size if isinstance(size, int) else int(part_sizes(len(source), (size,))[0])
+        return source.parts([count], self.seed, f"the test file of {source.name}")[0]
+
+    def _counts(self, source: Source) -> list[int]:
+        count = len(source)
+        if self.sizes is None:
+            return [count - count // 10, count // 10]
+        first, second = self.sizes[:2]
+        if isinstance(first, int) and isinstance(second, int):
+            return [first, second]
+        return [int(size) for size in part_sizes(count, (first, second))[:2]]
+
+    def _strata(self, source: Source) -> Mapping[str, NDArray[Any]]:
+        for name in self.stratify or ():
+            if name not in source.heads:
+                raise ConfigError(
+                    f"data.stratify names head {name!r}, but {source.name} has the heads "
+                    f"{list(source.heads)}; name some of them."
+                )
+        if not self.stratify:
+            return {}
+        labels = source.take_labels(np.arange(len(source)))
+        return {name: strata_of(source, name, labels[name]) for name in self.stratify}
+
+
+def strata_of(source: Source, name: str, labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels [N, ...] as `assign_parts` takes them: levels of a range as numbers."""
+    head = source.heads[name]
+    if not head.has_range or labels.dtype.kind == "f":
+        return labels
+    numbers = labels.astype(np.float64)
+    numbers[head.kind.is_missing(labels)] = np.nan
+    return numbers
