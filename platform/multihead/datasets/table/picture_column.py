@@ -1,5 +1,6 @@
 """Which column names the pictures, and which files its cells mean."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,7 @@ class PictureColumn:
     Attributes:
         name: Of the column.
         folder: What its cells are relative to.
-        paths: Of each row, [N]; files that are not there as the cell has them.
+        paths: Of each row, [N]: the cells, from the folder on.
     """
 
     name: str
@@ -109,7 +110,7 @@ def _with_paths(part: Part, column: Column) -> PictureColumn:
         base, files = part.folder, [part.folder / cell for cell in cells]
     else:
         base = max(_bases(part.folder), key=lambda place: _count(place, cells[:_LOOKED_AT]))
-        files = [_file(base, cell) or base / cell for cell in cells]
+        files = [base / _slashed(base, cell) for cell in cells]
     return PictureColumn(column.name, base, tuple(files[code] for code in column.codes))
 
 
@@ -125,7 +126,7 @@ def _share(part: Part, column: Column, *, full: bool) -> float:
 
 
 def _count(base: Path, cells: Sequence[str], *, full: bool = False) -> int:
-    return sum(_file(base, cell, full=full) is not None for cell in cells)
+    return sum(_is_file(base, cell, full=full) for cell in cells)
 
 
 def _bases(folder: Path) -> Iterator[Path]:
@@ -136,44 +137,44 @@ def _bases(folder: Path) -> Iterator[Path]:
             yield place
 
 
-def _file(base: Path, cell: str, *, full: bool = False) -> Path | None:
-    r"""Return the file that a cell means, or None.
+def _is_file(base: Path, cell: str, *, full: bool) -> bool:
+    """Tell whether a cell means a file; unless `full`, case and ending may differ."""
+    return any(_is_there(base, name, full=full) for name in {cell, cell.replace("\\", "/")})
 
-    `a\b.png` is also `a/b.png`. Unless the name must be `full`, case and ending may differ.
-    """
-    for name in dict.fromkeys((cell, cell.replace("\\", "/"))):
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
-            continue
-        there = _listing(base / path.parent)
-        if path.name in there.full:
-            return base / path
-        other = None if full else there.other.get(path.name.casefold())
-        if other is not None:
-            return base / path.parent / other
-    return None
+
+def _is_there(base: Path, name: str, *, full: bool) -> bool:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
+        return False
+    there = _listing(base / path.parent)
+    return path.name in there.full or (not full and _spelling(path.name) in there.alike)
+
+
+def _slashed(base: Path, cell: str) -> str:
+    r"""Return `a/b.png` for `a\b.png`, as another system writes it, unless that is a file here."""
+    return cell if "\\" not in cell or _is_there(base, cell, full=True) else cell.replace("\\", "/")
 
 
 @dataclass(frozen=True)
 class _Listing:
     full: frozenset[str]
-    other: dict[str, str]
+    alike: frozenset[str]
 
 
 @cache
 def _listing(folder: Path) -> _Listing:
     try:
-        names = sorted(p.name for p in folder.iterdir() if not p.is_dir())
+        names = [path.name for path in folder.iterdir() if not path.is_dir()]
     except OSError:
-        return _Listing(frozenset(), {})
-    suffixes = picture_suffixes()
-    other: dict[str, str] = {}
-    for name in names:
-        path = PurePosixPath(name)
-        if path.suffix.lower() in suffixes:
-            other.setdefault(name.casefold(), name)
-            other.setdefault(path.stem.casefold(), name)
-    return _Listing(frozenset(names), other)
+        return _Listing(frozenset(), frozenset())
+    pictures = [PurePosixPath(_spelling(name)) for name in names]
+    pictures = [path for path in pictures if path.suffix in picture_suffixes()]
+    alike = {path.name for path in pictures} | {path.stem for path in pictures}
+    return _Listing(frozenset(names), frozenset(alike))
+
+
+def _spelling(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _ends_as_pictures(column: Column) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.assign import SplitRules
-from multihead.datasets.picture_files import PictureOptions, open_pictures
+from multihead.datasets.picture_files import PictureOptions, Pictures, open_pictures
 from multihead.datasets.table.cells import Table, joined
 from multihead.datasets.table.choices import read_choices
 from multihead.datasets.table.columns import Columns, heads_of
@@ -48,7 +48,7 @@ class Prepared:
 
     Attributes:
         name: Of the data.
-        images: uint8 [N, C, H, W], of the rows whose picture is there.
+        pictures: Of the rows whose picture is there, [N].
         parts: Of each picture, [N]: 0 trains, 1 validates, 2 tests, -1 nothing.
         groups: Group of each, [N], or None.
         columns: Heads and labels [N], and what each column became.
@@ -56,7 +56,7 @@ class Prepared:
     """
 
     name: str
-    images: Any
+    pictures: Pictures
     parts: NDArray[np.int8]
     groups: NDArray[np.int64] | None
     columns: Columns
@@ -101,8 +101,6 @@ def prepare(wanted: Wanted) -> Prepared:
     columns = columns.that_teach(parts == TRAIN)
     pictures = open_pictures(read.paths, root=read.root, rows=read.rows, options=wanted.pictures)
     kept = pictures.kept
-    if not len(kept):
-        raise DataError(f"{one_line(str(wanted.path))}: no picture can be read.")
     if len(kept) < table.count:
         columns = columns.of_rows(kept).that_teach(parts[kept] == TRAIN)
     unused = int((parts[kept] < 0).sum())
@@ -115,7 +113,7 @@ def prepare(wanted: Wanted) -> Prepared:
     )
     return Prepared(
         _name(wanted.path),
-        pictures.images,
+        pictures,
         parts[kept],
         None if groups is None else groups[kept],
         columns,

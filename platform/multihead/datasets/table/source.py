@@ -17,7 +17,6 @@ from multihead.datasets.table.cached import once_each
 from multihead.datasets.table.described import frame
 from multihead.datasets.table.folders import has_layout
 from multihead.datasets.table.prepare import Prepared, Wanted
-from multihead.datasets.table.rows import some_rows
 from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION
 from multihead.errors import ConfigError
 from multihead.heads import Heads
@@ -96,7 +95,7 @@ def table(
         stratify,
         _rules(sizes, folds, fold, split_seed),
         PictureOptions(
-            size=_pair(size),
+            size=None if size is None else tuple(size),  # type: ignore[arg-type]  # checked there
             resize=resize,
             on_damaged=on_damaged,
             cache=cache,
@@ -118,23 +117,16 @@ def _rules(sizes: Sequence[Size], folds: int | None, fold: int | None, seed: int
     return SplitRules(sizes=(sizes[0], sizes[1], sizes[2]), folds=folds, fold=fold, seed=seed)
 
 
-def _pair(size: Sequence[int] | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    if len(size) != 2 or min(size) < 1:
-        raise ConfigError(f"data.size is {list(size)}; give height and width, 1 or more.")
-    return size[0], size[1]
-
-
 def _source(read: Prepared, split: Split) -> TableSource:
     wanted = (TEST,) if split == "test" else (TRAIN, VALIDATION)
     rows = np.flatnonzero(np.isin(read.parts, wanted))
     labels = {made.head.name: made.labels[rows] for made in read.columns.made}
     heads = Heads(made.head for made in read.columns.made)
-    channels = read.images.shape[1]
+    images = read.pictures.part(rows)
+    channels = images.shape[1]
     return TableSource(
         name=read.name,
-        images=some_rows(read.images, rows),
+        images=images,
         labels=labels,
         heads=heads,
         mean=(0.5,) * channels,
@@ -142,6 +134,7 @@ def _source(read: Prepared, split: Split) -> TableSource:
         incomplete=_incomplete(heads, labels),
         groups=None if read.groups is None else _numbered(read.groups[rows]),
         validation=read.parts[rows] == VALIDATION if split == "train" else None,
+        preparation=read.pictures.preparation.record(),
         notes=read.notes,
         described=frame(read.columns.described),
     )
