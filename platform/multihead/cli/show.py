@@ -30,7 +30,7 @@ class Terminal(Announcer):
         """Print the run's id, link, size and notes."""
         where = [] if run is None else [f"run {run.run_id}  {run.url or run.folder}"]
         shape = "x".join(map(str, parts.data.image_shape))
-        heads = ", ".join(f"{name} {count}" for name, count in parts.data.num_classes.items())
+        heads = ", ".join(f"{head.shown} {head.outputs}" for head in parts.data.heads.values())
         what = (
             f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
@@ -103,7 +103,7 @@ def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) ->
     for head in heads:
         values = [(m, result.metrics.get(f"{p}/{head}_{m.name}")) for p, m in columns]
         cells = ["" if value is None else metric.shown(value) for metric, value in values]
-        made.add_row(head, str(result.heads[head]), *cells)
+        made.add_row(result.titles.get(head, head), str(result.heads[head]), *cells)
     _print(made)
 
 
@@ -120,7 +120,7 @@ def _show_parameters(result: RunResult, heads: list[str], shown: dict[str, str])
         for split, prefix in shown.items():
             values = [result.metrics.get(f"{prefix}/{head}_{m.name}") for m in errors]
             cells = ["" if value is None else f"{value:.4g}" for value in values]
-            made.add_row(head, result.units[head], split, *cells)
+            made.add_row(result.titles.get(head, head), result.units[head], split, *cells)
     _print(made)
 
 

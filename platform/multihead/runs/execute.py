@@ -75,6 +75,7 @@ class RunResult:
         heads: Number of outputs by head name.
         units: Unit by name of those heads that are parameters; empty text for none.
         notes: Lines a reader of the result should know.
+        titles: What people call the heads, by name, where that is another than the name.
     """
 
     metrics: dict[str, float]
@@ -87,6 +88,7 @@ class RunResult:
     heads: dict[str, int] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    titles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,7 @@ def _train_and_test(
         heads=heads.outputs,
         units={name: head.unit for name, head in heads.items() if head.has_range},
         notes=tuple(notes),
+        titles={name: head.title for name, head in heads.items() if head.title},
     )
 
 

@@ -298,6 +298,7 @@ class _Server:
                 "heads": [
                     {
                         "name": head.name,
+                        "title": head.shown,
                         "kind": head.kind.name,
                         "lists_classes": head.kind.lists_classes,
                         "classes": head.kind.class_names(head),
