@@ -22,6 +22,9 @@ from multihead.terminal.lines import complain, say
 from multihead.tracking.run import TrackedRun
 from multihead.training.interrupts import RunInterrupted
 
+# Metrics that fit beside each other for two splits on one line.
+_FEW = 3
+
 
 class Terminal(Announcer):
     """Print where the run is recorded and what to know of it."""
@@ -56,11 +59,18 @@ def show_result(result: RunResult) -> None:
     prefixes = {"val": ("best/val", "val"), "test": ("test",)}
     found = {split: [p for p in known if _has(result, p)] for split, known in prefixes.items()}
     shown = {split: there[0] for split, there in found.items() if there}
-    classes = [head for head in result.heads if head not in result.units]
-    if shown and classes:
-        _show_classes(result, classes, shown)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for head in [head for head in result.heads if head not in result.units] if shown else []:
+        names = tuple(m.name for m in _measured(result, [head], shown.values()))
+        alike.setdefault(names, []).append(head)
+    few = [head for names, heads in alike.items() if len(names) <= _FEW for head in heads]
+    if few:
+        _show_classes(result, few, shown)
+    for names, heads in alike.items():
+        if len(names) > _FEW:
+            _show_splits(result, heads, shown)
     if shown and result.units:
-        _show_parameters(result, list(result.units), shown)
+        _show_splits(result, list(result.units), shown, units=True)
     if result.run_id is None:
         say("nothing was recorded")
         return
@@ -94,7 +104,8 @@ def this_command() -> str:
 
 def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
     """Print the metrics of the heads without a unit, a row per head."""
-    columns = [(p, m) for p in shown.values() for m in _measured(result, heads, [p])]
+    measured = _measured(result, heads, shown.values())
+    columns = [(prefix, metric) for prefix in shown.values() for metric in measured]
     splits = {prefix: split for split, prefix in shown.items()}
     made = table()
     made.add_column("head")
@@ -107,26 +118,36 @@ def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) ->
     _print(made)
 
 
-def _show_parameters(result: RunResult, heads: list[str], shown: dict[str, str]) -> None:
-    """Print the errors of the parameters in their units, a row per head and split."""
+def _show_splits(
+    result: RunResult, heads: list[str], shown: dict[str, str], *, units: bool = False
+) -> None:
+    """Print metrics in a row per head and split; those of parameters in their units."""
     metrics = _measured(result, heads, shown.values())
-    errors = [metric for metric in metrics if metric not in (ACCURACY, LOSS)] or metrics
+    left_out = (ACCURACY, LOSS) if units else (LOSS,)
+    kept = [metric for metric in metrics if metric not in left_out] or metrics
     made = table()
-    for title in ("head", "unit", "split"):
+    for title in ("head", "unit", "split") if units else ("head", "split"):
         made.add_column(title)
-    for metric in errors:
+    for metric in kept:
         made.add_column(metric.short, justify="right")
     for head in heads:
         for split, prefix in shown.items():
-            values = [result.metrics.get(f"{prefix}/{head}_{m.name}") for m in errors]
+            values = [result.metrics.get(f"{prefix}/{head}_{m.name}") for m in kept]
             cells = ["" if value is None else f"{value:.4g}" for value in values]
-            made.add_row(result.titles.get(head, head), result.units[head], split, *cells)
+            made.add_row(
+                result.titles.get(head, head),
+                *([result.units[head]] if units else []),
+                split,
+                *cells,
+            )
     _print(made)
 
 
 def _measured(result: RunResult, heads: Iterable[str], prefixes: Iterable[str]) -> list[Metric]:
     """Return the metrics that some of the heads have each epoch, in the order of columns."""
-    names = {f"{prefix}/{head}" for prefix in prefixes for head in heads}
+    # What is found in a test alone, such as a calibration error, is no metric of each epoch.
+    known = list(prefixes)
+    names = {f"{prefix}/{head}" for prefix in known[:1] for head in heads}
     return [
         metric
         for metric in METRICS.values()
