@@ -34,6 +34,8 @@ def read_text_table(path: Path, raw: bytes) -> Table:
     text, delimiter = _delimiter(text, path.suffix.lower())
     if not text.strip():
         raise DataError(f"{where} is empty; its first line must name the columns.")
+    if '"' in text:
+        _check_quotes(text, delimiter, where)
     found = _parsed(text, delimiter, where)
     check_size(where, found.num_rows, found.num_columns)
     if not found.num_rows:
@@ -112,6 +114,24 @@ def _parsed(text: str, delimiter: str, where: str) -> pa.Table:
         )[1:].rename_columns(names)
     except pa.ArrowInvalid as error:
         raise _ragged(str(error), where) from None
+
+
+def _check_quotes(text: str, delimiter: str, where: str) -> None:
+    """Refuse a quote that is not closed: it would take all rows below it into one cell.
+
+    Raises:
+        DataError: With the row.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    number = 0
+    try:
+        for row in rows:
+            number += bool(row)
+    except csv.Error as error:
+        raise DataError(
+            f"{where}: row {number:,} has a quote that does not fit ({error}); write quotes within "
+            f"a cell twice, and the cell in quotes."
+        ) from None
 
 
 def _first_line(text: str, delimiter: str, where: str) -> list[str]:
