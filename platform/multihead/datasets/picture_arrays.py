@@ -1,6 +1,7 @@
 """Prepared pictures as an array uint8 [N, C, H, W] of which only what is asked for is in memory."""
 
 import os
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
@@ -105,9 +106,10 @@ class StoredPictures(PreparedPictures):
 
     def _open(self) -> None:
         try:
-            self._file = self.path.open("rb", buffering=0)
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise DataError(f"{self.path} cannot be read ({error.strerror or error}).") from error
+        weakref.finalize(self, os.close, self._file)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_file"}
@@ -122,17 +124,17 @@ class StoredPictures(PreparedPictures):
         return StoredPictures(self.path, self.start, rows, self.preparation, self.digests)
 
     def _fill(self, rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-        number, size = self._file.fileno(), int(np.prod(self.shape[1:]))
+        size = int(np.prod(self.shape[1:]))
         # Neighbours are read at once: the whole set is, where it fits into memory.
         ends = np.flatnonzero(np.diff(rows) != 1) + 1
         for first, last in zip([0, *ends.tolist()], [*ends.tolist(), len(rows)], strict=True):
             if first < last:
                 at = self.start + int(rows[first]) * size
-                self._read(number, out[first:last].data.cast("B"), at)
+                self._read(out[first:last].data.cast("B"), at)
 
-    def _read(self, number: int, out: memoryview, at: int) -> None:
+    def _read(self, out: memoryview, at: int) -> None:
         while out:
-            done = os.preadv(number, [out], at)
+            done = os.preadv(self._file, [out], at)
             if not done:
                 raise DataError(f"{self.path} was cut after it was opened; start again.")
             out, at = out[done:], at + done
