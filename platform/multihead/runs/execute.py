@@ -19,6 +19,7 @@ from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.source import Source
 from multihead.datasets.table.source import TableSource
 from multihead.inspection.redundancy import functional_heads
+from multihead.inspection.shared_pictures import shared_pictures
 from multihead.metrics import registry
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections
@@ -148,7 +149,7 @@ def execute(
         parts = build(built, interrupts, callbacks=member.callbacks, opened=member.opened)
         parts.module.numerics = numerics_of(parts)
         changed = inexact(before, parts.module.numerics)
-        notes = [*([changed] if changed else []), *_notes(parts)]
+        notes = [*([changed] if changed else []), *_notes(parts), *_copies(config, parts, member)]
         announcer = announcer or Announcer()
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
@@ -373,6 +374,20 @@ def _notes(parts: Parts) -> list[str]:
         *chain.from_iterable(of_kinds),
         *_functions(by_base),
     ]
+
+
+def _copies(config: Mapping[str, Any], parts: Parts, member: Membership) -> list[str]:
+    """Return which parts of the data have pictures in common, where that is seen in passing."""
+    if not config["train"] or member.kind == "trial":  # of which there are many, all of one split
+        return []
+    data = parts.data
+    used = {
+        "training": (data.train_source, data.train_indices),
+        "validation": (data.train_source, data.val_indices),
+    }
+    if config["test"]:
+        used["test"] = (data.test_source, data.test_indices)
+    return shared_pictures(used)
 
 
 def _functions(by_base: Mapping[str, Sequence[str]]) -> list[str]:
