@@ -134,7 +134,8 @@ def test_tags_are_rows_of_0_and_1(tmp_path: Path) -> None:
 
 
 def test_what_a_column_became_is_a_table(folder: Path) -> None:
-    found = becomes(folder, columns={"kind": "ignore"}, group_column="attr_a")
+    options = {"group_column": "attr_a", "sizes": [1.0, 0.0, 0.0]}
+    found = becomes(folder, columns={"kind": "ignore"}, **options)
     assert found == {
         "file": "pictures",
         "kind": "ignored",

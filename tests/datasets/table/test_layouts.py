@@ -51,10 +51,10 @@ def test_a_label_that_is_the_name_of_a_file_is_still_a_label(tmp_path: Path) -> 
 def test_two_columns_of_pictures_ask_for_a_choice(tmp_path: Path) -> None:
     names = [f"{i}.png" for i in range(N)]
     folder = write_table(tmp_path, {"mask": names[::-1], "kind": KINDS})
-    with pytest.raises(DataError, match="'file', 'mask' all name pictures.*data.image_column"):
+    with pytest.raises(DataError, match=r"'file', 'mask' all name pictures.*data\.image_column"):
         opened(folder)
     assert becomes(folder, image_column="file")["mask"] == "ignored"
-    with pytest.raises(ConfigError, match="data.image_column is 'x'"):
+    with pytest.raises(ConfigError, match=r"data\.image_column is 'x'"):
         opened(folder, image_column="x")
 
 
@@ -119,7 +119,7 @@ def test_other_words_for_splits_are_refused(tmp_path: Path) -> None:
     folder = write_table(tmp_path, {"part": ["train"] * 19 + ["holdout"], "kind": KINDS})
     with pytest.raises(DataError, match="'holdout' in row 20; it may have train"):
         opened(folder, split_column="part")
-    with pytest.raises(ConfigError, match="data.split_column is 'x', but labels.csv has"):
+    with pytest.raises(ConfigError, match=r"data\.split_column is 'x', but labels\.csv has"):
         opened(folder, split_column="x")
 
 
@@ -139,7 +139,7 @@ def test_no_group_is_in_two_parts_and_rows_without_one_are_alone(tmp_path: Path)
 def test_parts_have_equal_shares_of_labels(tmp_path: Path) -> None:
     folder = write_table(tmp_path, {"kind": (["a"] * 3 + ["b"]) * 10})
     test = opened(folder, "test", sizes=[0.5, 0.25, 0.25], stratify=["kind"])
-    assert Counter(test.labels["kind"].tolist()) == {0: 7, 1: 3} or sum(test.labels["kind"]) == 2
+    assert Counter(test.labels["kind"].tolist())[1] in (2, 3)
 
 
 def test_each_row_is_tested_in_one_fold(tmp_path: Path) -> None:
