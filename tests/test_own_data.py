@@ -1,6 +1,5 @@
 """The first five minutes with a table of one's own: inspect, train, evaluate, search."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +105,6 @@ def test_a_table_is_trained_evaluated_and_trained_again(
     assert became["patient"] == "group"
     tags = Store().client.get_run(first.mlflow_id).data.tags
     assert "Windows-1252" in tags["multihead.notes"]
-    assert (first.folder / "artifacts/test/test.csv").exists() or json.dumps(tags)
 
     monkeypatch.chdir("/")
     tested = execute(evaluation_config(str(first.run_id), []))
@@ -127,7 +125,6 @@ def test_a_study_and_an_ablation_of_a_table(
     photos: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Their columns are not printed for each training."""
-    few = ["data.columns={tags: ignore, id: ignore, patient: ignore, 'grade (%)': ignore}"]
     few = [f"data.columns.{name}=ignore" for name in ("tags", "Größe (cm)", "grade (%)", "is red")]
     small = [f"data.table={photos}", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
     with pytest.raises(SystemExit) as end:
