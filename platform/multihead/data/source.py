@@ -7,7 +7,7 @@ Source says so.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -47,6 +47,8 @@ class Source:
             others are named; none if empty.
         groups: Group of each sample, int64 [N], 0 or more, where samples belong together (two
             pictures of one patient): no group is split between training and validation.
+        breaks: By head name, the changes of a picture that make its label wrong, such as `hflip`
+            for a head that tells left from right; see `data.transforms.CHANGES`.
         validation: Which samples of a training file validate, bool [N], where the dataset says so;
             `data.train_val_test_split` and `data.folds` go before it.
         notes: What a person should know of the data: told once before training, and recorded.
@@ -67,6 +69,7 @@ class Source:
     incomplete: frozenset[str] = frozenset()
     shipped_heads: str = ""
     groups: NDArray[np.int64] | None = None
+    breaks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     validation: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     preparation: Mapping[str, Any] | None = None

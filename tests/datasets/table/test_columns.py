@@ -198,6 +198,8 @@ def test_a_table_of_ids_alone_says_why_there_is_nothing_to_learn(tmp_path: Path)
 
 
 def test_a_broken_transform_is_named_for_the_head(folder: Path) -> None:
+    source = whole(folder, columns={"kind": {"breaks": ["hflip", "hue"]}})
+    assert source.breaks == {"kind": {"hflip", "hue"}}
     with pytest.raises(ConfigError, match=r"kind.breaks is 'hflip'"):
         whole(folder, columns={"kind": {"breaks": "hflip"}})
 

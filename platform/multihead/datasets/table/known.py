@@ -35,7 +35,8 @@ class Known:
                 return False
             if is_missing(cell) or cell in given:
                 return True
-            return isinstance(cell, str) and _is_number(cell) and float(cell) in numbers
+            number = bool(numbers) and isinstance(cell, str) and _is_number(cell)
+            return number and float(str(cell)) in numbers
 
         there = [place for place, cell in enumerate(column.values) if not missing(cell)]
         return cls(column, np.array(there, np.int64))

@@ -53,12 +53,13 @@ def read_numbers(cells: Sequence[str]) -> Numbers:
     Decimal commas are read where every cell with a comma has one. `1,234` alone may also be a
     thousand, and a column with both `1,5` and `1.5` may mean anything: that is a problem.
     """
-    commas = [cell for cell in cells if _COMMA.fullmatch(cell) or _GROUPED_COMMA.fullmatch(cell)]
+    with_comma = [cell for cell in cells if "," in cell]
+    commas = [c for c in with_comma if _COMMA.fullmatch(c) or _GROUPED_COMMA.fullmatch(c)]
     values = np.array([_number(cell) for cell in cells], np.float64)
     if not commas:
         return Numbers(values)
     points = [cell for cell in cells if "." in cell and "," not in cell and _POINT.fullmatch(cell)]
-    points += [cell for cell in cells if _GROUPED_POINT.fullmatch(cell)]
+    points += [cell for cell in with_comma if _GROUPED_POINT.fullmatch(cell)]
     if points:
         problem = f"it has {commas[0]!r} and {points[0]!r}; write all numbers with a decimal point"
     elif all(_EITHER.fullmatch(cell) for cell in commas):
@@ -71,14 +72,20 @@ def read_numbers(cells: Sequence[str]) -> Numbers:
 def _number(cell: str) -> float:
     if len(cell) > _LONGEST:
         return math.nan
+    if "," not in cell:
+        return _finite(cell) if _POINT.fullmatch(cell) else math.nan
     if _COMMA.fullmatch(cell):
         cell = cell.replace(",", ".")
     elif _GROUPED_COMMA.fullmatch(cell):
         cell = cell.replace(".", "").replace(",", ".")
     elif _GROUPED_POINT.fullmatch(cell):
         cell = cell.replace(",", "")
-    elif not _POINT.fullmatch(cell):
+    else:
         return math.nan
+    return _finite(cell)
+
+
+def _finite(cell: str) -> float:
     value = float(cell)
     return value if math.isfinite(value) else math.nan
 

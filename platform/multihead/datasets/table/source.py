@@ -133,6 +133,7 @@ def _source(read: Prepared, split: Split) -> TableSource:
         std=(0.5,) * channels,
         incomplete=_incomplete(heads, labels),
         groups=None if read.groups is None else _numbered(read.groups[rows]),
+        breaks={name: said for name, said in read.columns.breaks.items() if name in heads},
         validation=read.parts[rows] == VALIDATION if split == "train" else None,
         preparation=read.pictures.preparation.record(),
         notes=read.notes,

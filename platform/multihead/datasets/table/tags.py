@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from multihead.datasets.table.cells import Cell
 
 SEPARATORS = ("|", ";", ",", " ")
+_LOOKED_AT = 5000  # distinct cells that tell whether they are tags
 _LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
 _QUOTED = re.compile(r"""^(["'])(.*)\1$""", re.DOTALL)
 
@@ -34,6 +35,7 @@ def looks_like_tags(cells: Sequence[Cell]) -> bool:
     Lists and cells with `|` are. With another separator, tags must make more cells than there are
     tags, and half of them must be a cell alone: `dark red` and `light red` are classes.
     """
+    cells = cells[:_LOOKED_AT]
     texts = [cell for cell in cells if isinstance(cell, str)]
     if len(texts) < len(cells) or any("|" in text for text in texts):
         return True
