@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from multihead.data.loader import EpochSampler, ResidentLoader, WorkerLoader, resident_loader
+from multihead.data.loader import (
+    AheadLoader,
+    EpochSampler,
+    ResidentLoader,
+    Resumable,
+    WorkerLoader,
+    resident_loader,
+)
 from multihead.data.source import Source
 from multihead.heads import Heads
 
@@ -26,7 +33,11 @@ def _worker(source: Source, workers: int = 0) -> WorkerLoader:
     return WorkerLoader(source, np.arange(10), EpochSampler(10, 3, 7), num_workers=workers)
 
 
-def _digits(loader: ResidentLoader | WorkerLoader) -> list[list[int]]:
+def _ahead(source: Source) -> AheadLoader:
+    return AheadLoader(source, np.arange(10), EpochSampler(10, 3, 7), CPU)
+
+
+def _digits(loader: Resumable) -> list[list[int]]:
     return [labels["digit"].tolist() for _, labels in loader]
 
 
@@ -67,7 +78,17 @@ def test_workers_give_the_same_batches_as_the_resident_loader(source: Source, wo
             assert a_labels["digit"].tolist() == b_labels["digit"].tolist()
 
 
-@pytest.mark.parametrize("make", [_resident, _worker])
+def test_batches_that_are_read_ahead_are_those_of_the_resident_loader(source: Source) -> None:
+    resident, ahead = _resident(source), _ahead(source)
+    for epoch in (0, 1):
+        for loader in (resident, ahead):
+            loader.batch_sampler.set_epoch(epoch)
+        for (a, a_labels), (b, b_labels) in zip(resident, ahead, strict=True):
+            assert torch.equal(a, b)
+            assert a_labels["digit"].tolist() == b_labels["digit"].tolist()
+
+
+@pytest.mark.parametrize("make", [_resident, _worker, _ahead])
 def test_an_interrupted_epoch_goes_on_at_the_next_batch(source: Source, make) -> None:
     whole = _digits(make(source))
     loader = make(source)

@@ -46,19 +46,23 @@ def command(
 ) -> None:
     """Show what the dataset in the folder PATH holds, and what to look at before training.
 
-    Or that of a training: data=multi_mnist, experiment=measured_mnist data.measures=[slant].
+    Or a table of your own pictures, with choices: photos/labels.csv data.columns.id=ignore. Or the
+    dataset of a training: data=multi_mnist, experiment=measured_mnist data.measures=[slant].
 
     Sizes, heads with ranges and units, how labels are spread, pictures that occur twice,
     channels without content, and heads that say the same.
     """
     from multihead.cli.tables import save
+    from multihead.datasets.table.source import is_own_table
     from multihead.errors import ConfigError
     from multihead.inspection.inspect import inspect_sources
     from multihead.report.dataset import save_dataset_picture, write_dataset_page
 
     if png is not None and png.suffix not in PICTURES:
         raise ConfigError(f"--png {png} is of an unknown kind; end it in one of {PICTURES}.")
-    if "=" in where[0] and not Path(where[0]).exists():
+    if is_own_table(Path(where[0])):
+        sources = _configured(where[1:], split, table=where[0])
+    elif "=" in where[0] and not Path(where[0]).exists():
         sources = _configured(where, split)
     else:
         sources = _stored(where, split, pixel_order)
@@ -84,20 +88,40 @@ def _stored(
     return dict(read_sources(where[0], pixel_order, wanted=split).items())
 
 
-def _configured(overrides: tuple[str, ...], split: str) -> "dict[str, Source]":
+def _configured(
+    overrides: tuple[str, ...], split: str, table: str | None = None
+) -> "dict[str, Source]":
     from multihead.runs.build import build_data
     from multihead.runs.config import compose_run
     from multihead.runs.schema import check_config
 
-    config = compose_run(overrides)
+    if table is None:
+        config = compose_run(overrides)
+    else:
+        config = compose_run(["data=table", *overrides])
+        config["data"]["table"] = str(Path(table).absolute())
     check_config(config)
     data = build_data({**config, "test": False})
     sources = {}
+    _show_columns(data.train_source, len(data.train_indices), len(data.val_indices))
     if split in ("train", "all"):
         sources["train"] = data.train_source
     if split in ("test", "all"):
         sources["test"] = data.test_source
     return sources
+
+
+def _show_columns(source: "Source", training: int, validation: int) -> None:
+    """Print what each column of a table becomes, and what is odd."""
+    from multihead.cli.tables import show_table
+    from multihead.datasets.table.source import TableSource
+
+    if not isinstance(source, TableSource):
+        return
+    show_table(source.described, "columns", {"values": "{:,}", "missing": "{:,}"})
+    for note in source.notes:
+        say(f"- {note}")
+    say(f"of the training file {training:,} pictures train and {validation:,} validate", "")
 
 
 def _show(inspection: "Inspection") -> None:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from multihead.cli.tables import show_table
+from multihead.datasets.table.source import TableSource
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
 from multihead.metrics.metric import Metric
@@ -31,13 +33,20 @@ class Terminal(Announcer):
         """Print the run's id, link, size and notes."""
         where = [] if run is None else [f"run {run.run_id}  {run.url or run.folder}"]
         shape = "x".join(map(str, parts.data.image_shape))
-        heads = ", ".join(f"{name} {count}" for name, count in parts.data.num_classes.items())
+        heads = ", ".join(f"{head.shown} {head.outputs}" for head in parts.data.heads.values())
         what = (
             f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
             f"{_several(parts.ranks.world_size)}{parts.trainer.strategy.root_device}"
         )
+        source = parts.data.train_source
         with suppress(BrokenPipeError):  # that nobody reads it (`| head`) must not end a run
+            if isinstance(source, TableSource):
+                show_table(
+                    source.described,
+                    f"columns of {parts.data.place}:",
+                    {"values": "{:,}", "missing": "{:,}"},
+                )
             say(*where, what, *(f"note: {note}" for note in notes))
 
 
@@ -105,7 +114,7 @@ def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) ->
     for head in heads:
         values = [(m, result.metrics.get(f"{p}/{head}_{m.name}")) for p, m in columns]
         cells = ["" if value is None else metric.shown(value) for metric, value in values]
-        made.add_row(head, str(result.heads[head]), *cells)
+        made.add_row(result.titles.get(head, head), str(result.heads[head]), *cells)
     _print(made)
 
 
@@ -125,7 +134,12 @@ def _show_splits(
         for split, prefix in shown.items():
             values = [result.metrics.get(f"{prefix}/{head}_{m.name}") for m in kept]
             cells = ["" if value is None else f"{value:.4g}" for value in values]
-            made.add_row(head, *([result.units[head]] if units else []), split, *cells)
+            made.add_row(
+                result.titles.get(head, head),
+                *([result.units[head]] if units else []),
+                split,
+                *cells,
+            )
     _print(made)
 
 

@@ -122,6 +122,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.source = with_settings(source, own)
         folded = "folds" in fixed_in(self.source)
         self.partition = Partition(train_val_test_split, stratify, folds, fold, seed, folded)
+        self._table = options.get("table")  # which needs no folder of data
         self.data_dir = self._folder_of(data_dir)
         self.batch_size, self.train_val_test_split = batch_size, train_val_test_split
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -150,7 +151,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     @property
     def place(self) -> str:
         """Where the data are, as runs record it."""
-        return str(self.data_dir)
+        return str(self._table or self.data_dir)
 
     @cached_property
     def train_source(self) -> Source:

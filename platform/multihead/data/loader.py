@@ -5,9 +5,11 @@ the fly. Data beyond a memory budget go through a DataLoader whose workers read 
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from multihead.data.ranks import Ranks
 from multihead.data.source import Source
 
 Batch = tuple[Tensor, dict[str, Tensor]]
+_AHEAD = 3  # batches that wait for the step
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -211,6 +214,74 @@ class WorkerLoader(Resumable):
         return self._counted(self._loader)
 
 
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """Images that are best read by a thread of this process: files, or pictures to decode."""
+
+    reads_ahead: Literal[True]
+
+
+class AheadLoader(Resumable):
+    """Iterate over a source whose next batches a thread reads during the step.
+
+    Batches are normalised on the training device, as those of a resident loader are.
+
+    Args:
+        source: Images and labels, which may be larger than memory.
+        index: int64 [n], the part of the source to iterate over.
+        batch_sampler: Chooses the samples of each batch.
+        device: Where training takes place.
+        pin_memory: Copy batches into page-locked memory.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        index: NDArray[np.int64],
+        batch_sampler: EpochSampler,
+        device: torch.device,
+        *,
+        pin_memory: bool = False,
+    ) -> None:
+        self.source, self.index, self.batch_sampler = source, index, batch_sampler
+        self.device, self.pin_memory = device, pin_memory and device.type == "cuda"
+        self.normalise = Normalise(source.mean, source.std, device)
+        self._next_batch = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._next_batch = self.batch_sampler.first_batch
+        return self._counted(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
+        waiting: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+            try:
+                for chosen in self.batch_sampler.batches():
+                    waiting.append(thread.submit(self._read, self.index[chosen.numpy()]))
+                    if len(waiting) > _AHEAD:
+                        yield self._moved(*waiting.popleft().result())
+                while waiting:
+                    yield self._moved(*waiting.popleft().result())
+            finally:  # also where the epoch is left before its end
+                for batch in waiting:
+                    batch.cancel()
+
+    def _read(self, index: NDArray[np.int64]) -> Batch:
+        pixels, values = self.source.take(index)
+        images = torch.from_numpy(pixels)
+        labels = {name: torch.from_numpy(column) for name, column in values.items()}
+        if self.pin_memory:
+            return images.pin_memory(), {
+                name: column.pin_memory() for name, column in labels.items()
+            }
+        return images, labels
+
+    def _moved(self, images: Tensor, labels: Mapping[str, Tensor]) -> Batch:
+        return self.normalise(images.to(self.device, non_blocking=True)), {
+            name: values.to(self.device, non_blocking=True) for name, values in labels.items()
+        }
+
+
 def resident_loader(
     source: Source,
     index: NDArray[np.int64],
@@ -277,10 +348,13 @@ def make_loader(source: Source, index: NDArray[np.int64], loading: Loading) -> R
             device=loading.device,
             ranks=loading.ranks,
         )
+    sampler = EpochSampler(len(index), loading.batch_size, loading.seed, loading.ranks)
+    if isinstance(source.images, ReadsAhead):
+        return AheadLoader(source, index, sampler, loading.device, pin_memory=loading.pin_memory)
     return WorkerLoader(
         source,
         index,
-        EpochSampler(len(index), loading.batch_size, loading.seed, loading.ranks),
+        sampler,
         num_workers=loading.num_workers,
         pin_memory=loading.pin_memory,
         persistent_workers=loading.persistent_workers,

@@ -7,8 +7,8 @@ Source says so.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,14 @@ from multihead.heads import Head, Heads
 
 Split = Literal["train", "test"]
 _BLOCK_BYTES = 8 << 20
+
+
+@runtime_checkable
+class KnowsDigest(Protocol):
+    """Images that can tell whether they are those of another time without being read."""
+
+    def digest(self) -> bytes:
+        """Return 32 bytes that change with any pixel."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,14 @@ class Source:
             others are named; none if empty.
         groups: Group of each sample, int64 [N], 0 or more, where samples belong together (two
             pictures of one patient): no group is split between training and validation.
+        breaks: By head name, the changes of a picture that make its label wrong, such as `hflip`
+            for a head that tells left from right; see `data.transforms.CHANGES`.
         validation: Which samples of a training file validate, bool [N], where the dataset says so;
             `data.train_val_test_split` and `data.folds` go before it.
+        notes: What a person should know of the data: told once before training, and recorded.
+        preparation: What was done to pictures' files to make these pixels, in JSON's types, as
+            `datasets.preparation` writes it; it is kept with models, for serving. None if the
+            pixels come from elsewhere.
 
     Raises:
         DataError: If shapes, types, counts or label ranges do not fit together.
@@ -55,7 +69,10 @@ class Source:
     incomplete: frozenset[str] = frozenset()
     shipped_heads: str = ""
     groups: NDArray[np.int64] | None = None
+    breaks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     validation: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
+    preparation: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
@@ -198,8 +215,13 @@ class Source:
     def digest(self) -> str:
         """Return 32 hexadecimal digits of the SHA-256 over images, labels and heads.
 
-        The samples are read block by block, and checked where the source checks them.
+        The samples are read block by block, and checked where the source checks them. Images that
+        know a digest of their own are not read.
         """
+        if isinstance(self.images, KnowsDigest):
+            every = self.take_labels(np.arange(len(self))).values()
+            known = [hashlib.sha256(np.ascontiguousarray(values).data) for values in every]
+            return self.digest_of([self.images.digest(), *(part.digest() for part in known)])
         parts = [hashlib.sha256() for _ in range(1 + len(self.heads))]
         for images, labels in self.blocks():
             for part, values in zip(parts, [images, *labels.values()], strict=True):

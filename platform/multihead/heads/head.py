@@ -413,6 +413,7 @@ class Head:
         kind: How it is learned and read; a shipped one may be given by its name.
         parameter: What the levels stand for, where labels are levels of a range.
         first: What class 0 stands for where there is no parameter.
+        title: What people call it, such as the column of a table; tables and pages show it.
 
     Raises:
         ConfigError: For values that break these rules, or a kind that they do not suit.
@@ -424,6 +425,7 @@ class Head:
     kind: Kind = field(default_factory=lambda: KINDS["classification"])
     parameter: Parameter | None = None
     first: int = 0
+    title: str = ""
 
     def __post_init__(self) -> None:
         self._take_kind()
@@ -446,10 +448,10 @@ class Head:
                 f"head {self.name!r} has {self.num_classes} classes but {len(self.classes)} class "
                 f"names; give one name per class or none."
             )
-        if not is_whole("".join((*self.classes, self.unit))):
+        if not is_whole("".join((*self.classes, self.unit, self.title))):
             raise ConfigError(
-                f"head {self.name!r} has half of a surrogate pair in a class name or its unit, "
-                f"which no file can hold; remove it."
+                f"head {self.name!r} has half of a surrogate pair in a class name, its unit or its "
+                f"title, which no file can hold; remove it."
             )
         if len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"head {self.name!r} has class names twice: {list(self.classes)}.")
@@ -478,6 +480,11 @@ class Head:
     def outputs(self) -> int:
         """How many numbers the network returns for this head."""
         return self.kind.outputs(self)
+
+    @property
+    def shown(self) -> str:
+        """What people call it: its title, or its name where it has none."""
+        return self.title or self.name
 
     @property
     def unit(self) -> str:
@@ -530,7 +537,14 @@ class Head:
         fields = {name: getattr(self, name) for name in ("name", "num_classes", "first")}
         parameter = None if self.parameter is None else asdict(self.parameter)
         kind = kind_to_record(self.kind)
-        return {**fields, "classes": list(self.classes), "kind": kind, "parameter": parameter}
+        titled = {"title": self.title} if self.title else {}
+        return {
+            **fields,
+            "classes": list(self.classes),
+            "kind": kind,
+            "parameter": parameter,
+            **titled,
+        }
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Head":

@@ -36,7 +36,7 @@ def heads_table(inspection: Inspection) -> pd.DataFrame:
         low, high = _ends(inspection, head)
         rows.append(
             {
-                "head": head.name,
+                "head": head.shown,
                 "kind": head.kind.name,
                 "labels": head.num_classes or len(head.kind.class_names(head)),
                 "from": low,
@@ -76,7 +76,7 @@ def balance_table(inspection: Inspection) -> pd.DataFrame:
             present = share[share > 0]
             rows.append(
                 {
-                    "head": head.name,
+                    "head": head.shown,
                     "split": split,
                     "labelled": facts.labelled[head.name],
                     "seen": len(np.unique(facts.known(head), axis=0)),
@@ -143,29 +143,33 @@ def _channels(inspection: Inspection) -> Iterator[str]:
 
 def _redundant(inspection: Inspection) -> Iterator[str]:
     found = inspection.redundancy
+    titles = {name: head.shown for name, head in inspection.heads.items()}
     for b, a in found.functions:
-        yield f"{b} is a function of {a}: each label of {a} has one label of {b}."
+        of = titles[a]
+        yield f"{titles[b]} is a function of {of}: each label of {of} has one label of {titles[b]}."
     for a, b, value in found.pairs:
         if (a, b) not in found.functions and (b, a) not in found.functions:
-            yield f"{a} and {b} share much: normalised mutual information {value:.2f}."
+            pair = f"{titles[a]} and {titles[b]}"
+            yield f"{pair} share much: normalised mutual information {value:.2f}."
 
 
 def _missing(inspection: Inspection) -> Iterator[str]:
-    for name in inspection.heads:
+    for name, head in inspection.heads.items():
         for split, facts in inspection.splits.items():
             absent = facts.count - facts.labelled[name]
             if absent:
                 share = absent / facts.count
                 yield (
-                    f"{name}: {absent:,} of {facts.count:,} labels are missing in {split} "
+                    f"{head.shown}: {absent:,} of {facts.count:,} labels are missing in {split} "
                     f"({share:.1%})."
                 )
 
 
 def _imbalanced(inspection: Inspection) -> Iterator[str]:
     table = balance_table(inspection)
+    by_title = {head.shown: head for head in inspection.heads.values()}
     for row in table.to_dict("records"):
-        head, facts = inspection.heads[row["head"]], inspection.splits[row["split"]]
+        head, facts = by_title[row["head"]], inspection.splits[row["split"]]
         if head.has_range and not head.num_classes:
             continue  # numbers of any distribution have thin ends
         names, counts = label_bins(inspection, head)
@@ -178,11 +182,11 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
             what = "bins of levels" if len(names) < head.num_classes else "labels"
             some = ", ".join(names[i] for i in empty[:5]) + (", ..." if len(empty) > 5 else "")
             yield (
-                f"{head.name}: {len(empty)} of {len(names)} {what} never occur in "
+                f"{head.shown}: {len(empty)} of {len(names)} {what} never occur in "
                 f"{row['split']} ({some})."
             )
         else:
             yield (
-                f"{head.name}: {names[int(of_split.argmax())]} occurs {row['imbalance']:.0f} times "
-                f"as often as {names[int(of_split.argmin())]} in {row['split']}."
+                f"{head.shown}: {names[int(of_split.argmax())]} occurs {row['imbalance']:.0f} "
+                f"times as often as {names[int(of_split.argmin())]} in {row['split']}."
             )

@@ -101,7 +101,7 @@ def label_bars(inspection: Inspection) -> list[LabelBars]:
     for head in inspection.heads.values():
         texts, counts = label_bins(inspection, head)
         names = [text.removesuffix(head.unit).strip() for text in texts]
-        title = f"{head.name} [{head.unit}]" if head.unit else head.name
+        title = f"{head.shown} [{head.unit}]" if head.unit else head.shown
         bars.append(LabelBars(title, names, counts))
     return bars
 
@@ -110,7 +110,10 @@ def _captions(inspection: Inspection) -> list[list[tuple[str, str]]]:
     """Return the name and the label of every head for each of the samples."""
     samples = inspection.samples
     return [
-        [(name, _label(head, samples.codes[name][i])) for name, head in inspection.heads.items()]
+        [
+            (head.shown, _label(head, samples.codes[name][i]))
+            for name, head in inspection.heads.items()
+        ]
         for i in range(len(samples.index))
     ]
 

@@ -1,7 +1,8 @@
 """A model as files that run nothing: `weights.safetensors` and `model.json`.
 
-The JSON holds the network's node, the heads, the shape of an image and its normalisation: what
-it takes to build the network and read its answers, without the run it came from.
+The JSON holds the network's node, the heads, the shape of an image, its normalisation and, where
+it was trained on pictures' files, how they are read: what it takes to build the network, ask it
+and read its answers, without the run it came from.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ _KEYS = {"format", "net", "heads", "image_shape", "mean", "std"}
 
 def describe(loaded: LoadedRun) -> dict[str, Any]:
     """Return all of a model but its weights, in JSON's types."""
+    made = {} if loaded.preparation is None else {"preparation": loaded.preparation.record()}
     return {
         "format": _FORMAT,
         "net": dict(loaded.config["model"]["net"]),
@@ -37,6 +39,7 @@ def describe(loaded: LoadedRun) -> dict[str, Any]:
         "image_shape": list(loaded.image_shape),
         "mean": list(loaded.mean),
         "std": list(loaded.std),
+        **made,
     }
 
 

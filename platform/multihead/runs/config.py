@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
+from multihead.runs.columns import settled_data, spelled
 
 ROOT = "train"
 RECORD = "multihead-record"
@@ -78,7 +79,7 @@ def opened(override: str) -> str:
 
     A head that is none is refused later, with those there are.
     """
-    return f"++{override}" if _BY_HEAD.match(override) else override
+    return f"++{override}" if _BY_HEAD.match(override) else spelled(override)
 
 
 def compose_record(record: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -152,6 +153,8 @@ def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
     plain = cast(dict[str, Any], with_hydra)
     plain.pop("hydra", None)
     settled = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(plain), resolve=True))
+    if isinstance(settled.get("data"), dict):
+        settled["data"] = settled_data(settled["data"])
     for key, value in (settled.get("paths") or {}).items():
         if "${" in str(value):  # a variable of the system's; it would be read again
             raise ConfigError(f"paths.{key} is {value!r}; no folder here may have '${{' in it.")

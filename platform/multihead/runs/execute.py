@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from multihead import __version__, settings
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.source import Source
+from multihead.datasets.table.source import TableSource
 from multihead.inspection.redundancy import functional_heads
 from multihead.inspection.shared_pictures import shared_pictures
 from multihead.metrics import registry
@@ -38,6 +39,7 @@ from multihead.runs.numerics import (
 )
 from multihead.runs.results import store_test
 from multihead.runs.run_description import NOTE_TAG, note
+from multihead.spreadsheet import write_csv
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
 from multihead.tracking.folder import CONFIG_FILE
@@ -53,6 +55,7 @@ from multihead.yaml_file import read_yaml
 
 # Of the many facts of `environment.json`, those worth a column in a list of runs.
 _TAGGED_VERSIONS = ("python", "torch")
+COLUMNS_FILE = "columns.csv"
 _NOTED_SAMPLES = 10_000  # that show which heads are functions of others
 _INEXACT_TAG = "resumed.inexact"
 
@@ -73,6 +76,7 @@ class RunResult:
         heads: Number of outputs by head name.
         units: Unit by name of those heads that are parameters; empty text for none.
         notes: Lines a reader of the result should know.
+        titles: What people call the heads, by name, where that is another than the name.
     """
 
     metrics: dict[str, float]
@@ -85,6 +89,7 @@ class RunResult:
     heads: dict[str, int] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    titles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,8 @@ def execute(
         with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
+            if member.kind != "trial":  # of which there may be thousands, all of one table
+                _record_columns(run, parts)
             if changed:
                 run.set_tags({_INEXACT_TAG: changed})  # that stays when the run goes on once more
             parts.logger.run = run
@@ -236,6 +243,7 @@ def _train_and_test(
         heads=heads.outputs,
         units={name: head.unit for name, head in heads.items() if head.has_range},
         notes=tuple(notes),
+        titles={name: head.title for name, head in heads.items() if head.title},
     )
 
 
@@ -302,6 +310,14 @@ def _record_start(
     run.log_file(shareable(run.folder / CONFIG_FILE))
 
 
+def _record_columns(run: TrackedRun, parts: Parts) -> None:
+    """Record what each column of a table became."""
+    source = parts.data.train_source
+    if isinstance(source, TableSource):
+        write_csv(source.described, run.folder / COLUMNS_FILE)
+        run.log_file(run.folder / COLUMNS_FILE)
+
+
 def _derived(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
     """Return what the configuration comes to: sizes, and the learning rate at the start."""
     batch, devices = parts.data.batch_size, parts.ranks.world_size
@@ -354,6 +370,7 @@ def _notes(parts: Parts) -> list[str]:
         by_base.setdefault(base, []).append(head)
     of_kinds = [head.kind.notes(head, labels[name]) for name, head in data.heads.items()]
     return [
+        *data.train_source.notes,
         *chain.from_iterable(of_kinds),
         *_functions(by_base),
     ]

@@ -18,7 +18,7 @@ HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
 _SEEDS = ("seed", "data.seed")
 _WITHOUT_EFFECT = (
     *("paths", "logger", "name", "tags", "train", "test", "optimized_metric"),
-    *("data.data_dir", "data.generate", "data.memory_budget_mb"),
+    *("data.data_dir", "data.table", "data.generate", "data.memory_budget_mb"),
     *("model.predictions_mb", "data.num_workers", "data.pin_memory", "data.persistent_workers"),
     *("callbacks.progress", "callbacks.telemetry"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),

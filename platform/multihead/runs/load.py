@@ -1,7 +1,7 @@
 """A recorded run as something that predicts: `load_run(id).predict(images)`."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from multihead.datasets.picture_opening import PictureError
+from multihead.datasets.preparation import Preparation
 from multihead.errors import CheckpointError, ConfigError, DataError
 from multihead.heads import Heads
 from multihead.heads.readout import Readouts
@@ -18,6 +20,7 @@ from multihead.runs.build import make_network
 from multihead.runs.fitting import check_node, fitted
 from multihead.runs.recorded import read_config
 from multihead.runs.trust import check_network, import_kinds
+from multihead.text import one_line
 from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
@@ -37,6 +40,8 @@ class LoadedRun:
         image_shape: Channels, height and width it takes.
         mean: Of each channel, of pixels scaled to 0..1.
         std: Of each channel, of pixels scaled to 0..1.
+        preparation: How its training made pixels of pictures' files; None if it had none, or is
+            older than this record.
         config: The run's configuration.
     """
 
@@ -49,6 +54,7 @@ class LoadedRun:
         self.readouts = Readouts(self.heads)
         self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
         self.mean, self.std = tuple(record["mean"]), tuple(record["std"])
+        self.preparation: Preparation | None = record.get("preparation")
         channels = (1, -1, 1, 1)
         self._mean = torch.tensor(self.mean).view(channels)
         self._std = torch.tensor(self.std).view(channels)
@@ -68,6 +74,28 @@ class LoadedRun:
             DataError: For another shape or type.
         """
         return {n: self.readouts[n].values(v).numpy() for n, v in self.outputs(images).items()}
+
+    def pictures(self, files: Sequence[Path | bytes]) -> NDArray[np.uint8]:
+        """Return pictures as `predict` takes them, uint8 [B, C, H, W], made as in training.
+
+        Args:
+            files: Paths, or the content of files; 1 or more.
+
+        Raises:
+            DataError: If the training had no pictures' files, or one of these cannot be read.
+        """
+        if self.preparation is None:
+            raise DataError(
+                "this run does not say how its pictures were read; give pixels to `predict`."
+            )
+        found = []
+        for number, file in enumerate(files):
+            try:
+                found.append(self.preparation.read(file))
+            except PictureError as error:
+                name = one_line(str(file)) if isinstance(file, Path) else f"picture {number}"
+                raise DataError(f"{name} {error}.") from None
+        return np.stack(found)
 
     def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
         """Return the probability of every class or level, float32 [B, K] by head name.
@@ -185,7 +213,8 @@ def assemble(
 
     Args:
         config: Holds the network's node, `model.net`; one of a record has been checked.
-        record: `heads` as Heads, `image_shape` [C, H, W], and `mean` and `std` [C].
+        record: `heads` as Heads, `image_shape` [C, H, W], `mean` and `std` [C], and perhaps
+            `preparation`, as `Preparation.record` wrote it.
         weights: The network's state.
         path: The file they were read from, for messages.
 
@@ -201,8 +230,24 @@ def assemble(
         "input_size": (height, width),
         "heads_config": heads.outputs,
     }
+    preparation = _checked_preparation(record, path)
     network = fitted(lambda: make_network(node, derived, from_checkpoint=True), weights, path)
-    return LoadedRun(network, record, config)
+    return LoadedRun(network, {**record, "preparation": preparation}, config)
+
+
+def _checked_preparation(record: Mapping[str, Any], path: Path) -> Preparation | None:
+    if record.get("preparation") is None:
+        return None
+    try:
+        preparation = Preparation.from_record(record["preparation"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    if preparation.shape != tuple(record["image_shape"]):
+        raise CheckpointError(
+            f"{path} is damaged: it prepares pictures of {list(preparation.shape)}, but its "
+            f"network takes {list(record['image_shape'])}."
+        )
+    return preparation
 
 
 def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int]:

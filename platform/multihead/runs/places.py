@@ -50,7 +50,7 @@ def check_places(config: Mapping[str, Any], overrides: Sequence[str], store: Sto
 def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Path | None]]:
     """Yield key and value of each place, and the folder it has to be in, or None for no other."""
     data = config.get("data")
-    for key in ("data_dir", "folder"):
+    for key in ("data_dir", "folder", "table"):
         for path, value in _texts(data, "data", key):
             yield path, value, settings.data_dir()
     for path, value in _texts(config.get("callbacks"), "callbacks", "dirpath"):

@@ -71,6 +71,8 @@ def _table(heads: Heads, counts: Mapping[str, int], metrics: Mapping[str, float]
         "classes": [h.num_classes or len(h.kind.class_names(h)) for h in heads.values()],
         "images": [counts[name] for name in heads],
     }
+    if any(head.title for head in heads.values()):
+        table["title"] = [head.shown for head in heads.values()]
     if any(head.has_range for head in heads.values()):
         table["unit"] = [head.unit for head in heads.values()]
     for metric in METRICS.values():

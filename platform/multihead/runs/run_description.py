@@ -27,13 +27,14 @@ def note(parts: Parts, metrics: Mapping[str, float], config: Mapping[str, Any], 
     tested = any(name.startswith("test/") for name in metrics)
     split = "test" if tested else "best/val"
     where = f"Test, {len(data.test_indices):,} images, read once" if tested else "Best validation"
+    titles = ", ".join(head.shown for head in heads.values())
     # The page folds all but the first lines away.
     lines = [
         f"**{where}**",
         "",
         *_table(heads, metrics, split),
         "",
-        f"{escaped(', '.join(heads))} from {len(data.train_indices):,} images of "
+        f"{escaped(titles)} from {len(data.train_indices):,} images of "
         f"{escaped(data.train_source.name)}; "
         f"seed {config['seed']}, {parts.parameters:,} parameters.",
         "",
@@ -59,5 +60,5 @@ def _table(heads: Heads, metrics: Mapping[str, float], split: str) -> list[str]:
     for name, head in heads.items():
         values = [(metric, metrics.get(f"{split}/{name}_{metric.name}")) for metric in there]
         cells = ["" if v is None else m.shown(v, escaped(head.unit)) for m, v in values]
-        rows.append(f"| {escaped(name)} | " + " | ".join(cells) + " |")
+        rows.append(f"| {escaped(head.shown)} | " + " | ".join(cells) + " |")
     return rows

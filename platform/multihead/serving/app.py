@@ -192,16 +192,28 @@ class _Server:
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 f"Content-Encoding is {packed[:100]!r}; send the body as it is.",
             )
-        shape = self.model.shape
+        shape, preparation = self.model.shape, self.model.loaded.preparation
         match kind:
             case "application/json":
                 most = self.limits.max_batch
-                return partial(decode_json, shape=shape, max_batch=most, memory=memory)
+                return partial(
+                    decode_json,
+                    shape=shape,
+                    max_batch=most,
+                    memory=memory,
+                    preparation=preparation,
+                )
             case "application/octet-stream":
                 return partial(decode_raw, shape=shape, stated=request.headers.get("x-shape"))
             case "image/png" | "image/jpeg":
                 resize = request.query_params.get("resize") == "true"
-                return partial(decode_file, shape=shape, memory=memory, resize=resize)
+                return partial(
+                    decode_file,
+                    shape=shape,
+                    memory=memory,
+                    resize=resize,
+                    preparation=preparation,
+                )
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"Content-Type is {kind[:100]!r}; give application/json, application/octet-stream, "
@@ -274,17 +286,19 @@ class _Server:
 
     async def describe(self, request: Request) -> Response:
         """Say what the model takes and what its heads are."""
-        model = self.model
+        model, preparation = self.model, self.model.loaded.preparation
         return _json(
             {
                 "model": model.uri,
                 "model_id": model.model_id,
                 "run": model.run_id,
                 "shape": model.shape,
+                "preparation": None if preparation is None else preparation.record(),
                 "examples": len(model.examples),
                 "heads": [
                     {
                         "name": head.name,
+                        "title": head.shown,
                         "kind": head.kind.name,
                         "lists_classes": head.kind.lists_classes,
                         "classes": head.kind.class_names(head),

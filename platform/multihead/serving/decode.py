@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
+from multihead.datasets.preparation import Preparation
 from multihead.serving.budget import Share
 from multihead.serving.errors import too_large, wrong
 from multihead.serving.numbers import Shape, read_numbers, wanted
@@ -55,7 +56,13 @@ def decode_raw(body: bytearray, shape: Shape, stated: str | None) -> Images:
     return np.frombuffer(body, np.uint8).reshape(-1, *shape)
 
 
-def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int, memory: Share) -> Images:
+def decode_json(
+    body: bytes | bytearray,
+    shape: Shape,
+    max_batch: int,
+    memory: Share,
+    preparation: Preparation | None = None,
+) -> Images:
     """Read `{"inputs": [[[[0, ...]]]]}` or `{"images": ["<base64 of a PNG or JPEG>", ...]}`.
 
     Args:
@@ -64,6 +71,7 @@ def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int, memory: S
         shape: H, W, C.
         max_batch: Largest number of images.
         memory: What the request may hold.
+        preparation: What the model's training did to pictures.
 
     Raises:
         RequestError: Saying what is wrong.
@@ -77,7 +85,8 @@ def decode_json(body: bytes | bytearray, shape: Shape, max_batch: int, memory: S
     if key in _NUMBERS:
         what = "something else than numbers" if isinstance(value, list) else "no list of numbers"
         raise wrong(f"{key} holds {what}; this model takes {wanted(shape)}.")
-    return _pictures(value, shape, max_batch, memory, resize=resize)
+    _check_pictures(value, max_batch)
+    return decode_base64(value, shape, memory, resize=resize, preparation=preparation)
 
 
 def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
@@ -114,11 +123,8 @@ def _count(body: bytes | bytearray, character: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
 
 
-def _pictures(
-    pictures: Any, shape: Shape, max_batch: int, memory: Share, *, resize: bool
-) -> Images:
+def _check_pictures(pictures: Any, max_batch: int) -> None:
     if not isinstance(pictures, list) or not pictures:
         raise wrong("images is not a list of pictures; give base64 of PNG or JPEG files.")
     if len(pictures) > max_batch:
         raise too_large(f"{len(pictures)} images; this server takes {max_batch} in a request.")
-    return decode_base64(pictures, shape, memory, resize=resize)

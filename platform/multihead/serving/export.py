@@ -2,8 +2,11 @@
 
 ONNX and TorchScript files hold the whole way from pixels to logits: they take images uint8
 [B, H, W, C], of any B, normalise them themselves, and return the logits [B, K] of every head in
-the order of the heads. A safetensors file holds the weights, and in its header, under
-`multihead`, what `model.json` of a logged model holds.
+the order of the heads. A safetensors file holds the weights.
+
+Each also holds what `model.json` of a logged model does, such as how its training read pictures:
+under `multihead` in the header of safetensors and in ONNX's metadata, as the extra file
+`multihead.json` of TorchScript.
 
 Each file is read back and compared with the checkpoint before it gets its name.
 """
@@ -33,6 +36,7 @@ TOLERANCE = {"onnx": 1e-4, "torchscript": 1e-5, "safetensors": 0.0}
 SUFFIX = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
 _BATCHES = (1, 2, 7)
 _OPSET = 20
+_DESCRIPTION = "multihead"
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def _difference(loaded: LoadedRun, answering: Answering) -> float:
 
 def _write_onnx(loaded: LoadedRun, path: Path) -> None:
     try:
-        import onnx  # noqa: F401
+        import onnx
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
@@ -162,6 +166,9 @@ def _write_onnx(loaded: LoadedRun, path: Path) -> None:
             opset_version=_OPSET,
             verbose=False,
         )
+        model = onnx.load(path)
+        model.metadata_props.add(key=_DESCRIPTION, value=json.dumps(describe(loaded)))
+        onnx.save(model, path)
 
 
 def _read_onnx(loaded: LoadedRun, path: Path) -> Answering:
@@ -183,7 +190,8 @@ def _write_torchscript(loaded: LoadedRun, path: Path) -> None:
     with _quiet(), _refusals("torchscript"), torch.no_grad():
         module = PixelsToLogits(loaded).eval()
         traced = torch.jit.trace(module, (images,), check_trace=False)  # type: ignore[no-untyped-call]
-        traced.save(str(path))
+        files = {f"{_DESCRIPTION}.json": json.dumps(describe(loaded))}
+        traced.save(str(path), _extra_files=files)
 
 
 def _read_torchscript(loaded: LoadedRun, path: Path) -> Answering:
@@ -201,14 +209,14 @@ def _write_safetensors(loaded: LoadedRun, path: Path) -> None:
     from safetensors.torch import save_file
 
     weights = {k: v.contiguous().clone() for k, v in loaded.network.state_dict().items()}
-    save_file(weights, path, metadata={"multihead": json.dumps(describe(loaded))})
+    save_file(weights, path, metadata={_DESCRIPTION: json.dumps(describe(loaded))})
 
 
 def _read_safetensors(loaded: LoadedRun, path: Path) -> Answering:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        description: dict[str, Any] = json.loads(file.metadata()["multihead"])
+        description: dict[str, Any] = json.loads(file.metadata()[_DESCRIPTION])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     trusted = [loaded.config["model"]["net"]["_target_"]]  # it was just written
     again = described(description, weights, path, trust=trusted)

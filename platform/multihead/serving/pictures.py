@@ -1,39 +1,43 @@
 """PNG and JPEG files to pixels, with a bound on what they may unpack to.
 
-Grey and colour are converted to what the model takes; what is transparent becomes black.
+A model that was trained on pictures' files says how; its pictures become what they were in
+training. For others, grey and colour are converted to what the model takes, and what is
+transparent becomes black.
 """
 
 import base64
 import binascii
 import io
-import struct
-import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from multihead.datasets.picture_opening import DAMAGED, OtherSizeError, PictureError
+from multihead.datasets.preparation import Preparation
 from multihead.serving.budget import Share
 from multihead.serving.errors import too_large, wrong
 
 # Of all pictures of a request together: a small file can unpack to gigabytes.
 MAX_PIXELS = 16_000_000
 _PIXEL_BYTES = 20  # while it is read: four bytes each for the file's, with and without transparency
-_MODES = {1: "L", 3: "RGB"}
-_EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 # Passes over a JPEG, each as long as the picture is large, in 20 bytes of file; 10 are usual.
 _MAX_SCANS = 100
 _SCAN = b"\xff\xda"
-# What Pillow raises for damaged files, found with a million of them.
-_DAMAGED = (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error, zlib.error)
 _HEAD = "base64,"  # ends the head of a data URL
 _PNG = b"\x89PNG"
 _PIECE = 1 << 20  # characters of base64 decoded at once, for Python's lock is held meanwhile
 
 
 def decode_base64(
-    pictures: list[Any], shape: tuple[int, int, int], memory: Share, *, resize: bool
+    pictures: list[Any],
+    shape: tuple[int, int, int],
+    memory: Share,
+    *,
+    resize: bool,
+    preparation: Preparation | None = None,
 ) -> NDArray[np.uint8]:
     """Return the pictures as uint8 [B, H, W, C].
 
@@ -41,7 +45,9 @@ def decode_base64(
         pictures: Base64 of PNG or JPEG files, with or without the head of a data URL.
         shape: H, W, C of the model.
         memory: What the request may hold; what a picture unpacks to is taken from it meanwhile.
-        resize: Whether pictures of another height or width are fitted, or refused.
+        resize: Whether pictures of another height or width are fitted, or refused, where the
+            model's training does not say.
+        preparation: What its training did to pictures.
 
     Raises:
         RequestError: Naming the picture and what is wrong with it.
@@ -49,17 +55,22 @@ def decode_base64(
     files = [_file(text, number) for number, text in enumerate(pictures)]
     left, decoded = MAX_PIXELS, []
     for number, file in enumerate(files):
-        pixels, used = _pixels(file, number, shape, left, memory, resize=resize)
+        pixels, used = _pixels(file, number, shape, left, memory, preparation, resize=resize)
         left -= used
         decoded.append(pixels)
     return np.stack(decoded)
 
 
 def decode_file(
-    file: bytes | bytearray, shape: tuple[int, int, int], memory: Share, *, resize: bool
+    file: bytes | bytearray,
+    shape: tuple[int, int, int],
+    memory: Share,
+    *,
+    resize: bool,
+    preparation: Preparation | None = None,
 ) -> NDArray[np.uint8]:
     """Return a PNG or JPEG file as uint8 [1, H, W, C]; see `decode_base64`."""
-    pixels, _ = _pixels(file, 0, shape, MAX_PIXELS, memory, resize=resize)
+    pixels, _ = _pixels(file, 0, shape, MAX_PIXELS, memory, preparation, resize=resize)
     return np.stack([pixels])  # a copy, which torch may write to
 
 
@@ -84,13 +95,15 @@ def _pixels(
     shape: tuple[int, int, int],
     left: int,
     memory: Share,
+    preparation: Preparation | None,
     *,
     resize: bool,
 ) -> tuple[NDArray[np.uint8], int]:
     """Return a picture's pixels [H, W, C] and how many pixels its file has."""
-    height, width, channels = shape
-    if channels not in _MODES:
-        raise wrong(f"this model takes {channels} channels, pictures have 1 or 3; send numbers.")
+    height, width, _ = shape
+    prepared = _without_record(shape) if preparation is None else preparation
+    if resize and prepared.resize is None:
+        prepared = replace(prepared, resize="stretch")
     if file.count(_SCAN) > _MAX_SCANS and not file.startswith(_PNG):
         raise wrong(f"picture {number} is a JPEG of more than {_MAX_SCANS} scans; 10 are usual.")
     try:
@@ -101,35 +114,30 @@ def _pixels(
                     f"picture {number} has {picture.width} x {picture.height} pixels; "
                     f"a request may have {MAX_PIXELS:,} in all."
                 )
-            if picture.size != (width, height) and not resize:
-                raise wrong(
-                    f"picture {number} is {picture.width} x {picture.height} (width x height), "
-                    f'this model takes {width} x {height}; add "resize": true to have it fitted.'
-                )
+            stored = picture.size
             with memory.during(size * _PIXEL_BYTES):
-                plain = _plain(picture, number, _MODES[channels])
-                if plain.size != (width, height):
-                    plain = plain.resize((width, height), Image.Resampling.BILINEAR)
-                return np.asarray(plain, np.uint8).reshape(shape), size
+                return prepared.pixels(picture).transpose(1, 2, 0), size
     except UnidentifiedImageError as error:
         raise wrong(f"picture {number} is not a PNG or JPEG file.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(f"picture {number} is too large: {error}") from error
-    except _DAMAGED as error:
+    except OtherSizeError as error:
+        raise wrong(
+            f"picture {number} is {stored[0]} x {stored[1]} (width x height), "
+            f'this model takes {width} x {height}; add "resize": true to have it fitted.'
+        ) from error
+    except PictureError as error:
+        raise wrong(f"picture {number} {error}.") from error
+    except DAMAGED as error:
         raise wrong(f"picture {number} is damaged: {error}.") from error
 
 
-def _plain(picture: Image.Image, number: int, mode: str) -> Image.Image:
-    if picture.mode not in _EIGHT_BIT:
-        raise wrong(f"picture {number} is of mode {picture.mode}; give 8 bits a channel.")
-    if picture.mode in ("P", "PA") and picture.palette is None:
-        raise wrong(f"picture {number} is damaged: it has no colours.")
-    return _opaque(picture).convert(mode)
+def _without_record(shape: tuple[int, int, int]) -> Preparation:
+    """Return what is done for a model that does not say what its training did.
 
-
-def _opaque(picture: Image.Image) -> Image.Image:
-    """Return a picture on black where it is transparent."""
-    if not picture.has_transparency_data:
-        return picture
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
+    Such models were trained on pixels, or before it was recorded.
+    """
+    height, width, channels = shape
+    if channels not in (1, 3):
+        raise wrong(f"this model takes {channels} channels, pictures have 1 or 3; send numbers.")
+    return Preparation(channels, (height, width), ground="black", upright=False, draft=False)

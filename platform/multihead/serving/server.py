@@ -3,11 +3,11 @@
 import gc
 import resource
 import socket
-import warnings
 
 import uvicorn
 
 from multihead.connections import Connections
+from multihead.datasets.picture_opening import ignore_advice
 from multihead.errors import ConfigError
 from multihead.hosts import KnownHosts
 from multihead.serving.app import Limits, make_app
@@ -45,7 +45,7 @@ def ignore_advice_on_pictures() -> None:
 
     Each text that is new would be written to the log, and kept in memory for ever.
     """
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    ignore_advice()
 
 
 def serve(model: ServedModel, limits: Limits, listening: socket.socket, hosts: KnownHosts) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from multihead.errors import ConfigError
 from multihead.metrics.registry import is_known, metric_of
+from multihead.runs.columns import rooted
 from multihead.settings import study_storage
 from multihead.studies.engines.choice import EngineChoice, LocalChoice
 from multihead.studies.file import apply_argument, explain, find_file, read_file
@@ -189,7 +190,7 @@ def changed(definition: Definition, arguments: Sequence[str]) -> Definition:
     Raises:
         ConfigError: As `load_definition` says.
     """
-    new = [argument for argument in arguments if argument not in definition.overrides]
+    new = [argument for argument in arguments if rooted(argument) not in definition.overrides]
     return _with(definition.model_dump(mode="json"), new, definition.name)
 
 

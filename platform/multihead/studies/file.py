@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from multihead import settings
 from multihead.errors import ConfigError
+from multihead.runs.columns import rooted
 from multihead.runs.config import nearest
 from multihead.yaml_file import read_yaml
 
@@ -58,6 +59,7 @@ def apply_argument(content: dict[str, Any], argument: str, fields: Iterable[str]
     Raises:
         ConfigError: If it is no `key=value`, or the value is not YAML.
     """
+    argument = rooted(argument)
     key, equals, text = argument.partition("=")
     if not equals or not key:
         raise ConfigError(f"{argument!r} is no override; write key=value.")

@@ -44,6 +44,8 @@ _SETTLE_SECONDS = 12.0
 # ten seconds after SIGTERM.
 _PATIENCE = {"FINISHED": 10.0, "FAILED": 10.0, "KILLED": 5.0}
 _METRIC_NAME = re.compile(r"[\w.\- /:]{1,250}")
+# The name of a column, say, may have what MLflow refuses in the name of a parameter.
+_NO_PARAM, _LONGEST_PARAM = re.compile(r"[^\w.\- ]"), 250
 _LOG = logging.getLogger("multihead.tracking")
 
 
@@ -248,7 +250,8 @@ class TrackedRun:
     def log_params(self, params: Mapping[str, str]) -> None:
         """Record hyper-parameters; those already recorded keep their first value."""
         known = self._history.params
-        new = {k: v[:_PARAM_LENGTH] for k, v in params.items() if k not in known}
+        named = {_NO_PARAM.sub("_", name)[:_LONGEST_PARAM]: v for name, v in params.items()}
+        new = {k: v[:_PARAM_LENGTH] for k, v in named.items() if k not in known}
         known |= set(new)
         for part in _parts(new, "params"):
             self._append("params", values=part)

@@ -140,6 +140,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.eval_weights, self.memory_format = eval_weights, memory_format
         self.heads: Heads | None = None
         self.normalisation: tuple[list[float], list[float]] = ([0.0], [1.0])
+        self.preparation: dict[str, Any] | None = None
         self.best: dict[str, float] = {}
         self.incomplete: dict[Part, Collection[str]] = {"train": (), "val": (), "test": ()}
         self.shares: Tensor | None = None
@@ -173,6 +174,8 @@ class MultiheadLitModule(pl.LightningModule):
             )
         heads = fitting_heads(self.net, data, from_data=self.auto_configure_from_dataset)
         self.normalisation = (list(data.train_source.mean), list(data.train_source.std))
+        given = data.train_source.preparation
+        self.preparation = None if given is None else dict(given)
         if heads != self.heads:
             self._weighted = weighted_criteria(self.class_weights, heads, data)
             self._use_heads(heads)
@@ -536,6 +539,8 @@ class MultiheadLitModule(pl.LightningModule):
             "random_state": random_state(),
             "numerics": self.numerics,
         }
+        if self.preparation is not None:
+            checkpoint[RECORD]["preparation"] = self.preparation
         if not self.gathering.alone:
             states = self.gathering.collected(random_state())
             checkpoint[RECORD]["random_state_of_others"] = states[1:]

@@ -20,6 +20,6 @@ class Confusion(Pairs):
         matrix = confusion_matrix(self.counts(), head.num_classes)
         table = confusion_table(matrix, classes)
         write_csv(table, folder / f"confusion_{head.name}.csv", index=True)
-        title = ACCURACY.titled(head.name, shown.metric(ACCURACY.name), head.unit)
+        title = ACCURACY.titled(head.shown, shown.metric(ACCURACY.name), head.unit)
         confusion_figure(matrix, classes, title, folder / f"confusion_{head.name}.png")
         return {}

@@ -31,7 +31,7 @@ class Curves(Scored):
         whole = pd.concat(named)[["name", *named[0].columns[:-1]]]
         path = self.path(folder, "curves")
         write_csv(whole, path.with_suffix(".csv"))
-        curves_figure(tables, f"{self.head.name} on the test split", path.with_suffix(".png"))
+        curves_figure(tables, f"{self.head.shown} on the test split", path.with_suffix(".png"))
         return {}
 
 

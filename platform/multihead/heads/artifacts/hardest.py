@@ -149,5 +149,5 @@ def write_worst(
         + ("" if row.probability != row.probability else f" ({row.probability:.0%})")
         for row in table.itertuples()
     ]
-    title = f"{head.name}: the worst predictions of the test split"
+    title = f"{head.shown}: the worst predictions of the test split"
     gallery_figure(images, captions, title, folder / f"worst_{head.name}.png")

@@ -44,7 +44,7 @@ class PredictedNumbers(Artifact):
         rows, head = torch.cat(self._seen).cpu().numpy(), self.head
         table = pd.DataFrame(rows[:_MOST_ROWS], columns=["sample", "label", "predicted"])
         write_csv(table.astype({"sample": int}), folder / f"predicted_{head.name}.csv")
-        title = MAE.titled(head.name, shown.metric(MAE.name), head.unit)
+        title = MAE.titled(head.shown, shown.metric(MAE.name), head.unit)
         self._draw(rows[:, 1], rows[:, 2], title, folder / f"predicted_{head.name}.png")
         return {}
 
@@ -62,7 +62,7 @@ class PredictedNumbers(Artifact):
         predicted_figure(
             counts,
             np.exp(edges) if self.log else edges,
-            quantity=f"{head.name} [{head.unit}]" if head.unit else head.name,
+            quantity=f"{head.shown} [{head.unit}]" if head.unit else head.shown,
             title=title,
             path=path,
             log=self.log,

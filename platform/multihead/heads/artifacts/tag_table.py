@@ -24,7 +24,7 @@ class TagTable(Scored):
         )
         path = self.path(folder, "tags")
         write_csv(table, path.with_suffix(".csv"))
-        title = TAGS_MACRO_F1.titled(self.head.name, shown.metric(TAGS_MACRO_F1.name))
+        title = TAGS_MACRO_F1.titled(self.head.shown, shown.metric(TAGS_MACRO_F1.name))
         tags_figure(table, title, path.with_suffix(".png"))
         return {}
 

@@ -14,7 +14,7 @@ async function start() {
   pad.height = height;
   at = { x: width >> 1, y: height >> 1, down: false };
   clear();
-  const heads = plain(model.heads.map((head) => head.name).join(", "));
+  const heads = plain(model.heads.map((head) => head.title).join(", "));
   $("about").textContent =
     `${plain(model.model)} takes pictures of ${width} × ${height} and answers for ${heads}.`;
   $("ink-label").hidden = channels !== 3;
@@ -93,7 +93,7 @@ function show(body) {
   $("message").textContent = said.map(told).join("; ");
   $("rows").replaceChildren(...said.map((s) => {
     const tr = document.createElement("tr");
-    const th = element("th", s.head.name);
+    const th = element("th", s.head.title);
     th.scope = "row";
     tr.append(th, element("td", s.answer), element("td", s.certainty));
     tr.dataset.head = s.head.name;
@@ -104,7 +104,7 @@ function show(body) {
 }
 
 function told({ head, answer, certainty }) {
-  return plain(`${head.name}: ${[answer, certainty].filter(Boolean).join(", ")}`);
+  return plain(`${head.title}: ${[answer, certainty].filter(Boolean).join(", ")}`);
 }
 
 function reading(head, row) {
@@ -124,7 +124,7 @@ function bars(head, probabilities) {
   const details = document.createElement("details");
   details.open = openBefore(head.name);
   details.dataset.head = head.name;
-  details.append(element("summary", `${head.name}: every class`));
+  details.append(element("summary", `${head.title}: every class`));
   const list = document.createElement("dl");
   probabilities.forEach((p, i) => {
     const bar = element("dd", "");

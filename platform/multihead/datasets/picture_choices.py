@@ -1,0 +1,160 @@
+"""How the pictures of a set are prepared: as asked, else as what was found in them suggests.
+
+Every choice that is not plain is told in a sentence.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from multihead.datasets.picture_survey import Look
+from multihead.datasets.preparation import Preparation, Resize
+
+Colour = Literal["auto", "grey", "rgb", "rgba"]
+_CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
+_NAMES = {1: "grey", 3: "colour", 4: "colour and transparency"}
+_LARGEST_KEPT = 512  # pixels a side that all pictures may have to be kept as they are
+_SIDE = 224  # what networks of photographs are used to; longer sides are scaled down to it
+_ALIKE = 1.05  # proportions that differ by less are stretched: nobody sees it
+_VARIED = 1.5  # where proportions differ by more, the pictures are put into squares
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What of the preparation is fixed.
+
+    Attributes:
+        size: Height and width; chosen if none.
+        resize: What is done to pictures of other sizes; chosen if none.
+        colour: `auto`, or what every picture becomes.
+    """
+
+    size: tuple[int, int] | None = None
+    resize: Resize | None = None
+    colour: Colour = "auto"
+
+
+def choose(looks: Sequence[Look], wishes: Wishes) -> tuple[Preparation, tuple[str, ...]]:
+    """Return how all pictures of a set are prepared, and what has to be told of it.
+
+    Args:
+        looks: At each picture whose header can be read, 1 or more.
+        wishes: What is fixed.
+    """
+    notes: list[str] = []
+    channels = _channels(looks, wishes.colour, notes)
+    size, resize = _size(looks, wishes, notes)
+    deepest = _deepest(looks, notes)
+    ground: Literal["black", "white"] = "white"
+    _tell(looks, lambda one: one.turned, "{} turned upright, as the EXIF orientation says", notes)
+    _tell(looks, lambda one: one.several, "{} animated or has pages: the first counts", notes)
+    _tell(
+        looks,
+        lambda one: one.halved,
+        "{} of 16 bits per colour, of which the upper 8 are used; scale them to 8 bits if they "
+        "fill only a part of the range",
+        notes,
+    )
+    return Preparation(channels, size, resize, deepest, ground), tuple(notes)
+
+
+def _channels(looks: Sequence[Look], colour: Colour, notes: list[str]) -> int:
+    count = len(looks)
+    grey = sum(one.grey for one in looks)
+    varying = sum(one.alpha == 2 for one in looks)
+    through = sum(one.alpha > 0 for one in looks)
+    if colour == "auto":
+        channels = 4 if 2 * varying > count else 1 if grey == count else 3
+    else:
+        channels = _CHANNELS[colour]
+    if channels == 4 and colour == "auto":
+        notes.append(
+            f"{_of(varying, count)} transparent in parts: transparency is kept as a fourth channel "
+            f"(data.colour=rgb puts them on white instead)"
+        )
+    elif channels < 4 and through:
+        notes.append(f"{_of(through, count)} transparent in parts or throughout: put on white")
+    if channels > 1 and grey and (grey < count or colour != "auto"):
+        notes.append(f"{_of(grey, count)} grey: read as colour")
+    if channels == 1 and grey < count:
+        notes.append(f"{_of(count - grey, count)} in colour: read as grey")
+    return channels
+
+
+def _deepest(looks: Sequence[Look], notes: list[str]) -> int | None:
+    """Return the value that becomes 255: the largest of as many bits as the pictures use."""
+    deep = [one.deepest for one in looks if one.deepest >= 0]
+    if not deep:
+        return None
+    bits = max(1, int(max(deep)).bit_length())
+    notes.append(
+        f"{_of(len(deep), len(looks))} of 16 bits per pixel, with values up to {max(deep):,}: "
+        f"0 to {2**bits - 1:,} ({bits} bits) become 0 to 255 in all of them"
+    )
+    return (1 << bits) - 1
+
+
+def _size(
+    looks: Sequence[Look], wishes: Wishes, notes: list[str]
+) -> tuple[tuple[int, int], Resize | None]:
+    sizes = {(one.height, one.width) for one in looks}
+    if wishes.size is not None:
+        size = wishes.size
+    elif len(sizes) == 1 and max(next(iter(sizes))) <= _LARGEST_KEPT:
+        size = next(iter(sizes))
+    else:
+        size = _usual(looks)
+    if sizes == {size}:
+        return size, wishes.resize
+    how = wishes.resize or _how(looks, size)
+    least = (min(one.height for one in looks), min(one.width for one in looks))
+    most = (max(one.height for one in looks), max(one.width for one in looks))
+    found = f"{least[0]} x {least[1]} to {most[0]} x {most[1]}" if len(sizes) > 1 else _by(least)
+    if wishes.size is None or wishes.resize is None:
+        notes.append(
+            f"pictures are {found} (height x width): {_DONE[how]} {_by(size)} "
+            f"(data.size=[H,W] and data.resize=pad, crop or stretch choose otherwise)"
+        )
+    return size, how
+
+
+_DONE = {"pad": "scaled and padded to", "crop": "scaled and cropped to", "stretch": "scaled to"}
+
+
+def _usual(looks: Sequence[Look]) -> tuple[int, int]:
+    """Return the middle of the sizes, bounded; a square where the proportions differ much."""
+    height = median(one.height for one in looks)
+    width = median(one.width for one in looks)
+    shapes = [one.width / one.height for one in looks]
+    if max(shapes) / min(shapes) > _VARIED:
+        height = width = median(max(one.height, one.width) for one in looks)
+    scale = min(1.0, _SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _how(looks: Sequence[Look], size: tuple[int, int]) -> Resize:
+    wanted = size[1] / size[0]
+    off = [max(one.width / one.height / wanted, wanted * one.height / one.width) for one in looks]
+    # A rounded side of a small picture is no other proportion.
+    small = 1 + 1 / min(size)
+    return "stretch" if max(off) <= max(_ALIKE, small) else "pad"
+
+
+def _tell(
+    looks: Sequence[Look], which: Callable[[Look], bool], text: str, notes: list[str]
+) -> None:
+    found = sum(which(one) for one in looks)
+    if found:
+        notes.append(text.format(_of(found, len(looks))))
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _of(some: int, count: int) -> str:
+    """Return how many pictures are something, as the beginning of a sentence."""
+    if some == count:
+        return f"all {count:,} pictures are" if count > 1 else "the picture is"
+    return f"{some:,} of {count:,} pictures {'is' if some == 1 else 'are'}"

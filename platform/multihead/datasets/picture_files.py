@@ -1,0 +1,169 @@
+"""The pictures that a table names, as one array, whatever their types, sizes and colours are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead import settings
+from multihead.datasets.picture_arrays import DecodedPictures, PreparedPictures, StoredPictures
+from multihead.datasets.picture_cache import Problems, prepare_once
+from multihead.datasets.picture_choices import Colour, Wishes, choose
+from multihead.datasets.picture_opening import ignore_advice
+from multihead.datasets.picture_paths import PictureFile, find_files, listed
+from multihead.datasets.picture_survey import Look, survey
+from multihead.datasets.preparation import RESIZES, Preparation, Resize
+from multihead.errors import ConfigError, DataError
+from multihead.text import one_line
+
+_FOLDER = "pictures"  # in the home
+_LARGEST = 16_384  # pixels a side that a picture may be given
+_COLOURS = ("auto", "grey", "rgb", "rgba")
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """What is done to pictures.
+
+    Attributes:
+        size: Height and width; without it, as the pictures are if they are alike, else chosen
+            from their sizes.
+        resize: `pad` fits the whole picture on black, `crop` cuts the middle out, `stretch`
+            changes the proportions; chosen from the pictures' proportions if none.
+        on_damaged: Whether pictures that are missing or damaged are refused, or left out.
+        cache: Whether prepared pictures are kept under the home, or decoded in each epoch.
+        follow_links: Whether symbolic links may lead out of the folder.
+        colour: `grey`, `rgb` or `rgba`; `auto` has colour where any picture has it, and
+            transparency where most pictures have it.
+
+    Raises:
+        ConfigError: For other values.
+    """
+
+    size: tuple[int, int] | None = None
+    resize: Resize | None = None
+    on_damaged: Literal["refuse", "skip"] = "refuse"
+    cache: bool = True
+    follow_links: bool = False
+    colour: Colour = "auto"
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            sides = tuple(self.size)
+            if len(sides) != 2 or not all(type(n) is int and 0 < n <= _LARGEST for n in sides):
+                raise ConfigError(
+                    f"data.size is {list(sides)!r:.80}; give height and width, from 1 to "
+                    f"{_LARGEST:,} pixels, as in [128, 128]."
+                )
+            object.__setattr__(self, "size", sides)
+        for name, value, allowed in (
+            ("resize", self.resize, (None, *RESIZES)),
+            ("on_damaged", self.on_damaged, ("refuse", "skip")),
+            ("colour", self.colour, _COLOURS),
+        ):
+            if value not in allowed:
+                names = ", ".join(str(one) for one in allowed if one is not None)
+                raise ConfigError(f"data.{name} is {value!r:.80}; choose from {names}.")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures that are ready for a network.
+
+    Attributes:
+        images: uint8 [n, C, H, W]; what is indexed is read, the whole is not in memory.
+        kept: int64 [n], which of the paths they are; all but those that were left out.
+        preparation: What was done to them; a model keeps its record, for serving.
+        notes: What was chosen or is odd, a sentence each.
+    """
+
+    images: NDArray[np.uint8]
+    kept: NDArray[np.int64]
+    preparation: Preparation
+    notes: tuple[str, ...] = ()
+
+    def part(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return some of the images, by their numbers, without reading them."""
+        images = cast(PreparedPictures, self.images)
+        return cast(NDArray[np.uint8], images.part(chosen))
+
+
+def open_pictures(
+    paths: Sequence[Path], *, root: Path, rows: Sequence[int], options: PictureOptions
+) -> Pictures:
+    """Prepare the pictures of a table: look at all of them, choose, decode, and keep the pixels.
+
+    All splits of a table are given at once, so that the same is done to all of them.
+
+    Args:
+        paths: Cells of the table joined to the folder, as they are.
+        root: The folder that they must be in.
+        rows: The table's row of each path, for messages.
+        options: What is done to them.
+
+    Raises:
+        DataError: Listing every path that leads out of the folder, or every picture that is
+            missing, damaged or too large to be read, with its row.
+    """
+    ignore_advice()
+    if not paths:
+        raise DataError(f"the table names no pictures in {one_line(str(root))}.")
+    files = find_files(paths, rows, root, follow_links=options.follow_links)
+    folder = settings.home() / _FOLDER
+    looks = survey(files, folder, whole=not options.cache)
+    # Damage that decoding alone finds decides nothing: with a cache it is found later.
+    known = [one for one in looks if one.height]
+    if not known:
+        raise DataError(_refusal(files, _problems(looks), options))
+    wishes = Wishes(options.size, options.resize, options.colour)
+    preparation, notes = choose(known, wishes)
+    digests, problems = [one.digest for one in looks], _problems(looks)
+    images: PreparedPictures
+    if options.cache:
+        path, start, problems = prepare_once(files, looks, preparation, folder)
+        kept = _without(problems, len(files))
+        images = StoredPictures(path, start, kept, preparation, digests)
+    else:
+        kept = _without(problems, len(files))
+        images = DecodedPictures(files, kept, preparation, digests)
+    if problems and (options.on_damaged == "refuse" or not len(kept)):
+        raise DataError(_refusal(files, problems, options))
+    notes += _found_otherwise(files)
+    if problems:
+        notes += (f"{_damaged(files, problems)}; they are left out",)
+    return Pictures(cast(NDArray[np.uint8], images), kept, preparation, notes)
+
+
+def _problems(looks: Sequence[Look]) -> Problems:
+    return {i: one.problem for i, one in enumerate(looks) if one.problem}
+
+
+def _without(problems: Problems, count: int) -> NDArray[np.int64]:
+    return np.array([i for i in range(count) if i not in problems], np.int64)
+
+
+def _damaged(files: Sequence[PictureFile], problems: Problems) -> str:
+    found = [
+        f"row {files[i].row:,}: {files[i].name} {reason}" for i, reason in sorted(problems.items())
+    ]
+    return f"{len(problems):,} of {len(files):,} pictures cannot be used: {listed(found)}"
+
+
+def _refusal(files: Sequence[PictureFile], problems: Problems, options: PictureOptions) -> str:
+    if len(problems) == len(files):
+        return f"{_damaged(files, problems)}; is the column that of the pictures?"
+    assert options.on_damaged == "refuse"
+    return f"{_damaged(files, problems)}; mend them, or leave them out with data.on_damaged=skip."
+
+
+def _found_otherwise(files: Sequence[PictureFile]) -> tuple[str, ...]:
+    found = [f"row {file.row:,}: {file.name} is {file.path.name}" for file in files if file.other]
+    if not found:
+        return ()
+    return (
+        f"{len(found):,} of {len(files):,} files were found under another spelling or with a "
+        f"suffix: {listed(found[:3])}",
+    )

@@ -1,0 +1,169 @@
+"""Which files the cells of a table mean, and that none of them leads out of the folder."""
+
+import os
+import stat
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from multihead.errors import DataError
+from multihead.text import one_line
+
+_SHOWN = 10
+_NAME = 80  # characters of a name in a list
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A file that a row names.
+
+    Attributes:
+        path: Where it is, links followed.
+        name: Its path in the folder, as the table has it.
+        row: Of the table, for messages.
+        size: In bytes.
+        stamp: Changes whenever the file is written, moved or replaced: the times of its last
+            changes in nanoseconds. Programs can set back the first, but not the second.
+        problem: Why it is no file that can be read, after its name; empty if it is one.
+        other: Whether it was found under another spelling or with a suffix.
+    """
+
+    path: Path
+    name: str
+    row: int
+    size: int = 0
+    stamp: tuple[int, int] = (0, 0)
+    problem: str = ""
+    other: bool = False
+
+
+def find_files(
+    paths: Sequence[Path], rows: Sequence[int], root: Path, *, follow_links: bool = False
+) -> list[PictureFile]:
+    """Return the file of each path, in their order.
+
+    A path that does not exist is looked for with another case of its letters, another form of
+    its accents, and with a suffix, where only one file fits.
+
+    Args:
+        paths: Cells of a table joined to the folder, as they are.
+        rows: Their rows in the table.
+        root: The folder.
+        follow_links: Whether symbolic links may lead out of it.
+
+    Raises:
+        DataError: Listing all paths that are absolute, have `..`, or lead out of the folder.
+    """
+    finder = _Finder(root, follow_links=follow_links)
+    found, outside = [], []
+    for path, row in zip(paths, rows, strict=True):
+        try:
+            found.append(finder.find(path, row))
+        except DataError as error:
+            outside.append(f"row {row:,}: {error}")
+    if outside:
+        links = not any("a link leads" not in text for text in outside)
+        advice = (
+            "set data.follow_links=true if these links are meant"
+            if links
+            else "name pictures relative to the folder"
+        )
+        raise DataError(
+            f"{len(outside):,} of {len(paths):,} pictures are not inside "
+            f"{one_line(str(root), 200)}: {listed(outside)}; {advice}."
+        )
+    return found
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return the first few of some texts, and how many more there are."""
+    more = f"; and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
+    return "; ".join(texts[:_SHOWN]) + more
+
+
+class _Finder:
+    def __init__(self, root: Path, *, follow_links: bool) -> None:
+        self.root, self.real = root, os.path.realpath(root)
+        self.follow_links = follow_links
+        self._folders: dict[Path, str] = {}
+        self._names: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, path: Path, row: int) -> PictureFile:
+        """Return the file of a path.
+
+        Raises:
+            DataError: If it is not inside the folder.
+        """
+        name = self._inside(path)
+        shown = one_line(name, _NAME)
+        for other, candidate in enumerate((path, self._alike(path))):
+            if candidate is None:
+                continue
+            try:
+                real = self._real(candidate)
+                facts = os.stat(real)
+            except (OSError, ValueError):  # ValueError: a NUL, which no path has
+                continue
+            if not stat.S_ISREG(facts.st_mode):
+                return PictureFile(path, shown, row, problem="is no file")
+            stamp = facts.st_mtime_ns, facts.st_ctime_ns
+            return PictureFile(Path(real), shown, row, facts.st_size, stamp, other=bool(other))
+        return PictureFile(path, shown, row, problem="is missing")
+
+    def _inside(self, path: Path) -> str:
+        root = self.root.absolute() if path.is_absolute() else self.root
+        if not path.is_relative_to(root):
+            raise DataError(f"{one_line(str(path), _NAME)} is a path elsewhere")
+        name = path.relative_to(root)
+        if ".." in name.parts:
+            raise DataError(f"{one_line(str(name), _NAME)} has ..")
+        return str(name)
+
+    def _real(self, path: Path) -> str:
+        """Return a path with links followed.
+
+        Raises:
+            DataError: If one leads out of the folder.
+            OSError: If there is no such file.
+        """
+        folder = self._folders.get(path.parent)
+        if folder is None:
+            folder = self._folders[path.parent] = os.path.realpath(path.parent)
+        real = os.path.join(folder, path.name)
+        if stat.S_ISLNK(os.lstat(real).st_mode):
+            real = os.path.realpath(real)
+        if not self.follow_links and not real.startswith(self.real.rstrip(os.sep) + os.sep):
+            name = one_line(self._inside(path), _NAME)
+            raise DataError(f"{name}: a link leads to {one_line(real, _NAME)}")
+        return real
+
+    def _alike(self, path: Path) -> Path | None:
+        """Return the one file of the folder that a path may mean, if there is just one."""
+        names = self._names.get(path.parent)
+        if names is None:
+            names = self._names[path.parent] = _alike_names(path.parent)
+        found = names.get(_spelling(path.name), [])
+        return path.with_name(found[0]) if len(found) == 1 else None
+
+
+def _alike_names(folder: Path) -> dict[str, list[str]]:
+    """Return the names of a folder's files by what they are alike in, with and without suffix."""
+    try:
+        names = sorted(os.listdir(folder))
+    except (OSError, ValueError):
+        return {}
+    found: dict[str, list[str]] = {}
+    suffixes = Image.registered_extensions()
+    for name in names:
+        found.setdefault(_spelling(name), []).append(name)
+        stem, suffix = os.path.splitext(_spelling(name))
+        if suffix in suffixes:
+            found.setdefault(stem, []).append(name)
+    return found
+
+
+def _spelling(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,170 @@
+"""What picture files hold, found in one look at each: content, size, colours, and what is wrong.
+
+What was found is kept, so that a set that did not change is not read again to know it.
+"""
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from multihead.datasets.picture_opening import (
+    EIGHT_BITS,
+    SIXTEEN_BITS,
+    PictureError,
+    decoding,
+    open_picture,
+    read_content,
+)
+from multihead.datasets.picture_paths import PictureFile
+from multihead.datasets.picture_threads import in_threads
+from multihead.datasets.preparation import SIDEWAYS, orientation
+from multihead.files import write_text_atomically
+
+_VERSION = 1
+_GREY = ("1", "L", "LA")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a file found.
+
+    Attributes:
+        digest: Of its content, 32 hexadecimal digits.
+        height: Of the picture when it is upright.
+        width: Of the picture when it is upright.
+        grey: Whether it has no colours.
+        alpha: 0 if nothing can be transparent, 1 if all is equally so, 2 if some parts are.
+        deepest: Largest value where it has 16 bits per pixel, else -1.
+        several: Whether the file holds several pictures, as animations do.
+        turned: Whether its EXIF orientation turns it.
+        halved: Whether it has 16 bits per colour, of which Pillow reads 8.
+        problem: Why it cannot be used, after its name; empty if it can. Height and width are 0
+            where its header could not be read.
+    """
+
+    digest: str
+    height: int = 0
+    width: int = 0
+    grey: bool = True
+    alpha: int = 0
+    deepest: int = -1
+    several: bool = False
+    turned: bool = False
+    halved: bool = False
+    problem: str = ""
+
+
+def survey(files: Sequence[PictureFile], folder: Path, *, whole: bool) -> list[Look]:
+    """Return what each file holds, from what is kept in the folder if nothing changed.
+
+    Args:
+        files: As `find_files` found them.
+        folder: Where it is kept. Nothing is kept if it cannot be written to.
+        whole: Whether every picture is decoded, to see that it can be.
+    """
+    path = folder / f"survey-{_key(files, whole=whole)}.json"
+    kept = _kept(path, len(files))
+    if kept is not None:
+        return kept
+    found = list(in_threads(lambda file: look(file, whole=whole), files, "looking at pictures"))
+    with contextlib.suppress(OSError):
+        write_text_atomically(path, json.dumps([astuple(one) for one in found]))
+    return found
+
+
+def look(file: PictureFile, *, whole: bool) -> Look:
+    """Look at one file."""
+    if file.problem:
+        return Look("", problem=file.problem)
+    found = ""
+    try:
+        content = read_content(file.path)
+        found = digest(content)
+        with open_picture(content) as picture:
+            return _look(picture, content, Look(found), whole=whole)
+    except PictureError as error:
+        return Look(found, problem=str(error))
+
+
+def digest(content: bytes) -> str:
+    """Return the digest of a file's content, 32 hexadecimal digits."""
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def _look(picture: Image.Image, content: bytes, found: Look, *, whole: bool) -> Look:
+    """Add what a picture's header says, and what of its pixels decides how all are prepared."""
+    mode, width, height = picture.mode, *picture.size
+    if mode not in SIXTEEN_BITS and mode not in EIGHT_BITS:
+        raise PictureError(
+            f"has pixels of mode {mode}, which have no fixed range; save it with 8 or 16 bits per "
+            f"pixel"
+        )
+    halved = mode not in SIXTEEN_BITS and _halved(picture)
+    turn = _orientation(picture, content)
+    if turn in SIDEWAYS:
+        width, height = height, width
+    grey = mode in _GREY or mode in SIXTEEN_BITS
+    found = replace(found, height=height, width=width, grey=grey, turned=turn > 1, halved=halved)
+    try:
+        with decoding():
+            several = bool(getattr(picture, "is_animated", False))
+            if mode in SIXTEEN_BITS:
+                return replace(found, several=several, deepest=_deepest(picture))
+            if picture.has_transparency_data:
+                return replace(found, several=several, alpha=_alpha(picture))
+            if whole:
+                picture.load()
+            return replace(found, several=several)
+    except PictureError as error:
+        return replace(found, problem=str(error))
+
+
+def _halved(picture: Image.Image) -> bool:
+    """Tell whether Pillow leaves out the lower half of 16 bits per colour."""
+    return any(";16" in str(part[3]) for part in getattr(picture, "tile", ()))
+
+
+def _orientation(picture: Image.Image, content: bytes) -> int:
+    """Return the EXIF orientation; of a PNG, Pillow would decode all to find that there is none."""
+    if picture.format == "PNG" and b"eXIf" not in content and b"rientation" not in content:
+        return 1
+    return orientation(picture)
+
+
+def _deepest(picture: Image.Image) -> int:
+    values = np.asarray(picture)
+    if values.size and (values.min() < 0 or values.max() > 0xFFFF):
+        raise PictureError("has pixels beyond 16 bits, 0 to 65,535")
+    return int(values.max(initial=0))
+
+
+def _alpha(picture: Image.Image) -> int:
+    low, high = picture.convert("RGBA").getchannel("A").getextrema()
+    return 0 if low == 255 else 1 if low == high else 2
+
+
+def _key(files: Sequence[PictureFile], *, whole: bool) -> str:
+    """Return a digest that changes when any of the files is written, moved or replaced."""
+    key = blake2b(f"{_VERSION} {PIL.__version__} {whole}".encode(), digest_size=16)
+    for file in files:
+        facts = f"{file.path}\0{file.size} {file.stamp} {file.problem}\n"
+        key.update(facts.encode("utf-8", "backslashreplace"))
+    return key.hexdigest()
+
+
+def _kept(path: Path, count: int) -> list[Look] | None:
+    """Return what is kept, if it is of our kind."""
+    try:
+        rows: Any = json.loads(path.read_text(encoding="utf-8"))
+        found = [Look(*row) for row in rows]
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return found if len(found) == count else None

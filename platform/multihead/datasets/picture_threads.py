@@ -1,0 +1,63 @@
+"""Work on many pictures in threads: decoders leave Python's lock to others while they work."""
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from multihead.terminal.drawn import Screen, progress
+
+_WORTH_A_BAR = 500  # pictures
+_BLOCK = 32  # pictures that a thread takes at a time, at most
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_threads(work: Callable[[T], R], items: Sequence[T], title: str = "") -> Iterator[R]:
+    """Yield the result for each item in order, computed in a thread per core.
+
+    Args:
+        work: Called in any thread.
+        items: What to call it with.
+        title: What a bar on the terminal says, for many items; no bar if empty.
+    """
+    count = cores()
+    size = min(_BLOCK, max(1, len(items) // (2 * count)))
+    blocks = iter([items[start : start + size] for start in range(0, len(items), size)])
+
+    def each(block: Sequence[T]) -> list[R]:
+        return [work(item) for item in block]
+
+    with ThreadPoolExecutor(count) as pool, _bar(title, len(items)) as advance:
+        waiting: deque[Future[list[R]]] = deque()
+        try:
+            waiting.extend(pool.submit(each, block) for block in islice(blocks, 4 * count))
+            while waiting:
+                results = waiting.popleft().result()
+                waiting.extend(pool.submit(each, block) for block in islice(blocks, 1))
+                advance(len(results))
+                yield from results
+        finally:  # also after an error, and where not all is asked for
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
+    """Yield what moves a bar on."""
+    screen = Screen(err=True)
+    if not title or count < _WORTH_A_BAR or not screen.is_terminal:
+        yield lambda done: None
+        return
+    with progress(screen, "{task.completed}/{task.total}", transient=True) as bar:
+        task = bar.add_task(title, total=count)
+        yield lambda done: bar.advance(task, done)

@@ -1,0 +1,124 @@
+"""What a person says of columns: `data.columns.age={kind: regression, unit: years}`."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from multihead.errors import ConfigError
+
+KindName = Literal["classification", "binary", "multilabel", "ordinal", "regression"]
+IGNORE = "ignore"
+_KINDS: tuple[str, ...] = get_args(KindName)
+_OF_NUMBERS = ("range", "unit", "levels", "log")
+
+
+class Choice(BaseModel):
+    """What one column is to be; what is not said is inferred.
+
+    Attributes:
+        kind: Of the head.
+        range: Least and greatest value; others are refused.
+        unit: Of a regression or an ordinal head.
+        levels: Labels are levels of the range, equally spaced, instead of numbers.
+        log: A regression on the logarithm; levels spaced logarithmically.
+        classes: The classes (tags) in their order; of a binary head no, then yes.
+        missing: Further cells that are missing labels, as text or numbers.
+        breaks: Transforms of pictures that make the label wrong.
+        columns: Columns of 0 and 1, or patterns such as `attr_*`, that together are one head.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: KindName | None = None
+    range: tuple[float, float] | None = None
+    unit: str = Field(default="", max_length=100)
+    levels: int | None = Field(default=None, ge=2, le=65_536)
+    log: bool = False
+    classes: tuple[str | int | float | bool, ...] = ()
+    missing: tuple[str | int | float | bool | None, ...] = ()
+    breaks: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Choice":
+        numeric = [name for name in _OF_NUMBERS if getattr(self, name)]
+        if numeric and self.kind not in (None, "ordinal", "regression"):
+            raise ValueError(f"{numeric[0]} is for numbers, and kind is {self.kind}")
+        if self.classes and (numeric or self.kind == "regression"):
+            raise ValueError(f"classes and {numeric[0] if numeric else 'regression'} contradict")
+        if self.columns and (self.kind not in (None, "multilabel") or numeric or self.classes):
+            raise ValueError("columns are tags of a multilabel head, and go with no other choice")
+        if self.range is not None:
+            low, high = self.range
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError("range must be two finite numbers, the second above the first")
+            if self.log and low <= 0:
+                raise ValueError("with log the range must be above 0")
+        if len(set(self.class_texts)) != len(self.classes):
+            raise ValueError("a class is named twice")
+        return self
+
+    @property
+    def class_texts(self) -> tuple[str, ...]:
+        """The classes as a table has them."""
+        return tuple(_text(value) for value in self.classes)
+
+    @property
+    def missing_texts(self) -> frozenset[str]:
+        """Cells that are missing, as text."""
+        return frozenset("" if value is None else _text(value) for value in self.missing)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column must be of numbers."""
+        return self.kind == "regression" or any(getattr(self, name) for name in _OF_NUMBERS)
+
+
+Choices = Mapping[str, Choice | None]
+
+
+def read_choices(given: Mapping[str, Any] | None) -> dict[str, Choice | None]:
+    """Read `data.columns`; None stands for a column that is ignored.
+
+    Raises:
+        ConfigError: Naming the column, what is wrong and what is allowed.
+    """
+    found: dict[str, Choice | None] = {}
+    for name, said in (given or {}).items():
+        where = f"data.columns.{name}"
+        if said == IGNORE:
+            found[str(name)] = None
+            continue
+        if isinstance(said, str) and said in _KINDS:
+            said = {"kind": said}
+        if not isinstance(said, Mapping):
+            raise ConfigError(
+                f"{where} is {said!r:.60}; it is ignore, a kind ({', '.join(_KINDS)}) or "
+                f"{{kind: ..., and more}}."
+            )
+        try:
+            found[str(name)] = Choice.model_validate(dict(said))
+        except ValidationError as error:
+            raise _explained(error, where) from None
+    return found
+
+
+def _explained(error: ValidationError, where: str) -> ConfigError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+    key = key.partition(".")[0]
+    if first["type"] == "extra_forbidden":
+        allowed = ", ".join(Choice.model_fields)
+        return ConfigError(f"there is no key {key!r} in {where}; allowed: {allowed}.")
+    message = first["msg"].removeprefix("Value error, ")
+    value = f".{key} is {first['input']!r:.60}" if key else " cannot be"
+    return ConfigError(f"{where}{value}: {message[0].lower()}{message[1:]}.")
+
+
+def _text(value: object) -> str:
+    """Return a value of YAML as a table has it: `true`, `3`, `0.5`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).strip()

@@ -1,0 +1,112 @@
+"""A person's choices, put to the columns of a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from multihead.datasets.table.cells import Table
+from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.inference import Verdict, infer
+from multihead.datasets.table.known import Known
+from multihead.datasets.table.made import listed
+from multihead.datasets.table.names import head_names
+from multihead.errors import ConfigError
+from multihead.text import one_line
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Choices by the table's own names.
+
+    Attributes:
+        names: Of heads, by name of a column or of a group of columns.
+        of_column: What is said of a column; None ignores it.
+        groups: Columns of each group, by its name.
+        of_group: What is said of a group.
+    """
+
+    names: Mapping[str, str]
+    of_column: Mapping[str, Choice | None]
+    groups: Mapping[str, Sequence[str]]
+    of_group: Mapping[str, Choice]
+
+    def group_of(self, column: str) -> str | None:
+        """Return the group that a column is in, or None."""
+        return next((name for name, columns in self.groups.items() if column in columns), None)
+
+
+def chosen_for(table: Table, choices: Mapping[str, Choice | None]) -> Chosen:
+    """Find the columns that choices name, by their own names or those of their heads.
+
+    Raises:
+        ConfigError: For a name that the table does not have, or has twice.
+    """
+    groups = {name: choice for name, choice in choices.items() if choice and choice.columns}
+    for name in groups:
+        if name in table.columns:
+            raise ConfigError(
+                f"data.columns.{name} has columns, but {name!r} is a column itself; give the group "
+                f"another name."
+            )
+    names = head_names([*table.columns, *groups])
+    members = {name: _members(table, name, choice, names) for name, choice in groups.items()}
+    every = [column for columns in members.values() for column in columns]
+    twice = sorted({column for column in every if every.count(column) > 1})
+    if twice:
+        raise ConfigError(f"column {twice[0]!r} is in two groups of data.columns; keep one.")
+    singles = {name: choice for name, choice in choices.items() if name not in groups}
+    return Chosen(names, _by_column(table, names, singles), members, groups)
+
+
+def decide(known: Known, choice: Choice) -> Verdict:
+    """Return what a person chose a column to be, or what its cells say."""
+    if not known.rows:
+        return Verdict(None, "no row has a value")
+    if choice.kind is not None:
+        return Verdict(choice.kind, "as chosen")
+    if choice.levels is not None:
+        return Verdict("ordinal", "as chosen")
+    if choice.is_number:
+        return Verdict("regression", "as chosen")
+    if choice.classes:
+        found = infer(known).kind
+        fits = found == "multilabel" or (found == "binary" and len(choice.classes) == 2)
+        return Verdict(found if fits else "classification", "as chosen")
+    return infer(known)
+
+
+def _by_column(
+    table: Table, names: Mapping[str, str], choices: Mapping[str, Choice | None]
+) -> dict[str, Choice | None]:
+    of_head = {names[name]: name for name in table.columns}
+    found: dict[str, Choice | None] = {}
+    for wanted, choice in choices.items():
+        name = wanted if wanted in table.columns else of_head.get(wanted)
+        if name is None:
+            raise ConfigError(
+                f"data.columns names {one_line(wanted, 80)!r}, but {one_line(table.path.name)} has "
+                f"the columns {listed(list(table.columns))}; remove it, or say which columns it "
+                f"joins with columns: [...]."
+            )
+        if name in found:
+            raise ConfigError(f"data.columns names column {name!r} twice; keep one.")
+        found[name] = choice
+    return found
+
+
+def _members(table: Table, name: str, choice: Choice, names: Mapping[str, str]) -> list[str]:
+    """Return the columns of a group; those of a pattern in the order of the table."""
+    found: list[str] = []
+    for pattern in choice.columns:
+        matching = [
+            column
+            for column in table.columns
+            if pattern in (column, names[column]) or fnmatchcase(column, pattern)
+        ]
+        if not matching:
+            raise ConfigError(
+                f"data.columns.{name}.columns names {pattern!r}, but {one_line(table.path.name)} "
+                f"has the columns {listed(list(table.columns))}."
+            )
+        found += [column for column in matching if column not in found]
+    return found

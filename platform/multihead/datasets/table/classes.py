@@ -1,0 +1,154 @@
+"""Heads of classes and tags, made of columns."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.datasets.table.cells import Column
+from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.inference import BINARY
+from multihead.datasets.table.known import Known
+from multihead.datasets.table.made import Made, WantedHead, listed
+from multihead.datasets.table.tags import separator_of, tags_of
+from multihead.errors import ConfigError, DataError
+from multihead.heads import KINDS, Head
+from multihead.heads.kinds.multilabel import Multilabel
+from multihead.text import one_line
+
+_WORDS = {"false": [no for no, _ in BINARY], "true": [yes for _, yes in BINARY]}
+
+
+def classification(wanted: WantedHead) -> Made:
+    """Make classes: as given, whole numbers from the least to the greatest, or sorted texts."""
+    names = wanted.choice.class_texts
+    if names:
+        return _of_classes(wanted, names, places(wanted, names))
+    numbers = wanted.known.numbers
+    if not numbers.are_numbers.all():
+        found, codes = np.unique(np.array(wanted.known.texts), return_inverse=True)
+        return _of_classes(wanted, found.tolist(), codes)
+    values, codes = np.unique(numbers.values, return_inverse=True)
+    span = values[-1] - values[0] + 1
+    if numbers.whole and span == len(values) > 1:
+        wanted.check_count(len(values))
+        head = Head(wanted.name, len(values), first=int(values[0]), title=wanted.title)
+        return wanted.with_labels(head, codes.astype(np.int64))
+    return _of_classes(wanted, [f"{value:.15g}" for value in values], codes)
+
+
+def _of_classes(wanted: WantedHead, names: Sequence[str], codes: NDArray[Any]) -> Made:
+    wanted.check_count(len(names))
+    head = Head(wanted.name, len(names), tuple(names), title=wanted.title)
+    return wanted.with_labels(head, codes.astype(np.int64))
+
+
+def places(wanted: WantedHead, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the place of each label among given classes, [V]: equal texts, else equal numbers.
+
+    YAML reads `no` and `yes` as truth, so `false` and `true` stand for all such words.
+
+    Raises:
+        DataError: For a label that is none of them, with its row.
+    """
+    place_of: dict[str | float, int] = {}
+    for place, text in enumerate(classes):
+        place_of[text] = place
+    for place, text in enumerate(classes):
+        for other in (_float(text), text.casefold(), *_WORDS.get(text, ())):
+            if other is not None:
+                place_of.setdefault(other, place)
+    found = np.empty(len(wanted.known.texts), np.int64)
+    numbers = wanted.known.numbers.values.tolist()
+    for index, (text, number) in enumerate(zip(wanted.known.texts, numbers, strict=True)):
+        words = (text, number, text.casefold())
+        known = next((place_of[word] for word in words if word in place_of), None)
+        if known is None:
+            raise wanted.refuse(index, f"which is none of {listed(classes)}", "add it")
+        found[index] = known
+    return found
+
+
+def binary(wanted: WantedHead) -> Made:
+    """Make no and yes: the classes given, words that mean them, or two texts as they are sorted."""
+    names, codes = _no_and_yes(wanted)
+    head = Head(wanted.name, 2, tuple(names), kind=KINDS["binary"], title=wanted.title)
+    return wanted.with_labels(head, codes)
+
+
+def _no_and_yes(wanted: WantedHead) -> tuple[Sequence[str], NDArray[np.int64]]:
+    given, texts = wanted.choice.class_texts, wanted.known.texts
+    if given:
+        if len(given) != 2:
+            raise ConfigError(
+                f"data.columns.{wanted.name} is binary with {len(given)} classes; give two: no, "
+                f"then yes."
+            )
+        return given, places(wanted, given)
+    words = [text.casefold() for text in texts]
+    pair = next((pair for pair in BINARY if set(words) <= set(pair)), None)
+    if pair is not None:
+        codes = np.array([pair.index(word) for word in words], np.int64)
+        return [word.removesuffix(".0") for word in pair], codes
+    if len(texts) != 2:
+        raise DataError(
+            f"{wanted.where} has {len(texts):,} values, {listed(texts)}, so it cannot be binary; "
+            f"name two in data.columns.{wanted.name}.classes and the others in missing."
+        )
+    names = sorted(texts)
+    return names, np.array([names.index(text) for text in texts], np.int64)
+
+
+def multilabel(wanted: WantedHead) -> Made:
+    """Make tags, sorted unless they are given."""
+    separator = separator_of(wanted.known.values)
+    cells = [tags_of(cell, separator) for cell in wanted.known.values]
+    tags = wanted.choice.class_texts or tuple(sorted({tag for cell in cells for tag in cell}))
+    wanted.check_count(len(tags), "tags", least=1)
+    place_of = {tag: place for place, tag in enumerate(tags)}
+    rows = np.zeros((len(cells), len(tags)), np.float32)
+    for row, cell in enumerate(cells):
+        unknown = [tag for tag in cell if tag not in place_of]
+        if unknown:
+            what = f"where {one_line(unknown[0], 60)!r} is none of {listed(tags)}"
+            raise wanted.refuse(row, what, "add it")
+        rows[row, [place_of[tag] for tag in cell]] = 1
+    head = Head(wanted.name, kind=Multilabel(tags=tags), title=wanted.title)
+    return wanted.with_labels(head, rows)
+
+
+def grouped(name: str, title: str, columns: Sequence[Column], choices: Sequence[Choice]) -> Made:
+    """Make one head of tags of columns of 0 and 1, yes and no or the like.
+
+    A cell that is missing is a tag that its row does not tell.
+
+    Args:
+        name: Of the head.
+        title: What people call it.
+        columns: A tag each.
+        choices: What is said of each of them.
+
+    Raises:
+        DataError: If a column is not of two values.
+    """
+    told = []
+    for column, choice in zip(columns, choices, strict=True):
+        known = Known.of(column, choice)
+        words = {text.casefold() for text in known.texts}
+        if not choice.classes and not any(words <= set(pair) for pair in BINARY):
+            raise DataError(
+                f"column {column.name!r} is part of data.columns.{title}, but has "
+                f"{listed(known.texts[:3])}; its values must be 0 and 1, or yes and no."
+            )
+        labels = binary(WantedHead(name, known, choice)).labels
+        told.append(np.where(labels < 0, np.nan, labels).astype(np.float32))
+    kind = Multilabel(tags=tuple(column.name for column in columns))
+    return Made(Head(name, kind=kind, title="" if title == name else title), np.stack(told, 1))
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,195 @@
+"""All columns of a table: which become heads, which do not, and why."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.datasets.table.cells import Column, Table
+from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.choosing import Chosen, chosen_for, decide
+from multihead.datasets.table.classes import grouped
+from multihead.datasets.table.described import Described
+from multihead.datasets.table.heads import make_head
+from multihead.datasets.table.known import Known
+from multihead.datasets.table.made import Made, WantedHead
+from multihead.errors import ConfigError, DataError
+from multihead.text import one_line
+
+_MANY_BINARY = 10
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The heads of a table.
+
+    Attributes:
+        made: In the order of the columns, then groups of columns.
+        described: One per column.
+        notes: What a person should look at.
+        breaks: By head name, transforms that make its label wrong.
+        asked_for: Heads whose kind a person chose.
+    """
+
+    made: tuple[Made, ...]
+    described: tuple[Described, ...]
+    notes: tuple[str, ...]
+    breaks: Mapping[str, frozenset[str]]
+    asked_for: frozenset[str]
+
+    def of_rows(self, rows: NDArray[np.int64]) -> "Columns":
+        """Return the heads with the labels of some rows."""
+        return replace(
+            self, made=tuple(replace(made, labels=made.labels[rows]) for made in self.made)
+        )
+
+    def that_teach(self, training: NDArray[np.bool_]) -> "Columns":
+        """Leave out heads without a label among the training rows, or with the same everywhere.
+
+        Args:
+            training: Which rows train, [N].
+
+        Raises:
+            DataError: If a person asked for such a head, or no head is left.
+        """
+        reasons = {made.head.name: _nothing_to_learn(made, training) for made in self.made}
+        gone = {name: why for name, why in reasons.items() if why}
+        for made in self.made:
+            if made.head.name in gone.keys() & self.asked_for:
+                raise DataError(
+                    f"column {one_line(made.head.shown, 80)!r} cannot be a head: "
+                    f"{gone[made.head.name]}; leave it out with "
+                    f"data.columns.{made.head.name}=ignore."
+                )
+        left_out = [made.head for made in self.made if made.head.name in gone]
+        found = replace(
+            self,
+            made=tuple(made for made in self.made if made.head.name not in gone),
+            described=tuple(
+                replace(row, becomes="ignored", head="", why=gone[row.head])
+                if row.head in gone
+                else row
+                for row in self.described
+            ),
+            notes=(
+                *self.notes,
+                *(f"{one_line(h.shown, 60)} is ignored: {gone[h.name]}" for h in left_out),
+            ),
+        )
+        if not found.made:
+            raise _no_head(found.described)
+        return found
+
+
+@dataclass
+class _Collected:
+    """What goes through the columns gather."""
+
+    made: list[Made] = field(default_factory=list)
+    described: list[Described] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    breaks: dict[str, frozenset[str]] = field(default_factory=dict)
+    asked_for: set[str] = field(default_factory=set)
+
+    def add_head(self, made: Made, choice: Choice, *, asked_for: bool) -> None:
+        self.made.append(made)
+        if choice.breaks:
+            self.breaks[made.head.name] = frozenset(choice.breaks)
+        if asked_for:
+            self.asked_for.add(made.head.name)
+
+
+def heads_of(
+    table: Table, choices: Mapping[str, Choice | None], roles: Mapping[str, str]
+) -> Columns:
+    """Make heads of the columns of a table.
+
+    Args:
+        table: All rows.
+        choices: By name of a column or of its head, what a person says; None ignores it.
+        roles: By column, what it is instead of a head: `pictures`, `split` or `group`.
+
+    Raises:
+        ConfigError: If a choice names no column, or contradicts a role.
+        DataError: If a label does not suit what was chosen.
+    """
+    chosen, found = chosen_for(table, choices), _Collected()
+    for column in table.columns.values():
+        _add_column(found, column, chosen, roles.get(column.name))
+    for name, members in chosen.groups.items():
+        columns = [table.columns[member] for member in members]
+        said = [chosen.of_column.get(member) or Choice() for member in members]
+        made = grouped(chosen.names[name], name, columns, said)
+        found.add_head(made, chosen.of_group[name], asked_for=True)
+    return Columns(
+        tuple(found.made),
+        tuple(found.described),
+        (*found.notes, *_many_binary(found.made)),
+        found.breaks,
+        frozenset(found.asked_for),
+    )
+
+
+def _add_column(found: _Collected, column: Column, chosen: Chosen, role: str | None) -> None:
+    name = column.name
+    choice = chosen.of_column.get(name, Choice())
+    asked = name in chosen.of_column and choice is not None
+    if role in ("pictures", "split") and asked:
+        raise ConfigError(f"data.columns names {name!r}, which is the column of {role}; remove it.")
+    known = Known.of(column, choice or Choice())
+    missing = len(column.codes) - known.rows
+    row = Described(name, "ignored", "", "as chosen", len(known.values), missing)
+    group = chosen.group_of(name)
+    if group is not None:
+        found.described.append(replace(row, becomes=f"tag of {group}"))
+    elif role is not None and not asked:
+        found.described.append(replace(row, becomes=role, why=""))
+    elif choice is None:
+        found.described.append(row)
+    else:
+        _add_head(found, WantedHead(chosen.names[name], known, choice), row)
+
+
+def _add_head(found: _Collected, wanted: WantedHead, row: Described) -> None:
+    verdict = decide(wanted.known, wanted.choice)
+    key = f"data.columns.{wanted.name}"
+    title = one_line(wanted.known.column.name, 60)
+    found.notes += [f"{title} {note.replace('{KEY}', key)}" for note in verdict.notes]
+    if verdict.kind is None:
+        if wanted.choice.kind is not None:
+            raise DataError(f"{wanted.where} cannot be a head: {verdict.why}.")
+        found.described.append(replace(row, why=verdict.why))
+        return
+    made = make_head(wanted, verdict.kind)
+    found.add_head(made, wanted.choice, asked_for=wanted.choice.kind is not None)
+    kind = made.head.kind.name
+    found.described.append(replace(row, head=wanted.name, becomes=kind, why=verdict.why))
+
+
+def _nothing_to_learn(made: Made, training: NDArray[np.bool_]) -> str:
+    labels = made.labels[training]
+    known = labels[~made.head.kind.is_missing(labels)]
+    if not len(known):
+        return "no training row has a value"
+    if ((known == known[0]) | np.isnan(known)).all():
+        return "all training rows that have a value have the same"
+    return ""
+
+
+def _no_head(described: Iterable[Described]) -> DataError:
+    ignored = [row for row in described if row.becomes == "ignored"][:10]
+    why = "; ".join(f"{one_line(row.column, 60)}: {row.why}" for row in ignored)
+    return DataError(
+        f"there is no column to predict{f' ({why})' if why else ''}; choose one, such as "
+        f"data.columns.NAME.kind=classification."
+    )
+
+
+def _many_binary(made: Iterable[Made]) -> Iterable[str]:
+    names = [one_line(m.head.shown, 40) for m in made if m.head.kind.name == "binary"]
+    if len(names) >= _MANY_BINARY:
+        yield (
+            f"{len(names)} columns are a binary head each; as tags of one head: "
+            f"data.columns.tags={{columns: [{names[0]}, {names[1]}, ...]}}"
+        )

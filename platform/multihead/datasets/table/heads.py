@@ -1,0 +1,29 @@
+"""The head of a column, by its kind."""
+
+from collections.abc import Callable, Mapping
+
+from multihead.datasets.table.classes import binary, classification, multilabel
+from multihead.datasets.table.made import Made, WantedHead
+from multihead.datasets.table.quantities import ordinal, regression
+
+_MAKERS: Mapping[str, Callable[[WantedHead], Made]] = {
+    "classification": classification,
+    "binary": binary,
+    "multilabel": multilabel,
+    "ordinal": ordinal,
+    "regression": regression,
+}
+
+
+def make_head(wanted: WantedHead, kind: str) -> Made:
+    """Make the head of a column that has labels.
+
+    Args:
+        wanted: The column.
+        kind: `classification`, `binary`, `multilabel`, `ordinal` or `regression`.
+
+    Raises:
+        DataError: If a label does not suit the kind or the choice, with its row.
+        ConfigError: If the choice does not suit the kind.
+    """
+    return _MAKERS[kind](wanted)

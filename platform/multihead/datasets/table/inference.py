@@ -1,0 +1,154 @@
+"""What a column becomes, told by its cells; a person's choice comes before all of this."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from multihead.datasets.table.known import Known
+from multihead.datasets.table.numbers import lone_value
+from multihead.datasets.table.tags import looks_like_tags
+from multihead.text import one_line
+
+# By what they mean: no first. Compared without regard to case.
+BINARY = (("no", "yes"), ("false", "true"), ("0", "1"), ("n", "y"), ("f", "t"), ("0.0", "1.0"))
+MOST_CLASSES = 1000
+_SHORT = 32  # whole numbers of this span are classes
+_NEARLY = 0.9  # of the rows have values of their own: ids, dates, notes
+_MIXED = 0.5  # of the values are numbers and the others text
+_FEW = 10
+_DATE = re.compile(
+    r"\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.{0,30})?|\d{1,2}[./]\d{1,2}[./](\d{4}|\d{2})"
+    r"([T ]\d{1,2}:\d{2}.{0,30})?",
+    re.ASCII,
+)
+_ID = re.compile(r"(^|[\W_])(id|ids|uid|uuid|guid|idx|index|key|nr|no)([\W_]|$)", re.IGNORECASE)
+_ID_AT_END = re.compile(r"[a-z](ID|Id|Nr|No|Idx)$")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a column becomes.
+
+    Attributes:
+        kind: `classification`, `binary`, `multilabel` or `regression`; none if it is ignored.
+        why: Why, in a few words.
+        notes: What a person should look at; sentences without the column's name.
+    """
+
+    kind: str | None
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+def infer(known: Known) -> Verdict:
+    """Say what the labels of a column are.
+
+    - No label, or the same one everywhere: ignored.
+    - Lists and combinations of tags: multilabel.
+    - yes and no, true and false, 0 and 1: binary.
+    - Whole numbers of a short span, or without a gap from 0 or 1 on: classes. As many whole numbers
+      as rows: ids, ignored. Other numbers: regression.
+    - Text with few values: classes. Text with nearly as many values as rows, and dates: ignored.
+    """
+    if not known.rows:
+        return Verdict(None, "no row has a value")
+    if len(known.values) == 1:
+        return Verdict(None, f"{known.texts[0]!r:.60} in every row that has a value")
+    if known.has_lists:
+        return Verdict("multilabel", "lists")
+    words = frozenset(text.casefold() for text in known.texts)
+    if any(words == set(pair) for pair in BINARY):
+        return Verdict("binary", f"{' and '.join(sorted(words))}")
+    numbers = known.numbers
+    if numbers.are_numbers.all():
+        return _of_numbers(known)
+    if numbers.are_numbers.mean() > _MIXED and not (_few_whole(known)):
+        place = int(np.flatnonzero(~numbers.are_numbers)[0])
+        text = one_line(known.texts[place], 60)
+        return Verdict(
+            None,
+            f"numbers, but {text!r} in row {known.row_of(place):,}",
+            (
+                f"has numbers, but {text!r} in row {known.row_of(place):,}, so it is ignored; name "
+                f"what is missing ({{KEY}}.missing=[{text}]), or {{KEY}}.kind=classification",
+            ),
+        )
+    return _of_text(known)
+
+
+def _few_whole(known: Known) -> bool:
+    return known.numbers.whole and len(known.values) <= _FEW
+
+
+def _of_numbers(known: Known) -> Verdict:
+    numbers = known.numbers
+    if numbers.problem:
+        return Verdict(None, numbers.problem, (f"is ignored: {numbers.problem}",))
+    notes = _lone_note(known)
+    if not numbers.whole:
+        few = len(known.values) <= _FEW and known.rows >= 5 * len(known.values)
+        hint = f"has only {len(known.values)} values; for classes: {{KEY}}.kind=classification"
+        commas = ", with decimal commas" if numbers.commas else ""
+        return Verdict("regression", f"numbers{commas}", (*notes, *((hint,) if few else ())))
+    values = numbers.values
+    span = int(values.max() - values.min()) + 1
+    distinct = len(np.unique(values))
+    if _are_ids(known):
+        return Verdict(
+            None,
+            f"{distinct:,} whole numbers in {known.rows:,} rows, as ids have",
+            (
+                f"has {distinct:,} whole numbers in {known.rows:,} rows, as ids have, so it is "
+                f"ignored; for a quantity: {{KEY}}.kind=regression",
+            ),
+        )
+    gapless = span == distinct <= MOST_CLASSES and values.min() in (0, 1)
+    if (span <= _SHORT or gapless) and known.rows >= 2 * distinct:
+        return Verdict("classification", f"whole numbers, {distinct} values", notes)
+    return Verdict("regression", f"whole numbers from {values.min():g} to {values.max():g}", notes)
+
+
+def _are_ids(known: Known) -> bool:
+    values = known.numbers.values
+    distinct = len(np.unique(values))
+    if distinct == known.rows:
+        return True
+    if distinct < _NEARLY * known.rows:
+        return False
+    name = known.column.name
+    named = _ID.search(name) is not None or _ID_AT_END.search(name) is not None
+    return named or values.max() - values.min() < 1.2 * distinct
+
+
+def _lone_note(known: Known) -> tuple[str, ...]:
+    lone = lone_value(np.unique(known.numbers.values))
+    if lone is None:
+        return ()
+    place = int((known.numbers.values == lone).argmax())
+    text, count = known.texts[place], int(known.counts[known.numbers.values == lone].sum())
+    rows = "row" if count == 1 else "rows"
+    return (
+        f"has {text} in {count:,} {rows} (such as row {known.row_of(place):,}), far from all other "
+        f"values; if it stands for a missing label: {{KEY}}.missing=[{text}]",
+    )
+
+
+def _of_text(known: Known) -> Verdict:
+    distinct = len(known.values)
+    if all(_DATE.fullmatch(text) for text in known.texts):
+        return Verdict(None, f"dates, {distinct:,} in {known.rows:,} rows")
+    if looks_like_tags(known.values):
+        return Verdict("multilabel", f"tags, such as {max(known.texts, key=len)!r:.60}")
+    if 2 * distinct > known.rows or distinct > MOST_CLASSES:
+        return Verdict(None, f"text with {distinct:,} values in {known.rows:,} rows")
+    return Verdict("classification", f"text, {distinct:,} values", _case_note(known))
+
+
+def _case_note(known: Known) -> tuple[str, ...]:
+    by_word: dict[str, str] = {}
+    for text in known.texts:
+        other = by_word.setdefault(text.casefold(), text)
+        if other != text:
+            return (f"has the classes {other!r:.40} and {text!r:.40}, which differ only in case",)
+    return ()

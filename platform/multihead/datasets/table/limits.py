@@ -1,0 +1,21 @@
+"""How large a table may be: larger ones are refused before they take memory."""
+
+from multihead.errors import DataError
+
+MOST_BYTES = 2 << 30
+MOST_ROWS = 10_000_000
+MOST_COLUMNS = 2_000
+MOST_CELLS = 100_000_000
+
+
+def check_size(where: str, rows: int, columns: int) -> None:
+    """Refuse a table beyond the limits.
+
+    Raises:
+        DataError: Naming the limit.
+    """
+    if rows > MOST_ROWS or columns > MOST_COLUMNS or rows * columns > MOST_CELLS:
+        raise DataError(
+            f"{where} has {rows:,} rows of {columns:,} columns; at most {MOST_ROWS:,} rows, "
+            f"{MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read."
+        )

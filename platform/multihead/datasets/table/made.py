@@ -1,0 +1,90 @@
+"""What makes a head of a column: the parts that all kinds share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.inference import MOST_CLASSES
+from multihead.datasets.table.known import Known
+from multihead.errors import DataError
+from multihead.heads import Head
+from multihead.text import one_line
+
+
+@dataclass(frozen=True)
+class Made:
+    """A head and its labels.
+
+    Attributes:
+        head: With the column's name as its title, where that is another than its own.
+        labels: Of the kind's type, [N, ...].
+    """
+
+    head: Head
+    labels: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class WantedHead:
+    """A column that becomes a head.
+
+    Attributes:
+        name: Of the head.
+        known: The labels.
+        choice: What a person says of the column.
+    """
+
+    name: str
+    known: Known
+    choice: Choice
+
+    @property
+    def title(self) -> str:
+        """The column's own name, where the head's is another."""
+        return "" if self.known.column.name == self.name else self.known.column.name
+
+    @property
+    def where(self) -> str:
+        """The column, as messages name it."""
+        return f"column {one_line(self.known.column.name, 80)!r}"
+
+    def with_labels(self, head: Head, labels: NDArray[Any]) -> Made:
+        """Return the head with the label of each row.
+
+        Args:
+            head: The head.
+            labels: By distinct cell, [V, ...].
+        """
+        absent = np.nan if labels.dtype.kind == "f" else -1
+        return Made(head, self.known.spread(labels, absent))
+
+    def refuse(self, place: int, why: str, advice: str) -> DataError:
+        """Return an error about the label at a place of the distinct cells, with its first row."""
+        text = one_line(self.known.texts[place], 60)
+        return DataError(
+            f"{self.where} has {text!r} in row {self.known.row_of(place):,}, {why}; {advice}, or "
+            f"name it missing: data.columns.{self.name}.missing=[{text}]."
+        )
+
+    def check_count(self, count: int, what: str = "classes", least: int = 2) -> None:
+        """Refuse too few or too many classes or tags.
+
+        Raises:
+            DataError: With the bounds.
+        """
+        if not least <= count <= MOST_CLASSES:
+            raise DataError(
+                f"{self.where} has {count:,} {what}; {least} to {MOST_CLASSES:,} are possible. "
+                f"data.columns.{self.name}=ignore leaves it out."
+            )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some names for a message."""
+    return ", ".join(repr(one_line(name, 60)) for name in names[:20]) + (
+        ", ..." if len(names) > 20 else ""
+    )

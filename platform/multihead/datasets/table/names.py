@@ -1,0 +1,46 @@
+"""Names of columns as people write them, and names of heads, which are more restricted."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from multihead.text import one_line
+from multihead.vimh.mapping import head_name
+
+_SEVERAL = re.compile(r"_+")
+_LONGEST = 80  # bytes of a head's name, which leaves room for a number
+
+
+def different(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, each once.
+
+    White space around them goes. One without a name is called by its place, `column 1`. Of two with
+    the same name the second becomes `name (2)`.
+    """
+    taken: set[str] = set()
+    found = []
+    for place, name in enumerate(names, start=1):
+        word = one_line(name).strip() or f"column {place}"
+        found.append(_free(word, taken, "{} ({})"))
+    return found
+
+
+def head_names(titles: Iterable[str]) -> dict[str, str]:
+    """Return a legal name of a head for each name of a column, all different."""
+    taken: set[str] = set()
+    return {title: _free(_legal(title), taken, "{}_{}") for title in titles}
+
+
+def _legal(title: str) -> str:
+    name = head_name(title)
+    if name != title:
+        name = _SEVERAL.sub("_", name).strip("_")
+    return name.encode()[:_LONGEST].decode(errors="ignore")
+
+
+def _free(word: str, taken: set[str], form: str) -> str:
+    name, number = word, 1
+    while name in taken:
+        number += 1
+        name = form.format(word, number)
+    taken.add(name)
+    return name

@@ -1,0 +1,115 @@
+"""Cells as numbers: decimal points or commas, and values that stand for something else."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
+_POINT = re.compile(rf"[+-]?(?:\d+(?:\.\d*)?|\.\d+){_EXPONENT}", re.ASCII)
+_COMMA = re.compile(rf"[+-]?\d+,\d+{_EXPONENT}", re.ASCII)
+# 1.234,56 and 1,234.56
+_GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+", re.ASCII)
+_GROUPED_POINT = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", re.ASCII)
+# What 1,234 means nobody can tell: a thousand or one.
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_FEW = 3  # other values that show where a lone one is far from them
+_NINES = re.compile(r"-?9{2,}")
+_LONGEST = 400  # characters of a number
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Cells as numbers.
+
+    Attributes:
+        values: One per cell; NaN for what is no number.
+        commas: Whether there are decimal commas.
+        problem: Why the numbers are not to be trusted, or empty.
+    """
+
+    values: NDArray[np.float64]
+    commas: bool = False
+    problem: str = ""
+
+    @property
+    def are_numbers(self) -> NDArray[np.bool_]:
+        """Which cells are numbers."""
+        return ~np.isnan(self.values)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that are numbers are whole ones, and small enough to count."""
+        known = self.values[self.are_numbers]
+        return bool((known == np.floor(known)).all() and (np.abs(known) < 1 << 53).all())
+
+
+def read_numbers(cells: Sequence[str]) -> Numbers:
+    """Read distinct cells as numbers.
+
+    Decimal commas are read where every cell with a comma has one. `1,234` alone may also be a
+    thousand, and a column with both `1,5` and `1.5` may mean anything: that is a problem.
+    """
+    with_comma = [cell for cell in cells if "," in cell]
+    commas = [c for c in with_comma if _COMMA.fullmatch(c) or _GROUPED_COMMA.fullmatch(c)]
+    values = np.array([_number(cell) for cell in cells], np.float64)
+    if not commas:
+        return Numbers(values)
+    points = [cell for cell in cells if "." in cell and "," not in cell and _POINT.fullmatch(cell)]
+    points += [cell for cell in with_comma if _GROUPED_POINT.fullmatch(cell)]
+    if points:
+        problem = f"it has {commas[0]!r} and {points[0]!r}; write all numbers with a decimal point"
+    elif all(_EITHER.fullmatch(cell) for cell in commas):
+        problem = f"{commas[0]!r} may have a decimal comma or be in thousands; write a point"
+    else:
+        problem = ""
+    return Numbers(values, commas=True, problem=problem)
+
+
+def _number(cell: str) -> float:
+    if len(cell) > _LONGEST:
+        return math.nan
+    if "," not in cell:
+        return _finite(cell) if _POINT.fullmatch(cell) else math.nan
+    if _COMMA.fullmatch(cell):
+        cell = cell.replace(",", ".")
+    elif _GROUPED_COMMA.fullmatch(cell):
+        cell = cell.replace(".", "").replace(",", ".")
+    elif _GROUPED_POINT.fullmatch(cell):
+        cell = cell.replace(",", "")
+    else:
+        return math.nan
+    return _finite(cell)
+
+
+def _finite(cell: str) -> float:
+    value = float(cell)
+    return value if math.isfinite(value) else math.nan
+
+
+def lone_value(values: NDArray[np.float64]) -> float | None:
+    """Return a number that stands apart from all others, as -9999 for a missing one does.
+
+    Args:
+        values: Distinct, at least four for any answer.
+
+    Returns:
+        The least or the greatest if it is made of nines and farther from the next than all others
+        are from each other, or twenty times as far; or -1 where all others are whole and 0 or more.
+    """
+    ordered = np.sort(values)
+    if len(ordered) < _FEW:
+        return None
+    for lone, others in ((ordered[0], ordered[1:]), (ordered[-1], ordered[:-1])):
+        span = max(float(others[-1] - others[0]), 1e-300)
+        gap = float(min(abs(lone - others[0]), abs(lone - others[-1])))
+        nines = lone == np.floor(lone) and _NINES.fullmatch(f"{lone:.0f}") is not None
+        far = gap > (span if nines else 20 * span)
+        if far and len(others) >= _FEW - nines:
+            return float(lone)
+    if ordered[0] == -1 and ordered[1] >= 0 and (ordered == np.floor(ordered)).all():
+        return -1.0
+    return None

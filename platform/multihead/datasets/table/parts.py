@@ -1,0 +1,141 @@
+"""Which rows train, validate and test: as the table or its folders say, or drawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.data.assign import SplitRules, assign_parts
+from multihead.datasets.table.cells import Column, Table
+from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION, WORDS, have_training, split_of
+from multihead.errors import ConfigError, DataError
+from multihead.text import one_line
+
+_NAMES = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the data say of splits.
+
+    Attributes:
+        parts: Of each row, [N]: 0 trains, 1 validates, 2 tests; None where nobody says.
+        groups: Group of each row, [N], or None.
+        said_by: What says the parts, for messages.
+    """
+
+    parts: NDArray[np.int8] | None
+    groups: NDArray[np.int64] | None
+    said_by: str = ""
+
+
+def split_column_of(table: Table) -> str | None:
+    """Return the only column of which all cells are words for splits, if there is one."""
+    found = [name for name, column in table.columns.items() if _says_splits(column)]
+    return found[0] if len(found) == 1 else None
+
+
+def _says_splits(column: Column) -> bool:
+    cells = column.values
+    return len(cells) > 1 and have_training(
+        split_of(cell) if isinstance(cell, str) else None for cell in cells
+    )
+
+
+def given_parts(column: Column) -> NDArray[np.int8]:
+    """Return the parts [N] that a column says.
+
+    Raises:
+        DataError: For a cell that is no word for a split, with its row; or no row to train on.
+    """
+    places = []
+    for cell in column.values:
+        place = split_of(cell) if isinstance(cell, str) else None
+        if place is None:
+            raise DataError(
+                f"the split column {one_line(column.name, 60)!r} has {one_line(str(cell), 60)!r} "
+                f"in row {column.row_of(cell):,}; it may have {', '.join(WORDS)}."
+            )
+        places.append(place)
+    parts = np.array(places, np.int8)[column.codes]
+    return parts
+
+
+def group_numbers(column: Column) -> NDArray[np.int64]:
+    """Return the group of each row, [N]; a row without one is a group by itself."""
+    groups = column.codes.copy()
+    alone = ~column.known[column.codes]
+    groups[alone] = len(column.values) + np.arange(int(alone.sum()))
+    return groups
+
+
+def all_parts(
+    count: int, given: Given, rules: SplitRules, strata: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[np.int8], list[str]]:
+    """Return the part of each row, and notes on what was drawn.
+
+    What the data do not say is drawn: everything, or validation and test rows among the training
+    rows where there are none.
+
+    Raises:
+        ConfigError: If folds or sizes contradict what the data say, or do not fit.
+        DataError: If no row trains, or a group is in two parts.
+    """
+    if given.parts is None:
+        return assign_parts(count, rules, given.groups, strata), []
+    if rules.folds is not None:
+        raise ConfigError(
+            f"data.folds is {rules.folds}, but {given.said_by} says what is tested; leave one out."
+        )
+    parts = given.parts.copy()
+    absent = [part for part in (VALIDATION, TEST) if not (parts == part).any()]
+    if not (parts == TRAIN).any():
+        raise DataError(f"{given.said_by} has no training rows; some must be 'train'.")
+    notes = _shared_groups(parts, given)
+    if not absent:
+        return parts, notes
+    rows = np.flatnonzero(parts == TRAIN)
+    parts[rows] = _drawn(rows, absent, given, rules, strata)
+    drawn = " and ".join(f"{int((parts == p).sum()):,} {_NAMES[p]} rows" for p in absent)
+    lacking = " or ".join(_NAMES[part] for part in absent)
+    return parts, [
+        *notes,
+        f"{given.said_by} has no {lacking} rows, so {drawn} are drawn from the training rows",
+    ]
+
+
+def _drawn(
+    rows: NDArray[np.int64],
+    absent: Sequence[int],
+    given: Given,
+    rules: SplitRules,
+    strata: Mapping[str, NDArray[Any]],
+) -> NDArray[np.int8]:
+    wanted = [size if part in absent else None for part, size in enumerate(rules.sizes)]
+    shares = [_share(size, len(rows)) for size in wanted[1:]]
+    sizes = (max(0.0, 1 - sum(shares)), *shares)
+    return assign_parts(
+        len(rows),
+        SplitRules(sizes=(sizes[0], sizes[1], sizes[2]), seed=rules.seed),
+        None if given.groups is None else given.groups[rows],
+        {name: labels[rows] for name, labels in strata.items()},
+    )
+
+
+def _share(size: float | int | None, count: int) -> float:
+    if size is None:
+        return 0.0
+    return size if isinstance(size, float) else size / count
+
+
+def _shared_groups(parts: NDArray[np.int8], given: Given) -> list[str]:
+    """Return a note on groups that the data themselves put into two parts."""
+    if given.groups is None:
+        return []
+    pairs = np.unique(np.stack([given.groups, parts.astype(np.int64)]), axis=1)
+    shared = int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
+    if not shared:
+        return []
+    return [f"{shared:,} groups are in two parts, as {given.said_by} says: the test is not fair"]

@@ -1,0 +1,82 @@
+"""Heads of numbers, made of columns: as they are, or as levels of a range."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.datasets.table.classes import places
+from multihead.datasets.table.inference import MOST_CLASSES
+from multihead.datasets.table.made import Made, WantedHead
+from multihead.errors import ConfigError, DataError
+from multihead.heads import KINDS, Head, Parameter
+from multihead.heads.kinds.float_regression import FloatRegression
+
+LEVELS = 256
+
+
+def regression(wanted: WantedHead) -> Made:
+    """Make a head of numbers as they are, or of levels where a person says how many."""
+    choice = wanted.choice
+    if choice.levels is not None:
+        return _of_levels(wanted, choice.levels)
+    values = _numbers(wanted)
+    if choice.log and (values <= 0).any():
+        why = "which has no logarithm"
+        raise wanted.refuse(int((values <= 0).argmax()), why, "leave log out")
+    with np.errstate(over="ignore"):
+        labels = values.astype(np.float32)
+    if not np.isfinite(labels).all():
+        why = "which is too large for a float32"
+        raise wanted.refuse(int((~np.isfinite(labels)).argmax()), why, "divide the column")
+    kind = FloatRegression(unit=choice.unit, log=choice.log)
+    return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
+
+
+def ordinal(wanted: WantedHead) -> Made:
+    """Make levels: of classes in their order, a level per whole number, or as many as are said."""
+    choice, numbers = wanted.choice, wanted.known.numbers
+    names = choice.class_texts
+    if names:
+        wanted.check_count(len(names))
+        parameter = Parameter(0.0, len(names) - 1.0, levels=len(names))
+        kind = KINDS["ordinal"]
+        head = Head(wanted.name, len(names), names, kind, parameter, title=wanted.title)
+        return wanted.with_labels(head, places(wanted, names))
+    low, high = _range(wanted, _numbers(wanted))
+    span = high - low + 1
+    each = numbers.whole and span == round(span) <= MOST_CLASSES and not choice.log
+    return _of_levels(wanted, choice.levels or (round(span) if each else LEVELS))
+
+
+def _of_levels(wanted: WantedHead, levels: int) -> Made:
+    choice, values = wanted.choice, _numbers(wanted)
+    low, high = _range(wanted, values)
+    scale = "log" if choice.log else "linear"
+    try:
+        parameter = Parameter(low, high, scale, choice.unit, levels=levels)  # type: ignore[arg-type]
+    except ConfigError as error:
+        raise DataError(f"{wanted.where}: {error}") from None
+    kind = KINDS["regression" if choice.kind == "regression" else "ordinal"]
+    head = Head(wanted.name, levels, (), kind, parameter, title=wanted.title)
+    return wanted.with_labels(head, parameter.encode(values))
+
+
+def _range(wanted: WantedHead, values: NDArray[np.float64]) -> tuple[float, float]:
+    return wanted.choice.range or (float(values.min()), float(values.max()))
+
+
+def _numbers(wanted: WantedHead) -> NDArray[np.float64]:
+    """Return the labels as numbers within the range that a person gave, [V]."""
+    numbers = wanted.known.numbers
+    if numbers.problem:
+        raise DataError(f"{wanted.where}: {numbers.problem}.")
+    if not numbers.are_numbers.all():
+        raise wanted.refuse(
+            int((~numbers.are_numbers).argmax()), "which is no number", "mend the cell"
+        )
+    low, high = wanted.choice.range or (-np.inf, np.inf)
+    outside = (numbers.values < low) | (numbers.values > high)
+    if outside.any():
+        raise wanted.refuse(
+            int(outside.argmax()), f"outside {low:g} to {high:g}", "widen the range"
+        )
+    return numbers.values

@@ -1,0 +1,155 @@
+"""Tables of text: find their encoding and delimiter, and read every cell as text."""
+
+import codecs
+import csv
+import io
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from multihead.datasets.table.cells import Cell, Column, Table
+from multihead.datasets.table.limits import check_size
+from multihead.datasets.table.names import different
+from multihead.errors import DataError
+from multihead.text import one_line
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_LOOKED_AT = 50  # lines that tell the delimiter
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text_table(path: Path, raw: bytes) -> Table:
+    """Read a table whose first line has the names of the columns.
+
+    Args:
+        path: Names it in messages.
+        raw: The file's bytes.
+
+    Raises:
+        DataError: If it is no text, has no rows, or a row has too few or too many cells.
+    """
+    where = one_line(str(path))
+    text, notes = _decoded(raw, where)
+    text, delimiter = _delimiter(text, path.suffix.lower())
+    if not text.strip():
+        raise DataError(f"{where} is empty; its first line must name the columns.")
+    if '"' in text:
+        _check_quotes(text, delimiter, where)
+    found = _parsed(text, delimiter, where)
+    check_size(where, found.num_rows, found.num_columns)
+    if not found.num_rows:
+        raise DataError(f"{where} has no rows below the names of its columns.")
+    columns = [
+        Column.of_cells(name, _stripped(cells))
+        for name, cells in zip(different(found.column_names), found.columns, strict=True)
+    ]
+    if delimiter != ",":
+        notes.append(f"{path.name} is read with the delimiter {DELIMITERS[delimiter]}")
+    return Table.of_columns(path, columns, found.num_rows, notes)
+
+
+def _stripped(cells: pa.ChunkedArray) -> list[Cell]:
+    return [cell.strip() for cell in cells.to_pylist()]
+
+
+def _decoded(raw: bytes, where: str) -> tuple[str, list[str]]:
+    """Return a file's text, and a note where it is not in UTF-8."""
+    name = Path(where).name
+    try:
+        if raw.startswith(_UTF16):
+            return raw.decode("utf-16"), [f"{name} is read as UTF-16"]
+        text, notes = raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        try:
+            text, notes = raw.decode("cp1252"), [f"{name} is no UTF-8; it is read as Windows-1252"]
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{where} is text neither in UTF-8 nor in Windows-1252 ({error.reason} at byte "
+                f"{error.start:,}); save it as UTF-8."
+            ) from None
+    if "\0" in text:
+        raise DataError(f"{where} has zero bytes, so it is no table of text; save it as CSV.")
+    return text, notes
+
+
+def _delimiter(text: str, suffix: str) -> tuple[str, str]:
+    """Return the text of the table and its delimiter."""
+    first = text[:6].lower()
+    if first[:4] == "sep=" and first[4:5] in DELIMITERS:  # as spreadsheets write it
+        return text.partition("\n")[2], first[4]
+    if suffix in (".tsv", ".tab"):
+        return text, "\t"
+    start = "\n".join(text.splitlines()[:_LOOKED_AT])
+    return text, max(DELIMITERS, key=lambda delimiter: _fitness(start, delimiter))
+
+
+def _fitness(start: str, delimiter: str) -> tuple[bool, int]:
+    """Return whether all rows have as many cells as the first line, more than one; and how many."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(start), delimiter=delimiter) if row]
+    except csv.Error:
+        return False, 0
+    width = len(rows[0]) if rows else 0
+    # The last row may go on in a line that is not looked at.
+    return width > 1 and all(len(row) == width for row in rows[:-1] or rows), width
+
+
+def _parsed(text: str, delimiter: str, where: str) -> pa.Table:
+    names = _first_line(text, delimiter, where)
+    try:
+        return arrow_csv.read_csv(
+            pa.BufferReader(text.encode()),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False,  # only then does an error name the row
+                skip_rows=0,
+                column_names=[str(place) for place in range(len(names))],
+                block_size=max(1 << 20, min(len(text) * 4, 1 << 28)),
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types={str(place): pa.string() for place in range(len(names))},
+                strings_can_be_null=False,
+            ),
+        )[1:].rename_columns(names)
+    except pa.ArrowInvalid as error:
+        raise _ragged(str(error), where) from None
+
+
+def _check_quotes(text: str, delimiter: str, where: str) -> None:
+    """Refuse a quote that is not closed: it would take all rows below it into one cell.
+
+    Raises:
+        DataError: With the row.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    number = 0
+    try:
+        for row in rows:
+            number += bool(row)
+    except csv.Error as error:
+        raise DataError(
+            f"{where}: row {number:,} has a quote that does not fit ({error}); write quotes within "
+            f"a cell twice, and the cell in quotes."
+        ) from None
+
+
+def _first_line(text: str, delimiter: str, where: str) -> list[str]:
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return next(row for row in rows if row)
+    except csv.Error as error:
+        raise DataError(one_line(f"{where} cannot be read as a table: {error}.")) from None
+
+
+def _ragged(error: str, where: str) -> DataError:
+    """Turn `CSV parse error: Row #3: Expected 2 columns, got 3: ...` into what people count."""
+    number, _, rest = error.partition("Row #")[2].partition(": ")
+    if not number.isdecimal():
+        return DataError(one_line(f"{where} cannot be read as a table: {error[:300]}"))
+    counts = rest.partition(": ")[0].replace("Expected ", "").replace(" columns, got ", " ")
+    wanted, _, found = counts.partition(" ")
+    return DataError(
+        f"{where}: row {int(number) - 1:,} has {found} cells, but the first line names {wanted} "
+        f"columns; give each row as many, and put text with a delimiter in it in quotes."
+    )

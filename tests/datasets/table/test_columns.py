@@ -1,0 +1,211 @@
+"""Columns become heads with labels; a person's choices come before what is inferred."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.datasets.table.own_table import becomes, opened, write_pictures, write_table
+
+from multihead.data.source import Source
+from multihead.errors import ConfigError, DataError, MultiheadError
+
+N = 20
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_table(
+        tmp_path / "photos",
+        {
+            "kind": ["cat", "dog"] * 10,
+            "Größe (cm)": [20 + i / 4 for i in range(N)],
+            "grade": [i % 4 if i % 5 else "NA" for i in range(N)],
+            "male": ["yes", "no"] * 10,
+            "attr_a": [i % 2 for i in range(N)],
+            "attr_b": [1 - i % 2 if i else "" for i in range(N)],
+            "site": ["north"] * N,
+        },
+    )
+
+
+def whole(folder: Path, **options: Any) -> Source:
+    """Open all rows in the order of the table."""
+    return opened(folder, sizes=[1.0, 0.0, 0.0], **options)
+
+
+def test_heads_have_legal_names_and_the_columns_own_as_titles(folder: Path) -> None:
+    heads = whole(folder).heads
+    assert list(heads) == ["kind", "Größe_cm", "grade", "male", "attr_a", "attr_b"]
+    assert [head.shown for head in heads.values()][1] == "Größe (cm)"
+    assert heads["kind"].title == ""
+    assert heads["Größe_cm"].to_record()["title"] == "Größe (cm)"
+
+
+@pytest.mark.parametrize("name", ["2.5", "type", "val/acc", "ä" * 200, "__", "a b", "λ", "日本"])
+def test_any_name_of_a_column_will_do(tmp_path: Path, name: str) -> None:
+    heads = whole(write_table(tmp_path, {name: ["a", "b"] * 10, f"{name}.": [0, 1] * 10})).heads
+    assert [head.shown for head in heads.values()] == [name, f"{name}."]
+
+
+def test_labels_are_those_of_the_table(folder: Path) -> None:
+    source = whole(folder)
+    assert source.labels["kind"].tolist() == [0, 1] * 10
+    assert source.labels["grade"].tolist() == [i % 4 if i % 5 else -1 for i in range(N)]
+    assert source.labels["male"].tolist() == [1, 0] * 10
+    np.testing.assert_array_equal(source.labels["Größe_cm"], [20 + i / 4 for i in range(N)])
+    assert source.incomplete == {"grade", "attr_b"}
+
+
+@pytest.mark.parametrize("name", ["Größe (cm)", "Größe_cm"])
+def test_a_choice_names_the_column_or_its_head(folder: Path, name: str) -> None:
+    choice = {"kind": "regression", "range": [0, 120], "unit": "cm"}
+    head = whole(folder, columns={name: choice}).heads["Größe_cm"]
+    assert (head.kind.name, head.unit, head.num_classes) == ("regression", "cm", 0)
+    assert "Größe_cm" not in whole(folder, columns={name: "ignore"}).heads
+
+
+@pytest.mark.parametrize(
+    ("choice", "kind", "levels"),
+    [
+        ({"levels": 256}, "ordinal", 256),
+        ({"kind": "regression", "levels": 16}, "regression", 16),
+        ({"log": True}, "regression", 0),
+        ({"kind": "classification"}, "classification", 20),
+    ],
+)
+def test_numbers_become_what_is_said(
+    folder: Path, choice: dict[str, Any], kind: str, levels: int
+) -> None:
+    head = whole(folder, columns={"Größe_cm": choice}).heads["Größe_cm"]
+    assert (head.kind.name, head.num_classes) == (kind, levels)
+
+
+def test_whole_numbers_may_be_ordinal_and_text_in_an_order(folder: Path) -> None:
+    columns = {"grade": "ordinal", "kind": {"kind": "ordinal", "classes": ["dog", "cat"]}}
+    source = whole(folder, columns=columns)
+    assert source.heads["grade"].decode([0, 3]).tolist() == [0, 3]
+    assert source.labels["kind"].tolist() == [1, 0] * 10
+    assert source.heads["kind"].text(0) == "dog"
+
+
+def test_given_classes_fix_their_order_and_words_that_are_missing(tmp_path: Path) -> None:
+    folder = write_table(tmp_path, {"defect": ["None", "crack", "", "dent"] * 5})
+    given = {"defect": {"classes": ["None", "dent", "crack"]}}
+    assert whole(folder, columns=given).labels["defect"].tolist() == [0, 2, -1, 1] * 5
+
+
+@pytest.mark.parametrize("classes", [["no", "yes"], [False, True], ["0", "1"]])
+def test_a_checkbox_may_have_no_word_for_no(tmp_path: Path, classes: list[Any]) -> None:
+    """YAML reads no and yes as truth."""
+    cells = ["yes" if i % 3 else "no" for i in range(N)] if classes[0] != "0" else [0, 1] * 10
+    folder = write_table(tmp_path, {"box": cells})
+    labels = whole(folder, columns={"box": {"kind": "binary", "classes": classes}}).labels["box"]
+    assert labels.tolist() == [int(str(cell) in ("yes", "1")) for cell in cells]
+    crossed = write_table(tmp_path / "x", {"box": ["x", ""] * 10})
+    given = {"box": {"kind": "binary", "classes": ["", "x"]}}
+    assert whole(crossed, columns=given).labels["box"].tolist() == [1, 0] * 10
+
+
+def test_a_sentinel_is_missing_when_it_is_named(tmp_path: Path) -> None:
+    folder = write_table(tmp_path, {"t": [-9999.0 if i == 3 else 20 + i / 10 for i in range(N)]})
+    assert any("missing=[-9999" in note for note in whole(folder).notes)
+    labels = whole(folder, columns={"t": {"missing": [-9999]}}).labels["t"]
+    assert np.flatnonzero(np.isnan(labels)).tolist() == [3]
+
+
+def test_columns_of_0_and_1_become_tags_of_one_head(folder: Path) -> None:
+    source = whole(folder, columns={"attributes": {"columns": ["attr_*", "male"]}})
+    assert list(source.heads) == ["kind", "Größe_cm", "grade", "attributes"]
+    assert source.heads["attributes"].kind.class_names(source.heads["attributes"]) == (
+        "attr_a",
+        "attr_b",
+        "male",
+    )
+    rows = source.labels["attributes"]
+    np.testing.assert_array_equal(rows[:2], [[0, np.nan, 1], [1, 0, 0]])
+
+
+def test_tags_are_rows_of_0_and_1(tmp_path: Path) -> None:
+    source = whole(write_table(tmp_path, {"tags": ["red|round", "", "round", "blue"] * 5}))
+    np.testing.assert_array_equal(
+        source.labels["tags"][:4], [[0, 1, 1], [np.nan] * 3, [0, 0, 1], [1, 0, 0]]
+    )
+
+
+def test_what_a_column_became_is_a_table(folder: Path) -> None:
+    options = {"group_column": "attr_a", "sizes": [1.0, 0.0, 0.0]}
+    found = becomes(folder, columns={"kind": "ignore"}, **options)
+    assert found == {
+        "file": "pictures",
+        "kind": "ignored",
+        "Größe (cm)": "regression",
+        "grade": "classification",
+        "male": "binary",
+        "attr_a": "group",
+        "attr_b": "binary",
+        "site": "ignored",
+    }
+
+
+def test_what_is_constant_in_training_is_no_head(tmp_path: Path) -> None:
+    parts = ["train"] * 10 + ["val"] * 5 + ["test"] * 5
+    folder = write_table(
+        tmp_path, {"part": parts, "a": ["x"] * 10 + ["y"] * 10, "b": ["p", "q"] * 10}
+    )
+    source = opened(folder)
+    assert list(source.heads) == ["b"]
+    assert any(note.startswith("a is ignored") for note in source.notes)
+    with pytest.raises(DataError, match="'a' cannot be a head"):
+        opened(folder, columns={"a": "classification"})
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"age": "ignore"}, "'age', but labels.csv has the columns 'file', 'kind'"),
+        ({"kind": "colour"}, "data.columns.kind is 'colour'"),
+        ({"kind": {"knid": 1}}, "no key 'knid' in data.columns.kind; allowed: kind"),
+        ({"kind": {"kind": "binary", "unit": "m"}}, "unit is for numbers"),
+        ({"grade": {"kind": "regression", "classes": [1, 2]}}, "classes and regression"),
+        ({"grade": {"range": [3, 1]}}, "the second above the first"),
+        ({"grade": {"range": [0, 3], "log": True}}, "with log the range must be above 0"),
+        ({"grade": {"range": [0, 2]}}, "'3' in row 4, outside 0 to 2"),
+        ({"grade": {"kind": "binary"}}, "has 4 values, .* so it cannot be binary"),
+        ({"kind": "regression"}, "'cat' in row 1, which is no number"),
+        ({"kind": {"classes": ["cat"]}}, "'dog' in row 2, which is none of 'cat'"),
+        ({"kind": "ignore", "kind ": "ignore"}, "names 'kind '"),
+        ({"Größe_cm": "ignore", "Größe (cm)": "ignore"}, "'Größe .cm.' twice"),
+        ({"file": "classification"}, "'file', which is the column of pictures"),
+        ({"both": {"columns": ["kind", "male"]}}, "'kind' is part of .*'cat', 'dog'"),
+        ({"both": {"columns": ["x_*"]}}, "names 'x_.*', but"),
+        ({"kind": {"columns": ["male"]}}, "is a column itself"),
+        ({"site": "classification"}, "'site' has 1 classes"),
+    ],
+)
+def test_choices_that_cannot_be_are_refused_in_a_line(
+    folder: Path, columns: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(MultiheadError, match=said) as caught:
+        whole(folder, columns=columns)
+    assert isinstance(caught.value, ConfigError | DataError)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_ids_alone_says_why_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="who: 300 whole numbers in 300 rows, as ids have"):
+        whole(write_table(tmp_path, {"who": range(300)}))
+
+
+def test_a_broken_transform_is_named_for_the_head(folder: Path) -> None:
+    source = whole(folder, columns={"kind": {"breaks": ["hflip", "hue"]}})
+    assert source.breaks == {"kind": {"hflip", "hue"}}
+    with pytest.raises(ConfigError, match=r"kind.breaks is 'hflip'"):
+        whole(folder, columns={"kind": {"breaks": "hflip"}})
+
+
+def test_forty_columns_of_yes_and_no_are_told_to_fit_one_head(tmp_path: Path) -> None:
+    write_pictures(tmp_path, [f"{i}.png" for i in range(N)])
+    source = whole(write_table(tmp_path, {f"a{i}": ["yes", "no"] * 10 for i in range(40)}))
+    assert len(source.heads) == 40
+    assert any("40 columns are a binary head each" in note for note in source.notes)
