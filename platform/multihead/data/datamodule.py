@@ -1,6 +1,6 @@
 """The one DataModule: a source, its heads, seeded splits and the loader that fits the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,14 @@ from multihead.data.normalization import Normalization, channel_statistics, give
 from multihead.data.ranks import Ranks
 from multihead.data.source import Source, SourceFunction, Split
 from multihead.data.source_function import is_address, is_address_reader, with_options
+from multihead.data.transforms import Augmentation, Transform
+from multihead.data.transforms.breaks import (
+    GivenBreaks,
+    allowed,
+    check_words,
+    given_transforms,
+    merged_breaks,
+)
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 
@@ -32,6 +40,8 @@ LOADER_SETTINGS = {
     "persistent_workers",
     "memory_budget_mb",
     "seed",
+    "augment",
+    "breaks",
 }
 
 
@@ -61,13 +71,17 @@ class MultiheadDataModule(pl.LightningDataModule):
             the training device's memory.
         seed: Fixes the split and the order of each epoch.
         source: The dataset, a function `(data_dir, split) -> Source`.
+        augment: Transforms of training images, by a name of each, in the order in which they are
+            applied; a name with None has none. Validation and test images stay as they are.
+        breaks: By head name, changes that make its labels wrong, such as `[hflip]`, besides those
+            that the dataset says; None for a head forgets the dataset's.
         options: Further arguments of the source function, by name.
 
     Attributes:
         ranks: The processes that share each batch; set before the loaders are made.
 
     Batches are `(images float32 [B, C, H, W], {head: labels [B]})`; a label may be missing, see
-    `Source.incomplete`.
+    `Source.incomplete`. Where `augment` mixes images, what their labels are mixed with follows.
 
     Raises:
         ConfigError: For sizes that exceed the data, and maps that do not fit the labels.
@@ -93,6 +107,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         seed: int = 0,
         source: SourceFunction | None = None,
         only_heads: Sequence[str] | None = None,
+        augment: Mapping[str, Transform | None] | None = None,
+        breaks: GivenBreaks | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -115,7 +131,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.multihead, self.heads_config = multihead, heads
         self.head_kinds, self.normalize = head_kinds, normalize
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
-        self.only_heads = only_heads
+        self.only_heads, self.breaks = only_heads, breaks
+        self.transforms = given_transforms(augment or {})
         self.ranks = Ranks()
         self._label_counts: dict[Part, dict[str, int]] = {}
 
@@ -203,7 +220,14 @@ class MultiheadDataModule(pl.LightningDataModule):
         return channel_statistics(self._train_file, self.train_indices)
 
     def _configured(self, source: Source) -> Source:
-        return self._chosen(with_kinds(self._mapped(source), self.head_kinds))
+        mapped = self._mapped(source)
+        unknown = set(self.breaks or {}) - {*source.heads, *mapped.heads}
+        if unknown:
+            raise ConfigError(
+                f"data.breaks names head {min(unknown)!r}, but {source.name} has the heads "
+                f"{list(mapped.heads)}; remove it."
+            )
+        return self._chosen(with_kinds(mapped, self.head_kinds))
 
     def _chosen(self, source: Source) -> Source:
         if self.only_heads is None:
@@ -244,7 +268,8 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Resumable:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""
-        return self._loader(self.train_source, self.train_indices, self.seed)
+        source, index = self.train_source, self.train_indices
+        return self._loader(source, index, self.seed, self.augmentation)
 
     def val_dataloader(self) -> Resumable | list[Resumable]:
         """Return the validation batches in a fixed order; no loader where there are none."""
@@ -289,6 +314,31 @@ class MultiheadDataModule(pl.LightningDataModule):
                     f"images; label some, or leave it out with data.only_heads."
                 )
 
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What changes training images; none if nothing does.
+
+        Raises:
+            ConfigError: For a transform that would make a label wrong, or does not fit the images.
+        """
+        return self._augmentation[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the training images that a person should know before training."""
+        return self._augmentation[1]
+
+    @cached_property
+    def _augmentation(self) -> tuple[Augmentation | None, tuple[str, ...]]:
+        breaks = merged_breaks(self.train_source.breaks, self.breaks)
+        check_words(breaks, self.transforms)
+        kept, left_out = allowed(self.transforms, breaks, list(self.heads))
+        if not kept:
+            return None, left_out
+        augmentation = Augmentation(kept, self.seed)
+        augmentation.check(self.image_shape)
+        return augmentation, left_out
+
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
@@ -298,7 +348,13 @@ class MultiheadDataModule(pl.LightningDataModule):
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
-    def _loader(self, source: Source, index: NDArray[np.int64], seed: int | None) -> Resumable:
+    def _loader(
+        self,
+        source: Source,
+        index: NDArray[np.int64],
+        seed: int | None,
+        augment: Augmentation | None = None,
+    ) -> Resumable:
         # Nothing is learned from an evaluation batch, so it may be as large as is fast.
         batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
         loading = Loading(
@@ -310,6 +366,7 @@ class MultiheadDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=self.persistent_workers,
+            augment=augment,
         )
         return make_loader(source, index, loading)
 

@@ -7,7 +7,7 @@ Source says so.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +39,8 @@ class Source:
             others are named; none if empty.
         groups: Group of each sample, int64 [N], 0 or more, where samples belong together (two
             pictures of one patient): no group is split between training and validation.
+        breaks: By head name, the changes of a picture that make its label wrong, such as `hflip`
+            for a head that tells left from right; see `data.transforms.CHANGES`.
 
     Raises:
         DataError: If shapes, types, counts or label ranges do not fit together.
@@ -53,6 +55,7 @@ class Source:
     incomplete: frozenset[str] = frozenset()
     shipped_heads: str = ""
     groups: NDArray[np.int64] | None = None
+    breaks: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:

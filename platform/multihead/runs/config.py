@@ -27,7 +27,9 @@ from multihead.errors import ConfigError, MultiheadError
 
 ROOT = "train"
 RECORD = "multihead-record"
-_BY_HEAD = re.compile(r"(model\.(metrics|loss_weights|eval_weights)|data\.head_kinds)\.\w+=")
+_BY_HEAD = re.compile(
+    r"((model\.(metrics|loss_weights|eval_weights)|data\.head_kinds)\.\w+|data\.breaks(\.\w+)?)="
+)
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 

@@ -352,7 +352,10 @@ def _notes(parts: Parts) -> list[str]:
     for head, base in functional_heads(labels, data.heads).items():
         by_base.setdefault(base, []).append(head)
     return [
-        f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "
-        f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
-        for base, heads in by_base.items()
+        *data.notes,
+        *(
+            f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "
+            f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
+            for base, heads in by_base.items()
+        ),
     ]
