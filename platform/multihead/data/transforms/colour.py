@@ -99,7 +99,7 @@ def replaced(images: Tensor, levels: Tensor) -> Tensor:
         images: uint8 [B, C, H, W].
         levels: What each of 256 levels becomes, uint8 [B, C, 256] or [B, 1, 256].
     """
-    flat = images.reshape(*images.shape[:2], -1)
+    flat = images.flatten(2)
     return levels.expand(-1, images.shape[1], -1).gather(2, flat.long()).view_as(images)
 
 

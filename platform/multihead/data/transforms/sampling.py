@@ -49,4 +49,4 @@ def turned(images: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tenso
 def _gathered(images: Tensor, places: Tensor) -> Tensor:
     count, channels, height, width = images.shape
     flat = places.view(count, 1, height * width).expand(-1, channels, -1)
-    return images.reshape(count, channels, -1).gather(2, flat).view_as(images)
+    return images.flatten(2).gather(2, flat).view_as(images)
