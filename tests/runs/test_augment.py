@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from matplotlib.image import imread
 from tests.conftest import DIGITS
 from tests.runs.test_group import EXACT, ONE, TWO, UNEVEN
 from tests.runs.test_outside import _command, _history
@@ -115,6 +116,8 @@ def test_a_run_killed_within_an_epoch_goes_on_to_the_bit(home: Any, store: Store
     whole = _command(10**9, *words)
     other = re.search(r"^run (\S+)", whole.stdout, re.MULTILINE)[1]
     assert _history(store, first) == _history(store, other)
+    pictures = [home / run / "augmented.png" for run in (first, other)]
+    assert imread(pictures[0]).shape == imread(pictures[1]).shape
 
 
 @pytest.mark.slow(minutes=0.5)

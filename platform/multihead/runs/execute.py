@@ -19,6 +19,7 @@ from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.source import Source
 from multihead.inspection.redundancy import functional_heads
 from multihead.metrics import registry
+from multihead.runs.augmented import store_augmented
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
@@ -143,7 +144,8 @@ def execute(
         parts = build(built, interrupts, callbacks=member.callbacks, opened=member.opened)
         parts.module.numerics = numerics_of(parts)
         changed = inexact(before, parts.module.numerics)
-        notes = [*([changed] if changed else []), *_notes(parts)]
+        left_out = parts.data.notes if config["train"] else ()
+        notes = [*([changed] if changed else []), *left_out, *_notes(parts)]
         announcer = announcer or Announcer()
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
@@ -154,6 +156,8 @@ def execute(
         with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, config, parts, notes)
+            if config["train"] and member.kind != "trial":  # a study keeps few pictures
+                store_augmented(run, parts.data)
             if changed:
                 run.set_tags({_INEXACT_TAG: changed})  # that stays when the run goes on once more
             parts.logger.run = run
@@ -352,10 +356,7 @@ def _notes(parts: Parts) -> list[str]:
     for head, base in functional_heads(labels, data.heads).items():
         by_base.setdefault(base, []).append(head)
     return [
-        *data.notes,
-        *(
-            f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "
-            f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
-            for base, heads in by_base.items()
-        ),
+        f"{' and '.join(heads)} {'is a function' if len(heads) == 1 else 'are functions'} of "
+        f"{base}, so {'its' if len(heads) == 1 else 'their'} accuracy follows that of {base}"
+        for base, heads in by_base.items()
     ]
