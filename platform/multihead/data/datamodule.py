@@ -1,6 +1,6 @@
 """The one DataModule: a source, its heads, seeded splits and the loader that fits the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,14 @@ from multihead.data.source_function import (
     with_options,
     with_settings,
 )
+from multihead.data.transforms import Augmentation, Transform
+from multihead.data.transforms.breaks import (
+    GivenBreaks,
+    allowed,
+    check_words,
+    given_transforms,
+    merged_breaks,
+)
 from multihead.errors import ConfigError
 from multihead.heads import Heads
 
@@ -38,6 +46,8 @@ LOADER_SETTINGS = {
     "persistent_workers",
     "memory_budget_mb",
     *("train_val_test_split", "stratify", "folds", "fold", "seed"),
+    "augment",
+    "breaks",
 }
 
 
@@ -73,6 +83,10 @@ class MultiheadDataModule(pl.LightningDataModule):
         folds: Divide the training file into so many folds, instead of the first two sizes of
             `train_val_test_split`.
         fold: Which fold validates, from 0; of a table without test rows, which one tests.
+        augment: Transforms of training images, by a name of each, in the order in which they are
+            applied; a name with None has none. Validation and test images stay as they are.
+        breaks: By head name, changes that make its labels wrong, such as `[hflip]`, besides those
+            that the dataset says; None for a head forgets the dataset's.
         options: Further arguments of the source function, by name. One that takes `stratify`,
             `folds`, `fold` or `seed` is given it, too; one that takes `folds` divides by itself.
 
@@ -80,7 +94,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         ranks: The processes that share each batch; set before the loaders are made.
 
     Batches are `(images float32 [B, C, H, W], {head: labels [B]})`; a label may be missing, see
-    `Source.incomplete`.
+    `Source.incomplete`. Where `augment` mixes images, what their labels are mixed with follows.
 
     Raises:
         ConfigError: For sizes that exceed the data, and maps that do not fit the labels.
@@ -109,6 +123,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         stratify: Sequence[str] | None = None,
         folds: int | None = None,
         fold: int | None = None,
+        augment: Mapping[str, Transform | None] | None = None,
+        breaks: GivenBreaks | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -130,7 +146,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.multihead, self.heads_config = multihead, heads
         self.head_kinds, self.normalize = head_kinds, normalize
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
-        self.only_heads = only_heads
+        self.only_heads, self.breaks = only_heads, breaks
+        self.transforms = given_transforms(augment or {})
         self.ranks = Ranks()
         self._fitted_as: Heads | None = None
         self._label_counts: dict[Part, dict[str, int]] = {}
@@ -248,7 +265,14 @@ class MultiheadDataModule(pl.LightningDataModule):
         return channel_statistics(self._train_file, self.train_indices)
 
     def _with_kinds(self, source: Source) -> Source:
-        return with_kinds(self._mapped(source), self.head_kinds)
+        mapped = self._mapped(source)
+        unknown = set(self.breaks or {}) - {*source.heads, *mapped.heads}
+        if unknown:
+            raise ConfigError(
+                f"data.breaks names head {min(unknown)!r}, but {source.name} has the heads "
+                f"{list(mapped.heads)}; remove it."
+            )
+        return with_kinds(mapped, self.head_kinds)
 
     def _chosen(self, source: Source) -> Source:
         if self.only_heads is None:
@@ -276,7 +300,8 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Resumable:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""
-        return self._loader(self.train_source, self.train_indices, self.seed)
+        source, index = self.train_source, self.train_indices
+        return self._loader(source, index, self.seed, self.augmentation)
 
     def val_dataloader(self) -> Resumable | list[Resumable]:
         """Return the validation batches in a fixed order; no loader where there are none."""
@@ -321,6 +346,31 @@ class MultiheadDataModule(pl.LightningDataModule):
                     f"images; label some, or leave it out with data.only_heads."
                 )
 
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What changes training images; none if nothing does.
+
+        Raises:
+            ConfigError: For a transform that would make a label wrong, or does not fit the images.
+        """
+        return self._augmentation[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the training images that a person should know before training."""
+        return self._augmentation[1]
+
+    @cached_property
+    def _augmentation(self) -> tuple[Augmentation | None, tuple[str, ...]]:
+        breaks = merged_breaks(self.train_source.breaks, self.breaks)
+        check_words(breaks, self.transforms)
+        kept, left_out = allowed(self.transforms, breaks, list(self.heads))
+        if not kept:
+            return None, left_out
+        augmentation = Augmentation(kept, self.seed)
+        augmentation.check(self.image_shape)
+        return augmentation, left_out
+
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
@@ -330,7 +380,13 @@ class MultiheadDataModule(pl.LightningDataModule):
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
-    def _loader(self, source: Source, index: NDArray[np.int64], seed: int | None) -> Resumable:
+    def _loader(
+        self,
+        source: Source,
+        index: NDArray[np.int64],
+        seed: int | None,
+        augment: Augmentation | None = None,
+    ) -> Resumable:
         # Nothing is learned from an evaluation batch, so it may be as large as is fast.
         batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
         loading = Loading(
@@ -342,6 +398,7 @@ class MultiheadDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=self.persistent_workers,
+            augment=augment,
         )
         return make_loader(source, index, loading)
 

@@ -61,9 +61,13 @@ class LabelMaps:
 
     def apply(self, source: Source) -> Source:
         """Return the source with these heads in place of its one own head."""
-        (labels,) = source.labels.values()
+        ((base, labels),) = source.labels.items()
         incomplete = frozenset(self.heads) if source.incomplete else frozenset()
-        return replace(source, labels=self(labels), heads=self.heads, incomplete=incomplete)
+        # What makes the label wrong makes its functions wrong.
+        breaks = dict.fromkeys(self.heads, source.breaks.get(base, frozenset()))
+        return replace(
+            source, labels=self(labels), heads=self.heads, incomplete=incomplete, breaks=breaks
+        )
 
 
 class MultiheadDataset(Dataset[tuple[Any, dict[str, int]]]):

@@ -2,6 +2,7 @@
 
 Small images are kept once as uint8 on the training device, indexed by batch and normalised on
 the fly. Data beyond a memory budget go through a DataLoader whose workers read whole batches.
+Training images are changed by transforms before they are normalised, also those on the device.
 """
 
 from abc import ABC, abstractmethod
@@ -19,8 +20,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from multihead.data.ranks import Ranks
 from multihead.data.source import Source
+from multihead.data.transforms import Augmentation, Mixed
+from multihead.errors import ConfigError
 
-Batch = tuple[Tensor, dict[str, Tensor]]
+# Of images that are mixed with others, also what their labels are mixed with.
+Batch = tuple[Tensor, dict[str, Tensor]] | tuple[Tensor, dict[str, Tensor], Mixed]
 _AHEAD = 3  # batches that wait for the step
 
 
@@ -35,7 +39,14 @@ class EpochSampler(Sampler[list[int]]):
             joins the batch before it when shuffled: batch norm cannot train on one image.
         seed: Fixes the order of every epoch; without one, samples come in their own order.
         ranks: The processes that share each batch; this one draws its part of it.
+
+    Attributes:
+        with_next: Whether each batch is given one sample more, the one that follows in the epoch's
+            order; the last of an epoch is followed by the first. Images are mixed with the next,
+            which so depends on (seed, epoch) alone, whatever the batches and processes.
     """
+
+    with_next = False
 
     def __init__(
         self, count: int, batch_size: int, seed: int | None, ranks: Ranks | None = None
@@ -67,7 +78,22 @@ class EpochSampler(Sampler[list[int]]):
     def batches(self) -> tuple[Tensor, ...]:
         """Return our part of each batch from `first_batch` on, which is then 0 again."""
         first, self.first_batch = self.first_batch, 0
-        return tuple(batch[self.ranks.part(len(batch))] for batch in self.whole_batches()[first:])
+        batches = self.whole_batches()
+        parts = [batch[self.ranks.part(len(batch))] for batch in batches]
+        if self.with_next:
+            parts = self._followed(parts, [len(batch) for batch in batches])
+        return tuple(parts[first:])
+
+    def _followed(self, parts: Sequence[Tensor], sizes: Sequence[int]) -> list[Tensor]:
+        """Return each part with the sample that follows it, but nothing for an empty one."""
+        order, start = self.order(), 0
+        found = []
+        for part, size in zip(parts, sizes, strict=True):
+            following = start + (self.ranks.part(size).stop or 0)
+            next_one = order[following % self.count].view(1)
+            found.append(torch.cat([part, next_one]) if len(part) else part)
+            start += size
+        return found
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter([batch.tolist() for batch in self.batches()])
@@ -94,10 +120,43 @@ class Normalise:
         return torch.addcmul(self.shift, pixels, self.scale, out=pixels)
 
 
+class Finish:
+    """Bring a batch of training images to the device, change them there and normalise them.
+
+    Args:
+        augment: The transforms; None in an evaluation, or where there are none.
+        normalise: Of the device.
+        device: Where training takes place.
+    """
+
+    def __init__(
+        self, augment: Augmentation | None, normalise: Normalise, device: torch.device
+    ) -> None:
+        self.augment, self.normalise, self.device = augment, normalise, device
+
+    def __call__(
+        self, images: Tensor, labels: Mapping[str, Tensor], samples: Tensor, epoch: int
+    ) -> Batch:
+        """Return a batch of images uint8 [B, C, H, W]; see `Augmentation` for the arguments."""
+        images, samples = (each.to(self.device, non_blocking=True) for each in (images, samples))
+        moved = {n: values.to(self.device, non_blocking=True) for n, values in labels.items()}
+        if self.augment is None:
+            return self.normalise(images), moved
+        images, own, mixed = self.augment(images, moved, samples, epoch)
+        normalised = self.normalise(images)
+        return (normalised, own) if mixed is None else (normalised, own, mixed)
+
+
 class Resumable(ABC):
-    """Batches of an epoch, and how far it got, by Lightning's protocol for stateful loaders."""
+    """Batches of an epoch, and how far it got, by Lightning's protocol for stateful loaders.
+
+    Attributes:
+        batch_sampler: Says how many batches there are.
+        augment: The transforms that it applies; none if it applies none.
+    """
 
     batch_sampler: EpochSampler
+    augment: Augmentation | None = None
     _next_batch = 0
 
     @abstractmethod
@@ -138,6 +197,8 @@ class ResidentLoader(Resumable):
         labels: int64 [N] by head name.
         batch_sampler: Chooses the samples of each batch.
         normalise: Applied to each batch of images.
+        augment: Changes images before they are normalised.
+        numbers: Of the samples in their file, int64 [N] on the device; needed to change images.
     """
 
     def __init__(
@@ -146,10 +207,15 @@ class ResidentLoader(Resumable):
         labels: Mapping[str, Tensor],
         batch_sampler: EpochSampler,
         normalise: Normalise,
+        augment: Augmentation | None = None,
+        numbers: Tensor | None = None,
     ) -> None:
         self.images, self.labels, self.normalise = images, dict(labels), normalise
-        self.batch_sampler = batch_sampler
+        self.batch_sampler, self.augment, self.numbers = batch_sampler, augment, numbers
         self._next_batch = 0
+        if augment is not None:
+            batch_sampler.with_next = augment.mixes
+            self._finish = Finish(augment, normalise, images.device)
 
     def __iter__(self) -> Iterator[Batch]:
         self._next_batch = self.batch_sampler.first_batch
@@ -162,24 +228,36 @@ class ResidentLoader(Resumable):
     def _batch(self, chosen: Tensor) -> Batch:
         index = chosen.to(self.images.device)
         labels = {name: values[index] for name, values in self.labels.items()}
-        return self.normalise(self.images[index]), labels
+        if self.augment is None or self.numbers is None:
+            return self.normalise(self.images[index]), labels
+        epoch = self.batch_sampler.epoch
+        return self._finish(self.images[index], labels, self.numbers[index], epoch)
 
 
 class _Batches(Dataset[Any]):
-    """Read whole batches of a source, for DataLoader workers."""
+    """Read whole batches of a source, for DataLoader workers.
 
-    def __init__(self, source: Source, index: NDArray[np.int64], normalise: Normalise) -> None:
+    Without `normalise`, images stay uint8 and the numbers of the samples come with them.
+    """
+
+    def __init__(
+        self, source: Source, index: NDArray[np.int64], normalise: Normalise | None
+    ) -> None:
         self.source, self.index, self.normalise = source, index, normalise
 
-    def __getitem__(self, chosen: list[int]) -> Batch:
-        images, labels = self.source.take(self.index[chosen])
-        return self.normalise(torch.from_numpy(images)), {
-            name: torch.from_numpy(values) for name, values in labels.items()
-        }
+    def __getitem__(self, chosen: list[int]) -> tuple[Any, ...]:
+        numbers = self.index[chosen]
+        images, taken = self.source.take(numbers)
+        labels = {name: torch.from_numpy(values) for name, values in taken.items()}
+        if self.normalise is None:
+            return torch.from_numpy(images), labels, torch.from_numpy(numbers)
+        return self.normalise(torch.from_numpy(images)), labels
 
 
 class WorkerLoader(Resumable):
     """Iterate over a source whose workers read and normalise whole batches.
+
+    Where images are changed, workers only read: the rest is done on the training device.
 
     Args:
         source: Images and labels, which may be larger than memory.
@@ -188,6 +266,8 @@ class WorkerLoader(Resumable):
         num_workers: Worker processes; 0 reads in the training process.
         pin_memory: Copy batches into page-locked memory.
         persistent_workers: Keep workers between epochs.
+        augment: Changes images before they are normalised.
+        device: Where training takes place; the CPU if none.
     """
 
     def __init__(
@@ -199,10 +279,18 @@ class WorkerLoader(Resumable):
         num_workers: int = 0,
         pin_memory: bool = False,
         persistent_workers: bool = False,
+        augment: Augmentation | None = None,
+        device: torch.device | None = None,
     ) -> None:
-        self.batch_sampler = batch_sampler
-        normalise = Normalise(source.mean, source.std, torch.device("cpu"))
-        self._loader: DataLoader[Batch] = DataLoader(
+        self.batch_sampler, self.augment = batch_sampler, augment
+        cpu = torch.device("cpu")
+        if augment is None:
+            normalise = Normalise(source.mean, source.std, cpu)
+        else:
+            batch_sampler.with_next, normalise = augment.mixes, None
+            where = device or cpu
+            self._finish = Finish(augment, Normalise(source.mean, source.std, where), where)
+        self._loader: DataLoader[Any] = DataLoader(
             _Batches(source, index, normalise),
             sampler=batch_sampler,
             batch_size=None,
@@ -213,7 +301,12 @@ class WorkerLoader(Resumable):
 
     def __iter__(self) -> Iterator[Batch]:
         self._next_batch = self.batch_sampler.first_batch
-        return self._counted(self._loader)
+        if self.augment is None:
+            return self._counted(self._loader)
+        epoch = self.batch_sampler.epoch
+        return self._counted(
+            self._finish(images, labels, samples, epoch) for images, labels, samples in self._loader
+        )
 
 
 @runtime_checkable
@@ -221,6 +314,10 @@ class ReadsAhead(Protocol):
     """Images that are best read by a thread of this process: files, or pictures to decode."""
 
     reads_ahead: Literal[True]
+
+
+# Images, labels by head name, and the numbers of the samples.
+_Read = tuple[Tensor, dict[str, Tensor], Tensor]
 
 
 class AheadLoader(Resumable):
@@ -234,6 +331,7 @@ class AheadLoader(Resumable):
         batch_sampler: Chooses the samples of each batch.
         device: Where training takes place.
         pin_memory: Copy batches into page-locked memory.
+        augment: Changes images before they are normalised.
     """
 
     def __init__(
@@ -244,10 +342,12 @@ class AheadLoader(Resumable):
         device: torch.device,
         *,
         pin_memory: bool = False,
+        augment: Augmentation | None = None,
     ) -> None:
         self.source, self.index, self.batch_sampler = source, index, batch_sampler
-        self.device, self.pin_memory = device, pin_memory and device.type == "cuda"
-        self.normalise = Normalise(source.mean, source.std, device)
+        self.pin_memory, self.augment = pin_memory and device.type == "cuda", augment
+        batch_sampler.with_next = augment is not None and augment.mixes
+        self._finish = Finish(augment, Normalise(source.mean, source.std, device), device)
         self._next_batch = 0
 
     def __iter__(self) -> Iterator[Batch]:
@@ -255,33 +355,28 @@ class AheadLoader(Resumable):
         return self._counted(self._batches())
 
     def _batches(self) -> Iterator[Batch]:
-        waiting: deque[Future[Batch]] = deque()
+        waiting: deque[Future[_Read]] = deque()
+        epoch = self.batch_sampler.epoch
         with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
             try:
                 for chosen in self.batch_sampler.batches():
                     waiting.append(thread.submit(self._read, self.index[chosen.numpy()]))
                     if len(waiting) > _AHEAD:
-                        yield self._moved(*waiting.popleft().result())
+                        yield self._finish(*waiting.popleft().result(), epoch)
                 while waiting:
-                    yield self._moved(*waiting.popleft().result())
+                    yield self._finish(*waiting.popleft().result(), epoch)
             finally:  # also where the epoch is left before its end
                 for batch in waiting:
                     batch.cancel()
 
-    def _read(self, index: NDArray[np.int64]) -> Batch:
+    def _read(self, index: NDArray[np.int64]) -> _Read:
         pixels, values = self.source.take(index)
-        images = torch.from_numpy(pixels)
+        images, samples = torch.from_numpy(pixels), torch.from_numpy(index)
         labels = {name: torch.from_numpy(column) for name, column in values.items()}
         if self.pin_memory:
-            return images.pin_memory(), {
-                name: column.pin_memory() for name, column in labels.items()
-            }
-        return images, labels
-
-    def _moved(self, images: Tensor, labels: Mapping[str, Tensor]) -> Batch:
-        return self.normalise(images.to(self.device, non_blocking=True)), {
-            name: values.to(self.device, non_blocking=True) for name, values in labels.items()
-        }
+            images, samples = images.pin_memory(), samples.pin_memory()
+            labels = {name: column.pin_memory() for name, column in labels.items()}
+        return images, labels, samples
 
 
 def resident_loader(
@@ -292,6 +387,7 @@ def resident_loader(
     seed: int | None,
     device: torch.device,
     ranks: Ranks | None = None,
+    augment: Augmentation | None = None,
 ) -> ResidentLoader:
     """Copy the indexed part of a source to the device, once, and iterate over it there."""
     images, labels = source.take(index)
@@ -300,6 +396,8 @@ def resident_loader(
         {name: torch.from_numpy(values).to(device) for name, values in labels.items()},
         EpochSampler(len(index), batch_size, seed, ranks),
         Normalise(source.mean, source.std, device),
+        augment,
+        None if augment is None else torch.from_numpy(index).to(device),
     )
 
 
@@ -316,6 +414,7 @@ class Loading:
         num_workers: Processes, or threads, that read ahead.
         pin_memory: Page-locked batches.
         persistent_workers: Keep workers between epochs.
+        augment: Changes training images, on the device; none in an evaluation.
     """
 
     batch_size: int
@@ -326,6 +425,7 @@ class Loading:
     num_workers: int
     pin_memory: bool
     persistent_workers: bool
+    augment: Augmentation | None = None
 
 
 @runtime_checkable
@@ -337,9 +437,19 @@ class LoadsItself(Protocol):
 
 
 def make_loader(source: Source, index: NDArray[np.int64], loading: Loading) -> Resumable:
-    """Return the loader that fits a part of a source: its own, from memory, or by workers."""
+    """Return the loader that fits a part of a source: its own, from memory, or by workers.
+
+    Raises:
+        ConfigError: If images are to be changed, and the source's own loader does not do so.
+    """
     if isinstance(source, LoadsItself):
-        return source.loader(index, loading)
+        loader = source.loader(index, loading)
+        if loader.augment is not loading.augment:
+            raise ConfigError(
+                f"{source.name} is read by a {type(loader).__name__}, which does not change "
+                f"images; use data/augment=none."
+            )
+        return loader
     pixels = len(index) * int(np.prod(source.image_shape))
     if pixels <= loading.memory_budget_mb * 1e6:
         return resident_loader(
@@ -349,10 +459,18 @@ def make_loader(source: Source, index: NDArray[np.int64], loading: Loading) -> R
             seed=loading.seed,
             device=loading.device,
             ranks=loading.ranks,
+            augment=loading.augment,
         )
     sampler = EpochSampler(len(index), loading.batch_size, loading.seed, loading.ranks)
     if isinstance(source.images, ReadsAhead):
-        return AheadLoader(source, index, sampler, loading.device, pin_memory=loading.pin_memory)
+        return AheadLoader(
+            source,
+            index,
+            sampler,
+            loading.device,
+            pin_memory=loading.pin_memory,
+            augment=loading.augment,
+        )
     return WorkerLoader(
         source,
         index,
@@ -360,4 +478,6 @@ def make_loader(source: Source, index: NDArray[np.int64], loading: Loading) -> R
         num_workers=loading.num_workers,
         pin_memory=loading.pin_memory,
         persistent_workers=loading.persistent_workers,
+        augment=loading.augment,
+        device=loading.device,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from multihead.data.source import Source, Split
 from multihead.datasets.formats import SHARDS, open_dataset
+from multihead.datasets.resonator.breaks import with_breaks
 from multihead.errors import ConfigError
 from multihead.vimh.info import PixelOrder
 
@@ -26,4 +27,5 @@ def any_folder(data_dir: Path, split: Split, pixel_order: PixelOrder | None = No
         raise ConfigError(
             f"{dataset.path} is a set in shards, which is streamed: use data=vimh_stream."
         )
-    return replace(dataset.read(split, pixel_order, mapped=False), shipped_heads="")
+    source = dataset.read(split, pixel_order, mapped=False)
+    return with_breaks(replace(source, shipped_heads=""))

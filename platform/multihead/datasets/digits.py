@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from multihead.data.source import Source, Split
+from multihead.datasets.mnist import MIRRORED
 from multihead.heads import Head, Heads
 
 TEST_COUNT = 360
@@ -38,4 +39,5 @@ def digits(data_dir: Path, split: Split) -> Source:
         mean=(0.3053,),
         std=(0.3760,),
         shipped_heads="handwritten_digit",
+        breaks={"digit": MIRRORED},
     )

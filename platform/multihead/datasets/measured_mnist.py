@@ -26,6 +26,16 @@ MEASURES = ("thickness", "smoothness")
 # Radii of curvature spread over a decade.
 _SCALES: dict[str, Spacing] = {"smoothness": "log"}
 _LEVELS = 256
+# Changes of a picture after which it would be measured otherwise.
+_SIZE, _TURNED = frozenset(["scale", "crop"]), frozenset(["rotate", "shear"])
+_BREAKS = {
+    "thickness": _SIZE | {"colour"},
+    "length": _SIZE | {"shear", "erase"},
+    "slant": _TURNED | {"hflip", "vflip"},
+    "width": _SIZE | _TURNED | {"erase"},
+    "height": _SIZE | _TURNED | {"erase"},
+    "smoothness": _SIZE | {"shear"},
+}
 
 Values = NDArray[np.float64]
 
@@ -63,7 +73,16 @@ def measured_mnist(
             head = _parameter(name, known)
             labels[name] = head.encode(wanted)
         heads.append(head)
-    return Source("measured_mnist", source.images, labels, Heads(heads), source.mean, source.std)
+    breaks = dict(source.breaks) | {name: _BREAKS[name] for name in measures}
+    return Source(
+        "measured_mnist",
+        source.images,
+        labels,
+        Heads(heads),
+        source.mean,
+        source.std,
+        breaks=breaks,
+    )
 
 
 def _check(measures: Sequence[str], quantiles: Mapping[str, int]) -> None:

@@ -20,6 +20,8 @@ from multihead.datasets.download import Remote, fetch
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
 
+# What makes another sign, or none, of a digit.
+MIRRORED = frozenset(["hflip", "vflip"])
 _PREFIXES = {"train": "train", "test": "t10k"}
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 _ALL = [f"{prefix}-{kind}" for prefix in _PREFIXES.values() for kind in _KINDS]
@@ -39,6 +41,7 @@ def mnist(data_dir: Path, split: Split, *, download: bool = True) -> Source:
         mean=(0.1307,),
         std=(0.3081,),
         shipped_heads="handwritten_digit",
+        breaks={"digit": MIRRORED},
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.source import Source, Split
-from multihead.datasets.mnist import mnist
+from multihead.datasets.mnist import MIRRORED, mnist
 from multihead.heads import Head, Heads
 
 CANVAS, SHIFT, SIDE = 36, 6, 28
@@ -50,6 +50,7 @@ def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
         mean=source.mean,
         std=source.std,
         groups=deal(len(source), pairing_seed),
+        breaks={"left": MIRRORED, "right": MIRRORED},
     )
 
 

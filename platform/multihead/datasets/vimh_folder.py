@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multihead.data.source import Source, Split
+from multihead.datasets.resonator.breaks import with_breaks
 from multihead.vimh.info import PixelOrder
 from multihead.vimh.source import vimh_source
 
@@ -27,4 +28,4 @@ def vimh(
     """
     if generate is not None:
         generate(data_dir)
-    return vimh_source(data_dir, split, pixel_order)
+    return with_breaks(vimh_source(data_dir, split, pixel_order))

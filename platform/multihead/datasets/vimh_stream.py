@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from multihead.data.loader import Loading
 from multihead.data.source import Split
 from multihead.data.source_function import reads_addresses
+from multihead.datasets.resonator.breaks import with_breaks
 from multihead.errors import ConfigError
 from multihead.vimh.row_ranges import split_shards
 from multihead.vimh.shard_index import open_index
@@ -54,6 +55,8 @@ class ShuffledShards(StreamedSource):
             rank=loading.ranks.rank,
             world_size=world_size,
             pin_memory=loading.pin_memory,
+            augment=loading.augment,
+            device=loading.device,
         )
 
 
@@ -77,4 +80,4 @@ def vimh_stream(data_dir: str | Path, split: Split, shuffle_rows: int = 8192) ->
     storage, index = open_index(data_dir)
     index.split(split)
     source = ShuffledShards.of(storage, index, split)
-    return replace(source, shuffle_rows=shuffle_rows)
+    return with_breaks(replace(source, shuffle_rows=shuffle_rows))

@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.transforms import Mixed
 from multihead.errors import CheckpointError, ConfigError, message_of
 from multihead.heads import Head
 from multihead.training.checkpoints import (
@@ -53,12 +54,16 @@ def check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
     """
     images = torch.zeros(2, *data.image_shape)
     labels = {name: _two_labels(head) for name, head in data.heads.items()}
+    mixes = data.augmentation is not None and data.augmentation.mixes
+    mixed = Mixed(dict(labels), torch.full((2,), 0.5))
     was_training = module.training
     module.eval()
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            losses, _, outputs, _ = module.losses((images, labels), "train")
+            losses, _, outputs, _ = module.losses(
+                (images, labels, mixed) if mixes else (images, labels), "train"
+            )
             for name in outputs:
                 module.readouts[name].measures(outputs[name], labels[name])
         if losses.ndim != 1:

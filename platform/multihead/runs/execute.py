@@ -21,6 +21,7 @@ from multihead.datasets.table.source import TableSource
 from multihead.inspection.redundancy import functional_heads
 from multihead.inspection.shared_pictures import shared_pictures
 from multihead.metrics import registry
+from multihead.runs.augmented import store_augmented
 from multihead.runs.build import Parts, build
 from multihead.runs.collector import few_collections
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
@@ -149,7 +150,9 @@ def execute(
         parts = build(built, interrupts, callbacks=member.callbacks, opened=member.opened)
         parts.module.numerics = numerics_of(parts)
         changed = inexact(before, parts.module.numerics)
-        notes = [*([changed] if changed else []), *_notes(parts), *_copies(config, parts, member)]
+        left_out = parts.data.notes if config["train"] else ()
+        found = [*left_out, *_notes(parts), *_copies(config, parts, member)]
+        notes = [*([changed] if changed else []), *found]
         announcer = announcer or Announcer()
         if config["trainer"].get("fast_dev_run"):
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
@@ -162,6 +165,8 @@ def execute(
             _record_start(run, config, parts, notes)
             if member.kind != "trial":  # of which there may be thousands, all of one table
                 _record_columns(run, parts)
+            if config["train"] and member.kind != "trial":  # a study keeps few pictures
+                store_augmented(run, parts.data)
             if changed:
                 run.set_tags({_INEXACT_TAG: changed})  # that stays when the run goes on once more
             parts.logger.run = run

@@ -54,6 +54,8 @@ def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
     # as ever.
     if not (config["train"] and config["ckpt_path"]):
         left_out = (*left_out, "ckpt_path")
+    if not _at(config, "data.augment"):  # also where records have no such keys
+        left_out = (*left_out, "data.augment", "data.breaks")
     left_out += tuple(path for path, value in _SINCE.items() if _at(config, path) == value)
     text = json.dumps(_plain(_as_ever(config), "", left_out), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

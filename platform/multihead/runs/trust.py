@@ -21,6 +21,7 @@ from torchmetrics import Metric
 
 from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.transforms import Transform
 from multihead.datasets.named import SOURCES
 from multihead.errors import ConfigError
 from multihead.heads import Kind
@@ -34,6 +35,7 @@ from multihead.training.module import MultiheadLitModule
 _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
     "data": (
         ("multihead.data", MultiheadDataModule),
+        ("multihead.data.transforms", Transform),
         ("multihead.heads", Kind),
         ("multihead.datasets", MultiheadDataModule),
         ("multihead.datasets.resonator.on_demand", object),

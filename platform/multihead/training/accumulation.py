@@ -41,11 +41,13 @@ def label_shares(
     sampler = loader.batch_sampler if isinstance(loader, Resumable) else None
     if not isinstance(sampler, EpochSampler):
         return None
-    labels, batches = source.take_labels(index), sampler.whole_batches()
+    labels, batches, order = source.take_labels(index), sampler.whole_batches(), sampler.order()
     shares = torch.ones(len(batches), len(heads))
     for column, (name, head) in enumerate(heads.items()):
         if name in incomplete:
             there = torch.from_numpy(np.asarray(~head.kind.is_missing(labels[name])))
+            if sampler.with_next:  # only samples count that are mixed with one that has a label
+                there[order] = there[order] & there[order.roll(-1)]
             counts = torch.stack([there[batch].sum() for batch in batches]).float()
             shares[:, column] = _shares(counts, every)
     return shares

@@ -6,6 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from multihead.data.transforms import Mixed
+from multihead.errors import ConfigError
 from multihead.heads import Head, Heads
 
 
@@ -30,6 +32,7 @@ class Criteria(nn.ModuleDict):
         outputs: Mapping[str, Tensor],
         labels: Mapping[str, Tensor],
         incomplete: Collection[str] = (),
+        mixed: Mixed | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return losses [T], and how many samples of the batch have a label, [T].
 
@@ -41,11 +44,20 @@ class Criteria(nn.ModuleDict):
             labels: By head name, [B, ...].
             incomplete: Heads whose labels may be missing; if none, no label is looked at, and there
                 are no counts.
+            mixed: The labels of what each image is mixed with, if it is. The loss is then
+                share * loss(own) + (1 - share) * loss(other), of samples that have both labels.
+
+        Raises:
+            ConfigError: For a criterion without a loss for each sample where images are mixed.
         """
         losses, counts = [], []
         for name, head in heads.items():
             criterion, given = self.of(name), outputs[name]
-            if name in incomplete:
+            if mixed is not None:
+                two = labels[name], mixed.labels[name]
+                gaps = name in incomplete
+                loss, count = _of_mixed(criterion, head, given, two, mixed.share, gaps=gaps)
+            elif name in incomplete:
                 loss, count = _of_present(criterion, head, given, labels[name])
             else:
                 loss = criterion(given, labels[name])
@@ -78,6 +90,54 @@ def _of_present(
     each = _per_sample(criterion, outputs, _filled(labels, present, count))
     each = each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
     return torch.where(present, each, 0).sum() / count.clamp(min=1), count
+
+
+def _of_mixed(
+    criterion: nn.Module,
+    head: Head,
+    outputs: Tensor,
+    both: tuple[Tensor, Tensor],
+    share: Tensor,
+    *,
+    gaps: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Return the mean loss of the samples that have both labels, and their number if any lack."""
+    count, parts = None, (share, 1 - share)
+    if gaps:
+        present = ~(head.kind.is_missing(both[0]) | head.kind.is_missing(both[1]))
+        count = present.sum()
+        both = (_filled(both[0], present, count), _filled(both[1], present, count))
+        parts = (torch.where(present, share, 0), torch.where(present, 1 - share, 0))
+    losses = [_each(criterion, head, outputs, labels) for labels in both]
+    total = (parts[0] * losses[0] + parts[1] * losses[1]).sum()
+    weights = _class_weights(criterion)
+    if weights is not None:  # its mean is that of the weighted samples
+        size = parts[0] @ weights[both[0]] + parts[1] @ weights[both[1]]
+        return total / size.clamp(min=torch.finfo(size.dtype).tiny), count
+    size = total.new_tensor(float(len(share))) if count is None else count
+    return total / size.clamp(min=1), count
+
+
+def _each(criterion: nn.Module, head: Head, outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of each sample, [B]."""
+    if getattr(criterion, "reduction", None) == "mean":
+        each = _per_sample(criterion, outputs, labels)
+    else:
+        each = cast(Tensor, criterion(outputs, labels))
+    if each.shape[:1] != labels.shape[:1]:
+        raise ConfigError(
+            f"the criterion of head {head.name!r}, {type(criterion).__name__}, returns one number "
+            f"for a batch, and images that are mixed need one for each sample; return [B], choose "
+            f"another criterion, or set mixup or cutmix of data.augment to null."
+        )
+    return each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
+
+
+def _class_weights(criterion: nn.Module) -> Tensor | None:
+    """Return the weights of classes [K] by which torch's cross-entropy divides, if there are."""
+    if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss) and criterion.reduction == "mean":
+        return criterion.weight
+    return None
 
 
 def _filled(labels: Tensor, present: Tensor, count: Tensor) -> Tensor:

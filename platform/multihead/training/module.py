@@ -16,6 +16,7 @@ from multihead.balancing import Balancer, StaticWeights
 from multihead.balancing.gradients import HeadGradients
 from multihead.balancing.means import WeightMeans
 from multihead.data.datamodule import MultiheadDataModule, Part
+from multihead.data.transforms import Mixed
 from multihead.errors import CheckpointError, ConfigError, DivergenceError
 from multihead.heads import Head, Heads
 from multihead.heads.losses.choice import Criterion, make_criterion
@@ -39,11 +40,13 @@ from multihead.training.metrics import (
     mean_weights,
     split_metrics,
 )
+from multihead.training.mixing import dominant, gathered
 from multihead.training.nonfinite import FiniteWatch
 from multihead.training.optimization import Optimization, parameter_groups
 from multihead.training.presence import Presence
 
-Batch = tuple[Tensor, dict[str, Tensor] | Tensor]
+# The last, what labels are mixed with, where images are.
+Batch = tuple[Tensor, dict[str, Tensor] | Tensor] | tuple[Tensor, dict[str, Tensor], Mixed]
 
 
 class MultiheadLitModule(pl.LightningModule):
@@ -345,14 +348,17 @@ class MultiheadLitModule(pl.LightningModule):
 
         Counts are the samples with a label of each head, [T]; none where no label is missing in
         the split. Of several processes each is given its part of the batch, and returns what is
-        of the whole.
+        of the whole. Of images that are mixed, the labels are those with the larger share.
         """
-        images, given = batch
+        images, given, mixed = batch if len(batch) == 3 else (*batch, None)
         own = {next(iter(self._heads)): given} if isinstance(given, Tensor) else given
         # Losses in float32: a bfloat16 log-sum-exp has two digits.
         found = {name: values.float() for name, values in self._outputs(images).items()}
-        outputs, labels = self.gathering.whole(found, own)
-        losses, counts = self.criteria(self._heads, outputs, labels, self.incomplete[split])
+        outputs, labels, mixed = gathered(self.gathering, found, own, mixed)
+        gaps = self.incomplete[split]
+        losses, counts = self.criteria(self._heads, outputs, labels, gaps, mixed)
+        if mixed is not None:
+            labels = dominant(self._heads, labels, mixed, gaps)
         return losses, counts, outputs, labels
 
     def present(self, counts: Tensor | None) -> Tensor:

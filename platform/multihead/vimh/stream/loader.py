@@ -6,8 +6,10 @@ from contextlib import closing
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from multihead.data.loader import Batch, EpochSampler, Normalise, Resumable
+from multihead.data.loader import Batch, EpochSampler, Finish, Normalise, Resumable
+from multihead.data.transforms import Augmentation
 from multihead.errors import CheckpointError
 from multihead.vimh.stream.order import StreamOrder
 from multihead.vimh.stream.reader import Loaded, read_windows
@@ -30,6 +32,10 @@ class StreamLoader(Resumable):
         world_size: Shares of an epoch. All ranks have equally many batches; in an evaluation the
             last may be empty.
         pin_memory: Copy batches into page-locked memory.
+        augment: Changes images before they are normalised. Images are mixed with the next one of
+            the rank's own batch, and the last with the first: the rest of an epoch is not in
+            memory.
+        device: Where training takes place; the CPU if none.
     """
 
     def __init__(
@@ -44,6 +50,8 @@ class StreamLoader(Resumable):
         rank: int = 0,
         world_size: int = 1,
         pin_memory: bool = False,
+        augment: Augmentation | None = None,
+        device: torch.device | None = None,
     ) -> None:
         self.source, self.num_workers, self.pin_memory = source, num_workers, pin_memory
         self.order = StreamOrder(
@@ -56,7 +64,11 @@ class StreamLoader(Resumable):
         )
         # Of the longest share: ranks that wait for each other have to make equally many steps.
         self.batch_sampler = EpochSampler(self.order.longest, batch_size, seed)
-        self._normalise = Normalise(source.mean, source.std, torch.device("cpu"))
+        self.augment, cpu = augment, torch.device("cpu")
+        self._normalise = Normalise(source.mean, source.std, cpu)
+        if augment is not None:
+            where = device or cpu
+            self._finish = Finish(augment, Normalise(source.mean, source.std, where), where)
         empty = np.empty((0, *source.image_shape), np.uint8)
         self._nothing = empty, {name: np.empty(0, np.int64) for name in source.heads}
         self._window_rows = min(shuffle_rows, self.order.count)
@@ -108,25 +120,49 @@ class StreamLoader(Resumable):
                 start = number * size
                 # The last batch has what is left, a row more than others if need be.
                 stop = self.order.count if number == last else min(start + size, self.order.count)
-                parts = [self._nothing]
+                parts, rows = [self._nothing], [np.empty(0, np.int64)]
                 while start < stop:
                     if loaded is None or start == loaded.window.stop:
                         loaded = next(windows)
                     end = min(stop, loaded.window.stop)
                     parts.append(loaded.take(start, end))
+                    if self.augment is not None:
+                        rows.append(loaded.rows(start, end))
                     start = end
-                yield self._batch(parts)
+                yield self._batch(parts, np.concatenate(rows), epoch)
 
-    def _batch(self, parts: list[tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]]) -> Batch:
+    def _batch(
+        self,
+        parts: list[tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]],
+        rows: NDArray[np.int64],
+        epoch: int,
+    ) -> Batch:
         images = torch.from_numpy(_joined([images for images, _ in parts]))
         labels = {
             name: torch.from_numpy(_joined([codes[name] for _, codes in parts]))
             for name in self.source.heads
         }
+        if self.augment is not None:
+            return self._changed(self.augment, images, labels, torch.from_numpy(rows), epoch)
         batch = self._normalise(images), labels
         if not self.pin_memory:
             return batch
         return batch[0].pin_memory(), {name: values.pin_memory() for name, values in labels.items()}
+
+    def _changed(
+        self,
+        augment: Augmentation,
+        images: Tensor,
+        labels: dict[str, Tensor],
+        rows: Tensor,
+        epoch: int,
+    ) -> Batch:
+        if augment.mixes:
+            images, rows = torch.cat([images, images[:1]]), torch.cat([rows, rows[:1]])
+            labels = {name: torch.cat([values, values[:1]]) for name, values in labels.items()}
+        if self.pin_memory:
+            images, rows = images.pin_memory(), rows.pin_memory()
+        return self._finish(images, labels, rows, epoch)
 
 
 def _joined(parts: list[NDArray[np.generic]]) -> NDArray[np.generic]:

@@ -39,6 +39,12 @@ class Loaded:
         labels = {name: values[chosen].copy() for name, values in self.codes.items()}
         return self.records["pixels"][chosen].copy(), labels
 
+    def rows(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the row numbers [n] at some places."""
+        begin, end = start - self.window.start, stop - self.window.start
+        rows, order = self.window.rows, self.window.order
+        return rows[begin:end] if order is None else rows[order[begin:end]]
+
 
 def read_windows(
     file: ShardFile, scheme: Scheme, windows: Iterator[Window], size: int, threads: int

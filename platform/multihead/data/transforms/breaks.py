@@ -1,0 +1,96 @@
+"""Which labels a change of the picture makes wrong, and which transforms a training may use."""
+
+from collections.abc import Mapping, Sequence
+
+from multihead.data.transforms.transform import CHANGES, Transform
+from multihead.errors import ConfigError
+
+# By head name; what is given in the configuration, where null forgets what the dataset says.
+GivenBreaks = Mapping[str, Sequence[str] | None]
+Breaks = Mapping[str, frozenset[str]]
+
+
+def given_transforms(augment: Mapping[str, Transform | None]) -> dict[str, Transform]:
+    """Return the transforms of a configuration without those that are switched off.
+
+    Raises:
+        ConfigError: For something else than a transform.
+    """
+    given = {str(key): each for key, each in augment.items() if each is not None}
+    for key, each in given.items():
+        if not isinstance(each, Transform):
+            raise ConfigError(
+                f"data.augment.{key} is a {type(each).__name__}; name the _target_ of a "
+                f"multihead.data.transforms.Transform."
+            )
+    return given
+
+
+def merged_breaks(of_source: Breaks, given: GivenBreaks | None) -> Breaks:
+    """Return which changes make the labels of each head wrong.
+
+    Args:
+        of_source: As the dataset says.
+        given: Adds to these, or with None removes those of a head.
+
+    Raises:
+        ConfigError: If a head's are no list.
+    """
+    merged = dict(of_source)
+    for name, changes in (given or {}).items():
+        if changes is not None and (isinstance(changes, str) or not isinstance(changes, Sequence)):
+            raise ConfigError(f"data.breaks.{name} is {changes!r}; give a list, [{changes}].")
+        old = merged.get(name, frozenset())
+        merged[name] = frozenset() if changes is None else old | frozenset(changes)
+    return merged
+
+
+def check_words(breaks: Breaks, transforms: Mapping[str, Transform]) -> None:
+    """Refuse a word that no transform knows: it would protect no label.
+
+    Raises:
+        ConfigError: Naming head and word.
+    """
+    known = frozenset(CHANGES).union(*(each.changes for each in transforms.values()))
+    for name, changes in breaks.items():
+        for change in sorted(changes - known):
+            raise ConfigError(
+                f"the labels of head {name!r} are said to break under {change!r}, which no "
+                f"transform does; choose from {', '.join(sorted(known))}."
+            )
+
+
+def allowed(
+    transforms: Mapping[str, Transform], breaks: Breaks, heads: Sequence[str]
+) -> tuple[dict[str, Transform], tuple[str, ...]]:
+    """Return the transforms that make no label wrong, and a sentence for each that is left out.
+
+    Args:
+        transforms: By their keys in `data.augment`.
+        breaks: Changes that make the labels of a head wrong.
+        heads: Those that are trained.
+
+    Raises:
+        ConfigError: Naming transform and head, for one that is not to be left out by itself.
+    """
+    kept: dict[str, Transform] = {}
+    left_out: list[str] = []
+    for key, each in transforms.items():
+        broken = {h: found for h in heads if (found := each.changes & breaks.get(h, frozenset()))}
+        if not broken:
+            kept[key] = each
+        elif each.where_allowed:
+            left_out.append(f"{key} is left out, because it would make {_listed(broken)} wrong")
+        else:
+            name, changes = next(iter(broken.items()))
+            said = "" if changes == {key} else f" ({', '.join(sorted(changes))})"
+            raise ConfigError(
+                f"data.augment.{key}{said} would make the labels of head {name!r} wrong; set "
+                f"data.augment.{key}=null, or, if it does not, 'data.breaks={{{name}: null}}'."
+            )
+    return kept, tuple(left_out)
+
+
+def _listed(heads: Mapping[str, object]) -> str:
+    names = list(heads)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

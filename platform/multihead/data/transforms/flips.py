@@ -1,0 +1,41 @@
+"""Mirror images."""
+
+import torch
+from torch import Tensor
+
+from multihead.data.transforms.transform import Alteration, check_number, register
+
+
+class _Flip(Alteration):
+    """Mirror an image or leave it.
+
+    Args:
+        probability: Of an image to be mirrored.
+        where_allowed: As `Transform` has it.
+    """
+
+    numbers = 1
+    axis: int
+
+    def __init__(self, probability: float = 0.5, where_allowed: bool = False) -> None:
+        self.probability = check_number(f"{self.name}.probability", probability, 0, 1)
+        self.where_allowed = where_allowed
+
+    def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
+        """Return images of which some are mirrored."""
+        mirrored = (numbers[:, 0] < self.probability).view(-1, 1, 1, 1)
+        return torch.where(mirrored, images.flip(self.axis), images)
+
+
+@register("hflip")
+class HorizontalFlip(_Flip):
+    """Swap left and right of half of the images."""
+
+    axis = 3
+
+
+@register("vflip")
+class VerticalFlip(_Flip):
+    """Swap top and bottom of half of the images."""
+
+    axis = 2
