@@ -11,6 +11,7 @@ from torch import Tensor
 
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Heads, Parameter
+from multihead.heads.kinds.angle import Angle as ShippedAngle
 from multihead.heads.readout import Readouts
 from multihead.runs.trust import import_kinds
 
@@ -21,6 +22,8 @@ HEADS = {
     "ordinal": Head("h", 9, kind="ordinal", parameter=NOTE),
     "regression": Head("h", 9, kind="regression", parameter=NOTE),
     "bounded_regression": Head("h", 9, kind="bounded_regression", parameter=NOTE),
+    "angle": Head("h", kind="angle"),
+    "angle of a line": Head("h", kind=ShippedAngle(180.0, "°")),
     "outside": Head("h", kind=Angle(period=180.0)),
 }
 

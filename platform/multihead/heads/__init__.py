@@ -2,7 +2,7 @@
 
 from multihead.heads.collection import Heads
 from multihead.heads.head import KINDS, Artifact, Head, Kind, Readout, Shown
-from multihead.heads.kinds import classification, ordinal, regression
+from multihead.heads.kinds import angle, classification, ordinal, regression
 from multihead.heads.parameter import Parameter
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Parameter",
     "Readout",
     "Shown",
+    "angle",
     "classification",
     "ordinal",
     "regression",
