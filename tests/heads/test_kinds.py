@@ -12,6 +12,8 @@ from torch import Tensor
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Heads, Parameter
 from multihead.heads.kinds.angle import Angle as ShippedAngle
+from multihead.heads.kinds.float_regression import FloatRegression
+from multihead.heads.kinds.multilabel import Multilabel
 from multihead.heads.readout import Readouts
 from multihead.runs.trust import import_kinds
 
@@ -24,13 +26,20 @@ HEADS = {
     "bounded_regression": Head("h", 9, kind="bounded_regression", parameter=NOTE),
     "angle": Head("h", kind="angle"),
     "angle of a line": Head("h", kind=ShippedAngle(180.0, "°")),
+    "binary": Head("h", 2, ("no", "yes"), kind="binary"),
+    "multilabel": Head("h", 3, ("red", "round", "big one"), kind="multilabel"),
+    "multilabel of named tags": Head("h", kind=Multilabel(["red", "round"])),
+    "float regression": Head("h", kind="regression"),
+    "float regression of logarithms": Head(
+        "h", kind=FloatRegression("Hz", log=True, mean=4.0, deviation=0.7)
+    ),
     "outside": Head("h", kind=Angle(period=180.0)),
 }
 
 
 @dataclass(frozen=True)
 class Case:
-    """A head with outputs [20, K] of a network and labels [20] for it."""
+    """A head with outputs [20, K] of a network and labels [20, ...] for it."""
 
     head: Head
     outputs: Tensor
@@ -45,10 +54,13 @@ def case(request: pytest.FixtureRequest) -> Case:
     head = HEADS[request.param]
     draw = torch.Generator().manual_seed(0)
     outputs = torch.randn(20, head.outputs, generator=draw)
-    if head.num_classes:
-        labels = torch.randint(head.num_classes, (20,), generator=draw)
+    shape = (20, *head.kind.label_shape(head))
+    if len(shape) > 1:
+        labels = torch.randint(2, shape, generator=draw).float()
+    elif head.num_classes:
+        labels = torch.randint(head.num_classes, shape, generator=draw)
     else:
-        labels = torch.rand(20, generator=draw) * 180
+        labels = torch.rand(shape, generator=draw) * 180
     return Case(head, outputs, labels)
 
 
@@ -103,7 +115,9 @@ def test_an_answer_has_the_columns_that_are_promised(case: Case) -> None:
 def test_probabilities_sum_to_one_or_there_are_none(case: Case) -> None:
     found = case.head.kind.probabilities(case.outputs)
     if found is not None:
-        torch.testing.assert_close(found.sum(1), torch.ones(20))
+        assert ((found >= 0) & (found <= 1)).all()
+        if case.labels.ndim == 1:  # tags are no alternatives
+            torch.testing.assert_close(found.sum(1), torch.ones(20))
 
 
 def test_a_readout_is_found_by_the_name_of_its_head(case: Case) -> None:

@@ -16,6 +16,8 @@ def errors(probabilities: torch.Tensor, labels: torch.Tensor) -> float:
 OUTSIDE = own(errors, higher_is_better=False, title="share of errors", unit="share")
 SHIPPED = [name for name in METRICS if to_record([METRICS[name]]) == ""]
 _MEANS = {"loss": 1.0, "correct": 0.5, "absolute": 1.0, "squared": 2.0, "within": 0.5}
+_COUNTS = {"hit": 0.3, "positive": 0.5, "predicted": 0.4, "told": 1.0}
+_MEANS |= _COUNTS | {f"{name}_0": value for name, value in _COUNTS.items()} | {"exact": 0.5}
 
 
 @pytest.fixture(params=[*SHIPPED, "outside"])
@@ -40,12 +42,13 @@ def test_its_best_value_is_within_its_bounds_and_in_its_direction(metric: Metric
         means = {**_MEANS, "label": 1.0, "label_squared": 3.0}
         assert low <= metric.of(means) <= high
         worse = {"loss": 2.0, "correct": 0.1, "absolute": 9.0, "squared": 99.0, "within": 0.0}
+        worse |= {"hit": 0.1, "hit_0": 0.1, "exact": 0.0}
         change = metric.of({**means, **worse}) - metric.of(means)
         assert (change < 0) == metric.higher_is_better
     if metric.of_predictions is not None and metric.name != "spearman":
-        labels = torch.tensor([0, 1, 2, 0, 1, 2])
-        right = torch.eye(3)[labels] * 0.8 + 0.1
-        wrong = torch.eye(3)[(labels + 1) % 3] * 0.8 + 0.1
+        labels = torch.arange(20) % 10
+        right = torch.eye(10)[labels] * 0.8 + 0.02
+        wrong = torch.eye(10)[(labels + 1) % 10] * 0.8 + 0.02 * (1 - torch.eye(10)[labels])
         change = metric.of_predictions(wrong, labels) - metric.of_predictions(right, labels)
         assert (change < 0) == metric.higher_is_better
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from multihead import settings
-from multihead.data.kinds import HeadKinds, with_kinds
+from multihead.data.kinds import HeadKinds, fitted_to, with_fits, with_kinds
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
 from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_loader
 from multihead.data.normalization import Normalization, channel_statistics, given_statistics
@@ -117,6 +117,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.memory_budget_mb, self.seed = memory_budget_mb, seed
         self.only_heads = only_heads
         self.ranks = Ranks()
+        self._fitted_as: Heads | None = None
         self._label_counts: dict[Part, dict[str, int]] = {}
 
     def read(self, split: Split) -> Source:
@@ -145,7 +146,10 @@ class MultiheadDataModule(pl.LightningDataModule):
     @cached_property
     def test_source(self) -> Source:
         """The test file, with the configured heads and normalisation."""
-        return self._normalised(self._configured(self.read("test")))
+        source = self._configured(self.read("test"))
+        if any(head.kind.is_fitted_to_labels for head in source.heads.values()):
+            source = with_fits(source, self._train_file.heads)
+        return self._normalised(source)
 
     def normalise_as(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Have the test images normalised as those that a network was trained on.
@@ -154,6 +158,17 @@ class MultiheadDataModule(pl.LightningDataModule):
             DataError: If the images have another number of channels.
         """
         self.test_source = replace(self.test_source, mean=tuple(mean), std=tuple(std))
+
+    def fit_as(self, heads: Heads) -> None:
+        """Have kinds that are fitted to training labels as those that a network was trained with.
+
+        Args:
+            heads: Those of the network; others of the data are fitted here.
+        """
+        self._fitted_as = heads
+        for name in ("_train_file", "train_source", "test_source"):
+            if name in vars(self):
+                setattr(self, name, with_fits(getattr(self, name), heads))
 
     def share(self, other: "MultiheadDataModule") -> None:
         """Use what another module of the same files has read, instead of reading it again."""
@@ -195,8 +210,15 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self.test_source.parts([size], self.seed, what)[0]
 
     @cached_property
-    def _train_file(self) -> Source:
+    def _unfitted_file(self) -> Source:
         return self._configured(self.read("train"))
+
+    @cached_property
+    def _train_file(self) -> Source:
+        source = self._unfitted_file
+        if any(head.kind.is_fitted_to_labels for head in source.heads.values()):
+            source = fitted_to(source, self.train_indices)
+        return source if self._fitted_as is None else with_fits(source, self._fitted_as)
 
     @cached_property
     def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -227,10 +249,10 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @cached_property
     def _train_val(self) -> list[NDArray[np.int64]]:
-        count = len(self._train_file)
+        count = len(self._unfitted_file)
         if not count:
             raise DataError(
-                f"the training file of {self._train_file.name} has no samples; there is nothing "
+                f"the training file of {self._unfitted_file.name} has no samples; there is nothing "
                 f"to train on."
             )
         if self.train_val_test_split is None:
@@ -239,8 +261,8 @@ class MultiheadDataModule(pl.LightningDataModule):
             sizes = list(self.train_val_test_split[:2])
         if sizes[0] == 0:
             raise ConfigError("data.train_val_test_split has no training images; give at least 1.")
-        what = f"the training file of {self._train_file.name}"
-        return self._train_file.parts(sizes, self.seed, what)
+        what = f"the training file of {self._unfitted_file.name}"
+        return self._unfitted_file.parts(sizes, self.seed, what)
 
     def train_dataloader(self) -> Resumable:
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""

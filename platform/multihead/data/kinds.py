@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from multihead.data.source import Source
 from multihead.errors import ConfigError
 from multihead.heads import KINDS, Heads, Kind
@@ -40,6 +43,35 @@ def with_kinds(source: Source, kinds: HeadKinds) -> Source:
         for name, head in source.heads.items()
     ]
     return replace(source, heads=Heads(heads))
+
+
+def fitted_to(source: Source, index: NDArray[np.int64]) -> Source:
+    """Return the source with kinds fitted to its training labels.
+
+    Args:
+        source: The training file.
+        index: The samples that train, [n].
+    """
+    labels = source.take_labels(index)
+    heads = [
+        head.as_kind(head.kind.fitted(head, labels[name]))
+        if head.kind.is_fitted_to_labels
+        else head
+        for name, head in source.heads.items()
+    ]
+    return replace(source, heads=Heads(heads))
+
+
+def with_fits(source: Source, heads: Heads) -> Source:
+    """Return the source with the fits of other heads, where these have kinds of the same class."""
+    taken = {
+        name: heads[name].kind
+        for name, head in source.heads.items()
+        if head.kind.is_fitted_to_labels
+        and name in heads
+        and type(heads[name].kind) is type(head.kind)
+    }
+    return with_kinds(source, taken) if taken else source
 
 
 def _check_kind(key: str, kind: object) -> None:

@@ -2,7 +2,15 @@
 
 from multihead.heads.collection import Heads
 from multihead.heads.head import KINDS, Artifact, Head, Kind, Readout, Shown
-from multihead.heads.kinds import angle, classification, ordinal, regression
+from multihead.heads.kinds import (
+    angle,
+    binary,
+    classification,
+    float_regression,
+    multilabel,
+    ordinal,
+    regression,
+)
 from multihead.heads.parameter import Parameter
 
 __all__ = [
@@ -15,7 +23,10 @@ __all__ = [
     "Readout",
     "Shown",
     "angle",
+    "binary",
     "classification",
+    "float_regression",
+    "multilabel",
     "ordinal",
     "regression",
 ]

@@ -120,14 +120,18 @@ class Kind(ABC):
         _CLASSES[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and vars(other) == vars(self)
+        return type(other) is type(self) and other.options() == self.options()
 
     def __hash__(self) -> int:
-        return hash((type(self), repr(sorted(vars(self).items()))))
+        return hash((type(self), repr(sorted(self.options().items()))))
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options().items())
         return f"{type(self).__name__}({options})"
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name: the attributes, unless a kind says it."""
+        return dict(vars(self))
 
     def check(self, head: "Head") -> None:
         """Refuse a head that cannot be of this kind.
@@ -137,7 +141,41 @@ class Kind(ABC):
         """
         return
 
+    def suited(self, head: "Head") -> "Kind":
+        """Return the form of this kind that suits a head.
+
+        One name may stand for several forms: `regression` for one of levels and one of numbers.
+
+        Args:
+            head: Its own kind is this one, or the one that this one replaces.
+        """
+        return self
+
+    def fitted(self, head: "Head", labels: NDArray[Any]) -> "Kind":
+        """Return this kind with what it takes from the training labels as options of its own.
+
+        The DataModule asks once, and the kind goes into the record of the run.
+
+        Args:
+            head: The head.
+            labels: Of the training part alone, [N, ...]; some may be missing.
+        """
+        return self
+
+    @property
+    def is_fitted_to_labels(self) -> bool:
+        """Whether `fitted` looks at labels; for other kinds none are read."""
+        return type(self).fitted is not Kind.fitted
+
+    def notes(self, head: "Head", labels: NDArray[Any]) -> Sequence[str]:
+        """Return sentences about training labels [N, ...] worth telling before a training."""
+        return ()
+
     # -- labels ----------------------------------------------------------------------------
+
+    def has_range(self, head: "Head") -> bool:
+        """Return whether labels are quantities, which have an order and distances."""
+        return head.parameter is not None or head.num_classes == 0
 
     def unit(self, head: "Head") -> str:
         """Return the unit of labels and predictions; empty where there is none."""
@@ -205,8 +243,12 @@ class Kind(ABC):
         Each is called with the means of the readout's columns, and `loss`, by name.
         """
 
+    def evaluated_metrics(self, head: "Head") -> tuple[Metric, ...]:
+        """Return the metrics of all predictions that validation and test measure by default."""
+        return ()
+
     def further_metrics(self, head: "Head") -> tuple[Metric, ...]:
-        """Return the metrics that `model.metrics` can choose besides, from all predictions."""
+        """Return the other metrics of all predictions, which `model.metrics` can choose."""
         return ()
 
     def judged(
@@ -285,7 +327,8 @@ def kind_to_record(kind: Kind) -> str | dict[str, Any]:
     for name, shipped in KINDS.items():
         if shipped == kind:
             return name
-    return {"_target_": f"{type(kind).__module__}.{type(kind).__qualname__}", **vars(kind)}
+    options = {n: list(v) if isinstance(v, tuple) else v for n, v in kind.options().items()}
+    return {"_target_": f"{type(kind).__module__}.{type(kind).__qualname__}", **options}
 
 
 def kind_of_record(record: object) -> Kind:
@@ -370,11 +413,12 @@ class Head:
                     f"head {self.name!r} is of kind {self.kind!r}; choose one of {list(KINDS)}."
                 )
             object.__setattr__(self, "kind", KINDS[self.kind])
-        elif not isinstance(self.kind, Kind):
+        if not isinstance(self.kind, Kind):
             raise ConfigError(
                 f"head {self.name!r} is of kind {self.kind!r}; choose one of {list(KINDS)}, or a "
                 f"multihead.heads.Kind."
             )
+        object.__setattr__(self, "kind", self.kind.suited(self))
 
     @property
     def outputs(self) -> int:
@@ -394,7 +438,7 @@ class Head:
     @property
     def has_range(self) -> bool:
         """Whether labels stand for quantities of a range, which have an order and distances."""
-        return self.parameter is not None or self.num_classes == 0
+        return self.kind.has_range(self)
 
     @property
     def numbered_from(self) -> int:
@@ -428,7 +472,8 @@ class Head:
         Raises:
             ConfigError: If the kind does not suit the head.
         """
-        return replace(self, kind=kind_named(kind) if isinstance(kind, str) else kind)
+        chosen = kind_named(kind) if isinstance(kind, str) else kind
+        return replace(self, kind=chosen.suited(self))
 
     def to_record(self) -> dict[str, Any]:
         """Return plain lists, dicts, strings and numbers."""

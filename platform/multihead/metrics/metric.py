@@ -5,7 +5,7 @@ of them keeps a list of names.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -28,6 +28,9 @@ class Unit(Enum):
 class Metric:
     """One figure of a head on a split.
 
+    Two metrics are equal if their figures mean the same, however they come: the macro F1 of tags
+    is made of counts, that of classes of predictions.
+
     Attributes:
         name: Last part of `{split}/{head}_{name}`.
         title: In words, such as `mean absolute error`.
@@ -49,8 +52,8 @@ class Metric:
     higher_is_better: bool
     bounds: tuple[float, float]
     unit: Unit = Unit.NONE
-    of_means: Callable[[Mapping[str, float]], float] | None = None
-    of_predictions: Callable[[Any, Any], float] | None = None
+    of_means: Callable[[Mapping[str, float]], float] | None = field(default=None, compare=False)
+    of_predictions: Callable[[Any, Any], float] | None = field(default=None, compare=False)
 
     def of(self, means: Mapping[str, float]) -> float:
         """Return the value of a metric that comes from means over the samples."""

@@ -1,7 +1,9 @@
 """Metrics that need all predictions of a split; torchmetrics computes them where it can.
 
 Each is called with what a head's kind says of all samples: for classes probabilities float32 [N, K]
-and classes int64 [N], for ranges values float64 [N] and true values float64 [N].
+and classes int64 [N]; for yes or no probabilities of yes float64 [N] and classes int64 [N]; for
+tags probabilities float64 [N, K] and labels float32 [N, K], NaN where a tag is not told; for ranges
+and numbers values float64 [N] and true values float64 [N].
 """
 
 import math
@@ -26,23 +28,37 @@ def _balanced_accuracy(probabilities: Any, labels: Any) -> float:
     return float(recall[labels.unique()].mean())
 
 
-def _mean_over_classes(function: Any, probabilities: Any, labels: Any) -> float:
-    """Average a figure of one class against the rest over the classes that occur."""
-    seen = [c for c in labels.unique().tolist() if not bool((labels == c).all())]
-    figures = [function(probabilities[:, c], (labels == c).long()) for c in seen]
-    return float(sum(figures) / len(figures)) if figures else math.nan
+def _mean_of_pairs(function: Any, probabilities: Any, labels: Any) -> float:
+    """Average a figure of probabilities [n] and labels [n] of 0 and 1 over classes or tags."""
+    pairs = _pairs(probabilities, labels)
+    figures = [float(function(given, true)) for given, true in pairs if len(true.unique()) == 2]
+    return sum(figures) / len(figures) if figures else math.nan
+
+
+def _pairs(probabilities: Any, labels: Any) -> list[tuple[Any, Any]]:
+    """Return yes or no, each class that occurs against the rest, or each tag where it is told."""
+    if probabilities.ndim == 1:
+        return [(probabilities, labels)]
+    if labels.ndim == 1:
+        occur = labels.unique().tolist()
+        return [(probabilities[:, c], (labels == c).long()) for c in occur]
+    told = [~column.isnan() for column in labels.T]
+    return [
+        (given[there], true[there].long())
+        for given, true, there in zip(probabilities.T, labels.T, told, strict=True)
+    ]
 
 
 def _auroc(probabilities: Any, labels: Any) -> float:
     from torchmetrics.functional.classification import binary_auroc
 
-    return _mean_over_classes(binary_auroc, probabilities, labels)
+    return _mean_of_pairs(binary_auroc, probabilities, labels)
 
 
 def _average_precision(probabilities: Any, labels: Any) -> float:
     from torchmetrics.functional.classification import binary_average_precision
 
-    return _mean_over_classes(binary_average_precision, probabilities, labels)
+    return _mean_of_pairs(binary_average_precision, probabilities, labels)
 
 
 def _spearman(values: Any, true: Any) -> float:
@@ -53,7 +69,7 @@ def _spearman(values: Any, true: Any) -> float:
 
 MACRO_F1 = Metric(
     name="macro_f1",
-    title="mean F1 of the classes",
+    title="mean F1 of the classes or tags",
     short="macro F1",
     column="macro_f1",
     higher_is_better=True,
@@ -73,7 +89,7 @@ BALANCED_ACCURACY = Metric(
 )
 AUROC = Metric(
     name="auroc",
-    title="area under the ROC curve, each class against the rest",
+    title="area under the ROC curve",
     short="AUROC",
     column="auroc",
     higher_is_better=True,
@@ -82,7 +98,7 @@ AUROC = Metric(
 )
 AVERAGE_PRECISION = Metric(
     name="average_precision",
-    title="average precision, each class against the rest",
+    title="average precision",
     short="average precision",
     column="average_precision",
     higher_is_better=True,

@@ -14,6 +14,7 @@ from multihead.metrics.ece import ECE
 from multihead.metrics.loss import LOSS
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric, Unit
+from multihead.metrics.of_counts import EXACT_MATCH, F1, MICRO_F1
 from multihead.metrics.of_predictions import (
     AUROC,
     AVERAGE_PRECISION,
@@ -25,6 +26,7 @@ from multihead.metrics.quantile_error import QUANTILE_ERROR
 from multihead.metrics.r2 import R2
 from multihead.metrics.rmse import RMSE
 from multihead.metrics.score import SCORE
+from multihead.metrics.top_k import TOP_5
 from multihead.metrics.within import WITHIN
 from multihead.text import one_line
 
@@ -32,7 +34,8 @@ from multihead.text import one_line
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        *(ACCURACY, LOSS, MACRO_F1, BALANCED_ACCURACY, AUROC, AVERAGE_PRECISION),
+        *(ACCURACY, LOSS, MACRO_F1, MICRO_F1, EXACT_MATCH, F1),
+        *(BALANCED_ACCURACY, TOP_5, AUROC, AVERAGE_PRECISION),
         *(MAE, RMSE, R2, WITHIN, SPEARMAN, ECE, QUANTILE_ERROR, SCORE),
     )
 }
@@ -90,7 +93,8 @@ def join(metrics: Iterable[Metric]) -> None:
                 f"a metric of yours is named {metric.name!r}, as one that is shipped; give it "
                 f"another name."
             )
-        METRICS[metric.name] = metric
+        if metric.name not in _SHIPPED:
+            METRICS[metric.name] = metric
 
 
 def to_record(metrics: Iterable[Metric]) -> str:

@@ -25,6 +25,7 @@ from multihead.runs.checks import (
     check_optimizer,
     check_step,
     check_test_part,
+    take_fits,
 )
 from multihead.runs.config import nearest
 from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
@@ -109,6 +110,8 @@ def build(
     if not config["train"] and config["ckpt_path"] is None:
         raise ConfigError("train is false and ckpt_path is not set; name a checkpoint to evaluate.")
     data = build_data(config, opened)
+    if config["ckpt_path"] is not None:
+        take_fits(data, config["ckpt_path"])
     seed_everything(config["seed"])
     module = build_module(config, data)
     if config["ckpt_path"] is not None:

@@ -108,6 +108,16 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         )
 
 
+def take_fits(data: MultiheadDataModule, path: str) -> None:
+    """Read labels as the network of a checkpoint does, where its kinds were fitted to labels.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged.
+    """
+    if any(head.kind.is_fitted_to_labels for head in data.heads.values()):
+        data.fit_as(check_record(read_checkpoint(path), path)["heads"])
+
+
 def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> dict[str, Any]:
     """Check that a checkpoint is readable and of this network.
 

@@ -128,7 +128,8 @@ class HeadMetrics:
 
 
 def _metrics(head: Head, chosen: Sequence[Chosen] | None) -> tuple[Metric, ...]:
-    shipped = head.kind.metrics(head)
+    of_means, evaluated = head.kind.metrics(head), head.kind.evaluated_metrics(head)
+    shipped = (*of_means, *evaluated)
     if chosen is None:
         return (*shipped[:1], LOSS, *shipped[1:])
     if isinstance(chosen, str) or not isinstance(chosen, Sequence):

@@ -15,12 +15,10 @@ from torch import Tensor
 
 from multihead.heads.artifacts.pairs import level_readout
 from multihead.heads.head import Artifact, Head, Shown
-from multihead.metrics.ece import ECE
+from multihead.metrics.ece import BINS, ECE, bins_of
 from multihead.metrics.metric import Metric
 from multihead.metrics.quantile_error import QUANTILE_ERROR
 from multihead.spreadsheet import write_csv
-
-BINS = 15
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class BinnedReliability(Artifact):
         """Return what was promised and what came true."""
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write the bins as a table and a picture, and return the error."""
+        """Write the bins as a table and a picture, and return the error unless it is measured."""
         from multihead.figures.reliability import reliability_figure, reliability_table
 
         found, name = self.read(), self.head.name
@@ -85,7 +83,8 @@ class BinnedReliability(Artifact):
         write_csv(table, folder / f"reliability_{name}.csv")
         title = f"{name}: {self.metric.title} {found.error:.4f}\non the test split"
         reliability_figure(table, title, folder / f"reliability_{name}.png", axes=self.axes)
-        return {self.metric.name: found.error}
+        measured = shown.metric(self.metric.name) is not None
+        return {} if measured else {self.metric.name: found.error}
 
     def _read_sums(self) -> NDArray[np.float64]:
         return self._sums.double().cpu().numpy()
@@ -104,8 +103,7 @@ class ConfidenceReliability(BinnedReliability):
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the bin of each confidence, the confidence, and whether the class is right."""
         confidence, predicted = probabilities.max(1)
-        # A bin holds its upper edge, so that certainty is in the last one.
-        return (confidence * BINS).ceil() - 1, confidence, (predicted == codes).float()
+        return bins_of(confidence), confidence, (predicted == codes).float()
 
     def read(self) -> Reliability:
         """Return mean confidence and accuracy of each bin."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,9 +49,9 @@ class Angle(Kind):
     absolute error by a quarter of the period, which is what a guess has.
 
     Args:
-        period: After which angles are the same, in `label_unit`: 360 degrees, 180 for a line without
+        period: After which angles are the same, in `unit`: 360 degrees, 180 for a line without
             a direction, 90 for a square.
-        label_unit: Of labels and period.
+        unit: Of labels and period.
 
     Raises:
         ConfigError: For a period that is not above 0.
@@ -59,10 +60,14 @@ class Angle(Kind):
     name = "angle"
     dtype = np.float32
 
-    def __init__(self, period: float = 360.0, label_unit: str = "degrees") -> None:
+    def __init__(self, period: float = 360.0, unit: str = "degrees") -> None:
         if not 0 < period < math.inf:
             raise ConfigError(f"the period of an angle is {period}; it must be above 0.")
-        self.period, self.label_unit = period, label_unit
+        self.period, self._unit = float(period), str(unit)
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"period": self.period, "unit": self._unit}
 
     def outputs(self, head: Head) -> int:
         """Return 2."""
@@ -86,4 +91,4 @@ class Angle(Kind):
 
     def unit(self, head: Head) -> str:
         """Return the unit of the labels."""
-        return self.label_unit
+        return self._unit

@@ -10,6 +10,7 @@ from multihead.heads.artifacts.hardest import HardestClasses
 from multihead.heads.artifacts.reliability import ConfidenceReliability
 from multihead.heads.head import Artifact, Column, Head, Readout, register
 from multihead.heads.kinds.of_levels import OfLevels
+from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
 from multihead.metrics.of_predictions import (
     AUROC,
@@ -17,6 +18,9 @@ from multihead.metrics.of_predictions import (
     BALANCED_ACCURACY,
     MACRO_F1,
 )
+from multihead.metrics.top_k import TOP_5
+
+_CLASSES_FOR_TOP_K = 10
 
 
 @register("classification")
@@ -33,7 +37,8 @@ class Classification(OfLevels):
 
     def further_metrics(self, head: Head) -> tuple[Metric, ...]:
         """Return what weighs classes alike, and what asks for probabilities."""
-        return (MACRO_F1, BALANCED_ACCURACY, AUROC, AVERAGE_PRECISION)
+        top_k = (TOP_5,) if head.num_classes >= _CLASSES_FOR_TOP_K else ()
+        return (MACRO_F1, BALANCED_ACCURACY, AUROC, AVERAGE_PRECISION, ECE, *top_k)
 
     def judged(
         self, head: Head, readout: Readout, outputs: Tensor, labels: Tensor

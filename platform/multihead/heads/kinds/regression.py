@@ -3,7 +3,8 @@
 import numpy as np
 from torch import Tensor, nn
 
-from multihead.heads.head import KINDS, Column, Head, Readout, register
+from multihead.heads.head import KINDS, Column, Head, Kind, Readout, register
+from multihead.heads.kinds.float_regression import FloatRegression
 from multihead.heads.kinds.of_levels import OfRange
 from multihead.heads.losses.regression import RegressionLoss
 from multihead.heads.readout import RangeReadout, regressed_share
@@ -38,6 +39,12 @@ class Regression(OfRange):
 
     def __init__(self, bounded: bool = False) -> None:
         self.bounded = bounded
+
+    def suited(self, head: Head) -> Kind:
+        """Return the form for numbers as they are, where labels are no levels."""
+        if head.num_classes or self.bounded:
+            return self
+        return FloatRegression().suited(head)
 
     def outputs(self, head: Head) -> int:
         """Return 1."""

@@ -1,0 +1,104 @@
+"""Yes or no, predicted as one logit."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from multihead.errors import ConfigError
+from multihead.heads.head import Column, Head, Kind, Readout, register
+from multihead.heads.losses.binary import BinaryLoss
+from multihead.heads.readout import widest
+from multihead.metrics.accuracy import ACCURACY
+from multihead.metrics.ece import ECE
+from multihead.metrics.metric import Metric
+from multihead.metrics.of_counts import BINARY_BALANCED_ACCURACY, F1
+from multihead.metrics.of_predictions import AUROC, AVERAGE_PRECISION
+
+
+class BinaryReadout(Readout):
+    """Yes, class 1, where the logit is above 0: its probability is above one half."""
+
+    columns = ("correct", "hit", "positive", "predicted")
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Return classes 0 or 1, int64 [B]."""
+        return (outputs[:, 0] > 0).long()
+
+    def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return whether the class is right, is a yes that was found, is yes, is said to be yes."""
+        said, true = outputs[:, 0] > 0, labels == 1
+        return widest(torch.stack([said == true, said & true, true, said]))
+
+
+@register("binary")
+class Binary(Kind):
+    """Predict which of two classes by one logit, that of class 1; trained by cross-entropy.
+
+    The score is the accuracy, as for any classification.
+    """
+
+    name = "binary"
+    in_mean_accuracy = True
+    lists_classes = True
+
+    def check(self, head: Head) -> None:
+        """Refuse more than two classes, and levels."""
+        if head.num_classes != 2 or head.parameter is not None:
+            raise ConfigError(
+                f"head {head.name!r} has {head.num_classes} classes or levels, so it cannot be "
+                f"binary; only a head of 2 classes can."
+            )
+
+    def outputs(self, head: Head) -> int:
+        """Return 1."""
+        return 1
+
+    def criterion(self, head: Head) -> nn.Module:
+        """Return the cross-entropy of the sigmoid."""
+        return BinaryLoss(head)
+
+    def readout(self, head: Head) -> Readout:
+        """Return the class."""
+        return BinaryReadout()
+
+    def metrics(self, head: Head) -> tuple[Metric, ...]:
+        """Return what counts of right and wrong classes tell."""
+        return (ACCURACY, BINARY_BALANCED_ACCURACY, F1)
+
+    def evaluated_metrics(self, head: Head) -> tuple[Metric, ...]:
+        """Return what asks for probabilities."""
+        return (AUROC, AVERAGE_PRECISION, ECE)
+
+    def judged(
+        self, head: Head, readout: Readout, outputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return probabilities of class 1 [N] and classes [N]."""
+        return widest(outputs[:, 0]).sigmoid(), labels
+
+    def score(self, head: Head, means: Mapping[str, float]) -> float:
+        """Return the accuracy."""
+        return means["correct"]
+
+    def columns(self, head: Head) -> dict[str, str]:
+        """Return the class, its probability, and its name where classes have names."""
+        named = {head.name: "long", f"{head.name}_probability": "double"}
+        return named | ({f"{head.name}_name": "string"} if head.classes else {})
+
+    def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
+        """Return the columns of `columns` for outputs [B, 1]."""
+        classes = readout.values(outputs).numpy()
+        of_class = self._both(outputs).amax(1).numpy()
+        table: dict[str, Column] = {head.name: classes, f"{head.name}_probability": of_class}
+        if head.classes:
+            table[f"{head.name}_name"] = np.array(head.classes, object)[classes]
+        return table
+
+    def probabilities(self, outputs: Tensor) -> Tensor | None:
+        """Return those of class 0 and class 1, [B, 2]."""
+        return self._both(outputs).to(outputs.dtype)
+
+    def _both(self, outputs: Tensor) -> Tensor:
+        logits = widest(outputs[:, 0])
+        return torch.stack([(-logits).sigmoid(), logits.sigmoid()], 1)

@@ -1,0 +1,170 @@
+"""Tags, each of which a picture has or has not, predicted as a logit each."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from multihead.errors import ConfigError
+from multihead.heads.head import Column, Head, Kind, Readout, register
+from multihead.heads.losses.binary import BinaryLoss
+from multihead.heads.readout import widest
+from multihead.metrics.metric import Metric
+from multihead.metrics.of_counts import EXACT_MATCH, MICRO_F1, OF_TAGS, TAGS_MACRO_F1
+from multihead.metrics.of_predictions import AUROC
+from multihead.text import is_whole
+
+_NO_LETTER = re.compile(r"\W+")
+
+
+class MultilabelReadout(Readout):
+    """The tags whose logit is above 0: their probability is above one half.
+
+    Args:
+        count: K, number of tags.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.columns = ("exact", *(f"{name}_{tag}" for name in OF_TAGS for tag in range(count)))
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Return 1 for each tag that is predicted, else 0, int64 [B, K]."""
+        return (outputs > 0).long()
+
+    def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return whether all told tags are right, and the counts of `metrics.of_counts`."""
+        told, true = ~labels.isnan(), labels == 1
+        said = (outputs > 0) & told
+        exact = ((said == true) | ~told).all(1, keepdim=True)
+        return widest(torch.cat([exact, said & true, true, said, told], 1).T)
+
+
+@register("multilabel")
+class Multilabel(Kind):
+    """Predict which tags a picture has, by a logit each; trained by the mean cross-entropy.
+
+    Labels are float32 [N, K] of 0 and 1. A row of NaN is a missing label. A NaN within a row is a
+    tag that the row does not tell: it counts neither in the loss nor in any metric. The score is
+    the macro F1.
+
+    Args:
+        tags: Names of the K tags; the head's class names if none.
+    """
+
+    name = "multilabel"
+    dtype = np.float32
+    lists_classes = True
+
+    def __init__(self, tags: Sequence[str] = ()) -> None:
+        if isinstance(tags, str):
+            raise ConfigError(f"tags of a multilabel are {tags!r}; give a list of names.")
+        self.tags = tuple(map(str, tags))
+
+    def names(self, head: Head) -> tuple[str, ...]:
+        """Return the name of each tag: its number where it has none."""
+        return self.tags or head.classes or tuple(map(str, range(head.num_classes)))
+
+    def check(self, head: Head) -> None:
+        """Refuse a head without tags, and names that differ or occur twice."""
+        names = self.names(head)
+        if not names:
+            raise ConfigError(
+                f"head {head.name!r} has no tags; name them: "
+                f"Head({head.name!r}, kind=Multilabel(tags=[...]))."
+            )
+        if head.parameter is not None:
+            raise ConfigError(
+                f"head {head.name!r} has levels of a range, so it cannot be multilabel."
+            )
+        if (head.num_classes and head.num_classes != len(names)) or head.classes not in ((), names):
+            raise ConfigError(
+                f"head {head.name!r} has {head.num_classes} classes {list(head.classes)[:5]}, but "
+                f"its kind has {len(names)} tags {list(names)[:5]}; name them in one place."
+            )
+        if len(set(names)) != len(names) or not is_whole("".join(names)):
+            raise ConfigError(f"head {head.name!r} has tags twice, or names no file can hold.")
+
+    # -- labels ----------------------------------------------------------------------------
+
+    def has_range(self, head: Head) -> bool:
+        """Return False."""
+        return False
+
+    def label_shape(self, head: Head) -> tuple[int, ...]:
+        """Return `(K,)`."""
+        return (self.outputs(head),)
+
+    def impossible(self, head: Head, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which rows [N] have another number than 0 and 1, or tell no tag."""
+        told = ~np.isnan(labels)
+        other = (labels != 0) & (labels != 1) & told
+        return np.asarray(other.any(1) | ~told.any(1))
+
+    def allowed(self, head: Head) -> str:
+        """Return what an impossible label is."""
+        return "no row of 0, 1 and, where a tag is not told, NaN"
+
+    # -- training --------------------------------------------------------------------------
+
+    def outputs(self, head: Head) -> int:
+        """Return one output per tag."""
+        return len(self.names(head))
+
+    def criterion(self, head: Head) -> nn.Module:
+        """Return the mean cross-entropy of the told tags."""
+        return BinaryLoss(head)
+
+    def readout(self, head: Head) -> Readout:
+        """Return the predicted tags."""
+        return MultilabelReadout(self.outputs(head))
+
+    # -- metrics ---------------------------------------------------------------------------
+
+    def metrics(self, head: Head) -> tuple[Metric, ...]:
+        """Return what counts of right and wrong tags tell."""
+        return (TAGS_MACRO_F1, MICRO_F1, EXACT_MATCH)
+
+    def evaluated_metrics(self, head: Head) -> tuple[Metric, ...]:
+        """Return the mean area under the tags' ROC curves."""
+        return (AUROC,)
+
+    def judged(
+        self, head: Head, readout: Readout, outputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return probabilities [N, K] and labels float [N, K], of which NaN is not told."""
+        return widest(outputs).sigmoid(), labels
+
+    def score(self, head: Head, means: Mapping[str, float]) -> float:
+        """Return the macro F1."""
+        return TAGS_MACRO_F1.of(means)
+
+    # -- results ---------------------------------------------------------------------------
+
+    def columns(self, head: Head) -> dict[str, str]:
+        """Return the predicted tags, as `red|round`, and the probability of each tag."""
+        return {head.name: "string"} | dict.fromkeys(self._columns(head), "double")
+
+    def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
+        """Return the columns of `columns` for outputs [B, K]."""
+        names = np.array(self.names(head), object)
+        said = readout.values(outputs).numpy().astype(bool)
+        tags = np.array(["|".join(names[row]) for row in said], object)
+        each = outputs.double().sigmoid().numpy().T
+        return {head.name: tags} | dict(zip(self._columns(head), each, strict=True))
+
+    def probabilities(self, outputs: Tensor) -> Tensor | None:
+        """Return that of each tag, [B, K]; they do not sum to 1."""
+        return outputs.sigmoid()
+
+    def _columns(self, head: Head) -> list[str]:
+        """Return a name of its own for the probability of each tag."""
+        found: list[str] = []
+        for number, tag in enumerate(self.names(head)):
+            plain = f"{head.name}_{_NO_LETTER.sub('_', tag).strip('_') or number}"
+            found.append(plain if plain not in found else f"{plain}_{number}")
+        return found
