@@ -18,6 +18,7 @@ from multihead.datasets.digits import digits
 from multihead.datasets.measured_mnist import measured_mnist
 from multihead.datasets.mnist import mnist
 from multihead.datasets.multi_mnist import multi_mnist
+from multihead.datasets.shapes.source import shapes
 from multihead.datasets.vimh_folder import vimh
 from multihead.datasets.vimh_stream import vimh_stream
 
@@ -150,3 +151,5 @@ def path_of(source: SourceFunction) -> str:
 NAME_OF_SOURCE: Mapping[str, str] = {
     path_of(each.own_source): f"multihead.{each.__name__}" for each in NAMED
 }
+# Every dataset of ours, which a record may name.
+OWN_SOURCES = frozenset([*NAME_OF_SOURCE, path_of(shapes)])

@@ -21,7 +21,7 @@ from torchmetrics import Metric
 
 from multihead.balancing import Balancer
 from multihead.data.datamodule import MultiheadDataModule
-from multihead.datasets.named import NAME_OF_SOURCE
+from multihead.datasets.named import OWN_SOURCES
 from multihead.errors import ConfigError
 from multihead.heads import Kind
 from multihead.models.network import MultiheadNetwork
@@ -193,7 +193,7 @@ def _is_function_of_ours(node: Mapping[str, Any], group: str) -> bool:
     target = current(str(node["_target_"]))
     if group == "model":
         return target == "multihead.metrics.own"
-    return group == "data" and target in NAME_OF_SOURCE and node.get("_partial_") is True
+    return group == "data" and target in OWN_SOURCES and node.get("_partial_") is True
 
 
 def _listed(name: str, group: str) -> type | None:

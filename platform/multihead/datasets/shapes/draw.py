@@ -1,7 +1,7 @@
 """Draw pictures of shapes with smooth edges, many at once.
 
-A pixel is covered by as much of a shape as its signed distance from the edge says, so that sums over
-pixels are areas and centroids to a small part of a pixel.
+The signed distance from the edge says how much of a pixel a shape covers. Sums over pixels are
+therefore areas and centroids to a small part of a pixel.
 """
 
 import numpy as np
@@ -41,9 +41,7 @@ def draw(plan: Plan, split: Split, drawn: Drawn, rows: slice | None = None) -> N
     return pictures
 
 
-def _block(
-    plan: Plan, split: Split, drawn: Drawn, part: NDArray[np.int64]
-) -> NDArray[np.uint8]:
+def _block(plan: Plan, split: Split, drawn: Drawn, part: NDArray[np.int64]) -> NDArray[np.uint8]:
     shape = (len(part), plan.channels, plan.size, plan.size)
     canvas = np.full(shape, BACKGROUND, np.float32)
     generators = [

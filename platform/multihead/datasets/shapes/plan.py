@@ -93,8 +93,8 @@ class Plan:
         _check_whole("seed", self.seed, 0, (1 << 63) - 1)
         if self.count * self.size**2 * self.channels > _MOST_PIXELS:
             raise ConfigError(
-                f"{self.count:,} pictures of {self.size}x{self.size} are more than 4 GB; lower count "
-                f"or size."
+                f"{self.count:,} pictures of {self.size}x{self.size} are more than 4 GB; lower "
+                f"count or size."
             )
 
     def _check_scale(self) -> None:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class AngleLoss(nn.Module):
     """Half the squared distance from the point on the unit circle.
 
-    An angle a of period P is the point (cos 2 pi a / P, sin 2 pi a / P), so that nothing jumps where
-    the circle closes. The loss of a sample is the mean of its two squared differences; an output of
-    (0, 0), which says nothing, has 1/2.
+    An angle a of period P is the point (cos 2 pi a / P, sin 2 pi a / P), so that nothing jumps
+    where the circle closes. The loss of a sample is the mean of its two squared differences; an
+    output of (0, 0), which says nothing, has 1/2.
 
     Args:
         period: After which angles are the same, in the unit of the labels.
