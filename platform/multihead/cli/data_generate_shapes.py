@@ -11,7 +11,7 @@ from multihead.terminal.lines import say
 DEFAULT = Plan()
 
 
-class Shares(click.ParamType):
+class Shares(click.ParamType[tuple[str, float]]):
     """An option HEAD=SHARE, such as shape=0.2."""
 
     name = "HEAD=SHARE"

@@ -84,7 +84,7 @@ def _coverage(plan: Plan, drawn: Drawn, part: NDArray[np.int64]) -> tuple[Floats
 
 def _inside(distance: Floats) -> Floats:
     """Return the share of a pixel that is covered, by the distance of its centre in pixels."""
-    return np.clip(np.float32(0.5) - distance, 0, 1)
+    return np.asarray(np.clip(np.float32(0.5) - distance, 0, 1))
 
 
 def _colours(plan: Plan, hue: Floats) -> Floats:

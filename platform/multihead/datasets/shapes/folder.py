@@ -83,4 +83,4 @@ def _cells(name: str, labels: NDArray[Any]) -> NDArray[Any]:
     """Return what the table says of labels [N]: names of classes, numbers, None where missing."""
     if name not in _NAMES:
         return labels
-    return np.array([*_NAMES[name], None], object)[labels]
+    return np.asarray(np.array([*_NAMES[name], None], object)[labels])

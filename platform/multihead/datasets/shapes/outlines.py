@@ -40,7 +40,7 @@ def heart(u: Floats, v: Floats) -> Floats:
     v = v - np.float32(lift)
     s, t = (u + v) / math.sqrt(2), (v - u) / math.sqrt(2)
     discs = np.minimum(np.hypot(s, t + half), np.hypot(s + half, t)) - half
-    return np.minimum(_box(s, t, half), discs)
+    return np.asarray(np.minimum(_box(s, t, half), discs))
 
 
 def triangle(u: Floats, v: Floats) -> Floats:
@@ -49,7 +49,7 @@ def triangle(u: Floats, v: Floats) -> Floats:
     height = _TRIANGLE * base
     side = math.hypot(height, base / 2)
     sides = (np.abs(u) * height - (v + 2 * height / 3) * (base / 2)) / side
-    return np.maximum(sides, v - height / 3)
+    return np.asarray(np.maximum(sides, v - height / 3))
 
 
 def _box(u: Floats, v: Floats, half: float) -> Floats:

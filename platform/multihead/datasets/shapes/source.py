@@ -7,7 +7,7 @@ from multihead.data.source import Source, Split
 from multihead.datasets.shapes.draw import draw
 from multihead.datasets.shapes.factors import draw_factors, labels_of
 from multihead.datasets.shapes.plan import CLASSES, Plan
-from multihead.heads import Head, Heads
+from multihead.heads import KINDS, Head, Heads
 from multihead.heads.kinds.angle import Angle
 
 # Means and deviations of scaled pixels are those of pictures without clutter, roughly.
@@ -102,7 +102,7 @@ def heads_of(plan: Plan) -> Heads:
         "shape": Head("shape", len(CLASSES), CLASSES),
         "orientation": Head("orientation", kind=Angle(plan.period)),
         "hue": Head("hue", kind=Angle(360)),
-        "filled": Head("filled", 2, ("no", "yes"), kind="binary"),
-        "marked": Head("marked", 2, ("no", "yes"), kind="binary"),
+        "filled": Head("filled", 2, ("no", "yes"), kind=KINDS["binary"]),
+        "marked": Head("marked", 2, ("no", "yes"), kind=KINDS["binary"]),
     }
-    return Heads(made.get(name) or Head(name, kind="regression") for name in plan.heads)
+    return Heads(made.get(name) or Head(name, kind=KINDS["regression"]) for name in plan.heads)
