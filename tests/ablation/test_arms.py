@@ -15,6 +15,7 @@ ARMS = {
     "uniform": {"loss_weights": "uniform"},
     "weighted": {"loss_weights": {"thickness": 0.3}},
     "without": {"leave_one_head_out": ["thickness"]},
+    "pair": {"heads": ["smoothness", "digit"]},
 }
 
 
@@ -32,6 +33,7 @@ def test_single_task_is_a_network_per_head_and_leaving_out_an_arm_per_head() -> 
         "uniform": tuple(HEADS),
         "weighted": tuple(HEADS),
         "without_thickness": ("digit", "smoothness"),
+        "pair": ("smoothness", "digit"),
     }
 
 
@@ -51,6 +53,7 @@ def test_an_arm_differs_from_the_base_in_what_the_file_says_alone() -> None:
         "model.loss_weights.thickness",
         "model.criteria.thickness",
     }
+    assert differs["pair"] == differs["without_thickness"]
     others = {"model.criteria.thickness", "model.criteria.smoothness"}
     single = {"data.only_heads", "model.loss_weights", *weights, *others}
     assert differs["single-digit"] == single

@@ -12,6 +12,7 @@ from tests.vimh_files import NOTE, write_folder
 from multihead import Source
 from multihead.datasets.digits import digits
 from multihead.datasets.formats import read_sources
+from multihead.datasets.shapes.source import shapes
 from multihead.vimh.source import vimh_source
 
 
@@ -25,6 +26,9 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
     "a file in the binary form": lambda folder: vimh_source(write_file(folder / "b"), "train"),
     "pickled rows": _pickled,
     "shards": lambda folder: read_sources(str(write_shards(folder / "s")))["train"],
+    "drawn, with labels of every kind": lambda folder: shapes(
+        folder, "train", count=60, size=16, missing={"shape": 0.5, "x": 0.2}
+    ),
     "outside, with missing labels": lambda folder: hands(folder, "train"),
 }
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Heads, Parameter
+from multihead.heads.kinds.angle import Angle as ShippedAngle
 from multihead.heads.kinds.float_regression import FloatRegression
 from multihead.heads.kinds.multilabel import Multilabel
 from multihead.heads.readout import Readouts
@@ -23,6 +24,8 @@ HEADS = {
     "ordinal": Head("h", 9, kind="ordinal", parameter=NOTE),
     "regression": Head("h", 9, kind="regression", parameter=NOTE),
     "bounded_regression": Head("h", 9, kind="bounded_regression", parameter=NOTE),
+    "angle": Head("h", kind="angle"),
+    "angle of a line": Head("h", kind=ShippedAngle(180.0, "°")),
     "binary": Head("h", 2, ("no", "yes"), kind="binary"),
     "multilabel": Head("h", 3, ("red", "round", "big one"), kind="multilabel"),
     "multilabel of named tags": Head("h", kind=Multilabel(["red", "round"])),

@@ -83,6 +83,9 @@ def _parts(name: str, arm: Arm, base: Mapping[str, Any], heads: Sequence[str]) -
             Part(f"{name}_{head}", "", tuple(rest), (*keep(base, rest), *arm.overrides), arm)
             for head, rest in rests.items()
         ]
+    if arm.heads is not None:
+        kept = _named(name, arm.heads, heads)
+        return [Part(name, "", tuple(kept), (*keep(base, kept), *arm.overrides), arm)]
     weights = [] if arm.loss_weights is None else [_weights(name, arm.loss_weights, heads)]
     return [Part(name, "", everything, (*weights, *arm.overrides), arm)]
 

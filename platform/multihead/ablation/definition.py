@@ -18,9 +18,10 @@ class _Strict(BaseModel):
 
 
 class Arm(_Strict):
-    """One side of the comparison: at most one of the first four keys, and any overrides.
+    """One side of the comparison: at most one of the first five keys, and any overrides.
 
     Attributes:
+        heads: Those of one network, which leaves the others out.
         single_task: One network per head, for all heads or those named; together they are an arm.
         leave_one_head_out: One arm per head, `ARM_HEAD`, of a network with all other heads.
         loss_weights: `uniform`, or a weight by head name; 1 for a head without one.
@@ -30,6 +31,7 @@ class Arm(_Strict):
         trials: Of this arm's tuning, where that is unequal.
     """
 
+    heads: tuple[str, ...] | None = Field(default=None, min_length=1)
     single_task: Chosen | None = None
     leave_one_head_out: Chosen | None = None
     loss_weights: Literal["uniform"] | dict[str, float] | None = None
@@ -40,7 +42,7 @@ class Arm(_Strict):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Arm":
-        kinds = ("single_task", "leave_one_head_out", "loss_weights", "study")
+        kinds = ("heads", "single_task", "leave_one_head_out", "loss_weights", "study")
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are two arms; give each its own")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from multihead.cli.data_generate_shapes import shapes
 from multihead.datasets.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
 from multihead.datasets.resonator.spectrogram import Scaling
 from multihead.terminal.lines import say
@@ -24,6 +25,9 @@ FORMS: dict[str, tuple[Form, ...]] = {
 @click.group("generate")
 def command() -> None:
     """Make a dataset whose labels are true."""
+
+
+command.add_command(shapes)
 
 
 def _ranges(function: Callable[..., None]) -> Callable[..., None]:

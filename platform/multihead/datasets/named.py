@@ -18,6 +18,7 @@ from multihead.datasets.digits import digits
 from multihead.datasets.measured_mnist import measured_mnist
 from multihead.datasets.mnist import mnist
 from multihead.datasets.multi_mnist import multi_mnist
+from multihead.datasets.shapes.source import shapes
 from multihead.datasets.table.source import table
 from multihead.datasets.vimh_folder import vimh
 from multihead.datasets.vimh_stream import vimh_stream
@@ -152,4 +153,4 @@ NAME_OF_SOURCE: Mapping[str, str] = {
     path_of(each.own_source): f"multihead.{each.__name__}" for each in NAMED
 }
 # The paths of all source functions of ours, also of those that never had a name of their own.
-SOURCES: frozenset[str] = frozenset({*NAME_OF_SOURCE, path_of(table)})
+SOURCES: frozenset[str] = frozenset({*NAME_OF_SOURCE, path_of(shapes), path_of(table)})

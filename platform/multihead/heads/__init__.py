@@ -3,6 +3,7 @@
 from multihead.heads.collection import Heads
 from multihead.heads.head import KINDS, Artifact, Head, Kind, Readout, Shown
 from multihead.heads.kinds import (
+    angle,
     binary,
     classification,
     float_regression,
@@ -21,6 +22,7 @@ __all__ = [
     "Parameter",
     "Readout",
     "Shown",
+    "angle",
     "binary",
     "classification",
     "float_regression",

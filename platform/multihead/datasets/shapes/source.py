@@ -1,0 +1,108 @@
+"""Shapes as a data set that draws itself."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from multihead.data.source import Source, Split
+from multihead.datasets.shapes.draw import draw
+from multihead.datasets.shapes.factors import draw_factors, labels_of
+from multihead.datasets.shapes.plan import CLASSES, Plan
+from multihead.heads import KINDS, Head, Heads
+from multihead.heads.kinds.angle import Angle
+
+# Means and deviations of scaled pixels are those of pictures without clutter, roughly.
+_COLOUR_MEAN, _COLOUR_STD = (0.14, 0.14, 0.14), (0.1, 0.1, 0.1)
+_GREY_MEAN, _GREY_STD = (0.14,), (0.1,)
+
+
+def shapes(
+    data_dir: Path,
+    split: Split,
+    count: int = 10_000,
+    test_count: int | None = None,
+    size: int = 64,
+    colour: bool = True,
+    scale: Sequence[float] = (0.12, 0.26),
+    spread: float = 1.0,
+    turn: float = 360.0,
+    period: float = 360.0,
+    correlated: Sequence[str] = ("shape", "hue"),
+    correlation: float = 0.0,
+    imbalance: float = 1.0,
+    label_noise: Mapping[str, float] | None = None,
+    missing: Mapping[str, float] | None = None,
+    clutter: int = 0,
+    pixel_noise: float = 0.0,
+    picture_seed: int = 0,
+) -> Source:
+    """Draw one file of shapes; nothing is read or written.
+
+    All arguments after the split are those of `Plan`, which says what they mean.
+
+    Args:
+        data_dir: Not used.
+        split: `train` or `test`.
+        count: Pictures of both files.
+        test_count: Those of the test file; a fifth if none.
+        size: Height and width in pixels.
+        colour: Three channels and the head `hue`.
+        scale: Least and greatest, as shares of `size`.
+        spread: Of centres, 0 to 1.
+        turn: Of orientations, in degrees.
+        period: Of the head `orientation`, in degrees.
+        correlated: Two factors.
+        correlation: How closely the second follows the first, -1 to 1.
+        imbalance: Of the classes of `shape`.
+        label_noise: Share of wrong training labels by head.
+        missing: Share of missing training labels by head.
+        clutter: Spots behind the shape.
+        pixel_noise: As a share of white.
+        picture_seed: What the pictures are drawn from. It is not the run's seed, so that trainings
+            of several seeds share their pictures.
+
+    Raises:
+        ConfigError: For values outside of their ranges.
+    """
+    plan = Plan(
+        count=count,
+        test_count=test_count,
+        size=size,
+        colour=colour,
+        scale=scale,
+        spread=spread,
+        turn=turn,
+        period=period,
+        correlated=correlated,
+        correlation=correlation,
+        imbalance=imbalance,
+        label_noise=label_noise or {},
+        missing=missing or {},
+        clutter=clutter,
+        pixel_noise=pixel_noise,
+        seed=picture_seed,
+    )
+    drawn = draw_factors(plan, split)
+    heads, labels = heads_of(plan), labels_of(plan, split, drawn)
+    return Source(
+        name="shapes",
+        images=draw(plan, split, drawn),
+        labels=labels,
+        heads=heads,
+        mean=_COLOUR_MEAN if colour else _GREY_MEAN,
+        std=_COLOUR_STD if colour else _GREY_STD,
+        incomplete=frozenset(
+            name for name, head in heads.items() if head.kind.is_missing(labels[name]).any()
+        ),
+    )
+
+
+def heads_of(plan: Plan) -> Heads:
+    """Return the heads of a plan's pictures."""
+    made = {
+        "shape": Head("shape", len(CLASSES), CLASSES),
+        "orientation": Head("orientation", kind=Angle(plan.period)),
+        "hue": Head("hue", kind=Angle(360)),
+        "filled": Head("filled", 2, ("no", "yes"), kind=KINDS["binary"]),
+        "marked": Head("marked", 2, ("no", "yes"), kind=KINDS["binary"]),
+    }
+    return Heads(made.get(name) or Head(name, kind=KINDS["regression"]) for name in plan.heads)
