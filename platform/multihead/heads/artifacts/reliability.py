@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multihead.heads.artifacts.pairs import level_readout
-from multihead.heads.head import Artifact, Head, Shown
+from multihead.heads.head import Head
+from multihead.heads.results import Artifact, Shown
 from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
 from multihead.metrics.quantile_error import QUANTILE_ERROR

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from multihead.heads.artifacts.confusion import Confusion
 from multihead.heads.artifacts.hardest import HardestClasses
 from multihead.heads.artifacts.reliability import ConfidenceReliability
-from multihead.heads.head import Artifact, Column, Head, Readout, register
+from multihead.heads.head import Column, Head, register
 from multihead.heads.kinds.of_levels import OfLevels
+from multihead.heads.results import Artifact, Readout
 from multihead.metrics.metric import Metric
 from multihead.metrics.of_predictions import (
     AUROC,

@@ -3,10 +3,11 @@
 import numpy as np
 from torch import Tensor, nn
 
-from multihead.heads.head import KINDS, Column, Head, Readout, register
+from multihead.heads.head import KINDS, Column, Head, register
 from multihead.heads.kinds.of_levels import OfRange
 from multihead.heads.losses.regression import RegressionLoss
 from multihead.heads.readout import RangeReadout, regressed_share
+from multihead.heads.results import Readout
 
 
 class RegressionReadout(RangeReadout):
