@@ -87,11 +87,9 @@ def _stored(
 def _configured(overrides: tuple[str, ...], split: str) -> "dict[str, Source]":
     from multihead.runs.build import build_data
     from multihead.runs.config import compose_run
-    from multihead.runs.schema import check_config
+    from multihead.runs.sections import RunConfig
 
-    config = compose_run(overrides)
-    check_config(config)
-    data = build_data({**config, "test": False})
+    data = build_data(RunConfig.checked(compose_run(overrides)).data)
     sources = {}
     if split in ("train", "all"):
         sources["train"] = data.train_source

@@ -17,6 +17,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.runs.build import make_network
 from multihead.runs.fitting import check_node, fitted
 from multihead.runs.recorded import read_config
+from multihead.runs.sections import Node
 from multihead.runs.trust import check_network, import_kinds
 from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import CONFIG_FILE
@@ -37,14 +38,12 @@ class LoadedRun:
         image_shape: Channels, height and width it takes.
         mean: Of each channel, of pixels scaled to 0..1.
         std: Of each channel, of pixels scaled to 0..1.
-        config: The run's configuration.
+        node: The network and its arguments, as its configuration has them.
     """
 
-    def __init__(
-        self, network: MultiheadNetwork, record: Mapping[str, Any], config: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, network: MultiheadNetwork, record: Mapping[str, Any], node: Node) -> None:
         self.network = network.eval()
-        self.config = config
+        self.node = node
         self.heads: Heads = record["heads"]
         self.readouts = Readouts(self.heads)
         self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
@@ -121,8 +120,9 @@ def load_run(run: str, store: Store | None = None, *, trust: Collection[str] = (
         CheckpointError: If it has no checkpoint, or a damaged or hostile one.
     """
     config, path, _ = recorded(run, store or Store())
-    check_network(config["model"]["net"], f"{CONFIG_FILE} of run {run}", trust)
-    return load_checkpoint(path, config, trust=trust)
+    node = config["model"]["net"]
+    check_network(node, f"{CONFIG_FILE} of run {run}", trust)
+    return load_checkpoint(path, node, trust=trust)
 
 
 def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
@@ -149,14 +149,12 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
 
 
-def load_checkpoint(
-    path: Path, config: Mapping[str, Any], *, trust: Collection[str] = ()
-) -> LoadedRun:
-    """Build the network of a configuration and give it the weights of a checkpoint.
+def load_checkpoint(path: Path, node: Node, *, trust: Collection[str] = ()) -> LoadedRun:
+    """Build a network and give it the weights of a checkpoint.
 
     Args:
         path: The checkpoint.
-        config: Checked by `runs.trust` where it comes from a record.
+        node: The network and its arguments, checked by `runs.trust` where they come from a record.
         trust: Kinds of heads by their names, where they are none of ours.
 
     Raises:
@@ -172,11 +170,11 @@ def load_checkpoint(
         for key, value in checkpoint["state_dict"].items()
         if isinstance(key, str) and key.startswith("net.")
     }
-    return assemble(config, record, weights, path)
+    return assemble(node, record, weights, path)
 
 
 def assemble(
-    config: Mapping[str, Any],
+    node: Node,
     record: Mapping[str, Any],
     weights: Mapping[str, Tensor],
     path: Path,
@@ -184,7 +182,7 @@ def assemble(
     """Build a network and give it its weights.
 
     Args:
-        config: Holds the network's node, `model.net`; one of a record has been checked.
+        node: The network and its arguments; those of a record have been checked.
         record: `heads` as Heads, `image_shape` [C, H, W], and `mean` and `std` [C].
         weights: The network's state.
         path: The file they were read from, for messages.
@@ -194,7 +192,6 @@ def assemble(
     """
     channels, height, width = _checked_shape(record, path)
     heads: Heads = record["heads"]
-    node = config["model"]["net"]
     check_node(node, path)
     derived = {
         "input_channels": channels,
@@ -202,7 +199,7 @@ def assemble(
         "heads_config": heads.outputs,
     }
     network = fitted(lambda: make_network(node, derived, from_checkpoint=True), weights, path)
-    return LoadedRun(network, record, config)
+    return LoadedRun(network, record, node)
 
 
 def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int]:

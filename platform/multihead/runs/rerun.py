@@ -15,6 +15,7 @@ from multihead.runs.load import run_file
 from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numerics_of
 from multihead.runs.places import check_places
 from multihead.runs.recorded import read_config, recomposed
+from multihead.runs.sections import RunConfig
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
 from multihead.tracking.find import find_run, folder_of
@@ -103,7 +104,7 @@ def recorded_configs(
     if not _types(overrides, "logger.tracking_uri"):
         now["logger"]["tracking_uri"] = None
     if file != folder / CONFIG_FILE:
-        check_places(now, overrides, store)
+        check_places(RunConfig.of(now), overrides, store)
     return before, now
 
 
