@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from lightning.fabric.plugins import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, Strategy
 
 from multihead.data.datamodule import MultiheadDataModule
@@ -107,7 +107,7 @@ def _check(found: Devices, devices: Any) -> None:
         )
 
 
-class OneMachine(ClusterEnvironment):
+class OneMachine(LightningEnvironment):
     """Tells Lightning which of the processes this is; `runs.group` starts and connects them.
 
     Without it Lightning would act as part of a Slurm job where it finds one's variables: expect as
@@ -120,48 +120,24 @@ class OneMachine(ClusterEnvironment):
     def __init__(self, ranks: Ranks) -> None:
         super().__init__()
         self.ranks = ranks
+        self.set_world_size(ranks.world_size)
+        self.set_global_rank(ranks.rank)
 
     @property
     def creates_processes_externally(self) -> bool:
         """Whether Lightning leaves starting the processes to others."""
         return True
 
-    @property
-    def main_address(self) -> str:
-        """Nobody's: the processes are connected before Lightning asks."""
-        return "127.0.0.1"
-
-    @property
-    def main_port(self) -> int:
-        """Nobody's."""
-        return 0
-
-    @staticmethod
-    def detect() -> bool:
-        """Never chosen by Lightning itself."""
-        return False
-
-    def world_size(self) -> int:
-        """The number of processes."""
-        return self.ranks.world_size
-
-    def set_world_size(self, size: int) -> None:
-        """Do nothing: it is known."""
-
-    def global_rank(self) -> int:
-        """The number of this process."""
-        return self.ranks.rank
-
-    def set_global_rank(self, rank: int) -> None:
-        """Do nothing: it is known."""
-
     def local_rank(self) -> int:
-        """The number of this process on this machine."""
+        """The number of this process, whatever the system's variables say."""
         return self.ranks.rank
 
     def node_rank(self) -> int:
         """The number of this machine."""
         return 0
+
+    def teardown(self) -> None:
+        """Leave the variables of the system alone."""
 
 
 def make_strategy(
