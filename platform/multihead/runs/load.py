@@ -138,15 +138,30 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
     """
     record = find_run(store, run)
     folder = folder_of(store, record)
-    config_file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
-    if config_file is None:
-        raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")
-    config = read_config(config_file, f"{CONFIG_FILE} of run {run}")
+    config, ours = config_of(store, record, run)
     for name in (BEST, LAST):
         path = run_file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
-            return config, path, config_file == folder / CONFIG_FILE
+            return config, path, ours
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
+
+
+def config_of(store: Store, record: Any, run: str) -> tuple[dict[str, Any], bool]:
+    """Return the configuration of a run, and whether it is from its folder, not from the store.
+
+    Args:
+        store: Where the run is.
+        record: MLflow's.
+        run: What to call it in messages.
+
+    Raises:
+        ConfigError: If it has none, or a damaged one.
+    """
+    own = folder_of(store, record) / CONFIG_FILE
+    file = run_file(store, record, own, CONFIG_FILE)
+    if file is None:
+        raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")
+    return read_config(file, f"{CONFIG_FILE} of run {run}"), file == own
 
 
 def load_checkpoint(path: Path, node: Node, *, trust: Collection[str] = ()) -> LoadedRun:
