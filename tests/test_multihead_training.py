@@ -141,7 +141,7 @@ def test_the_metrics_that_a_mixed_run_promises_are_those_it_logs(mixed: Run) -> 
     weights = "model.eval_weights={way: 2.0, place: 1.0}"
     config = compose_run([*BARS, source(), weights])
     parts = build(config)
-    promised = set(logged_metrics(config, parts.data, parts.module)) - {"step", "epoch"}
+    promised = set(logged_metrics(parts.module, parts.data)) - {"step", "epoch"}
     logged = mixed(weights, "test=false").metrics
     assert {name for name in logged if not name.startswith("best/")} == promised
     assert {"val/score_weighted", "val/acc_weighted"} <= promised

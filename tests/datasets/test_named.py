@@ -11,6 +11,7 @@ from multihead import DigitsDataModule, MultiheadDataModule, MultiMNISTDataModul
 from multihead.datasets.named import NAMED, NamedDataModule
 from multihead.runs.build import build_data
 from multihead.runs.schema import check_node, locate
+from multihead.runs.sections import DataSection
 
 
 @pytest.mark.parametrize("kind", NAMED)
@@ -35,7 +36,7 @@ def test_a_name_keeps_its_source_where_a_preset_has_another() -> None:
     source = {"_target_": "multihead.datasets.mnist.mnist", "_partial_": True}
     node = {"_target_": "multihead.DigitsDataModule", "source": source, "multihead": True}
     check_node(node, "data")
-    data = build_data({"data": node, "test": False})
+    data = build_data(DataSection(node))
     assert isinstance(data, DigitsDataModule)
     assert data.train_source.name == "digits"
 

@@ -21,7 +21,7 @@ def test_the_metrics_a_run_promises_are_those_it_logs(train: Run) -> None:
     """So a monitor that passes the check will be found in training."""
     config = compose_run([*DIGITS])
     parts = build(config)
-    promised = set(logged_metrics(config, parts.data, parts.module)) - {"step", "epoch"}
+    promised = set(logged_metrics(parts.module, parts.data)) - {"step", "epoch"}
     logged = {name for name in train("test=false").metrics if not name.startswith("best/")}
     assert logged == promised
 

@@ -14,6 +14,7 @@ from multihead.models.simple_cnn import SimpleCNN
 from multihead.runs.build import build
 from multihead.runs.config import compose_run
 from multihead.runs.devices import Devices, devices_of
+from multihead.runs.sections import RunConfig
 
 DDP = ("trainer=ddp", "trainer.accelerator=cpu")
 
@@ -37,6 +38,11 @@ def _config(*overrides: str) -> dict[str, Any]:
     return compose_run([*DIGITS, *overrides])
 
 
+def _devices(*overrides: str) -> Devices:
+    config = RunConfig.of(_config(*overrides))
+    return devices_of(config.trainer, config.data.batch_size)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -52,19 +58,19 @@ def _config(*overrides: str) -> dict[str, Any]:
 )
 def test_devices_that_cannot_train_together_are_refused(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as refused:
-        devices_of(_config(*overrides))
+        _devices(*overrides)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there are GPUs")
 def test_more_gpus_than_there_are_are_refused() -> None:
     with pytest.raises(ConfigError, match="there are 0 GPUs"):
-        devices_of(_config("trainer=ddp", "trainer.accelerator=cuda", "trainer.devices=2"))
+        _devices("trainer=ddp", "trainer.accelerator=cuda", "trainer.devices=2")
 
 
 @pytest.mark.parametrize("devices", ["3", "'3'", "[0,1,2]"])
 def test_devices_are_counted_however_they_are_named(devices: str) -> None:
-    found = devices_of(_config(*DDP, f"trainer.devices={devices}"))
+    found = _devices(*DDP, f"trainer.devices={devices}")
     assert found == Devices("ddp", "cpu", 3)
 
 

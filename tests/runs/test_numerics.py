@@ -20,6 +20,7 @@ from multihead.runs.config import compose_run
 from multihead.runs.execute import Membership, execute
 from multihead.runs.numerics import THREADS, prepare, recorded_numerics
 from multihead.runs.rerun import rerun
+from multihead.runs.sections import RunConfig
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
@@ -130,7 +131,7 @@ def test_threads_that_cannot_be_had_are_named_in_one_line(train: Run) -> None:
 
 @pytest.mark.parametrize("threads", ["3", "0", "-1", "9" * 5000, "many", "", "²"])
 def test_a_number_of_threads_that_makes_no_sense_here_is_passed_over(threads: str) -> None:
-    prepare(compose_run(DIGITS), {THREADS: threads})
+    prepare(RunConfig.of(compose_run(DIGITS)), {THREADS: threads})
     assert torch.get_num_threads() == 2
 
 
@@ -170,14 +171,13 @@ def test_auto_goes_on_with_the_precision_it_chose_where_the_machine_has_it(
     _, composed = resumed_config(first.run_id, [])
     before = recorded_numerics(first.folder, {})
     assert before["precision"] == "bf16-mixed"
-    assert prepare(composed, {**before, "precision": "32-true"})["trainer"]["precision"] == (
-        "32-true"
-    )
-    assert prepare(composed, before)["trainer"]["precision"] == "bf16-mixed"
+    config = RunConfig.of(composed)
+    exact = prepare(config, {**before, "precision": "32-true"})
+    assert exact.trainer.precision == exact.composed["trainer"]["precision"] == "32-true"
+    assert prepare(config, before).trainer.precision == "bf16-mixed"
     set_instructions(monkeypatch, "AVX2", amx_bf16=True)
-    assert prepare(composed, before)["trainer"]["precision"] == "auto"
-    explicit = {**composed, "trainer": {**composed["trainer"], "precision": "64-true"}}
-    assert prepare(explicit, before)["trainer"]["precision"] == "64-true"
+    assert prepare(config, before).composed == composed
+    assert prepare(config.with_precision("64-true"), before).trainer.precision == "64-true"
     _, notes = _resumed(first.run_id, "trainer.max_epochs=2")
     assert "precision: bf16-mixed then, 32-true now" in notes[0]
     assert "\n" not in notes[0]

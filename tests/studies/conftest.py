@@ -11,12 +11,15 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy as sa
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.storages import RDBStorage
 
 from multihead.settings import study_storage
+from multihead.studies.budget import Budget, tell
 from multihead.studies.definition import Definition
+from multihead.studies.lease import Lease, Outcome, leases
 from multihead.studies.storage import StudyStorage
 from multihead.tracking.store import Store
 
@@ -28,6 +31,7 @@ SMALL = (
     "keep=null",
 )
 LONG = (*SMALL, "trainer.max_epochs=30")  # a trial takes seconds, however fast the machine is
+DONE = Outcome("COMPLETE", (0.5,))
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 Define = Callable[..., Definition]
 
@@ -65,6 +69,25 @@ def storage(home: Path, empty_studies: Path) -> StudyStorage:
     """The storage without a server, in the home."""
     shutil.copy(empty_studies, home / "studies.db")
     return StudyStorage(study_storage())
+
+
+def expire(storage: StudyStorage) -> None:
+    """Let every lease run out, as the database's clock would."""
+    with storage.engine.begin() as connection:
+        connection.execute(sa.update(leases).values(expires=0.0))
+
+
+def claim(budget: Budget, owner: str = "a") -> Lease:
+    """Claim a trial, which is there."""
+    lease = budget.claim(owner)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def end(budget: Budget, lease: Lease, outcome: Outcome = DONE) -> None:
+    """End a trial, in our table and in Optuna's."""
+    lease.decide(budget.storage, outcome)
+    tell(budget.study, lease.number, outcome)
 
 
 class Hungry(Callback):

@@ -1,61 +1,22 @@
-"""Leases and the exact number of trials, on the storage without a server."""
+"""Whose turn a trial is, and when a study ends; what every storage does is in test_storages."""
 
-import threading
 import time
 
 import optuna
 import pytest
-import sqlalchemy as sa
 from optuna.trial import TrialState
-from tests.studies.conftest import Define
+from tests.studies.conftest import DONE, Define, claim, end, expire
 
-from multihead.studies.budget import Budget, Limits, tell
-from multihead.studies.lease import Lease, LeaseLost, Outcome, leases
+from multihead.studies.budget import Budget, Limits
+from multihead.studies.lease import Lease, Outcome
 from multihead.studies.registry import register
 from multihead.studies.storage import StudyStorage
-
-DONE = Outcome("COMPLETE", (0.5,))
 
 
 @pytest.fixture
 def study(storage: StudyStorage, define: Define) -> optuna.Study:
     register(storage, define())
     return optuna.load_study(study_name="search", storage=storage.optuna)
-
-
-def expire(storage: StudyStorage) -> None:
-    """Let every lease run out, as the database's clock would."""
-    with storage.engine.begin() as connection:
-        connection.execute(sa.update(leases).values(expires=0.0))
-
-
-def claim(budget: Budget, owner: str = "a") -> Lease:
-    lease = budget.claim(owner)
-    assert isinstance(lease, Lease)
-    return lease
-
-
-def end(budget: Budget, lease: Lease, outcome: Outcome = DONE) -> None:
-    lease.decide(budget.storage, outcome)
-    tell(budget.study, lease.number, outcome)
-
-
-def test_many_threads_end_exactly_the_trials_asked_for(
-    storage: StudyStorage, study: optuna.Study
-) -> None:
-    budget = Budget(storage, study, Limits(20, 0, None))
-
-    def work(owner: str) -> None:
-        while (lease := budget.claim(owner)) != "done":
-            if isinstance(lease, Lease):
-                end(budget, lease)
-
-    threads = [threading.Thread(target=work, args=(str(i),)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 20
 
 
 def test_an_interrupted_trial_keeps_its_number_and_goes_first(
@@ -66,42 +27,6 @@ def test_an_interrupted_trial_keeps_its_number_and_goes_first(
     first.release(storage)
     again = claim(budget, "b")
     assert (again.number, again.trial_id, again.attempt) == (first.number, first.trial_id, 2)
-
-
-def test_the_late_word_of_a_worker_that_was_given_up_is_refused(
-    storage: StudyStorage, study: optuna.Study
-) -> None:
-    """Optuna alone would accept it, and then fail the worker that took over."""
-    budget = Budget(storage, study, Limits(5, 3, None), certain_after=0)
-    old = claim(budget, "a")
-    expire(storage)
-    new = claim(budget, "b")
-    with pytest.raises(LeaseLost):
-        old.renew(storage)
-    with pytest.raises(LeaseLost):
-        old.decide(storage, Outcome("COMPLETE", (0.1,)))
-    end(budget, new)
-    assert study.trials[0].value == 0.5
-
-
-def test_a_lease_that_ran_out_is_still_ours_while_nobody_took_it(
-    storage: StudyStorage, study: optuna.Study
-) -> None:
-    """After a minute without the storage, its workers go on."""
-    lease = claim(Budget(storage, study, Limits(5, 3, None)))
-    expire(storage)
-    lease.renew(storage)
-    lease.decide(storage, DONE)
-
-
-def test_deciding_again_after_a_lost_reply_is_no_error(
-    storage: StudyStorage, study: optuna.Study
-) -> None:
-    lease = claim(Budget(storage, study, Limits(5, 3, None)))
-    lease.decide(storage, DONE)
-    lease.decide(storage, DONE)
-    with pytest.raises(LeaseLost):
-        lease.decide(storage, Outcome("FAIL", cause="changed its mind"))
 
 
 def test_a_trial_that_kills_its_workers_fails_in_the_end(
@@ -183,16 +108,6 @@ def test_a_process_that_has_read_no_trial_samples_one_that_others_made(
     optuna.Trial(other, lease.trial_id).suggest_float("x", 0, 1)
     assert set(study.trials[0].params) == {"x"}
     fresh.close()
-
-
-def test_a_storage_of_an_earlier_version_gets_the_index_that_claims_need(
-    storage: StudyStorage,
-) -> None:
-    with storage.engine.begin() as connection:
-        connection.execute(sa.text("DROP INDEX ix_multihead_leases_decided"))
-    StudyStorage(storage.url, create=True).close()
-    found = [index["name"] for index in sa.inspect(storage.engine).get_indexes("multihead_leases")]
-    assert found == ["ix_multihead_leases_decided"]
 
 
 def test_ten_failures_in_a_row_with_one_cause_end_the_study(

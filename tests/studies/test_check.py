@@ -11,7 +11,7 @@ LR = {"model.optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
 
 def test_a_study_that_fits_its_base_passes(define: Define) -> None:
     plan = check(define(space=LR | {"loss_weights": {"simplex": ["digit", "thickness"]}}))
-    assert plan.configs.base["test"] is False
+    assert plan.configs.base.run.test is False
 
 
 @pytest.mark.parametrize(

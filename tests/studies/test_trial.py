@@ -195,7 +195,7 @@ def test_a_trial_that_failed_before_it_had_a_run_gets_one_record(
     for _ in range(2):
         trial = opened.trials()[number]
         seal(store, opened.plan.configs, trial, parent=opened.parent)
-    experiment = opened.plan.configs.base["logger"]["experiment_name"]
+    experiment = opened.plan.configs.base.logger.experiment_name
     (run,) = runs_of(store, experiment, "search", "trial", number=number)
     assert run.info.status == "FAILED"
     opened.presence.end()

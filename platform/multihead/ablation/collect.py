@@ -94,7 +94,7 @@ def _run_row(cell: Cell, run: Any, store: Store) -> dict[str, Any]:
         "mlflow_id": info.run_id,
         "state": info.status,
         "reason": tags.get(ERROR_TAG, ""),
-        "config_hash": config_hash(cell.config),
+        "config_hash": config_hash(cell.config.composed),
         "data_digest": cell.test_digest,
         "parameters": int(tags["parameters"]) if "parameters" in tags else None,
         "train_seconds": seconds,
@@ -121,7 +121,7 @@ def _row_without_run(cell: Cell, work: Work) -> dict[str, Any]:
         **{"run": "", "mlflow_id": "", "host": "", "url": ""},
         "state": "FAILED" if work.state == "FAILED" else "PENDING",
         "reason": work.reason,
-        "config_hash": config_hash(cell.config),
+        "config_hash": config_hash(cell.config.composed),
         "data_digest": cell.test_digest,
     }
 

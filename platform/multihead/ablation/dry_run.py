@@ -45,7 +45,7 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
 
 def training_seconds(cell: Cell) -> float:
     """Return how long a training would take on the CPU at most, from some of its batches."""
-    parts = build({**cell.config, "test": False})
+    parts = build({**cell.config.composed, "test": False})
     return epoch_seconds(parts) * int(parts.trainer.max_epochs or 1)
 
 

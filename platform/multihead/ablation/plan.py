@@ -16,8 +16,9 @@ from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.heads import Heads
 from multihead.metrics.registry import judging
-from multihead.runs.build import Parts, build, build_data, files_key
+from multihead.runs.build import Parts, build, build_data
 from multihead.runs.fingerprint import config_hash, settings_hash
+from multihead.runs.sections import DataSection, RunConfig
 from multihead.runs.trust import check_targets, targets_of
 from multihead.tracking.store import Store
 from multihead.training.module import MultiheadLitModule
@@ -37,7 +38,7 @@ class Cell:
 
     part: Part
     seed: int
-    config: Mapping[str, Any]
+    config: RunConfig
     train_digest: str
     test_digest: str
 
@@ -49,7 +50,7 @@ class Cell:
     @property
     def identity(self) -> tuple[str, str, str]:
         """What a run on record has to share: config hash and the digests of the data."""
-        return (config_hash(self.config), self.train_digest, self.test_digest)
+        return (config_hash(self.config.composed), self.train_digest, self.test_digest)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Plan:
     """
 
     definition: Definition
-    base: Mapping[str, Any]
+    base: RunConfig
     data: MultiheadDataModule
     cells: tuple[Cell, ...]
     metrics: Mapping[str, tuple[str, ...]]
@@ -91,7 +92,7 @@ class Plan:
 
     def on_record(self, store: Store) -> dict[str, list[Any]]:
         """Return the runs that trained what a cell trains, by cell name, the oldest first."""
-        settings = [settings_hash(cell.config) for cell in self.cells]
+        settings = [settings_hash(cell.config.composed) for cell in self.cells]
         found = trainings(store, settings, any_version=self.definition.reuse == "any")
         return {cell.name: found.get(cell.identity, []) for cell in self.cells}
 
@@ -113,13 +114,13 @@ class _Reader:
     opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
     digests: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def of(self, config: Mapping[str, Any]) -> tuple[str, str]:
+    def of(self, section: DataSection) -> tuple[str, str]:
         """Return the digests of the training and the test file."""
-        key = files_key(config)
-        if key not in self.digests:
-            data = build_data(config, self.opened)
-            self.digests[key] = (data.train_source.digest(), data.test_source.digest())
-        return self.digests[key]
+        if section.files not in self.digests:
+            data = build_data(section, self.opened, test=True)
+            digests = data.train_source.digest(), data.test_source.digest()
+            self.digests[section.files] = digests
+        return self.digests[section.files]
 
 
 def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
@@ -133,10 +134,10 @@ def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
         MultiheadError: In one line, for whatever cannot run or be compared.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    base = compose(definition).variant({})
+    base = RunConfig.of(compose(definition).variant({}))
     reader = _Reader()
-    data = build_data(base, reader.opened)
-    parts = parts_of(definition, base, list(data.heads))
+    data = build_data(base.data, reader.opened, test=base.run.test)
+    parts = parts_of(definition, base.composed, list(data.heads))
     results = tuned(definition, parts, trust)
     cells: list[Cell] = []
     built: dict[str, Parts] = {}
@@ -147,10 +148,11 @@ def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
             plain = targets_of(compose(definition, part.overrides).variant({}))
             check_targets(composed.variant({}), f"the study {result.study}", {*plain, *trust})
         for seed in definition.seeds:
-            config = composed.variant({"seed": seed, "name": _name(definition, part, seed)})
+            own = {"seed": seed, "name": _name(definition, part, seed)}
+            config = RunConfig.of(composed.variant(own))
             if part.name not in built:
                 built[part.name] = _built(part, config, reader)
-            cells.append(Cell(part, seed, config, *reader.of(config)))
+            cells.append(Cell(part, seed, config, *reader.of(config.data)))
     cells.sort(key=lambda cell: definition.seeds.index(cell.seed))
     notes = _check_data(cells, reader)
     metrics = _metrics(definition, data.heads, built.values())
@@ -173,11 +175,11 @@ def _name(definition: Definition, part: Part, seed: int) -> str:
     return f"{definition.name}-{part.name}-seed{seed}"
 
 
-def _built(part: Part, config: Mapping[str, Any], reader: _Reader) -> Parts:
-    if not (config["train"] and config["test"]):
+def _built(part: Part, config: RunConfig, reader: _Reader) -> Parts:
+    if not (config.run.train and config.run.test):
         raise ConfigError(f"arm {part.arm!r} has train or test false; each arm is trained, tested.")
     try:
-        return build(config, opened=reader.opened)
+        return build(config.composed, opened=reader.opened)
     except ConfigError as error:
         raise ConfigError(f"arm {part.arm!r}: {error}") from error
 
@@ -249,8 +251,8 @@ def _check_data(cells: Sequence[Cell], reader: _Reader) -> list[str]:
     """
     seen: dict[str, tuple[tuple[str, str], list[int] | None, dict[int, Any]]] = {}
     for cell in cells:
-        data = cell.config["data"]
-        whole = {**cell.config, "data": {**data, "only_heads": None}}
+        data = cell.config.data.node
+        whole = DataSection({**data, "only_heads": None})
         none_yet = (reader.of(whole), data.get("train_val_test_split"), dict[int, Any]())
         *_, seeds = seen.setdefault(cell.part.arm, none_yet)
         seeds[cell.seed] = data.get("seed")

@@ -33,21 +33,19 @@ class AblationRecord:
     """
 
     def __init__(self, plan: Plan, store: Store) -> None:
-        name, base = plan.definition.name, plan.base
-        config = {"ablation": plan.definition.model_dump(mode="json")}
-        config |= {key: base[key] for key in ("logger", "paths")}
+        name = plan.definition.name
+        config = {"ablation": plan.definition.model_dump(mode="json"), **plan.base.places}
         tagged = [r for r in parents_of(store, name) if our_id(r)]
         here = [r for r in tagged if run_path(store.home, our_id(r), "an ablation's run").is_dir()]
         if here:
             self.run = TrackedRun.reopen(store, our_id(here[0]), config)
         else:
-            experiment = base["logger"]["experiment_name"]
-            tags = {ABLATION_TAG: name}
+            experiment, tags = plan.base.logger.experiment_name, {ABLATION_TAG: name}
             self.run = TrackedRun.create(
                 store, experiment, config, name=name, kind=PARENT_KIND, tags=tags
             )
         known = selected(store, name)
-        hashes = {settings_hash(cell.config) for cell in plan.cells} - set(known)
+        hashes = {settings_hash(cell.config.composed) for cell in plan.cells} - set(known)
         now = datetime.now(UTC).isoformat()
         self.run.set_tags({f"{_SINCE}{each}": now for each in sorted(hashes)})
         with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".ablation.") as scratch:

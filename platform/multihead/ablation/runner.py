@@ -88,7 +88,9 @@ class Runner:
             # killed again before a worker came to it.
             interrupted = before.state in ("RUNNING", "PENDING")
             file.write(Work("PENDING", before.run if interrupted else None))
-            tasks.append({"name": file.name, "config": dict(cell.config), "tags": self._tags(cell)})
+            tasks.append(
+                {"name": file.name, "config": dict(cell.config.composed), "tags": self._tags(cell)}
+            )
         text = json.dumps(tasks)
         write_text_atomically(self.folder / CELLS_FILE, text)
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multihead import settings
 from multihead.cli.overrides import Override, trust_option
 from multihead.errors import message_of
 from multihead.terminal.lines import complain, say
@@ -37,13 +36,10 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[s
     """
     from multihead.ablation.definition import load_definition
     from multihead.ablation.plan import prepare
-    from multihead.tracking.store import Store
 
     definition = load_definition(name, overrides)
     plan = prepare(definition, trust)
-    store = Store(
-        plan.base["logger"]["tracking_uri"], settings.home_folder(plan.base["paths"]["home"])
-    )
+    store = plan.base.store()
     if dry_run:
         from multihead.ablation.dry_run import describe
 

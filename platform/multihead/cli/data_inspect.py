@@ -93,15 +93,14 @@ def _configured(
 ) -> "dict[str, Source]":
     from multihead.runs.build import build_data
     from multihead.runs.config import compose_run
-    from multihead.runs.schema import check_config
+    from multihead.runs.sections import RunConfig
 
     if table is None:
         config = compose_run(overrides)
     else:
         config = compose_run(["data=table", *overrides])
         config["data"]["table"] = str(Path(table).absolute())
-    check_config(config)
-    data = build_data({**config, "test": False})
+    data = build_data(RunConfig.checked(config).data)
     sources = {}
     _show_columns(data.train_source, len(data.train_indices), len(data.val_indices))
     if split in ("train", "all"):

@@ -1,7 +1,7 @@
 """What a network predicts: heads in order, and a file per kind of head."""
 
 from multihead.heads.collection import Heads
-from multihead.heads.head import KINDS, Artifact, Head, Kind, Readout, Shown
+from multihead.heads.head import KINDS, Head, Kind
 from multihead.heads.kinds import (
     angle,
     binary,
@@ -12,6 +12,7 @@ from multihead.heads.kinds import (
     regression,
 )
 from multihead.heads.parameter import Parameter
+from multihead.heads.results import Artifact, Readout, Shown
 
 __all__ = [
     "KINDS",

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from multihead.heads.collection import Heads
-from multihead.heads.head import Head, Readout
+from multihead.heads.head import Head
+from multihead.heads.results import Readout
 from multihead.heads.scale import Scale
 
 # float32 resolves a ten-millionth of the range, so an error of exactly the tolerance is within.

@@ -3,7 +3,6 @@
 Everything a user can get wrong is found here, with `checks`, before a run is recorded anywhere.
 """
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from omegaconf.errors import OmegaConfBaseException
 
-from multihead.data.datamodule import LOADER_SETTINGS, MultiheadDataModule, Part
+from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.ranks import Ranks
-from multihead.data.source_function import options_of
 from multihead.errors import ConfigError, MultiheadError, message_of
 from multihead.metrics import registry
 from multihead.metrics.metric import Metric
@@ -34,7 +32,15 @@ from multihead.runs.checks import (
 from multihead.runs.config import nearest
 from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
 from multihead.runs.former_names import with_current_names
-from multihead.runs.schema import check_config, locate
+from multihead.runs.schema import locate
+from multihead.runs.sections import (
+    DataSection,
+    ModelSection,
+    Node,
+    RunConfig,
+    RunSection,
+    TrainerSection,
+)
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
 from multihead.tracking.logger import RunLogger
@@ -66,7 +72,7 @@ class Parts:
         logger: Gets its run when one is recorded.
         checkpoint: The callback that keeps best.ckpt and last.ckpt, or None.
         interrupts: Where signals are noted.
-        start_from: The checkpoint to go on from or to evaluate, or None.
+        settings: What is to be done with them.
         ranks: This process among those that train together.
     """
 
@@ -76,7 +82,7 @@ class Parts:
     logger: RunLogger
     checkpoint: RunCheckpoint | None
     interrupts: Interrupts
-    start_from: str | None
+    settings: RunSection
     ranks: Ranks
 
     def join(self) -> None:
@@ -91,6 +97,16 @@ class Parts:
 
 def build(
     config: Mapping[str, Any],
+    *,
+    opened: dict[str, MultiheadDataModule] | None = None,
+    rank: int = 0,
+) -> Parts:
+    """Check a composed configuration in plain types, and do what `build_run` does."""
+    return build_run(RunConfig.checked(config), opened=opened, rank=rank)
+
+
+def build_run(
+    config: RunConfig,
     interrupts: Interrupts | None = None,
     *,
     callbacks: Sequence[Callback] = (),
@@ -100,7 +116,7 @@ def build(
     """Make every object of a run and check that they fit.
 
     Args:
-        config: A composed configuration in plain types.
+        config: Checked.
         interrupts: Where signals are noted, if they are.
         callbacks: Further ones than the configuration's.
         opened: Data that earlier runs of this process read; see `build_data`.
@@ -109,27 +125,31 @@ def build(
     Raises:
         MultiheadError: In one line, for whatever cannot run.
     """
-    check_config(config)
-    devices = devices_of(config)
-    if not config["train"] and config["ckpt_path"] is None:
+    run, devices = config.run, devices_of(config.trainer, config.data.batch_size)
+    if not run.train and run.ckpt_path is None:
         raise ConfigError("train is false and ckpt_path is not set; name a checkpoint to evaluate.")
-    data = build_data(config, opened)
-    if config["ckpt_path"] is not None:
-        take_fits(data, config["ckpt_path"])
-    seed_everything(config["seed"])
-    module = build_module(config, data)
-    if config["ckpt_path"] is not None:
-        record = check_checkpoint(config["ckpt_path"], module, to_train=config["train"])
-        if not config["train"]:
+    data = build_data(config.data, opened, test=run.test)
+    if run.ckpt_path is not None:
+        take_fits(data, run.ckpt_path)
+    seed_everything(run.seed)
+    module = build_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
+    if run.ckpt_path is not None:
+        record = check_checkpoint(run.ckpt_path, module, to_train=run.train)
+        if not run.train:
             data.normalise_as(record["mean"], record["std"])
-    configured = build_callbacks(config, data, module)
+    configured = build_callbacks(config.callbacks)
+    if run.train:
+        names = logged_metrics(module, data, validates=config.trainer.validates)
+        check_monitors(_monitors(config, module), names)
     interrupts, logger = interrupts or Interrupts(), RunLogger()
     together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
     ranks = Ranks(rank, devices.count)
-    trainer = build_trainer(config, together, logger, module, devices, ranks)
-    parts: list[Part] = ["val", "test"] if config["test"] else ["val"]
+    trainer = build_trainer(
+        config.trainer, together, logger, module, devices, ranks, home=config.home
+    )
+    parts: list[Part] = ["val", "test"] if run.test else ["val"]
     module.head_metrics.check_memory({part: len(data.indices(part)) for part in parts})
-    if config["train"]:
+    if run.train:
         check_optimizer(module, trainer)
         check_last_batch(module, data, devices.count)
     kept = [c for c in configured if isinstance(c, RunCheckpoint)]
@@ -140,61 +160,62 @@ def build(
         logger=logger,
         checkpoint=kept[0] if kept else None,
         interrupts=interrupts,
-        start_from=config["ckpt_path"],
+        settings=run,
         ranks=ranks,
     )
 
 
 def build_data(
-    config: Mapping[str, Any], opened: dict[str, MultiheadDataModule] | None = None
+    section: DataSection,
+    opened: dict[str, MultiheadDataModule] | None = None,
+    *,
+    test: bool = False,
 ) -> MultiheadDataModule:
     """Read the data and split them.
 
     Args:
-        config: A composed configuration in plain types.
+        section: Of a configuration.
         opened: Data that earlier runs of this process read, by their settings, to be shared and
             added to; none to read anew.
+        test: Whether the test split will be read, and so has to fit.
 
     Raises:
         DataError: For files that are missing, damaged or hostile.
         ConfigError: For sizes, maps or settings that do not fit the data.
     """
-    data = _make(config["data"], "data")
+    data = _make(section.node, "data")
     if not isinstance(data, MultiheadDataModule):
         raise ConfigError(
             f"data._target_ makes a {type(data).__name__}, not a MultiheadDataModule."
         )
     if opened is not None:
-        data.share(opened.setdefault(files_key(config), data))
+        data.share(opened.setdefault(section.files, data))
     data.check_labels()
-    if config["test"]:
+    if test:
         check_test_part(data)
     return data
 
 
-def files_key(config: Mapping[str, Any]) -> str:
-    """Return a text that configurations share if their data are read from files in the same way."""
-    data = config["data"]
-    source = data.get("source") or {}
-    # A source function may divide its files itself, by settings that are else the loader's.
-    own = options_of(locate(source["_target_"], "data.source")) if "_target_" in source else {}
-    kept = {k: v for k, v in data.items() if k not in LOADER_SETTINGS or k in own}
-    return json.dumps(kept, sort_keys=True)
-
-
-def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> MultiheadLitModule:
+def build_module(
+    section: ModelSection, data: MultiheadDataModule, *, from_checkpoint: bool
+) -> MultiheadLitModule:
     """Make the network for the data's images and heads, and the module around it.
+
+    Args:
+        section: Of a configuration.
+        data: Read and split.
+        from_checkpoint: Whether weights follow, so that none are fetched to start from.
 
     Raises:
         ConfigError: If heads, weights, criteria, network and data do not fit together.
     """
-    model = dict(config["model"])
+    model = dict(section.node)
     channels, height, width = data.image_shape
     derived = {"input_channels": channels, "input_size": (height, width)}
-    if model.get("auto_configure_from_dataset", True):
+    if section.takes_heads_of_data:
         derived["heads_config"] = data.num_classes
-    from_checkpoint = config.get("ckpt_path") is not None
-    net = make_network(model.pop("net"), derived, from_checkpoint=from_checkpoint)
+    del model["net"]
+    net = make_network(section.net, derived, from_checkpoint=from_checkpoint)
     model["scheduler"] = model.get("scheduler") or None
     module = _make({**model, "_partial_": True}, "model", net=net)
     if not isinstance(module, MultiheadLitModule):
@@ -204,7 +225,7 @@ def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> Multih
     return module
 
 
-def learn_metrics(config: Mapping[str, Any]) -> None:
+def learn_metrics(section: ModelSection) -> None:
     """Have the registry know the metrics of a person's own that `model.metrics` names.
 
     Neither data nor network are needed for it.
@@ -212,7 +233,7 @@ def learn_metrics(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: If one cannot be made, or does not say which way is better.
     """
-    for head, chosen in (config["model"].get("metrics") or {}).items():
+    for head, chosen in section.metrics.items():
         for node in chosen if isinstance(chosen, list) else ():
             if isinstance(node, Mapping):
                 made = _make(node, f"model.metrics.{head}")
@@ -220,7 +241,7 @@ def learn_metrics(config: Mapping[str, Any]) -> None:
 
 
 def make_network(
-    node: Mapping[str, Any], derived: Mapping[str, Any], *, from_checkpoint: bool = False
+    node: Node, derived: Mapping[str, Any], *, from_checkpoint: bool = False
 ) -> MultiheadNetwork:
     """Make a network; what its node leaves out is derived from the data or a checkpoint.
 
@@ -247,46 +268,58 @@ def make_network(
         raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error
 
 
-def build_callbacks(
-    config: Mapping[str, Any], data: MultiheadDataModule, module: MultiheadLitModule
-) -> list[Callback]:
-    """Make the callbacks, and refuse a monitor of a metric that nobody will log.
+def build_callbacks(nodes: Mapping[str, Node]) -> list[Callback]:
+    """Make the callbacks of a configuration.
+
+    Raises:
+        ConfigError: For what is no callback, or refuses its arguments.
+    """
+    callbacks = []
+    for name, node in nodes.items():
+        callback = _make(node, f"callbacks.{name}")
+        if not isinstance(callback, Callback):
+            raise ConfigError(
+                f"callbacks.{name} makes a {type(callback).__name__}, not a callback."
+            )
+        callbacks.append(callback)
+    return callbacks
+
+
+def _monitors(config: RunConfig, module: MultiheadLitModule) -> dict[str, str | None]:
+    """Return the metrics that a run depends on, by the keys that name them."""
+    monitors = {"optimized_metric": config.run.optimized_metric}
+    for name, node in config.callbacks.items():
+        monitors[f"callbacks.{name}.monitor"] = node.get("monitor")
+    if config.model.scheduler.endswith("ReduceLROnPlateau"):
+        monitors["model.scheduler_monitor"] = module.optimization.monitor
+    return monitors
+
+
+def check_monitors(monitors: Mapping[str, str | None], names: Sequence[str]) -> None:
+    """Refuse a monitor of a metric that nobody will log.
 
     Raises:
         ConfigError: Naming the monitor and the nearest metric.
     """
-    names = logged_metrics(config, data, module)
-    monitors = {"optimized_metric": config["optimized_metric"]}
-    callbacks = []
-    for name, node in (config["callbacks"] or {}).items():
-        if node is not None:
-            monitors[f"callbacks.{name}.monitor"] = node.get("monitor")
-            callback = _make(node, f"callbacks.{name}")
-            if not isinstance(callback, Callback):
-                raise ConfigError(
-                    f"callbacks.{name} makes a {type(callback).__name__}, not a callback."
-                )
-            callbacks.append(callback)
-    scheduler = str((config["model"].get("scheduler") or {}).get("_target_", ""))
-    if scheduler.endswith("ReduceLROnPlateau"):
-        monitors["model.scheduler_monitor"] = module.optimization.monitor
     for key, metric in monitors.items():
-        if config["train"] and metric is not None and metric not in names:
+        if metric is not None and metric not in names:
             raise ConfigError(
                 f"{key} is {metric!r}, which this run will not log{nearest(metric, names)}; "
                 f"logged are: {', '.join(names)}."
             )
-    return callbacks
 
 
 def logged_metrics(
-    config: Mapping[str, Any], data: MultiheadDataModule, module: MultiheadLitModule
+    module: MultiheadLitModule, data: MultiheadDataModule, *, validates: bool = True
 ) -> list[str]:
-    """Return the metrics that training will log (the test split is read after it)."""
-    validates = len(data.val_indices) > 0 and config["trainer"].get("limit_val_batches") not in (
-        0,
-        0.0,
-    )
+    """Return the metrics that training will log (the test split is read after it).
+
+    Args:
+        module: Knows what is measured.
+        data: Says which heads have labels.
+        validates: Whether validation batches are read, if there are any.
+    """
+    validates = validates and len(data.val_indices) > 0
     parts: list[Part] = ["train", "val"] if validates else ["train"]
     splits = {part: [n for n, count in data.label_counts(part).items() if count] for part in parts}
     weighted = module.eval_weights is not None
@@ -296,23 +329,25 @@ def logged_metrics(
 
 
 def build_trainer(
-    config: Mapping[str, Any],
+    section: TrainerSection,
     callbacks: list[Callback],
     logger: RunLogger,
     module: MultiheadLitModule,
     devices: Devices,
     ranks: Ranks,
+    *,
+    home: str,
 ) -> pl.Trainer:
     """Make Lightning's trainer for the devices there are.
 
     Raises:
         ConfigError: If the trainer refuses its settings.
     """
-    settings = dict(config["trainer"])
-    if settings.get("precision") in (None, "auto"):
+    settings = dict(section.node)
+    if section.precision is None:
         settings["precision"] = choose_precision(devices.kind).value
     plugins: list[Any] = [
-        AtomicCheckpointIO(home_folder(config["paths"]["home"])),
+        AtomicCheckpointIO(home_folder(home)),
         OneMachine(ranks),
     ]
     objects: dict[str, Any] = {}
@@ -326,7 +361,7 @@ def build_trainer(
     settings |= {
         "enable_progress_bar": settings.get("enable_progress_bar", False),
         "enable_model_summary": settings.get("enable_model_summary", False),
-        "default_root_dir": config["paths"]["home"],
+        "default_root_dir": home,
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -346,7 +381,7 @@ def build_trainer(
     return trainer
 
 
-def _make(node: Mapping[str, Any], path: str, **objects: Any) -> Any:
+def _make(node: Node, path: str, **objects: Any) -> Any:
     """Instantiate a node; with `_partial_`, call the result with objects that are not config."""
     try:
         made = instantiate(with_current_names(node), _convert_="all")

@@ -34,7 +34,7 @@ def describe(loaded: LoadedRun) -> dict[str, Any]:
     made = {} if loaded.preparation is None else {"preparation": loaded.preparation.record()}
     return {
         "format": _FORMAT,
-        "net": dict(loaded.config["model"]["net"]),
+        "net": dict(loaded.node),
         "heads": loaded.heads.to_record(),
         "image_shape": list(loaded.image_shape),
         "mean": list(loaded.mean),
@@ -131,8 +131,7 @@ def described(
     except ConfigError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     check_network(description["net"], f"{MODEL} of {path}", trust)
-    config = {"model": {"net": description["net"]}}
-    return assemble(config, {**description, "heads": heads}, weights, path)
+    return assemble(description["net"], {**description, "heads": heads}, weights, path)
 
 
 def read_examples(folder: Path) -> NDArray[np.uint8]:

@@ -3,12 +3,11 @@
 One run uses devices of one machine, one process for each.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from lightning.fabric.plugins import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, Strategy
 
 from multihead.data.datamodule import MultiheadDataModule
@@ -16,6 +15,7 @@ from multihead.data.loader import EpochSampler
 from multihead.data.ranks import Ranks
 from multihead.errors import ConfigError, message_of
 from multihead.models.network import MultiheadNetwork
+from multihead.runs.sections import TrainerSection
 from multihead.training.batch_norm import WholeBatchNorm, batch_norms, check_batch_norm
 from multihead.training.hardware import resolve_accelerator
 from multihead.training.module import MultiheadLitModule
@@ -38,28 +38,31 @@ class Devices:
     count: int
 
 
-def devices_of(config: Mapping[str, Any]) -> Devices:
-    """Return the devices of a run's configuration.
+def devices_of(trainer: TrainerSection, batch_size: int | None) -> Devices:
+    """Return the devices of a run.
+
+    Args:
+        trainer: Of its configuration.
+        batch_size: Of all devices together; None for the DataModule's own.
 
     Raises:
         ConfigError: If there are no such devices, or they cannot train together.
     """
-    trainer = config["trainer"]
-    strategy, devices = trainer.get("strategy", "auto"), trainer.get("devices", "auto")
-    if strategy not in _STRATEGIES:
+    strategy, devices = str(trainer.strategy), trainer.devices
+    if trainer.strategy not in _STRATEGIES:
         raise ConfigError(
-            f"trainer.strategy is {strategy!r}; choose auto for one device, or ddp or fsdp."
+            f"trainer.strategy is {trainer.strategy!r}; choose auto for one device, or ddp or fsdp."
         )
-    if trainer.get("num_nodes", 1) != 1:
+    if trainer.machines != 1:
         raise ConfigError(
-            f"trainer.num_nodes is {trainer['num_nodes']}; a run uses devices of one machine."
+            f"trainer.num_nodes is {trainer.machines}; a run uses devices of one machine."
         )
-    kind = resolve_accelerator(str(trainer.get("accelerator", "auto")))
+    kind = resolve_accelerator(trainer.accelerator)
     found = Devices(strategy, kind, _count(devices, kind))
     _check(found, devices)
-    if strategy != "auto" and config["data"].get("batch_size", found.count) < found.count:
+    if strategy != "auto" and batch_size is not None and batch_size < found.count:
         raise ConfigError(
-            f"data.batch_size is {config['data']['batch_size']} for {found.count} devices; it is "
+            f"data.batch_size is {batch_size} for {found.count} devices; it is "
             f"the batch of all of them together, so give {found.count} or more."
         )
     return found
@@ -104,7 +107,7 @@ def _check(found: Devices, devices: Any) -> None:
         )
 
 
-class OneMachine(ClusterEnvironment):
+class OneMachine(LightningEnvironment):
     """Tells Lightning which of the processes this is; `runs.group` starts and connects them.
 
     Without it Lightning would act as part of a Slurm job where it finds one's variables: expect as
@@ -117,48 +120,24 @@ class OneMachine(ClusterEnvironment):
     def __init__(self, ranks: Ranks) -> None:
         super().__init__()
         self.ranks = ranks
+        self.set_world_size(ranks.world_size)
+        self.set_global_rank(ranks.rank)
 
     @property
     def creates_processes_externally(self) -> bool:
         """Whether Lightning leaves starting the processes to others."""
         return True
 
-    @property
-    def main_address(self) -> str:
-        """Nobody's: the processes are connected before Lightning asks."""
-        return "127.0.0.1"
-
-    @property
-    def main_port(self) -> int:
-        """Nobody's."""
-        return 0
-
-    @staticmethod
-    def detect() -> bool:
-        """Never chosen by Lightning itself."""
-        return False
-
-    def world_size(self) -> int:
-        """The number of processes."""
-        return self.ranks.world_size
-
-    def set_world_size(self, size: int) -> None:
-        """Do nothing: it is known."""
-
-    def global_rank(self) -> int:
-        """The number of this process."""
-        return self.ranks.rank
-
-    def set_global_rank(self, rank: int) -> None:
-        """Do nothing: it is known."""
-
     def local_rank(self) -> int:
-        """The number of this process on this machine."""
+        """The number of this process, whatever the system's variables say."""
         return self.ranks.rank
 
     def node_rank(self) -> int:
         """The number of this machine."""
         return 0
+
+    def teardown(self) -> None:
+        """Leave the variables of the system alone."""
 
 
 def make_strategy(

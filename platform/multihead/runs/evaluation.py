@@ -9,6 +9,7 @@ from multihead.runs.config import compose_run
 from multihead.runs.load import load_checkpoint, recorded
 from multihead.runs.places import check_places
 from multihead.runs.recorded import recomposed
+from multihead.runs.sections import RunConfig
 from multihead.runs.trust import check_network
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
@@ -58,10 +59,10 @@ def evaluation_config(
     name = f"{CONFIG_FILE} of run {run}"
     chosen = [o for o in overrides if o.lstrip("+").partition("=")[0] in _CHOICES]
     others = [o for o in overrides if o not in chosen]
-    check_network(record["model"]["net"], name, trust)
-    load_checkpoint(
-        checkpoint, record, trust=trust
-    )  # refuses by name what is damaged, before any data are read
+    node = record["model"]["net"]
+    check_network(node, name, trust)
+    # Refuses by name what is damaged, before any data are read.
+    load_checkpoint(checkpoint, node, trust=trust)
     # What is recorded now goes to today's home and store, not to those of then.
     typed: dict[str, Any] = {
         "name": None,
@@ -73,5 +74,5 @@ def evaluation_config(
         typed["data"] = compose_run(chosen)["data"]
     config = recomposed(record, others, name, trust, typed)
     if not ours:
-        check_places({**config, "ckpt_path": None}, overrides, store)
+        check_places(RunConfig.of({**config, "ckpt_path": None}), overrides, store)
     return {**config, "ckpt_path": str(checkpoint), "train": False, "test": True}

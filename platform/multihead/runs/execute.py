@@ -14,7 +14,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from multihead import __version__, settings
+from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.source import Source
 from multihead.datasets.table.source import TableSource
@@ -22,7 +22,7 @@ from multihead.inspection.redundancy import functional_heads
 from multihead.inspection.shared_pictures import shared_pictures
 from multihead.metrics import registry
 from multihead.runs.augmented import store_augmented
-from multihead.runs.build import Parts, build
+from multihead.runs.build import Parts, build_run
 from multihead.runs.collector import few_collections
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
 from multihead.runs.group import training_together
@@ -40,6 +40,7 @@ from multihead.runs.numerics import (
 )
 from multihead.runs.results import store_test
 from multihead.runs.run_description import NOTE_TAG, note
+from multihead.runs.sections import ModelSection, RunConfig
 from multihead.spreadsheet import write_csv
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
@@ -141,89 +142,87 @@ def execute(
         MultiheadError: For what a user can mend; nothing is recorded unless training began.
         RunInterrupted: After SIGTERM or Ctrl-C, with the run marked KILLED.
     """
-    store = Store(config["logger"]["tracking_uri"], settings.home_folder(config["paths"]["home"]))
     interrupts = Interrupts()
-    member = member or Membership("run" if config["train"] else "evaluation")
     with quiet_libraries(), interrupts.installed(), own_threads_afterwards():
-        step, before = _left_at(store, config, resume)
-        built = prepare(config, before if like is None else like)
-        parts = build(built, interrupts, callbacks=member.callbacks, opened=member.opened)
+        asked = RunConfig.checked(config)
+        store = asked.store()
+        member = member or Membership("run" if asked.run.train else "evaluation")
+        step, before = _left_at(store, asked.run.ckpt_path, resume)
+        settled = prepare(asked, before if like is None else like)
+        parts = build_run(settled, interrupts, callbacks=member.callbacks, opened=member.opened)
         parts.module.numerics = numerics_of(parts)
         changed = inexact(before, parts.module.numerics)
-        left_out = parts.data.notes if config["train"] else ()
-        found = [*left_out, *_notes(parts), *_copies(config, parts, member)]
+        left_out = parts.data.notes if asked.run.train else ()
+        found = [*left_out, *_notes(parts), *_copies(parts, member)]
         notes = [*([changed] if changed else []), *found]
         announcer = announcer or Announcer()
-        if config["trainer"].get("fast_dev_run"):
+        if asked.trainer.tries_only:
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
-            with training_together(parts, built, None):
-                return _train_and_test(config, parts, None, notes)
+            with training_together(parts, settled, None):
+                return _train_and_test(parts, None, notes)
         interrupts.held = True  # until there is somebody to give the run its status
-        run = _open(store, config, resume, member, step)
+        run = _open(store, asked, resume, member, step)
         with deserved_status(run, interrupts):
             interrupts.release()
-            _record_start(run, config, parts, notes)
+            _record_start(run, asked, parts, notes)
             if member.kind != "trial":  # of which there may be thousands, all of one table
                 _record_columns(run, parts)
-            if config["train"] and member.kind != "trial":  # a study keeps few pictures
+            if asked.run.train and member.kind != "trial":  # a study keeps few pictures
                 store_augmented(run, parts.data)
             if changed:
                 run.set_tags({_INEXACT_TAG: changed})  # that stays when the run goes on once more
             parts.logger.run = run
             if parts.checkpoint is not None:
                 parts.checkpoint.dirpath = run.folder / "checkpoints"
-                parts.checkpoint.start_from = Path(parts.start_from) if parts.start_from else None
+                start = asked.run.ckpt_path
+                parts.checkpoint.start_from = Path(start) if start else None
                 parts.checkpoint.saved = partial(_note_checkpoint, run)
             announcer.started(run, parts, notes)
             run.pace()
             checkpoints = run.folder / "checkpoints"
             with (
                 system_metrics(run.log_metrics, run.age),
-                training_together(parts, built, checkpoints),
+                training_together(parts, settled, checkpoints),
             ):
-                result = _train_and_test(config, parts, run, notes)
-            run.set_tags({NOTE_TAG: note(parts, result.metrics, config, run.run_id)})
-            if config["train"] and member.kind != "trial":  # a study keeps few of them
-                notes += log_run_model(run, parts.data, config)
+                result = _train_and_test(parts, run, notes)
+            run.set_tags({NOTE_TAG: note(parts, result.metrics, run.run_id)})
+            if asked.run.train and member.kind != "trial":  # a study keeps few of them
+                notes += log_run_model(run, parts.data, asked.model.net)
         # Only now has the store been told everything there was time for.
         return replace(result, mlflow_id=run.mlflow_id, url=run.url, notes=tuple(notes))
 
 
-def _left_at(
-    store: Store, config: Mapping[str, Any], resume: str | None
-) -> tuple[int, dict[str, str]]:
+def _left_at(store: Store, start: str | None, resume: str | None) -> tuple[int, dict[str, str]]:
     """Return the step from which a run goes on, and what it was trained with up to there."""
     if resume is None:
         return 0, {}
-    start = config["ckpt_path"]  # none: it stopped before its first checkpoint
+    # None: it stopped before its first checkpoint.
     checkpoint = {} if start is None else read_checkpoint(start)
     return checkpoint.get("global_step", 0), recorded_numerics(store.home / resume, checkpoint)
 
 
 def _open(
-    store: Store, config: Mapping[str, Any], resume: str | None, member: Membership, step: int
+    store: Store, config: RunConfig, resume: str | None, member: Membership, step: int
 ) -> TrackedRun:
     if resume is not None:
-        return TrackedRun.reopen(store, resume, config, from_step=step)
+        return TrackedRun.reopen(store, resume, config.composed, from_step=step)
     return TrackedRun.create(
         store,
-        config["logger"]["experiment_name"],
-        config,
-        name=config["name"],
+        config.logger.experiment_name,
+        config.composed,
+        name=config.run.name,
         kind=member.kind,
         run_id=member.run_id,
         tags=member.tags,
     )
 
 
-def _train_and_test(
-    config: Mapping[str, Any], parts: Parts, run: TrackedRun | None, notes: list[str]
-) -> RunResult:
-    trainer, module, data = parts.trainer, parts.module, parts.data
+def _train_and_test(parts: Parts, run: TrackedRun | None, notes: list[str]) -> RunResult:
+    trainer, module, data, to_do = parts.trainer, parts.module, parts.data, parts.settings
     try:
-        if config["train"]:
+        if to_do.train:
             with few_collections():
-                trainer.fit(module, data, ckpt_path=parts.start_from)
+                trainer.fit(module, data, ckpt_path=to_do.ckpt_path)
             if parts.checkpoint is not None:
                 parts.checkpoint.check_best()
         metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}
@@ -231,20 +230,20 @@ def _train_and_test(
         best = {f"best/{n}": v for n, v in best_metrics.items() if "/" in n}
         if best and run is not None:
             run.log_metrics(best, trainer.global_step)
-        if config["test"]:
-            metrics |= _test(config, parts, run)
+        if to_do.test:
+            metrics |= _test(parts, run)
     except SystemExit as stop:  # Lightning's answer to a signal it saw before we did
         if parts.interrupts.received is not None:
             raise RunInterrupted(parts.interrupts.received) from stop
         raise
-    optimized, heads = config["optimized_metric"], module.heads or data.heads
+    heads = module.heads or data.heads
     best_file = None if run is None else run.folder / "checkpoints" / BEST
     return RunResult(
         metrics={k: v for k, v in (metrics | best).items() if k not in ("step", "epoch")},
         run_id=run.run_id if run else None,
         folder=run.folder if run else None,
         best_checkpoint=best_file if best_file and best_file.exists() else None,
-        optimized_value=(best_metrics or metrics).get(optimized or ""),
+        optimized_value=(best_metrics or metrics).get(to_do.optimized_metric or ""),
         heads=heads.outputs,
         units={name: head.unit for name, head in heads.items() if head.has_range},
         notes=tuple(notes),
@@ -252,11 +251,11 @@ def _train_and_test(
     )
 
 
-def _test(config: Mapping[str, Any], parts: Parts, run: TrackedRun | None) -> dict[str, float]:
+def _test(parts: Parts, run: TrackedRun | None) -> dict[str, float]:
     """Read the test split once, with best.ckpt where there is one."""
     best = None if parts.checkpoint is None else parts.checkpoint.folder / BEST
-    if not config["train"]:
-        chosen = parts.start_from
+    if not parts.settings.train:
+        chosen = parts.settings.ckpt_path
     elif run is not None and best is not None and best.exists():
         chosen = str(best)
     else:
@@ -269,19 +268,17 @@ def _test(config: Mapping[str, Any], parts: Parts, run: TrackedRun | None) -> di
     return found
 
 
-def _record_start(
-    run: TrackedRun, config: Mapping[str, Any], parts: Parts, notes: list[str]
-) -> None:
+def _record_start(run: TrackedRun, config: RunConfig, parts: Parts, notes: list[str]) -> None:
     """Record everything that is known before training."""
     versions, hardware, git = facts.versions(), facts.hardware(), facts.git_state()
     # A resumed run goes on from a checkpoint of its own; what it once began from stays on record.
     recorded = read_yaml(run.folder / CONFIG_FILE)
-    begun = {**config, "ckpt_path": recorded.get("ckpt_path")}
+    begun = {**config.composed, "ckpt_path": recorded.get("ckpt_path")}
     measured = parts.module.head_metrics.of_head
     tags = {
         "multihead.version": __version__,
-        "multihead.tags": ",".join(map(str, config["tags"])),
-        **{f"tag.{tag}": "true" for tag in config["tags"]},
+        "multihead.tags": ",".join(map(str, config.run.tags)),
+        **{f"tag.{tag}": "true" for tag in config.run.tags},
         **{f"git.{key}": value for key, value in git.items()},
         **{f"version.{key}": versions[key] for key in _TAGGED_VERSIONS},
         **{f"hardware.{key}": value for key, value in hardware.items()},
@@ -300,8 +297,8 @@ def _record_start(
         tags["mlflow.source.git.commit"] = git["commit"]
     run.set_tags({key: value for key, value in tags.items() if value})
     record_code(run)
-    run.log_params(flat(masked_values(config)) | _derived(config, parts))
-    _record_data(run, config, parts.data)
+    run.log_params(flat(masked_values(config.composed)) | _derived(config.model, parts))
+    _record_data(run, parts)
     record = {
         "command": typed_command(),
         "versions": versions,
@@ -323,24 +320,25 @@ def _record_columns(run: TrackedRun, parts: Parts) -> None:
         run.log_file(run.folder / COLUMNS_FILE)
 
 
-def _derived(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
+def _derived(model: ModelSection, parts: Parts) -> dict[str, str]:
     """Return what the configuration comes to: sizes, and the learning rate at the start."""
     batch, devices = parts.data.batch_size, parts.ranks.world_size
-    found = {
+    found: dict[str, float] = {
         "num_parameters": parts.parameters,
         "world_size": devices,
         "global_batch_size": batch,
         "device_batch_size": -(-batch // devices),  # of the device that has most of it
     }
-    rate = config["model"]["optimizer"].get("lr")
-    if rate is not None:
-        found["learning_rate"] = rate * parts.module.optimization.scaling.factor(batch)
+    if model.learning_rate is not None:
+        factor = parts.module.optimization.scaling.factor(batch)
+        found["learning_rate"] = model.learning_rate * factor
     return {name: str(value) for name, value in found.items()}
 
 
-def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadDataModule) -> None:
+def _record_data(run: TrackedRun, parts: Parts) -> None:
+    data = parts.data
     used: dict[Part, tuple[Source, int]] = {"train": (data.train_source, len(data.train_indices))}
-    if config["test"]:
+    if parts.settings.test:
         used["test"] = (data.test_source, len(data.test_indices))
     for context, (source, count) in used.items():
         digest = source.digest()
@@ -381,16 +379,18 @@ def _notes(parts: Parts) -> list[str]:
     ]
 
 
-def _copies(config: Mapping[str, Any], parts: Parts, member: Membership) -> list[str]:
+def _copies(parts: Parts, member: Membership) -> list[str]:
     """Return which parts of the data have pictures in common, where that is seen in passing."""
-    if not config["train"] or member.kind == "trial":  # of which there are many, all of one split
+    if (
+        not parts.settings.train or member.kind == "trial"
+    ):  # of which there are many, all of one split
         return []
     data = parts.data
     used = {
         "training": (data.train_source, data.train_indices),
         "validation": (data.train_source, data.val_indices),
     }
-    if config["test"]:
+    if parts.settings.test:
         used["test"] = (data.test_source, data.test_indices)
     return shared_pictures(used)
 

@@ -16,12 +16,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import distributed
@@ -31,6 +30,7 @@ from multihead.data.ranks import Ranks
 from multihead.errors import MultiheadError
 from multihead.runs.build import Parts
 from multihead.runs.numerics import threads_left_alone
+from multihead.runs.sections import RunConfig
 from multihead.terminal.lines import complain
 
 READY = "ready\n"
@@ -78,7 +78,7 @@ class Others:
     checkpoints: Path | None
     found: list[_Other] = field(default_factory=list)
 
-    def start(self, ranks: Ranks, config: Mapping[str, Any]) -> None:
+    def start(self, ranks: Ranks, config: RunConfig) -> None:
         """Start one process and tell it what to do."""
         log = self.place / f"rank{ranks.rank}.log"
         with log.open("w") as stderr:
@@ -92,7 +92,7 @@ class Others:
             )
         self.found.append(_Other(ranks.rank, process, log))
         task = {
-            "config": config,
+            "config": config.composed,
             "rank": ranks.rank,
             "checkpoints": None if self.checkpoints is None else str(self.checkpoints),
             "place": str(self.place),
@@ -182,9 +182,7 @@ class Others:
 
 
 @contextmanager
-def training_together(
-    parts: Parts, config: Mapping[str, Any], checkpoints: Path | None
-) -> Iterator[None]:
+def training_together(parts: Parts, config: RunConfig, checkpoints: Path | None) -> Iterator[None]:
     """Have the other processes of the training, if there are to be any.
 
     Args:

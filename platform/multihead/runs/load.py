@@ -19,6 +19,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.runs.build import make_network
 from multihead.runs.fitting import check_node, fitted
 from multihead.runs.recorded import read_config
+from multihead.runs.sections import Node
 from multihead.runs.trust import check_network, import_kinds
 from multihead.text import one_line
 from multihead.tracking.find import find_run, folder_of
@@ -42,14 +43,12 @@ class LoadedRun:
         std: Of each channel, of pixels scaled to 0..1.
         preparation: How its training made pixels of pictures' files; None if it had none, or is
             older than this record.
-        config: The run's configuration.
+        node: The network and its arguments, as its configuration has them.
     """
 
-    def __init__(
-        self, network: MultiheadNetwork, record: Mapping[str, Any], config: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, network: MultiheadNetwork, record: Mapping[str, Any], node: Node) -> None:
         self.network = network.eval()
-        self.config = config
+        self.node = node
         self.heads: Heads = record["heads"]
         self.readouts = Readouts(self.heads)
         self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
@@ -149,8 +148,9 @@ def load_run(run: str, store: Store | None = None, *, trust: Collection[str] = (
         CheckpointError: If it has no checkpoint, or a damaged or hostile one.
     """
     config, path, _ = recorded(run, store or Store())
-    check_network(config["model"]["net"], f"{CONFIG_FILE} of run {run}", trust)
-    return load_checkpoint(path, config, trust=trust)
+    node = config["model"]["net"]
+    check_network(node, f"{CONFIG_FILE} of run {run}", trust)
+    return load_checkpoint(path, node, trust=trust)
 
 
 def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
@@ -166,25 +166,38 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
     """
     record = find_run(store, run)
     folder = folder_of(store, record)
-    config_file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
-    if config_file is None:
-        raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")
-    config = read_config(config_file, f"{CONFIG_FILE} of run {run}")
+    config, ours = config_of(store, record, run)
     for name in (BEST, LAST):
         path = run_file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
         if path is not None:
-            return config, path, config_file == folder / CONFIG_FILE
+            return config, path, ours
     raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
 
 
-def load_checkpoint(
-    path: Path, config: Mapping[str, Any], *, trust: Collection[str] = ()
-) -> LoadedRun:
-    """Build the network of a configuration and give it the weights of a checkpoint.
+def config_of(store: Store, record: Any, run: str) -> tuple[dict[str, Any], bool]:
+    """Return the configuration of a run, and whether it is from its folder, not from the store.
+
+    Args:
+        store: Where the run is.
+        record: MLflow's.
+        run: What to call it in messages.
+
+    Raises:
+        ConfigError: If it has none, or a damaged one.
+    """
+    own = folder_of(store, record) / CONFIG_FILE
+    file = run_file(store, record, own, CONFIG_FILE)
+    if file is None:
+        raise ConfigError(f"run {run} has no {CONFIG_FILE}; it was not made by multihead.")
+    return read_config(file, f"{CONFIG_FILE} of run {run}"), file == own
+
+
+def load_checkpoint(path: Path, node: Node, *, trust: Collection[str] = ()) -> LoadedRun:
+    """Build a network and give it the weights of a checkpoint.
 
     Args:
         path: The checkpoint.
-        config: Checked by `runs.trust` where it comes from a record.
+        node: The network and its arguments, checked by `runs.trust` where they come from a record.
         trust: Kinds of heads by their names, where they are none of ours.
 
     Raises:
@@ -200,11 +213,11 @@ def load_checkpoint(
         for key, value in checkpoint["state_dict"].items()
         if isinstance(key, str) and key.startswith("net.")
     }
-    return assemble(config, record, weights, path)
+    return assemble(node, record, weights, path)
 
 
 def assemble(
-    config: Mapping[str, Any],
+    node: Node,
     record: Mapping[str, Any],
     weights: Mapping[str, Tensor],
     path: Path,
@@ -212,7 +225,7 @@ def assemble(
     """Build a network and give it its weights.
 
     Args:
-        config: Holds the network's node, `model.net`; one of a record has been checked.
+        node: The network and its arguments; those of a record have been checked.
         record: `heads` as Heads, `image_shape` [C, H, W], `mean` and `std` [C], and perhaps
             `preparation`, as `Preparation.record` wrote it.
         weights: The network's state.
@@ -223,7 +236,6 @@ def assemble(
     """
     channels, height, width = _checked_shape(record, path)
     heads: Heads = record["heads"]
-    node = config["model"]["net"]
     check_node(node, path)
     derived = {
         "input_channels": channels,
@@ -232,7 +244,7 @@ def assemble(
     }
     preparation = _checked_preparation(record, path)
     network = fitted(lambda: make_network(node, derived, from_checkpoint=True), weights, path)
-    return LoadedRun(network, {**record, "preparation": preparation}, config)
+    return LoadedRun(network, {**record, "preparation": preparation}, node)
 
 
 def _checked_preparation(record: Mapping[str, Any], path: Path) -> Preparation | None:

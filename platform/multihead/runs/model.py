@@ -2,9 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from multihead.errors import CheckpointError
 from multihead.runs.answers import columns
 from multihead.runs.bundle import write_bundle
 from multihead.runs.load import LoadedRun, load_checkpoint
+from multihead.runs.sections import Node
 from multihead.runs.trust import kinds_in
 from multihead.tracking.models import send_model, write_model
 from multihead.tracking.run import TrackedRun
@@ -27,9 +26,7 @@ _EXAMPLES = 8
 _EXAMPLE_NUMBERS = 100_000
 
 
-def log_run_model(
-    run: TrackedRun, data: MultiheadDataModule, config: Mapping[str, Any]
-) -> list[str]:
+def log_run_model(run: TrackedRun, data: MultiheadDataModule, node: Node) -> list[str]:
     """Make the model of a run that has ended its training, and record it.
 
     The files are made here, without asking the store; the record brings them there.
@@ -37,7 +34,7 @@ def log_run_model(
     Args:
         run: The run, with its metrics recorded.
         data: What it was trained on, for the examples that go with the model.
-        config: The run's configuration.
+        node: Its network and the arguments of that.
 
     Returns:
         Nothing, or a line that says why there is no model: that is no reason to call the training
@@ -49,7 +46,7 @@ def log_run_model(
     if not best.is_file():
         return []
     try:
-        loaded = load_checkpoint(best, config, trust=kinds_in(data.heads.to_record()))
+        loaded = load_checkpoint(best, node, trust=kinds_in(data.heads.to_record()))
         digest = _write(loaded, folder, examples_of(data))
     except (CheckpointError, OSError, SafetensorError) as error:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,7 +17,7 @@ import torch
 
 from multihead.runs.build import Parts
 from multihead.runs.devices import devices_of
-from multihead.runs.schema import check_config
+from multihead.runs.sections import RunConfig
 from multihead.tracking import facts
 from multihead.training.checkpoints import RECORD
 from multihead.training.hardware import cpu_capability, has_precision
@@ -87,7 +87,7 @@ def _texts(values: object) -> dict[str, str]:
     return {k: v for k, v in values.items() if isinstance(k, str) and isinstance(v, str)}
 
 
-def prepare(config: Mapping[str, Any], before: Numerics) -> dict[str, Any]:
+def prepare(config: RunConfig, before: Numerics) -> RunConfig:
     """Give torch the threads that a run is to train with, and settle its precision.
 
     Both are those on record where they can be had: as many threads as this machine has cores for,
@@ -95,7 +95,7 @@ def prepare(config: Mapping[str, Any], before: Numerics) -> dict[str, Any]:
     units for. More threads than cores take many times as long.
 
     Args:
-        config: A composed configuration in plain types.
+        config: Checked.
         before: What is on record of the run; empty for a new one.
 
     Returns:
@@ -104,16 +104,14 @@ def prepare(config: Mapping[str, Any], before: Numerics) -> dict[str, Any]:
     Raises:
         ConfigError: For settings that are wrong, or devices that are not there.
     """
-    check_config(config)
-    devices = devices_of(config)
+    devices = devices_of(config.trainer, config.data.batch_size)
     same = before if before.get(DEVICE, devices.kind) == devices.kind else {}
     alike = same.get(PROCESSES, str(devices.count)) == str(devices.count)
     torch.set_num_threads(_threads(devices.count, same.get(THREADS, "") if alike else ""))
-    trainer = dict(config["trainer"])
     wanted = same.get(PRECISION, "")
-    if trainer.get(PRECISION) in (None, "auto") and has_precision(wanted, devices.kind):
-        trainer[PRECISION] = wanted
-    return {**config, "trainer": trainer}
+    if config.trainer.precision is None and has_precision(wanted, devices.kind):
+        return config.with_precision(wanted)
+    return config
 
 
 def _threads(processes: int, recorded: str) -> int:

@@ -7,15 +7,15 @@ typed.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from multihead import settings
 from multihead.data.source_function import is_address
 from multihead.errors import PathError
+from multihead.runs.sections import RunConfig
 from multihead.tracking.store import Store
 
 
-def check_places(config: Mapping[str, Any], overrides: Sequence[str], store: Store) -> None:
+def check_places(config: RunConfig, overrides: Sequence[str], store: Store) -> None:
     """Check a configuration that came from a store and not from a run's folder in this home.
 
     Args:
@@ -29,7 +29,7 @@ def check_places(config: Mapping[str, Any], overrides: Sequence[str], store: Sto
             store.
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
-    uri = config["logger"]["tracking_uri"]
+    uri = config.logger.tracking_uri
     if uri not in (None, store.uri) and "logger.tracking_uri" not in typed:
         raise PathError(
             "the record, which is not of this home, would be recorded in another store than it is "
@@ -47,15 +47,14 @@ def check_places(config: Mapping[str, Any], overrides: Sequence[str], store: Sto
             )
 
 
-def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Path | None]]:
+def _named(config: RunConfig) -> Iterator[tuple[str, str, Path | None]]:
     """Yield key and value of each place, and the folder it has to be in, or None for no other."""
-    data = config.get("data")
     for key in ("data_dir", "folder", "table"):
-        for path, value in _texts(data, "data", key):
+        for path, value in _texts(config.data.node, "data", key):
             yield path, value, settings.data_dir()
-    for path, value in _texts(config.get("callbacks"), "callbacks", "dirpath"):
+    for path, value in _texts(config.callbacks, "callbacks", "dirpath"):
         yield path, value, None
-    if (start := config.get("ckpt_path")) is not None:
+    if (start := config.run.ckpt_path) is not None:
         yield "ckpt_path", str(start), None
 
 

@@ -56,18 +56,17 @@ def follow(task: dict[str, Any]) -> None:
     from multihead.runs.group import READY, connected
     from multihead.runs.log_filters import quiet_libraries
 
-    config = task["config"]
     torch.set_num_threads(task["threads"])
     with quiet_libraries():
-        parts = build(config, rank=task["rank"])
+        parts = build(task["config"], rank=task["rank"])
         if parts.checkpoint is not None and task["checkpoints"] is not None:
             parts.checkpoint.dirpath = Path(task["checkpoints"])
         _say(READY)
         with connected(parts, Path(task["place"])):
-            if config["train"]:
+            if parts.settings.train:
                 with few_collections():
-                    parts.trainer.fit(parts.module, parts.data, ckpt_path=parts.start_from)
-            if config["test"]:
+                    parts.trainer.fit(parts.module, parts.data, ckpt_path=parts.settings.ckpt_path)
+            if parts.settings.test:
                 chosen = parts.trainer.strategy.broadcast(None)
                 parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
 

@@ -11,10 +11,11 @@ from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult, execute
-from multihead.runs.load import run_file
+from multihead.runs.load import config_of, run_file
 from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numerics_of
 from multihead.runs.places import check_places
-from multihead.runs.recorded import read_config, recomposed
+from multihead.runs.recorded import recomposed
+from multihead.runs.sections import RunConfig
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
 from multihead.tracking.find import find_run, folder_of
@@ -84,14 +85,9 @@ def recorded_configs(
         ConfigError: If the run has none, it names what is not trusted or would be downloaded, or an
             override does not fit it.
     """
-    folder = folder_of(store, record)
-    name = f"{CONFIG_FILE} of run {folder.name}"
-    file = run_file(store, record, folder / CONFIG_FILE, CONFIG_FILE)
-    if file is None:
-        raise ConfigError(
-            f"run {record.info.run_id} has no {CONFIG_FILE}; it was not made by multihead."
-        )
-    before = read_config(file, name)
+    run = folder_of(store, record).name
+    name = f"{CONFIG_FILE} of run {run}"
+    before, ours = config_of(store, record, run)
     now = recomposed(before, overrides, name, trust)
     if now["model"]["net"].get("pretrained") and not _types(overrides, _PRETRAINED):
         raise ConfigError(
@@ -102,8 +98,8 @@ def recorded_configs(
         now["paths"]["home"] = str(settings.home())
     if not _types(overrides, "logger.tracking_uri"):
         now["logger"]["tracking_uri"] = None
-    if file != folder / CONFIG_FILE:
-        check_places(now, overrides, store)
+    if not ours:
+        check_places(RunConfig.of(now), overrides, store)
     return before, now
 
 

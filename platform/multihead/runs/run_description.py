@@ -1,7 +1,6 @@
 """The summary of a run that MLflow's page shows: results, and how to get them again."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from multihead.heads import Heads
 from multihead.markdown import escaped, fenced
@@ -13,13 +12,12 @@ NOTE_TAG = "mlflow.note.content"
 _PICTURES = ("confusion or predicted against true", "reliability", "worst predictions")
 
 
-def note(parts: Parts, metrics: Mapping[str, float], config: Mapping[str, Any], run_id: str) -> str:
+def note(parts: Parts, metrics: Mapping[str, float], run_id: str) -> str:
     """Return a few lines of Markdown.
 
     Args:
         parts: The run's objects.
         metrics: Those of the test are shown, else the best of validation.
-        config: The run's configuration.
         run_id: Our id of the run.
     """
     heads, data = parts.module.heads, parts.data
@@ -36,7 +34,7 @@ def note(parts: Parts, metrics: Mapping[str, float], config: Mapping[str, Any], 
         "",
         f"{escaped(titles)} from {len(data.train_indices):,} images of "
         f"{escaped(data.train_source.name)}; "
-        f"seed {config['seed']}, {parts.parameters:,} parameters.",
+        f"seed {parts.settings.seed}, {parts.parameters:,} parameters.",
         "",
     ]
     if tested:

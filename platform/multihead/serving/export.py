@@ -218,7 +218,7 @@ def _read_safetensors(loaded: LoadedRun, path: Path) -> Answering:
     with safe_open(path, framework="pt") as file:
         description: dict[str, Any] = json.loads(file.metadata()[_DESCRIPTION])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    trusted = [loaded.config["model"]["net"]["_target_"]]  # it was just written
+    trusted = [loaded.node["_target_"]]  # it was just written
     again = described(description, weights, path, trust=trusted)
     return lambda images: [
         logits.numpy() for logits in again.outputs(images.transpose(0, 3, 1, 2).copy()).values()

@@ -58,8 +58,8 @@ def prepare(definition: Definition, trust: Collection[str] | None = None) -> Pla
         MultiheadError: In one line, for what does not compose or fit.
     """
     configs, opened = TrialConfigs(definition, trust), dict[str, MultiheadDataModule]()
-    data = build_data(configs.base, opened)
-    space = build_space(definition.space, data.heads, configs.base)
+    data = build_data(configs.base.data, opened, test=configs.base.run.test)
+    space = build_space(definition.space, data.heads, configs.base.composed)
     return Plan(configs, space, data.heads, opened)
 
 
@@ -84,8 +84,9 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     plan = prepare(definition, trust)
     for path in definition.space:
         _check_path(path, plan.configs)
-    parts = build(plan.configs.base, opened=plan.opened)
-    names = logged_metrics(plan.configs.base, parts.data, parts.module)
+    base = plan.configs.base
+    parts = build(base.composed, opened=plan.opened)
+    names = logged_metrics(parts.module, parts.data, validates=base.trainer.validates)
     for metric in definition.objectives:
         _check_objective(metric, names, list(definition.space))
     if definition.sampler["name"] == GRID:
@@ -158,7 +159,7 @@ def _check_path(path: str, configs: TrialConfigs) -> None:
                 f"{', '.join(sorted(configs.groups))}."
             )
         return
-    _check_key(path, plain, configs.base)
+    _check_key(path, plain, configs.base.composed)
 
 
 def _check_key(path: str, plain: str, base: Mapping[str, Any]) -> None:

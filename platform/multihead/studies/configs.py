@@ -5,6 +5,7 @@ from typing import Any
 
 from multihead.runs.config import Base
 from multihead.runs.recorded import check_texts
+from multihead.runs.sections import RunConfig
 from multihead.runs.trust import check_targets
 from multihead.studies.definition import Definition
 
@@ -30,7 +31,7 @@ class TrialConfigs:
         if trust is not None:
             content = definition.model_dump(mode="json", exclude={"storage", "overrides"})
             check_texts(content, definition.overrides, self._name)
-        self.base = self._checked(self._base({}).variant({}))
+        self.base = RunConfig.of(self._checked(self._base({}).variant({})))
 
     @property
     def groups(self) -> dict[str, str]:
@@ -39,7 +40,7 @@ class TrialConfigs:
 
     def seed(self, index: int) -> int:
         """Return the seed of the trainings with this index in their trials."""
-        return int(self.base["seed"]) + index
+        return self.base.run.seed + index
 
     def confirm_seed(self, index: int) -> int:
         """Return a seed that no training of the search has."""

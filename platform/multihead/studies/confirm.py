@@ -40,7 +40,7 @@ def confirm(opened: OpenStudy) -> list[Confirmed]:
     if not order:
         return []
     best = order[0]
-    experiment = opened.plan.configs.base["logger"]["experiment_name"]
+    experiment = opened.plan.configs.base.logger.experiment_name
     done = {
         int(run.data.tags[SEED_TAG]): run
         for run in runs_of(opened.store, experiment, opened.name, "confirm")

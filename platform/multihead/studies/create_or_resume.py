@@ -93,8 +93,7 @@ def log_of(opened: OpenStudy) -> Path:
 
 def store_of(plan: Plan) -> Store:
     """Return where a study's runs are recorded."""
-    base = plan.configs.base
-    return Store(base["logger"]["tracking_uri"], settings.home_folder(base["paths"]["home"]))
+    return plan.configs.base.store()
 
 
 def trusted_of(
@@ -158,7 +157,7 @@ def parent_of(store: Store, found: Registered) -> str:
 def record_of(definition: Definition, plan: Plan) -> dict[str, Any]:
     """Return what the study's own run says of its configuration."""
     study = definition.model_dump(mode="json", exclude={"storage"})
-    return {"study": study, **{key: plan.configs.base[key] for key in ("logger", "paths")}}
+    return {"study": study, **plan.configs.base.places}
 
 
 def reopen(name: str, storage: StudyStorage, store: Store, plan: Plan) -> OpenStudy:
@@ -226,7 +225,7 @@ def _make(
     definition: Definition, plan: Plan, storage: StudyStorage, store: Store, points: list[Any]
 ) -> None:
     """Write a study; it counts as made with the last step, and each may have been done before."""
-    experiment = plan.configs.base["logger"]["experiment_name"]
+    experiment = plan.configs.base.logger.experiment_name
     runs = runs_of(store, experiment, definition.name, "study")  # first: it may not answer
     study = register(storage, definition)
     if not study.get_trials(deepcopy=False):
@@ -282,7 +281,7 @@ def first_points(definition: Definition, plan: Plan) -> list[dict[str, Any]]:
     space, configs = plan.space, plan.configs
     if definition.sampler["name"] == GRID:
         return grid(space)
-    points = [space.params_of(configs.base, configs.groups)] if definition.defaults else []
+    points = [space.params_of(configs.base.composed, configs.groups)] if definition.defaults else []
     for given in definition.enqueue:
         if isinstance(given, str):
             points.append(space.params_of(recorded_values(given), configs.groups))

@@ -213,10 +213,12 @@ def _learn_metrics(content: Mapping[str, Any]) -> None:
         return
     from multihead.runs.build import learn_metrics  # imports torch, which few studies need here
     from multihead.runs.config import Base
+    from multihead.runs.sections import ModelSection
 
     experiment, overrides = content.get("experiment"), content["overrides"]
     chosen = [] if experiment is None else [f"experiment={experiment}"]
     try:
-        learn_metrics(Base([*chosen, *map(str, overrides)], Definition.model_fields).variant({}))
+        base = Base([*chosen, *map(str, overrides)], Definition.model_fields).variant({})
+        learn_metrics(ModelSection(base["model"]))
     except ConfigError:
         return  # `check` says what does not compose, and why

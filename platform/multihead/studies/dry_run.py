@@ -44,7 +44,7 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
 
 def estimate(definition: Definition, plan: Plan) -> str:
     """Time some batches of the base and return what the study would take at most, in a line."""
-    parts = build(plan.configs.base, opened=plan.opened)
+    parts = build(plan.configs.base.composed, opened=plan.opened)
     epoch = epoch_seconds(parts)
     epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
     seconds = definition.n_trials * epochs * epoch / definition.workers

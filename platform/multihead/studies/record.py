@@ -110,7 +110,7 @@ def _opened_run(opened: OpenStudy, run_id: str) -> TrackedRun:
             raise StoreError(f"study {opened.name} is being run by {process.place}.")
     return TrackedRun.create(
         opened.store,
-        config["logger"]["experiment_name"],
+        opened.plan.configs.base.logger.experiment_name,
         config,
         name=opened.name,
         kind="study",

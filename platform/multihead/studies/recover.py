@@ -111,7 +111,7 @@ def _standing_in(store: Store, configs: TrialConfigs, trial: FrozenTrial, parent
 
     The trial does not name it: Optuna lets nobody add to a trial that has ended.
     """
-    name, experiment = configs.definition.name, configs.base["logger"]["experiment_name"]
+    name, experiment = configs.definition.name, configs.base.logger.experiment_name
     runs = runs_of(store, experiment, name, "trial", number=trial.number)
     return next((run for run in runs if run.data.tags.get(PARENT_TAG) == parent), None)
 
@@ -122,11 +122,10 @@ def _stand_in(
     """Make a run for a trial that has none."""
     study = configs.definition.name
     tags = {PARENT_TAG: parent, STUDY_TAG: study, TRIAL_TAG: str(trial.number)}
-    config = {"params": dict(trial.params)}
-    config |= {key: configs.base[key] for key in ("logger", "paths")}
+    config = {"params": dict(trial.params), **configs.base.places}
     made = TrackedRun.create(
         store,
-        configs.base["logger"]["experiment_name"],
+        configs.base.logger.experiment_name,
         config,
         name=f"{study}-{trial.number:03d}",
         kind="trial",
@@ -217,7 +216,7 @@ def _kill(store: Store, run: Any, state: str) -> bool:
 
 def _orphans(store: Store, configs: TrialConfigs, trials: list[FrozenTrial]) -> Iterator[str]:
     """Mark runs of the study that belong to none of its trials."""
-    study, experiment = configs.definition.name, configs.base["logger"]["experiment_name"]
+    study, experiment = configs.definition.name, configs.base.logger.experiment_name
     ours = {run_id for t in trials for run_id in dict(t.user_attrs.get(RUNS, {})).values()}
     bare = {str(t.number) for t in trials if not t.user_attrs.get(RUNS)}
     for run in runs_of(store, experiment, study, "trial"):

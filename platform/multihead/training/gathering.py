@@ -55,9 +55,13 @@ class Gathering:
         """
         if self.alone:
             return dict(outputs), dict(labels)
-        own = torch.cat(list(outputs.values()), 1)
+        own, world_size = torch.cat(list(outputs.values()), 1), self.ranks.world_size
+        if own.requires_grad:
+            own.register_hook(lambda gradient: gradient * world_size)  # type: ignore[no-untyped-call]
         sizes = self._sizes(len(own))
-        everyones, *true = _Gather.apply(own, sizes, self.ranks, *labels.values())
+        found, *true = _of_all([own.detach(), *labels.values()], sizes)
+        first = sum(sizes[: self.ranks.rank])
+        everyones = torch.cat([found[:first], own, found[first + len(own) :]])
         widths = [values.shape[1] for values in outputs.values()]
         return (
             dict(zip(outputs, torch.split(everyones, widths, 1), strict=True)),
@@ -95,30 +99,15 @@ class Gathering:
         return cast(list[int], found[::2].tolist())
 
 
-class _Gather(torch.autograd.Function):
-    """Rows of all ranks; the gradient is that of our own rows, times the number of ranks."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, outputs: Tensor, sizes: list[int], ranks: Ranks, *labels: Tensor
-    ) -> tuple[Tensor, ...]:
-        first = sum(sizes[: ranks.rank])
-        ctx.rows, ctx.world_size = slice(first, first + sizes[ranks.rank]), ranks.world_size
-        # One exchange for all, as the bytes they are: labels are of several types and shapes.
-        parts = [outputs, *labels]
-        bits = [_bytes(part) for part in parts]
-        rows = _rows_of_all(torch.cat(bits, 1), sizes)
-        everyones = torch.split(rows, [part.shape[1] for part in bits], 1)
-        found = tuple(
-            of_all.contiguous().view(-1).view(part.dtype).view(len(rows), *part.shape[1:])
-            for of_all, part in zip(everyones, parts, strict=True)
-        )
-        ctx.mark_non_differentiable(*found[1:])
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *others: Tensor) -> tuple[Tensor | None, ...]:
-        return gradient[ctx.rows] * ctx.world_size, *[None] * (2 + len(others))
+def _of_all(parts: Sequence[Tensor], sizes: Sequence[int]) -> list[Tensor]:
+    """Return the rows of all ranks, in one exchange of the bytes they are: types may differ."""
+    bits = [_bytes(part) for part in parts]
+    rows = _rows_of_all(torch.cat(bits, 1), sizes)
+    everyones = torch.split(rows, [part.shape[1] for part in bits], 1)
+    return [
+        of_all.contiguous().view(-1).view(part.dtype).view(len(rows), *part.shape[1:])
+        for of_all, part in zip(everyones, parts, strict=True)
+    ]
 
 
 def _bytes(part: Tensor) -> Tensor:

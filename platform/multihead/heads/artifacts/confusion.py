@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from multihead.heads.artifacts.pairs import Pairs
-from multihead.heads.head import Shown
+from multihead.heads.results import Shown
 from multihead.metrics.accuracy import ACCURACY
 from multihead.spreadsheet import write_csv
 

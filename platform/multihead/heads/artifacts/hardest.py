@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multihead.heads.artifacts.pairs import class_readout
-from multihead.heads.head import Artifact, Head, Shown
+from multihead.heads.head import Head
+from multihead.heads.results import Artifact, Shown
 from multihead.spreadsheet import write_csv
 from multihead.text import one_line
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from multihead.heads.artifacts.hardest import KEPT, write_worst
-from multihead.heads.head import Artifact, Head, Shown
+from multihead.heads.head import Head
 from multihead.heads.readout import widest
+from multihead.heads.results import Artifact, Shown
 
 
 class HardestLabels(Artifact):

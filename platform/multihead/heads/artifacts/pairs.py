@@ -5,8 +5,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.heads.head import Artifact, Head
+from multihead.heads.head import Head
 from multihead.heads.readout import ClassReadout
+from multihead.heads.results import Artifact
 
 
 class Pairs(Artifact):

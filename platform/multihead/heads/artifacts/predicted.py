@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from multihead.heads.artifacts.pairs import Pairs
-from multihead.heads.head import Shown
+from multihead.heads.results import Shown
 from multihead.metrics.mae import MAE
 from multihead.spreadsheet import write_csv
 

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.heads.head import Artifact, Head, Shown
+from multihead.heads.head import Head
 from multihead.heads.readout import widest
+from multihead.heads.results import Artifact, Shown
 from multihead.metrics.mae import MAE
 from multihead.spreadsheet import write_csv
 

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.heads.head import Artifact, Head, Shown
+from multihead.heads.head import Head
 from multihead.heads.readout import ClassReadout
+from multihead.heads.results import Artifact, Shown
 from multihead.metrics.ece import BINS, ECE, bins_of
 from multihead.metrics.metric import Metric
 from multihead.metrics.quantile_error import QUANTILE_ERROR

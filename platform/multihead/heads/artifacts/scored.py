@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multihead.heads.head import Artifact, Head
+from multihead.heads.head import Head
+from multihead.heads.results import Artifact
 
 
 class Scored(Artifact):

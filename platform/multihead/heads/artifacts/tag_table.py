@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from multihead.heads.artifacts.scored import Scored
-from multihead.heads.head import Shown
+from multihead.heads.results import Shown
 from multihead.metrics.of_counts import TAGS_MACRO_F1
 from multihead.spreadsheet import write_csv
 

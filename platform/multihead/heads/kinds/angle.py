@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
-from multihead.heads.head import Head, Kind, Readout, register
+from multihead.heads.head import Head, Kind, register
 from multihead.heads.losses.angle import AngleLoss
+from multihead.heads.results import Readout
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric
 

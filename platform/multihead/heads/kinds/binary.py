@@ -14,9 +14,10 @@ from multihead.heads.artifacts.curves import Curves
 from multihead.heads.artifacts.hardest import HardestBinary
 from multihead.heads.artifacts.reliability import YesReliability
 from multihead.heads.class_weights import balanced, check_weights
-from multihead.heads.head import Artifact, Column, Head, Kind, Readout, register
+from multihead.heads.head import Column, Head, Kind, register
 from multihead.heads.losses.binary import BinaryLoss
 from multihead.heads.readout import ClassReadout, widest
+from multihead.heads.results import Artifact, Readout
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric

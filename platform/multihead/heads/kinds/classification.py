@@ -12,8 +12,9 @@ from multihead.heads.artifacts.confusion import Confusion
 from multihead.heads.artifacts.hardest import HardestClasses
 from multihead.heads.artifacts.reliability import ConfidenceReliability
 from multihead.heads.class_weights import balanced, check_weights
-from multihead.heads.head import Artifact, Column, Head, Readout, register
+from multihead.heads.head import Column, Head, register
 from multihead.heads.kinds.of_levels import OfLevels
+from multihead.heads.results import Artifact, Readout
 from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
 from multihead.metrics.of_predictions import (

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from multihead.errors import ConfigError
 from multihead.heads.artifacts.hardest_labels import HardestLabels
 from multihead.heads.artifacts.predicted_numbers import PredictedNumbers
-from multihead.heads.head import KINDS, Artifact, Head, Kind, Readout
+from multihead.heads.head import KINDS, Head, Kind
 from multihead.heads.histogram import histogram_of_numbers
 from multihead.heads.losses.standardised import StandardisedLoss
 from multihead.heads.readout import widest
+from multihead.heads.results import Artifact, Readout
 from multihead.heads.standard import Standard
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric

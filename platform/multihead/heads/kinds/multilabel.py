@@ -16,9 +16,10 @@ from multihead.heads.artifacts.hardest_labels import HardestLabels
 from multihead.heads.artifacts.reliability import TagReliability
 from multihead.heads.artifacts.tag_table import TagTable
 from multihead.heads.class_weights import check_weights
-from multihead.heads.head import Artifact, Column, Head, Kind, Readout, register
+from multihead.heads.head import Column, Head, Kind, register
 from multihead.heads.losses.binary import BinaryLoss
 from multihead.heads.readout import widest
+from multihead.heads.results import Artifact, Readout
 from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
 from multihead.metrics.of_counts import EXACT_MATCH, MICRO_F1, OF_TAGS, TAGS_MACRO_F1

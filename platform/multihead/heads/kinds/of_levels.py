@@ -8,8 +8,9 @@ from torch import Tensor
 from multihead.errors import ConfigError
 from multihead.heads.artifacts.hardest import Hardest
 from multihead.heads.artifacts.predicted import Predicted
-from multihead.heads.head import Artifact, Head, Kind, Readout
+from multihead.heads.head import Head, Kind
 from multihead.heads.readout import LevelReadout, RangeReadout, widest
+from multihead.heads.results import Artifact, Readout
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.heads.artifacts.reliability import QuantileReliability
-from multihead.heads.head import Artifact, Column, Head, Readout, register
+from multihead.heads.head import Column, Head, register
 from multihead.heads.kinds.of_levels import OfRange
 from multihead.heads.losses.expected_value import ExpectedValueLoss
 from multihead.heads.readout import RangeReadout, expected_offset
+from multihead.heads.results import Artifact, Readout
 
 # Between `low` and `high` of an answer lies this much of the probability.
 LEVEL = 0.9

@@ -3,11 +3,12 @@
 import numpy as np
 from torch import Tensor, nn
 
-from multihead.heads.head import KINDS, Column, Head, Kind, Readout, register
+from multihead.heads.head import KINDS, Column, Head, Kind, register
 from multihead.heads.kinds.float_regression import FloatRegression
 from multihead.heads.kinds.of_levels import OfRange
 from multihead.heads.losses.regression import RegressionLoss
 from multihead.heads.readout import RangeReadout, regressed_share
+from multihead.heads.results import Readout
 
 
 class RegressionReadout(RangeReadout):
