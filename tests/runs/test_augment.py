@@ -16,6 +16,7 @@ from multihead.runs.build import build, build_data
 from multihead.runs.config import compose_run
 from multihead.runs.fingerprint import config_hash
 from multihead.runs.recorded import recomposed
+from multihead.runs.sections import RunConfig
 from multihead.tracking.store import Store
 
 MINE = "+data.augment.mine={_target_: tests.data.outside_transforms.Invert, probability: 0.3}"
@@ -35,18 +36,22 @@ def _composed(*overrides: str) -> dict[str, Any]:
     return compose_run([*DIGITS, *overrides])
 
 
+def _data(*overrides: str) -> MultiheadDataModule:
+    return build_data(RunConfig.of(_composed(*overrides)).data)
+
+
 def _keys(data: MultiheadDataModule) -> list[str]:
     return [] if data.augmentation is None else list(data.augmentation.transforms)
 
 
 @pytest.mark.parametrize(("choice", "keys"), CHOICES.items())
 def test_a_choice_has_its_transforms(choice: str, keys: list[str]) -> None:
-    data = build_data(_composed(f"data/augment={choice}", ALLOWED))
+    data = _data(f"data/augment={choice}", ALLOWED)
     assert _keys(data) == keys
 
 
 def test_light_leaves_out_what_would_break_a_label_and_says_so() -> None:
-    data = build_data(_composed("data/augment=light"))
+    data = _data("data/augment=light")
     assert _keys(data) == ["shift", "crop"]
     assert len(data.notes) == 1
     assert data.notes[0].startswith("hflip is left out, because it would make digit, thickness")
@@ -55,7 +60,7 @@ def test_light_leaves_out_what_would_break_a_label_and_says_so() -> None:
 def test_any_other_choice_is_refused_before_a_run() -> None:
     with pytest.raises(ConfigError, match=r"^data.augment.hflip would make the labels of head"):
         build(_composed("data/augment=strong", "trainer.accelerator=cpu"))
-    assert _keys(build_data(_composed("data/augment=strong", "data.augment.hflip=null"))) == [
+    assert _keys(_data("data/augment=strong", "data.augment.hflip=null")) == [
         "shift",
         "rand_augment",
     ]
@@ -90,7 +95,7 @@ def test_transforms_and_what_they_would_break_count() -> None:
 
 def test_a_transform_of_ones_own_is_typed_freely_and_trusted_in_a_record() -> None:
     config = _composed(MINE)
-    assert _keys(build_data(config)) == ["mine"]
+    assert _keys(build_data(RunConfig.of(config).data)) == ["mine"]
     with pytest.raises(ConfigError, match=r"tests.data.outside_transforms.Invert \(data.augment."):
         recomposed(config, [], "the record", ())
     assert recomposed(config, [], "the record", ["tests.data.outside_transforms.Invert"])

@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 from multihead import load_run, run
+from multihead.data.datamodule import MultiheadDataModule
 from multihead.datasets.shapes.plan import FACTORS, Plan
 from multihead.errors import ConfigError
 from multihead.runs.build import build_data
 from multihead.runs.config import compose_run
+from multihead.runs.sections import RunConfig
 from multihead.runs.trust import check_targets
 
 SMALL = ("experiment=shapes", "data.count=200", "data.test_count=40", "data.size=16")
 ONCE = ("trainer.max_epochs=1", "trainer.accelerator=cpu")
+
+
+def _data(*overrides: str) -> MultiheadDataModule:
+    return build_data(RunConfig.of(compose_run([*SMALL, *overrides])).data)
 
 
 def test_the_preset_says_the_defaults_of_the_plan() -> None:
@@ -24,7 +30,7 @@ def test_the_preset_says_the_defaults_of_the_plan() -> None:
 
 def test_trainings_of_several_seeds_share_their_pictures() -> None:
     digests = [
-        build_data(compose_run([*SMALL, f"seed={seed}", *more])).train_source.digest()
+        _data(f"seed={seed}", *more).train_source.digest()
         for seed, more in ((1, ()), (2, ()), (1, ("data.picture_seed=1",)))
     ]
     assert digests[0] == digests[1] != digests[2]
@@ -44,6 +50,6 @@ def test_every_head_is_trained_measured_and_predicted(home: object) -> None:
     named = {"test/shape_acc", "test/x_mae", "test/orientation_mae", "test/hue_mae"}
     assert named | {"test/filled_acc", "test/score"} <= set(result.metrics)
     assert 0 <= result.metrics["test/orientation_mae"] <= 90
-    images = build_data(compose_run(list(SMALL))).test_source.images[:5]
+    images = _data().test_source.images[:5]
     answer = load_run(result.run_id).predict(np.asarray(images))
     assert set(answer) >= set(FACTORS)
