@@ -32,6 +32,7 @@ _SINCE = {
     "data.stratify": None,
     "data.folds": None,
     "data.fold": None,
+    "model.class_weights": None,
 }
 
 
