@@ -178,6 +178,7 @@ def test_all_damaged_and_missing_pictures_are_listed_with_their_rows(tmp_path: P
         found = opened(paths, on_damaged="skip", **options)
         assert found.kept.tolist() == [0, 5]
         assert "row 5: 4.png is missing" in found.notes[-1]
+        assert found.notes[-1].endswith("left out: rows 2 to 5")
         assert np.array_equal(found.images[1], found.preparation.read(paths[5]))
 
 

@@ -10,8 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect, sync_playwright
 from starlette.testclient import TestClient
 from tests.picture_kinds import SAVE, write
+from tests.serving.conftest import serving
+from tests.serving.test_page import CHROMIUM
 
 from multihead import SimpleCNN, load_run, run
 from multihead.datasets.picture_files import PictureOptions, open_pictures
@@ -75,7 +78,9 @@ def test_a_posted_picture_has_the_pixels_of_training(
             assert answer.status_code == 200, answer.text
         texts = [base64.b64encode(path.read_bytes()).decode() for path in paths]
         assert client.post("/invocations", json={"images": texts}).status_code == 200
+        shown = client.post("/pixels", json={"images": texts})
     trained = found.images[:].transpose(0, 2, 3, 1)
+    assert shown.content == trained.tobytes()
     assert np.array_equal(np.concatenate(model.loaded.seen), np.concatenate([trained, trained]))
 
 
@@ -180,6 +185,25 @@ def test_a_loaded_run_reads_pictures_as_its_training_did(
     assert np.array_equal(loaded.pictures(paths), pictures(folder, "test").images[:])
     with pytest.raises(DataError, match=r"none\.png cannot be read"):
         loaded.pictures([folder / "none.png"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
+def test_the_page_shows_an_uploaded_picture_as_the_network_gets_it(
+    trained: SimpleNamespace, folder: Path, home: Path
+) -> None:
+    """A browser would leave 16 of 256 grey levels of twelve bits."""
+    path = folder / "3.png"
+    wanted = load_run(trained.run, trained.store).pictures([path])
+    with serving(trained.run, home) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(address)
+        expect(page.get_by_label("Example").get_by_role("option")).not_to_have_count(1)
+        page.get_by_label("Upload a picture").set_input_files(path)
+        expect(page.locator("#message")).to_contain_text("kind: ")
+        assert page.evaluate("[...pixels()]") == wanted.ravel().tolist()
+        browser.close()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from multihead import settings
 from multihead.datasets.picture_arrays import DecodedPictures, PreparedPictures, StoredPictures
 from multihead.datasets.picture_cache import Problems, prepare_once
 from multihead.datasets.picture_choices import Colour, Wishes, choose
-from multihead.datasets.picture_opening import ignore_advice
+from multihead.datasets.picture_opening import ignore_advice, load_decoders
 from multihead.datasets.picture_paths import PictureFile, find_files, listed
 from multihead.datasets.picture_survey import Look, survey
 from multihead.datasets.preparation import RESIZES, Preparation, Resize
@@ -20,6 +20,7 @@ from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
 
 _FOLDER = "pictures"  # in the home
+_MOST_RANGES = 200
 _LARGEST = 16_384  # pixels a side that a picture may be given
 _COLOURS = ("auto", "grey", "rgb", "rgba")
 
@@ -109,6 +110,7 @@ def open_pictures(
             missing, damaged or too large to be read, with its row.
     """
     ignore_advice()
+    load_decoders()
     if not paths:
         raise DataError(f"the table names no pictures in {one_line(str(root))}.")
     files = find_files(paths, rows, root, follow_links=options.follow_links)
@@ -133,7 +135,8 @@ def open_pictures(
         raise DataError(_refusal(files, problems, options))
     notes += _found_otherwise(files)
     if problems:
-        notes += (f"{_damaged(files, problems)}; they are left out",)
+        left_out = [files[i].row for i in sorted(problems)]
+        notes += (f"{_damaged(files, problems)}; left out: {_ranges(left_out)}",)
     return Pictures(cast(NDArray[np.uint8], images), kept, preparation, notes)
 
 
@@ -150,6 +153,19 @@ def _damaged(files: Sequence[PictureFile], problems: Problems) -> str:
         f"row {files[i].row:,}: {files[i].name} {reason}" for i, reason in sorted(problems.items())
     ]
     return f"{len(problems):,} of {len(files):,} pictures cannot be used: {listed(found)}"
+
+
+def _ranges(rows: Sequence[int]) -> str:
+    """Return all numbers of some rows, neighbours together: a record that names each."""
+    runs: list[list[int]] = []
+    for row in rows:
+        if runs and row == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], row]
+        else:
+            runs.append([row])
+    shown = ", ".join(" to ".join(f"{row:,}" for row in run) for run in runs[:_MOST_RANGES])
+    more = f" and {len(runs) - _MOST_RANGES:,} more" if len(runs) > _MOST_RANGES else ""
+    return f"rows {shown}{more}"
 
 
 def _refusal(files: Sequence[PictureFile], problems: Problems, options: PictureOptions) -> str:

@@ -111,3 +111,8 @@ def ignore_advice() -> None:
     those of all threads.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def load_decoders() -> None:
+    """Load all of Pillow's decoders, before threads ask for them."""
+    Image.init()

@@ -1,8 +1,9 @@
 """The HTTP interface: `/invocations` answers, `/` is a page to try it, the rest tells its state.
 
 Paths and JSON follow MLflow's scoring server, so that its clients work; raw bytes and pictures
-come on top. Whatever a client sends, the answer is JSON with a reason, never a traceback. Requests
-by other names, and those that a page of somebody else's sends, get 403.
+come on top, and `/pixels` returns what the network gets of a picture's file. Whatever a client
+sends, the answer is JSON with a reason, never a traceback. Requests by other names, and those that
+a page of somebody else's sends, get 403.
 """
 
 import asyncio
@@ -100,6 +101,7 @@ def make_app(model: ServedModel, limits: Limits, hosts: KnownHosts) -> Starlette
     return Starlette(
         routes=[
             Route("/invocations", server.invocations, methods=["POST"]),
+            Route("/pixels", server.pixels, methods=["POST"]),
             Route("/ping", server.ping),
             Route("/health", server.ping),
             Route("/version", server.version),
@@ -153,6 +155,12 @@ class _Server:
         """Answer for the images in the body."""
         with self.budget.share() as memory:
             return await self._answer(request, memory)
+
+    async def pixels(self, request: Request) -> Response:
+        """Return what the network gets of the images in the body, uint8 [B, H, W, C]."""
+        with self.budget.share() as memory:
+            images = await self._images(request, memory)
+            return Response(images.tobytes(), media_type="application/octet-stream")
 
     async def _answer(self, request: Request, memory: Share) -> Response:
         images = await self._images(request, memory)

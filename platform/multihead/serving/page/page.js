@@ -229,6 +229,7 @@ $("example").addEventListener("change", () => {
 $("upload").addEventListener("change", async () => {
   const [file] = $("upload").files;
   if (!file) return;
+  if (model.preparation) return prepared(file);
   try {
     const picture = await createImageBitmap(file);
     clear();
@@ -241,5 +242,18 @@ $("upload").addEventListener("change", async () => {
     show({ error: `${file.name} is not a picture that this browser reads` });
   }
 });
+
+/** Show what the network gets of a picture's file, where its training says how they are read. */
+async function prepared(file) {
+  try {
+    const headers = { "Content-Type": file.type };
+    const reply = await fetch("pixels", { method: "POST", headers, body: file });
+    if (!reply.ok) return show(await reply.json());
+    clear();
+    put(new Uint8Array(await reply.arrayBuffer()));
+  } catch {
+    show({ error: "the server does not answer" });
+  }
+}
 
 start().catch(() => { $("about").textContent = "The server does not answer; reload to try again."; });
