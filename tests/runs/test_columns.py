@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from multihead.errors import PathError
 from multihead.runs.columns import rooted
 from multihead.runs.config import compose_run
 from multihead.runs.fingerprint import config_hash
+from multihead.runs.places import check_places
 from multihead.studies.definition import changed, load_definition
+from multihead.tracking.store import Store
 
 
 def columns(*overrides: str) -> Any:
@@ -50,6 +53,18 @@ def test_the_path_of_a_table_is_whole_and_changes_no_hash(
     assert here["data"]["table"] == str(tmp_path / "photos" / "labels.csv")
     other = compose_run(["experiment=own_data", "data.table=/else/where"])
     assert config_hash(here) == config_hash(other)
+
+
+def test_a_record_of_others_may_not_choose_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIHEAD_DATA_DIR", str(tmp_path))
+    store = Store(home=tmp_path)
+    inside = compose_run(["data=table", f"data.table={tmp_path}/x.csv"])
+    check_places(inside, [], store)
+    outside = compose_run(["data=table", "data.table=/etc/x.csv"])
+    with pytest.raises(PathError, match=r"data\.table='/etc/x\.csv'"):
+        check_places(outside, [], store)
 
 
 def test_a_study_is_of_a_table_wherever_it_goes_on(

@@ -19,6 +19,7 @@ _SEEDS = ("seed", "data.seed")
 _WITHOUT_EFFECT = (
     *("paths", "logger", "name", "tags", "train", "test", "optimized_metric"),
     *("data.data_dir", "data.table", "data.generate", "data.memory_budget_mb"),
+    "data.cache",
     *("model.predictions_mb", "data.num_workers", "data.pin_memory", "data.persistent_workers"),
     *("callbacks.progress", "callbacks.telemetry"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),

@@ -136,6 +136,12 @@ def test_no_group_is_in_two_parts_and_rows_without_one_are_alone(tmp_path: Path)
     assert Counter(np.bincount(train.groups)) + Counter(np.bincount(test.groups)) == {4: 4, 1: 4}
 
 
+def test_a_column_that_sounds_like_groups_is_told(tmp_path: Path) -> None:
+    folder = write_table(tmp_path, {"Patient": [f"p{i // 4}" for i in range(N)], "kind": KINDS})
+    assert any("data.group_column=Patient" in note for note in opened(folder).notes)
+    assert not any("group_column" in note for note in opened(folder, group_column="Patient").notes)
+
+
 def test_parts_have_equal_shares_of_labels(tmp_path: Path) -> None:
     folder = write_table(tmp_path, {"kind": (["a"] * 3 + ["b"]) * 10})
     test = opened(folder, "test", sizes=[0.5, 0.25, 0.25], stratify=["kind"])

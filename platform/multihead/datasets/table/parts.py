@@ -1,6 +1,7 @@
 """Which rows train, validate and test: as the table or its folders say, or drawn."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION, WORDS, have
 from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
 
+_GROUP = re.compile(
+    r"patient|subject|participant|proband|person|donor|animal|video|session|scene", re.IGNORECASE
+)
 _NAMES = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
 
 
@@ -61,6 +65,17 @@ def given_parts(column: Column) -> NDArray[np.int8]:
         places.append(place)
     parts = np.array(places, np.int8)[column.codes]
     return parts
+
+
+def group_notes(table: Table, taken: Collection[str]) -> Iterator[str]:
+    """Yield a note on columns that sound like groups, unless they are in use."""
+    for name, column in table.columns.items():
+        several = 1 < int(column.known.sum()) <= table.count / 2
+        if name not in taken and several and _GROUP.search(name):
+            yield (
+                f"{one_line(name, 60)} may say which rows belong together; so that none of them "
+                f"are in two parts: data.group_column={one_line(name, 60)}"
+            )
 
 
 def group_numbers(column: Column) -> NDArray[np.int64]:

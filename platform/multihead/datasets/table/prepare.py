@@ -19,6 +19,7 @@ from multihead.datasets.table.parts import (
     Given,
     all_parts,
     given_parts,
+    group_notes,
     group_numbers,
     split_column_of,
 )
@@ -106,6 +107,7 @@ def prepare(wanted: Wanted) -> Prepared:
     unused = int((parts[kept] < 0).sum())
     told = (
         *read.notes,
+        *(() if wanted.group_column else group_notes(table, {*roles, *wanted.columns})),
         *columns.notes,
         *notes,
         *((f"{unused:,} rows are in no part, as data.sizes leaves them out",) if unused else ()),
