@@ -32,6 +32,7 @@ from multihead.runs.config import nearest
 from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
 from multihead.runs.former_names import with_current_names
 from multihead.runs.schema import check_config, locate
+from multihead.runs.tensors import with_tensors
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
 from multihead.tracking.logger import RunLogger
@@ -193,7 +194,7 @@ def build_module(config: Mapping[str, Any], data: MultiheadDataModule) -> Multih
     from_checkpoint = config.get("ckpt_path") is not None
     net = make_network(model.pop("net"), derived, from_checkpoint=from_checkpoint)
     model["scheduler"] = model.get("scheduler") or None
-    module = _make({**model, "_partial_": True}, "model", net=net)
+    module = _make(with_tensors({**model, "_partial_": True}, locate), "model", net=net)
     if not isinstance(module, MultiheadLitModule):
         raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
     module.configure_from(data)

@@ -27,7 +27,10 @@ from multihead.errors import ConfigError, MultiheadError
 
 ROOT = "train"
 RECORD = "multihead-record"
-_BY_HEAD = re.compile(r"(model\.(metrics|loss_weights|eval_weights)|data\.head_kinds)\.\w+=")
+_BY_HEAD = re.compile(
+    r"(model\.(metrics|loss_weights|eval_weights|class_weights|pos_weight|label_smoothing)"
+    r"|data\.head_kinds)\.\w+="
+)
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 

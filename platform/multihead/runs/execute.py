@@ -314,7 +314,9 @@ def _derived(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
     rate = config["model"]["optimizer"].get("lr")
     if rate is not None:
         found["learning_rate"] = rate * parts.module.optimization.scaling.factor(batch)
-    return {name: str(value) for name, value in found.items()}
+    return {name: str(value) for name, value in found.items()} | (
+        parts.module.weights_of_labels.record()
+    )
 
 
 def _record_data(run: TrackedRun, config: Mapping[str, Any], data: MultiheadDataModule) -> None:

@@ -1,11 +1,19 @@
-"""The loss of each head over the samples of a batch that have a label for it."""
+"""The loss of each head over the samples of a batch that have a label for it.
 
-from collections.abc import Collection, Iterable, Mapping
+With weights of classes the loss of a head is the mean over its labelled samples of w_y times the
+loss of the sample. Not over the sum of their weights, as torch's own `weight` has it: then a batch
+that happens to hold rare classes only would count as much as any other, and parts of a batch would
+not add up to the whole. Balanced weights have the mean 1 over the training labels, so the scale of
+the loss stays.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from multihead.errors import ConfigError
 from multihead.heads import Head, Heads
 
 
@@ -15,10 +23,19 @@ class Criteria(nn.ModuleDict):
     Args:
         criteria: By head name; each takes outputs [B, K] and labels [B, ...] and returns their mean
             loss [] or a loss per sample [B].
+        class_weights: By head name, a weight per class; for all other heads each counts 1.
     """
 
-    def __init__(self, criteria: Mapping[str, nn.Module]) -> None:
+    def __init__(
+        self,
+        criteria: Mapping[str, nn.Module],
+        class_weights: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
         super().__init__({f"{name}_head": criterion for name, criterion in criteria.items()})
+        for name, weights in (class_weights or {}).items():
+            tensor = torch.tensor(weights, dtype=torch.float32)
+            self.register_buffer(f"{name}_class_weights", tensor, persistent=False)
+        self._weighted = frozenset(class_weights or {})
 
     def of(self, name: str) -> nn.Module:
         """Return the criterion of a head."""
@@ -45,7 +62,11 @@ class Criteria(nn.ModuleDict):
         losses, counts = [], []
         for name, head in heads.items():
             criterion, given = self.of(name), outputs[name]
-            if name in incomplete:
+            if name in self._weighted:
+                weights = self.get_buffer(f"{name}_class_weights")
+                gaps = name in incomplete
+                loss, count = _weighted(criterion, head, given, labels[name], weights, gaps=gaps)
+            elif name in incomplete:
                 loss, count = _of_present(criterion, head, given, labels[name])
             else:
                 loss = criterion(given, labels[name])
@@ -76,8 +97,54 @@ def _of_present(
         loss = criterion(chosen, labels[present]).mean() if len(chosen) else chosen.sum()
         return loss, count
     each = _per_sample(criterion, outputs, _filled(labels, present, count))
-    each = each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
     return torch.where(present, each, 0).sum() / count.clamp(min=1), count
+
+
+def _weighted(
+    criterion: nn.Module,
+    head: Head,
+    outputs: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    *,
+    gaps: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Return the mean over the labelled samples of their losses times the weights of their classes.
+
+    Args:
+        criterion: Of the head.
+        head: The head.
+        outputs: [B, K].
+        labels: [B].
+        weights: Of the classes, [C].
+        gaps: Whether labels may be missing; if not, there is no count.
+    """
+    if not gaps:
+        return (weights[labels] * _each(criterion, head, outputs, labels)).mean(), None
+    present = ~head.kind.is_missing(labels)
+    count = present.sum()
+    filled = _filled(labels, present, count)
+    each = weights[filled] * _each(criterion, head, outputs, filled)
+    return torch.where(present, each, 0).sum() / count.clamp(min=1), count
+
+
+def _each(criterion: nn.Module, head: Head, outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return losses [B], which a criterion has to have if classes are to be weighed.
+
+    Raises:
+        ConfigError: If it has only their mean.
+    """
+    own = isinstance(getattr(criterion, "weight", None), Tensor)
+    if getattr(criterion, "reduction", None) == "mean" and not own:
+        return _per_sample(criterion, outputs, labels)
+    losses = cast(Tensor, criterion(outputs, labels))
+    if losses.ndim != 1:
+        raise ConfigError(
+            f"model.class_weights names head {head.name!r}, but its criterion, "
+            f"{type(criterion).__name__}, returns only a mean over the batch, or has weights of "
+            f"its own; remove one of the two."
+        )
+    return losses
 
 
 def _filled(labels: Tensor, present: Tensor, count: Tensor) -> Tensor:
@@ -96,6 +163,7 @@ def _is_per_sample(criterion: nn.Module) -> bool:
 def _per_sample(criterion: nn.Module, outputs: Tensor, labels: Tensor) -> Tensor:
     criterion.reduction = "none"  # type: ignore[assignment]
     try:
-        return cast(Tensor, criterion(outputs, labels))
+        each = cast(Tensor, criterion(outputs, labels))
+        return each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
     finally:
         criterion.reduction = "mean"  # type: ignore[assignment]

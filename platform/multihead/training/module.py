@@ -30,6 +30,7 @@ from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_memory_format
 from multihead.training.head_artifacts import HeadArtifacts
 from multihead.training.head_metrics import Chosen, HeadMetrics
+from multihead.training.imbalance import Imbalance, Resolved
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.metrics import (
     best_names,
@@ -57,6 +58,12 @@ class MultiheadLitModule(pl.LightningModule):
             makes one when called with the `Head`: a class or partial of `multihead.models.losses`.
         parameter_criterion: Makes the criterion of every parameter that `criteria` leaves out. A
             head without any gets its kind's.
+        class_criterion: Makes that of every head of classes or tags that `criteria` leaves out.
+        class_weights: By head name, `balanced` by the training labels, or a weight per class; see
+            `training.criteria` for the mean.
+        pos_weight: By head name of yes-or-no answers and tags, `balanced`, or what a yes counts
+            against a no: a number, or one per tag.
+        label_smoothing: By head name, 0 to 1; how labels are softened, the criterion says.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
         balancer: Called with the heads and `loss_weights`: makes what weighs the heads' losses in
             each step. `{split}/loss` is weighed by `loss_weights`, whatever it is.
@@ -107,6 +114,10 @@ class MultiheadLitModule(pl.LightningModule):
         balancer: Callable[[Heads, Mapping[str, float]], Balancer] = StaticWeights,
         metrics: Mapping[str, Sequence[Chosen]] | None = None,
         predictions_mb: float = 1000,
+        class_criterion: Callable[[Head], nn.Module] | None = None,
+        class_weights: Mapping[str, str | Sequence[float]] | None = None,
+        pos_weight: Mapping[str, str | float | Sequence[float]] | None = None,
+        label_smoothing: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.given_metrics, self.predictions_mb = metrics, predictions_mb
@@ -123,7 +134,9 @@ class MultiheadLitModule(pl.LightningModule):
         self.numerics: dict[str, str] = {}
         self.net = net
         self.given_criteria, self.loss_weights = dict(criteria or {}), dict(loss_weights or {})
-        self.parameter_criterion = parameter_criterion
+        self.parameter_criterion, self.class_criterion = parameter_criterion, class_criterion
+        self.imbalance = Imbalance(class_weights or {}, pos_weight or {}, label_smoothing or {})
+        self.weights_of_labels = Resolved()
         self.auto_configure_from_dataset = auto_configure_from_dataset
         self.compile_net = compile
         if memory_format not in ("auto", "contiguous", "channels_last"):
@@ -139,8 +152,9 @@ class MultiheadLitModule(pl.LightningModule):
         self.shares: Tensor | None = None
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
-        made = [parameter_criterion, *self.given_criteria.values()]
-        if all(c is None or isinstance(c, nn.Module) for c in made):
+        made = [parameter_criterion, class_criterion, *self.given_criteria.values()]
+        ready = all(c is None or isinstance(c, nn.Module) for c in made)
+        if ready and not self.imbalance.is_given:
             self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -167,7 +181,7 @@ class MultiheadLitModule(pl.LightningModule):
         heads = fitting_heads(self.net, data, from_data=self.auto_configure_from_dataset)
         self.normalisation = (list(data.train_source.mean), list(data.train_source.std))
         if heads != self.heads:
-            self._use_heads(heads)
+            self._use_heads(heads, data)
         self._use_gaps(data, "train")
         self._use_gaps(data, "val")
 
@@ -180,7 +194,7 @@ class MultiheadLitModule(pl.LightningModule):
         if isinstance(self.net, MultiheadNetwork):
             self._use_heads(Heads.from_outputs(self.net.heads_config))
 
-    def _use_heads(self, heads: Heads) -> None:
+    def _use_heads(self, heads: Heads, data: MultiheadDataModule | None = None) -> None:
         for name in self.given_criteria:
             if name not in heads:
                 raise ConfigError(
@@ -188,9 +202,13 @@ class MultiheadLitModule(pl.LightningModule):
                     f"Remove it, or add the head under data.heads."
                 )
         self.heads = heads
-        self.criteria = Criteria(
-            {name: make_criterion(self._criterion(head), head) for name, head in heads.items()}
-        )
+        found = self.weights_of_labels = self.imbalance.resolved(heads, data)
+        made = {
+            name: make_criterion(self._criterion(head), head, found.options(name))
+            for name, head in heads.items()
+        }
+        self._check_class_criterion(heads)
+        self.criteria = Criteria(made, found.class_weights)
         self.head_metrics = HeadMetrics(heads, self.given_metrics, self.predictions_mb)
         self.balancer = self._made_balancer(heads)
         self.presence = Presence(heads)
@@ -212,8 +230,18 @@ class MultiheadLitModule(pl.LightningModule):
             )
         return made
 
+    def _check_class_criterion(self, heads: Heads) -> None:
+        of_classes = [n for n, h in heads.items() if h.kind.activation and h.parameter is None]
+        if self.class_criterion is not None and set(of_classes) <= set(self.given_criteria):
+            raise ConfigError(
+                f"model.class_criterion is for no head: of {list(heads)}, model.criteria names one "
+                f"for each of classes or tags; add model.criteria=null."
+            )
+
     def _criterion(self, head: Head) -> Criterion | None:
         default = self.parameter_criterion if head.parameter is not None else None
+        if head.kind.activation and head.parameter is None:
+            default = self.class_criterion
         return self.given_criteria.get(head.name) or default
 
     def setup(self, stage: str) -> None:

@@ -1,9 +1,11 @@
 """Yes or no, predicted as one logit."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
@@ -50,6 +52,7 @@ class Binary(Kind):
     name = "binary"
     in_mean_accuracy = True
     lists_classes = True
+    activation = "sigmoid"
 
     def check(self, head: Head) -> None:
         """Refuse more than two classes, and levels."""
@@ -63,9 +66,21 @@ class Binary(Kind):
         """Return 1."""
         return 1
 
-    def criterion(self, head: Head) -> nn.Module:
+    def criterion(
+        self,
+        head: Head,
+        pos_weight: float | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> nn.Module:
         """Return the cross-entropy of the sigmoid."""
-        return BinaryLoss(head)
+        return BinaryLoss(head, pos_weight, label_smoothing)
+
+    def yes_counts(
+        self, head: Head, labels: NDArray[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many labels are class 1, and how many class 0, [1] each."""
+        counts = np.bincount(labels, minlength=2)
+        return counts[1:], counts[:1]
 
     def readout(self, head: Head) -> Readout:
         """Return the class."""

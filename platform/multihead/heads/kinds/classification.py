@@ -10,6 +10,7 @@ from multihead.heads.artifacts.hardest import HardestClasses
 from multihead.heads.artifacts.reliability import ConfidenceReliability
 from multihead.heads.head import Artifact, Column, Head, Readout, register
 from multihead.heads.kinds.of_levels import OfLevels
+from multihead.heads.losses.distances import check_share
 from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
 from multihead.metrics.of_predictions import (
@@ -30,10 +31,12 @@ class Classification(OfLevels):
     name = "classification"
     in_mean_accuracy = True
     lists_classes = True
+    activation = "softmax"
 
-    def criterion(self, head: Head) -> nn.Module:
-        """Return cross-entropy."""
-        return nn.CrossEntropyLoss()
+    def criterion(self, head: Head, label_smoothing: float = 0.0) -> nn.Module:
+        """Return cross-entropy; a share `label_smoothing` of a label is spread over all classes."""
+        check_share("CrossEntropyLoss", "label_smoothing", label_smoothing)
+        return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def further_metrics(self, head: Head) -> tuple[Metric, ...]:
         """Return what weighs classes alike, and what asks for probabilities."""

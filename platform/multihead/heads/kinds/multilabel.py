@@ -66,6 +66,7 @@ class Multilabel(Kind):
     name = "multilabel"
     dtype = np.float32
     lists_classes = True
+    activation = "sigmoid"
 
     def __init__(self, tags: Sequence[str] = ()) -> None:
         if isinstance(tags, str):
@@ -135,9 +136,20 @@ class Multilabel(Kind):
         """Return one output per tag."""
         return len(self.class_names(head))
 
-    def criterion(self, head: Head) -> nn.Module:
+    def criterion(
+        self,
+        head: Head,
+        pos_weight: float | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> nn.Module:
         """Return the mean cross-entropy of the told tags."""
-        return BinaryLoss(head)
+        return BinaryLoss(head, pos_weight, label_smoothing)
+
+    def yes_counts(
+        self, head: Head, labels: NDArray[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many labels have each tag, and how many do not, [K] each."""
+        return (labels == 1).sum(0), (labels == 0).sum(0)
 
     def readout(self, head: Head) -> Readout:
         """Return the predicted tags."""

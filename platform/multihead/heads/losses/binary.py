@@ -1,10 +1,15 @@
 """Cross-entropy of independent yes-or-no outputs, a logit each."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multihead.errors import ConfigError
 from multihead.heads.head import Head
+from multihead.heads.losses.distances import check_share
 
 
 class BinaryLoss(nn.Module):
@@ -15,22 +20,57 @@ class BinaryLoss(nn.Module):
 
     Args:
         head: One with a logit per label.
+        pos_weight: What a yes counts against a no, for all labels or a number per label; 1 if none.
+        label_smoothing: A yes is learned as 1 - label_smoothing / 2, a no as half of it; 0 to 1.
 
     Shape:
         outputs [B, K] and labels of 0 and 1, [B] for K = 1 or float [B, K], to the mean over the
         batch [], or with `reduction = "none"` to [B].
+
+    Raises:
+        ConfigError: For a value outside its range.
     """
 
-    def __init__(self, head: Head) -> None:
+    pos_weight: Tensor | None
+
+    def __init__(
+        self,
+        head: Head,
+        pos_weight: float | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.reduction = "mean"
+        check_share("BinaryLoss", "label_smoothing", label_smoothing)
+        self.label_smoothing, self.reduction = label_smoothing, "mean"
+        weights = positive_weights(head, pos_weight, "BinaryLoss")
+        self.register_buffer("pos_weight", weights, persistent=False)
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the loss, as `reduction` says."""
         true = labels.to(outputs.dtype).view(len(outputs), -1)
         told = ~true.isnan()
+        target = torch.where(told, true, 0.0)
+        if self.label_smoothing:
+            target = target * (1 - self.label_smoothing) + self.label_smoothing / 2
         each = functional.binary_cross_entropy_with_logits(
-            outputs, torch.where(told, true, 0.0), reduction="none"
+            outputs, target, reduction="none", pos_weight=self.pos_weight
         )
         of_sample = torch.where(told, each, 0.0).sum(1) / told.sum(1).clamp(min=1)
         return of_sample if self.reduction == "none" else of_sample.mean()
+
+
+def positive_weights(head: Head, given: float | Sequence[float] | None, loss: str) -> Tensor | None:
+    """Return what a yes counts for each of the K outputs, [K], or None.
+
+    Raises:
+        ConfigError: For another number of weights, or one that is not above 0.
+    """
+    if given is None:
+        return None
+    weights = [given] * head.outputs if isinstance(given, int | float) else list(given)
+    if len(weights) != head.outputs or not all(math.isfinite(w) and w > 0 for w in weights):
+        raise ConfigError(
+            f"pos_weight of {loss} is {weights} for head {head.name!r}; give a number above 0, or "
+            f"{head.outputs} of them."
+        )
+    return torch.tensor(weights, dtype=torch.float32)
