@@ -257,26 +257,6 @@ class Kind(ABC):
     def criterion(self, head: "Head") -> nn.Module:
         """Make the default criterion, `criterion(outputs [B, K], labels [B, ...]) -> []`."""
 
-    def balanced_weights(self, head: "Head", labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return weights of classes or tags that make up for how often they occur.
-
-        Args:
-            head: The head.
-            labels: Of the training part, [N, ...]; none is missing.
-
-        Raises:
-            ConfigError: If the kind has no classes.
-        """
-        raise _no_classes(head)
-
-    def weighted_criterion(self, head: "Head", weights: Sequence[float]) -> nn.Module:
-        """Make the default criterion with a weight per class or tag.
-
-        Raises:
-            ConfigError: If the kind has no classes, or other ones.
-        """
-        raise _no_classes(head)
-
     @abstractmethod
     def readout(self, head: "Head") -> Readout:
         """Make what reads the outputs."""
@@ -340,13 +320,6 @@ class Kind(ABC):
     def probabilities(self, outputs: Tensor) -> Tensor | None:
         """Return probabilities [B, K] of outputs [B, K]; none where there are none."""
         return None
-
-
-def _no_classes(head: "Head") -> ConfigError:
-    return ConfigError(
-        f"head {head.name!r} is of kind {head.kind.name}, which has no classes to weigh; remove "
-        f"model.class_weights.{head.name}."
-    )
 
 
 # By dotted name: those whose modules somebody has imported.

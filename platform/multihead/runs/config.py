@@ -27,9 +27,7 @@ from multihead.errors import ConfigError, MultiheadError
 
 ROOT = "train"
 RECORD = "multihead-record"
-_BY_HEAD = re.compile(
-    r"(model\.(metrics|loss_weights|eval_weights|class_weights)|data\.head_kinds)\.\w+="
-)
+_BY_HEAD = re.compile(r"(model\.(metrics|loss_weights|eval_weights)|data\.head_kinds)\.\w+=")
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 

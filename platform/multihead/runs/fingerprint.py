@@ -28,7 +28,6 @@ _WITHOUT_EFFECT = (
 _SINCE = {
     "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
     "model.metrics": None,
-    "model.class_weights": None,
 }
 
 

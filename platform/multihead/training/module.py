@@ -24,7 +24,6 @@ from multihead.seeding import random_state, restore_random_state, seed_rank
 from multihead.training.accumulation import label_shares
 from multihead.training.accumulators import HeadSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
-from multihead.training.class_weights import weighted_criteria
 from multihead.training.criteria import Criteria
 from multihead.training.fit import fitting_heads
 from multihead.training.gathering import Gathering
@@ -77,8 +76,6 @@ class MultiheadLitModule(pl.LightningModule):
             classes of torchmetrics (see `multihead.metrics.own`); its kind's own list if none.
         predictions_mb: Most memory, in MB of 10**6 bytes, for the predictions that some metrics
             need of a whole evaluation.
-        class_weights: By head name, `balanced` or a number per class (of a multilabel per tag), by
-            which its kind's criterion weighs samples.
 
     Attributes:
         gathering: Exchanges with the other processes of the training, if there are any; set
@@ -110,12 +107,10 @@ class MultiheadLitModule(pl.LightningModule):
         balancer: Callable[[Heads, Mapping[str, float]], Balancer] = StaticWeights,
         metrics: Mapping[str, Sequence[Chosen]] | None = None,
         predictions_mb: float = 1000,
-        class_weights: Mapping[str, str | Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         self.given_metrics, self.predictions_mb = metrics, predictions_mb
-        self.given_balancer, self.class_weights = balancer, dict(class_weights or {})
-        self._weighted: dict[str, nn.Module] = {}
+        self.given_balancer = balancer
         self.optimization = Optimization(
             optimizer,
             scheduler,
@@ -145,8 +140,7 @@ class MultiheadLitModule(pl.LightningModule):
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         made = [parameter_criterion, *self.given_criteria.values()]
-        waits = bool(self.class_weights)
-        if not waits and all(c is None or isinstance(c, nn.Module) for c in made):
+        if all(c is None or isinstance(c, nn.Module) for c in made):
             self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -173,7 +167,6 @@ class MultiheadLitModule(pl.LightningModule):
         heads = fitting_heads(self.net, data, from_data=self.auto_configure_from_dataset)
         self.normalisation = (list(data.train_source.mean), list(data.train_source.std))
         if heads != self.heads:
-            self._weighted = weighted_criteria(self.class_weights, heads, data)
             self._use_heads(heads)
         self._use_gaps(data, "train")
         self._use_gaps(data, "val")
@@ -193,11 +186,6 @@ class MultiheadLitModule(pl.LightningModule):
                 raise ConfigError(
                     f"criteria names head {name!r}, but the network has {list(heads)}. "
                     f"Remove it, or add the head under data.heads."
-                )
-            if name in self.class_weights:
-                raise ConfigError(
-                    f"head {name!r} has a criterion of its own in model.criteria, which says how "
-                    f"it weighs classes; remove model.class_weights.{name}."
                 )
         self.heads = heads
         self.criteria = Criteria(
@@ -226,7 +214,7 @@ class MultiheadLitModule(pl.LightningModule):
 
     def _criterion(self, head: Head) -> Criterion | None:
         default = self.parameter_criterion if head.parameter is not None else None
-        return self.given_criteria.get(head.name) or self._weighted.get(head.name) or default
+        return self.given_criteria.get(head.name) or default
 
     def setup(self, stage: str) -> None:
         """Configure from the trainer's datamodule and prepare the network for the device."""

@@ -1,11 +1,9 @@
 """Yes or no, predicted as one logit."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
@@ -13,7 +11,6 @@ from multihead.heads.artifacts.confusion import Confusion
 from multihead.heads.artifacts.curves import Curves
 from multihead.heads.artifacts.hardest import HardestBinary
 from multihead.heads.artifacts.reliability import YesReliability
-from multihead.heads.class_weights import balanced, check_weights
 from multihead.heads.head import Artifact, Column, Head, Kind, Readout, register
 from multihead.heads.losses.binary import BinaryLoss
 from multihead.heads.readout import ClassReadout, widest
@@ -69,15 +66,6 @@ class Binary(Kind):
     def criterion(self, head: Head) -> nn.Module:
         """Return the cross-entropy of the sigmoid."""
         return BinaryLoss(head)
-
-    def balanced_weights(self, head: Head, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return weights [2] under which both classes count alike."""
-        return balanced(np.bincount(labels, minlength=2))
-
-    def weighted_criterion(self, head: Head, weights: Sequence[float]) -> nn.Module:
-        """Return the cross-entropy with weights [2] of class 0 and class 1."""
-        check_weights(head.name, weights, 2)
-        return BinaryLoss(head, neg_weight=weights[0], pos_weight=weights[1])
 
     def readout(self, head: Head) -> Readout:
         """Return the class."""

@@ -1,17 +1,13 @@
 """Unordered classes, an output for each; also levels of a range whose order is not used."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.heads.artifacts.confusion import Confusion
 from multihead.heads.artifacts.hardest import HardestClasses
 from multihead.heads.artifacts.reliability import ConfidenceReliability
-from multihead.heads.class_weights import balanced, check_weights
 from multihead.heads.head import Artifact, Column, Head, Readout, register
 from multihead.heads.kinds.of_levels import OfLevels
 from multihead.metrics.ece import ECE
@@ -38,15 +34,6 @@ class Classification(OfLevels):
     def criterion(self, head: Head) -> nn.Module:
         """Return cross-entropy."""
         return nn.CrossEntropyLoss()
-
-    def balanced_weights(self, head: Head, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return weights [K] under which each class that occurs counts alike."""
-        return balanced(np.bincount(labels, minlength=head.num_classes))
-
-    def weighted_criterion(self, head: Head, weights: Sequence[float]) -> nn.Module:
-        """Return cross-entropy with weights [K]."""
-        check_weights(head.name, weights, head.num_classes)
-        return nn.CrossEntropyLoss(torch.tensor(weights, dtype=torch.float32))
 
     def further_metrics(self, head: Head) -> tuple[Metric, ...]:
         """Return what weighs classes alike, and what asks for probabilities."""

@@ -15,7 +15,6 @@ from multihead.heads.artifacts.curves import Curves
 from multihead.heads.artifacts.hardest_labels import HardestLabels
 from multihead.heads.artifacts.reliability import TagReliability
 from multihead.heads.artifacts.tag_table import TagTable
-from multihead.heads.class_weights import check_weights
 from multihead.heads.head import Artifact, Column, Head, Kind, Readout, register
 from multihead.heads.losses.binary import BinaryLoss
 from multihead.heads.readout import widest
@@ -139,17 +138,6 @@ class Multilabel(Kind):
     def criterion(self, head: Head) -> nn.Module:
         """Return the mean cross-entropy of the told tags."""
         return BinaryLoss(head)
-
-    def balanced_weights(self, head: Head, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return for each tag how often it is told not to be there, over how often it is: [K]."""
-        there, absent = (labels == 1).sum(0), (labels == 0).sum(0)
-        both = (there > 0) & (absent > 0)
-        return np.where(both, absent / np.maximum(there, 1), 1.0)
-
-    def weighted_criterion(self, head: Head, weights: Sequence[float]) -> nn.Module:
-        """Return the cross-entropy with weights [K] of tags that are there."""
-        check_weights(head.name, weights, self.outputs(head))
-        return BinaryLoss(head, pos_weight=weights)
 
     def readout(self, head: Head) -> Readout:
         """Return the predicted tags."""
