@@ -24,7 +24,7 @@ class Heads(Mapping[str, Head]):
         if len(self._heads) != len(ordered):
             names = [head.name for head in ordered]
             raise ConfigError(f"head names must be unique, but they are {names}.")
-        if sum(head.num_classes for head in ordered) > _MOST_CLASSES:
+        if sum(max(head.num_classes, head.outputs) for head in ordered) > _MOST_CLASSES:
             raise ConfigError(
                 f"the heads have more than {_MOST_CLASSES:,} classes or levels in all; fewer are "
                 f"possible."

@@ -59,7 +59,12 @@ class OfRange(OfLevels):
     """A kind whose labels are levels of a parameter, and whose predictions are values of it."""
 
     def check(self, head: Head) -> None:
-        """Refuse classes without an order."""
+        """Refuse classes without an order, and numbers as they are."""
+        if not head.num_classes:
+            raise ConfigError(
+                f"head {head.name!r} has labels that are no levels of a range; choose regression "
+                f"or log_regression for numbers as they are."
+            )
         if not head.has_range:
             raise ConfigError(
                 f"head {head.name!r} has classes without an order, so it cannot be {self.name}; "
