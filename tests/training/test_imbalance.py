@@ -17,6 +17,9 @@ from multihead.heads.kinds.binary import Binary
 from multihead.heads.kinds.float_regression import FloatRegression
 from multihead.heads.kinds.multilabel import Multilabel
 from multihead.heads.losses.choice import make_criterion
+from multihead.runs.config import compose_run
+from multihead.runs.execute import execute
+from multihead.training.checkpoints import read_checkpoint
 from multihead.training.criteria import Criteria
 from multihead.training.imbalance import Imbalance, balanced_classes
 
@@ -219,3 +222,24 @@ def test_weights_are_no_part_of_a_checkpoint() -> None:
     """They follow from configuration and data, so records without them stay readable."""
     made = Criteria({"side": nn.CrossEntropyLoss()}, {"side": WEIGHTS.tolist()})
     assert list(made.state_dict()) == []
+
+
+@pytest.mark.slow
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path) -> None:
+    """With weights of the labels, focal loss, strata and folds: all follow from the record."""
+    given = ["model/criterion=focal", "model.criteria=null", "model.class_weights.digit=balanced"]
+    split = ["data.stratify=[digit]", "data.folds=5", "data.fold=1", "test=false"]
+    base = ["experiment=multihead_cnn_digits", "trainer=cpu", "model/scheduler=none"]
+
+    def train(home: str, *more: str) -> Path:
+        at = f"paths.home={tmp_path / home}"
+        folder = execute(compose_run([*base, *given, *split, at, *more])).folder
+        assert folder is not None
+        return folder / "checkpoints" / "last.ckpt"
+
+    whole = train("a", "trainer.max_epochs=2")
+    half = train("b", "trainer.max_epochs=1")
+    resumed = train("b", "trainer.max_epochs=2", f"ckpt_path={half}")
+    one, other = (read_checkpoint(str(file))["state_dict"] for file in (whole, resumed))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
