@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         DistanceWeightedCrossEntropy as DistanceWeightedCrossEntropy,
     )
     from multihead.models.losses import ExpectedValueLoss as ExpectedValueLoss
+    from multihead.models.losses import FocalLoss as FocalLoss
     from multihead.models.losses import LevelCrossEntropy as LevelCrossEntropy
     from multihead.models.losses import RegressionLoss as RegressionLoss
     from multihead.models.losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy
@@ -59,6 +60,7 @@ _HOMES = {
     "GenericDataModule": "multihead.datasets.named",
     "Head": "multihead.heads",
     "Heads": "multihead.heads",
+    "FocalLoss": "multihead.models.losses",
     "LevelCrossEntropy": "multihead.models.losses",
     "LoadedRun": "multihead.runs.load",
     "MNISTDataModule": "multihead.datasets.named",

@@ -111,9 +111,10 @@ def test_rare_and_missing_labels_are_found_in_each_split(make: Make) -> None:
     row = balance_table(found).set_index("head").loc["shape"]
     assert (row["seen"], row["imbalance"]) == (2, np.inf)
     train.labels["shape"][-5:] = 2
-    assert "shape: round occurs 17 times as often as square in train." in findings(
-        inspect_sources({"train": train})
-    )
+    assert (
+        "shape: round occurs 17 times as often as square in train (to weigh them alike: "
+        "model.class_weights.shape=balanced)."
+    ) in findings(inspect_sources({"train": train}))
 
 
 def test_a_head_that_follows_from_another_is_named(make: Make) -> None:

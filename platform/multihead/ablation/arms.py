@@ -14,7 +14,10 @@ from multihead.runs.config import Base, nearest
 from multihead.studies.space import lookup
 
 # What a configuration has by head name.
-_BY_HEAD = ("model.loss_weights", "model.criteria", "model.eval_weights")
+_BY_HEAD = (
+    *("model.loss_weights", "model.criteria", "model.eval_weights"),
+    *("model.class_weights", "model.pos_weight", "model.label_smoothing"),
+)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def _curves(plan: Plan, cell: Cell, run: Any, store: Store) -> Iterator[dict[str
 
 
 def _key(cell: Cell, head: str) -> dict[str, Any]:
-    return {"arm": cell.part.arm, "seed": cell.seed, "head": head}
+    return {"arm": cell.part.arm, "seed": cell.block, "head": head}
 
 
 def _step(point: Any) -> int:

@@ -10,6 +10,7 @@ from multihead.studies.file import apply_argument, explain, find_file, read_file
 
 GROUP = "ablation"
 _MOST_SEEDS = 1000
+_FEW = "differences need two seeds or more, each once; six can reach p < 0.05"
 Chosen = Literal["all"] | tuple[str, ...]
 
 
@@ -77,6 +78,7 @@ class Definition(_Strict):
         arms: By name.
         baseline: The arm that the others are compared with.
         seeds: Given as a number n, 1 to n; the same for every arm.
+        folds: Number of folds, each of which is a pair for each seed; none if pairs are seeds.
         metrics: Of heads, such as `acc`; the accuracy of classes and the mean absolute error of
             parameters if none.
         workers: Processes on this machine.
@@ -92,6 +94,7 @@ class Definition(_Strict):
     arms: dict[str, Arm] = Field(min_length=2)
     baseline: str
     seeds: tuple[int, ...]
+    folds: int | None = Field(default=None, ge=2, le=_MOST_SEEDS)
     metrics: tuple[str, ...] = ()
     workers: int = Field(default=1, ge=1, le=1024)
     tuning: Tuning | None = None
@@ -126,10 +129,8 @@ class Definition(_Strict):
     @field_validator("seeds")
     @classmethod
     def _enough(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < max(2, len(seeds)):
-            raise ValueError(
-                "differences need two seeds or more, each once; six can reach p < 0.05"
-            )
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ValueError(_FEW)
         return seeds
 
     @model_validator(mode="after")
@@ -138,6 +139,13 @@ class Definition(_Strict):
             raise ValueError(f"the baseline {self.baseline!r} is no arm; arms: {list(self.arms)}")
         if self.arms[self.baseline].leave_one_head_out is not None:
             raise ValueError("the baseline is several arms; choose one that is a single arm")
+        if len(self.seeds) < 2 and self.folds is None:
+            raise ValueError(f"seeds: {_FEW}")
+        if self.tuning is not None and self.folds is not None:
+            raise ValueError(
+                "tuning and folds do not go together: a search would see images that folds test; "
+                "remove one"
+            )
         if self.tuning is None:
             for name, arm in self.arms.items():
                 if arm.space or arm.trials:

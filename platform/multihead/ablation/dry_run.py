@@ -27,8 +27,9 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
         seconds += each * (left + trials_of(definition, part) * (part in plan.untuned))
         yield _line(plan, part, f"{len(cells) - left} on record, {left} to train", each)
     count = len(definition.seeds)
+    folds = f", {definition.folds} folds each" if definition.folds else ""
     yield (
-        f"{len(plan.cells)} trainings with seeds {', '.join(map(str, definition.seeds))}: "
+        f"{len(plan.cells)} trainings with seeds {', '.join(map(str, definition.seeds))}{folds}: "
         f"{len(plan.cells) - len(missing)} on record, {len(missing)} to train, at most "
         f"{span(seconds / definition.workers)} with {definition.workers} workers on the CPU"
     )
@@ -36,10 +37,13 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
         names = ", ".join(part.name for part in plan.untuned)
         yield f"to be tuned before that, so none of their trainings is on record yet: {names}"
     p, heads = smallest_p(count), len(plan.metrics)
-    yield (
-        f"the smallest p that {count} seeds can reach is {p:.2g}; with Holm's correction for "
-        f"{heads} heads {min(1.0, p * heads):.2g}"
-    )
+    if definition.folds is None:
+        yield (
+            f"the smallest p that {count} seeds can reach is {p:.2g}; with Holm's correction for "
+            f"{heads} heads {min(1.0, p * heads):.2g}"
+        )
+    else:
+        yield "folds are not independent, so p is that of the corrected resampled t test"
     yield from plan.notes
 
 

@@ -51,6 +51,7 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
             lower_is_better=falling_metrics(metrics),
             level=definition.level,
             planned=plan.measured,
+            folds=definition.folds,
         ),
         redundancy=heads.nmi,
         functions=functions,
@@ -77,5 +78,8 @@ def commands(plan: Plan) -> tuple[str, ...]:
         result = plan.tuned.get(part.name)
         chosen = () if result is None else result.overrides
         overrides = [*base_overrides(definition), *part.overrides, *chosen, f"seed={seeds}"]
+        if definition.folds is not None:
+            each = ",".join(map(str, range(definition.folds)))
+            overrides += [f"data.folds={definition.folds}", f"data.fold={each}"]
         trainings.append(shlex.join(["multihead", "train", "-m", *overrides]))
     return (f"multihead ablate {definition.name}.yaml", *trainings)

@@ -99,6 +99,29 @@ def sign_flip_p(deltas: Floats, seed: int) -> float:
     return float(found.pvalue)
 
 
+def corrected_t(deltas: Floats, level: float, folds: int) -> tuple[float, tuple[float, float]]:
+    """Return the two-sided p and the interval of the mean difference over folds.
+
+    Training sets of folds overlap, so the variance of the mean of n differences is more than
+    s^2 / n: it is taken as (1 / n + 1 / (folds - 1)) s^2, the second term being the images tested
+    over those trained on, with n - 1 degrees of freedom. Source: Nadeau & Bengio, Inference for the
+    Generalization Error, Machine Learning 52, 2003, equation 9; for repeated folds Bouckaert &
+    Frank, PAKDD 2004. No unbiased estimate of that variance exists (Bengio & Grandvalet, JMLR
+    2004), so it is an approximation.
+
+    Args:
+        deltas: Differences, [n] with n of at least 2, not all equal.
+        level: Of the interval, between 0 and 1.
+        folds: At least 2.
+    """
+    from scipy import stats
+
+    n, mean = len(deltas), mean_difference(deltas)
+    error = float(np.std(deltas, ddof=1)) * (1 / n + 1 / (folds - 1)) ** 0.5
+    half = float(stats.t.isf((1 - level) / 2, n - 1)) * error
+    return float(2 * stats.t.sf(abs(mean) / error, n - 1)), (mean - half, mean + half)
+
+
 def holm(p: Floats) -> Floats:
     """Return the p of a family of tests [m], corrected for their number.
 

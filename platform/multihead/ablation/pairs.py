@@ -11,6 +11,8 @@ from multihead.metrics.metric import Unit
 from multihead.metrics.registry import unit_of
 
 MEAN = "mean"
+# Between seed and fold in the column `seed` of an ablation over folds, such as `1 fold 0`.
+FOLD = " fold "
 # (arm, head, metric) of what was to be measured, in the order of the values.
 Planned = Sequence[tuple[str, str, str]]
 
@@ -41,6 +43,11 @@ class Pair:
     def n(self) -> int:
         """How many seeds both have."""
         return len(self.ours)
+
+
+def over_folds(values: pd.DataFrame) -> bool:
+    """Return whether the pairs of an ablation are folds, by its column `seed`."""
+    return bool(values["seed"].astype(str).str.contains(FOLD, regex=False).any())
 
 
 def with_mean(values: pd.DataFrame, count: int | None = None) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 
 from multihead.ablation.arms import Part, compose, parts_of
 from multihead.ablation.definition import Definition
+from multihead.ablation.pairs import FOLD
 from multihead.ablation.records import is_result, trainings
 from multihead.ablation.tuning import Tuned, trials_of, tuned
 from multihead.data.datamodule import MultiheadDataModule
@@ -31,6 +32,7 @@ class Cell:
     Attributes:
         part: What is trained.
         seed: With which seed.
+        fold: With which fold, where the ablation has folds.
         config: The run's configuration.
         train_digest: Of the training file with the part's heads.
         test_digest: Of the test file with the part's heads.
@@ -41,11 +43,18 @@ class Cell:
     config: RunConfig
     train_digest: str
     test_digest: str
+    fold: int | None = None
 
     @property
     def name(self) -> str:
-        """Such as `single-digit-seed3`."""
-        return f"{self.part.name}-seed{self.seed}"
+        """Such as `single-digit-seed3`, or `single-digit-seed3-fold0`."""
+        of_fold = "" if self.fold is None else f"-fold{self.fold}"
+        return f"{self.part.name}-seed{self.seed}{of_fold}"
+
+    @property
+    def block(self) -> int | str:
+        """What pairs it with a training of another arm: the seed, or `3 fold 0`."""
+        return self.seed if self.fold is None else f"{self.seed}{FOLD}{self.fold}"
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -147,13 +156,12 @@ def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
         if result:
             plain = targets_of(compose(definition, part.overrides).variant({}))
             check_targets(composed.variant({}), f"the study {result.study}", {*plain, *trust})
-        for seed in definition.seeds:
-            own = {"seed": seed, "name": _name(definition, part, seed)}
-            config = RunConfig.of(composed.variant(own))
+        for seed, fold in _blocks(definition):
+            config = RunConfig.of(composed.variant(_values(definition, part, seed, fold)))
             if part.name not in built:
                 built[part.name] = _built(part, config, reader)
-            cells.append(Cell(part, seed, config, *reader.of(config.data)))
-    cells.sort(key=lambda cell: definition.seeds.index(cell.seed))
+            cells.append(Cell(part, seed, config, *reader.of(config.data), fold))
+    cells.sort(key=lambda cell: (definition.seeds.index(cell.seed), cell.fold or 0))
     notes = _check_data(cells, reader)
     metrics = _metrics(definition, data.heads, built.values())
     measured = _measured(parts, built, metrics)
@@ -171,8 +179,17 @@ def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
     )
 
 
-def _name(definition: Definition, part: Part, seed: int) -> str:
-    return f"{definition.name}-{part.name}-seed{seed}"
+def _blocks(definition: Definition) -> list[tuple[int, int | None]]:
+    folds = [None] if definition.folds is None else range(definition.folds)
+    return [(seed, fold) for seed in definition.seeds for fold in folds]
+
+
+def _values(definition: Definition, part: Part, seed: int, fold: int | None) -> dict[str, Any]:
+    name = f"{definition.name}-{part.name}-seed{seed}"
+    if fold is None:
+        return {"seed": seed, "name": name}
+    of_fold = {"data.folds": definition.folds, "data.fold": fold}
+    return {"seed": seed, "name": f"{name}-fold{fold}", **of_fold}
 
 
 def _built(part: Part, config: RunConfig, reader: _Reader) -> Parts:

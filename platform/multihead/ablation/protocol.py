@@ -33,7 +33,9 @@ def checks(
         equal_steps(runs),
         _tuning(plan),
         _seeds(plan, runs),
-        enough_seeds(len(plan.definition.seeds), len(plan.metrics), plan.definition.level),
+        _independent(plan)
+        if plan.definition.folds
+        else enough_seeds(len(plan.definition.seeds), len(plan.metrics), plan.definition.level),
         Check(
             "selection on the validation split",
             True,
@@ -105,10 +107,24 @@ def _tuning(plan: Plan) -> Check:
 def _seeds(plan: Plan, runs: pd.DataFrame) -> Check:
     done = runs[runs["state"] == "FINISHED"]
     trained = set(zip(done["arm"], done["head"], done["seed"], strict=True))
-    lacking = [c.name for c in plan.cells if (c.part.arm, c.part.head, c.seed) not in trained]
+    lacking = [c.name for c in plan.cells if (c.part.arm, c.part.head, c.block) not in trained]
     seeds = ", ".join(map(str, plan.definition.seeds))
-    reason = f"missing: {', '.join(lacking)}" if lacking else f"seeds {seeds}, in no search"
+    folds = f", {plan.definition.folds} folds each" if plan.definition.folds else ""
+    reason = f"missing: {', '.join(lacking)}" if lacking else f"seeds {seeds}{folds}, in no search"
     return Check("the same fresh seeds in every arm", not lacking, reason)
+
+
+def _independent(plan: Plan) -> Check:
+    folds = plan.definition.folds
+    assert folds is not None
+    share = 100 * (folds - 2) / (folds - 1)
+    return Check(
+        "pairs that are independent",
+        False,
+        f"{folds} folds are not: the training sets of two of them share {share:.0f}% of their "
+        f"images; p and intervals are those of the corrected resampled t test (Nadeau & Bengio "
+        f"2003), which allows for that roughly",
+    )
 
 
 def enough_seeds(count: int, heads: int, level: float) -> Check:

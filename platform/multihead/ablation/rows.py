@@ -10,6 +10,7 @@ from multihead.ablation.paired import (
     Floats,
     are_equal,
     bca_interval,
+    corrected_t,
     differences,
     improvement,
     mean_difference,
@@ -23,6 +24,7 @@ COLUMNS = (
     *("ci_low", "ci_high", "p", "p_holm", "p_smallest", "improvement", "verdict"),
     *("seeds_needed", "note"),
 )
+FOLDS_NOTE = "folds are not independent: corrected resampled t test"
 BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
 
 
@@ -36,6 +38,7 @@ class Tested:
         interval: Of their mean; nan with fewer than two.
         p: Of the sign-flip test; nan without any.
         notes: What a reader has to know of these figures.
+        folds: How many there are, where the pairs are folds.
     """
 
     pair: Pair
@@ -43,20 +46,25 @@ class Tested:
     interval: tuple[float, float]
     p: float
     notes: tuple[str, ...]
+    folds: int | None = None
 
 
-def examine(pair: Pair, level: float, seed: int) -> Tested:
+def examine(pair: Pair, level: float, seed: int, folds: int | None = None) -> Tested:
     """Return the interval and the p of a pair.
 
     Args:
         pair: What is compared.
         level: Of the interval, between 0 and 1.
         seed: Of the resampling; the same for each pair, so that none depends on the others.
+        folds: How many there are, where the pairs are folds.
     """
     deltas = differences(pair.ours, pair.theirs)
+    if folds is not None and pair.n > 1 and not are_equal(deltas):
+        p, interval = corrected_t(deltas, level, folds)
+        return Tested(pair, deltas, interval, p, (*pair.notes, FOLDS_NOTE), folds)
     p = sign_flip_p(deltas, seed) if pair.n > 0 else math.nan
     interval = bca_interval(deltas, level, seed) if pair.n > 1 else (math.nan, math.nan)
-    return Tested(pair, deltas, interval, p, (*pair.notes, *_notes(deltas)))
+    return Tested(pair, deltas, interval, p, (*pair.notes, *_notes(deltas)), folds)
 
 
 def row(tested: Tested, p_holm: float, alpha: float, tests: int, *, falling: bool) -> list[object]:
@@ -76,7 +84,7 @@ def row(tested: Tested, p_holm: float, alpha: float, tests: int, *, falling: boo
     return [
         *(pair.arm, pair.head, pair.metric, pair.n),
         *(_mean(pair.ours), _sd(pair.ours), _mean(pair.theirs), _sd(pair.theirs), delta),
-        *(low, high, tested.p, p_holm, smallest_p(pair.n)),
+        *(low, high, tested.p, p_holm, 0.0 if tested.folds else smallest_p(pair.n)),
         *(improvement(better, worse) if pair.n else math.nan, found),
         *(_needed(tested, delta, alpha / max(1, tests), found), "; ".join(tested.notes)),
     ]
@@ -95,8 +103,8 @@ def verdict(low: float, high: float, p_holm: float, alpha: float, *, falling: bo
 
 def _needed(tested: Tested, delta: float, alpha: float, found: str) -> float:
     """Return the number of seeds, or nan; more than there are where these did not suffice."""
-    if tested.pair.n < 2:
-        return math.nan
+    if tested.pair.n < 2 or tested.folds is not None:
+        return math.nan  # more seeds of the same folds make the overlap no smaller
     needed = seeds_needed(delta, _sd(tested.deltas), alpha)
     if needed is None:
         return math.nan

@@ -49,6 +49,7 @@ def compare(
     seed: int = 0,
     split: str = "test",
     planned: Planned | None = None,
+    folds: int | None = None,
 ) -> Comparison:
     """Compare each arm with the baseline, head by head, over the seeds that both have.
 
@@ -67,6 +68,8 @@ def compare(
         split: The one that is compared.
         planned: (arm, head, metric) of what was to be measured, so that what is lost has a row
             and counts in the correction; what was measured if none.
+        folds: How many there are, where a pair is a fold and the column seed names it: then p and
+            interval are those of `paired.corrected_t`.
 
     Raises:
         ConfigError: If the baseline has no values, or an arm no metric in common with it.
@@ -74,7 +77,7 @@ def compare(
     """
     measured = values[(values["split"] == split) & (values["head"] != MEAN)]
     _check(measured, baseline, split, planned)
-    tested = [examine(pair, level, seed) for pair in pairs(measured, baseline, planned)]
+    tested = [examine(pair, level, seed, folds) for pair in pairs(measured, baseline, planned)]
     table = pd.DataFrame(_rows(tested, 1 - level, lower_is_better), columns=list(COLUMNS))
     table["seeds_needed"] = table["seeds_needed"].astype("Int64")
     summary = summarise(table, measured, baseline, lower_is_better, planned)

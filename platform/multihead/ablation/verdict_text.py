@@ -7,6 +7,7 @@ import pandas as pd
 
 from multihead.ablation.pairs import MEAN
 from multihead.ablation.power import MOST_SEEDS
+from multihead.ablation.rows import FOLDS_NOTE
 from multihead.metrics.metric import Unit
 from multihead.metrics.registry import unit_of
 
@@ -23,13 +24,16 @@ def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
     if row["n"] == 0:
         return f"{place}: inconclusive against {baseline}: {row['note']}."
     figures = f"{_delta(row)} {row['metric']} at n = {row['n']}"
+    folds = FOLDS_NOTE in str(row["note"])
     if row["n"] == 1:
         return f"{place}: inconclusive against {baseline}: {figures}; one seed has no spread."
     after = "" if row["head"] == MEAN else " after Holm"
     figures += f", {100 * level:g}% interval {_interval(row)}, p = {row['p_holm']:.2g}{after}"
+    if folds:
+        figures += ", allowing for folds, which are not independent"
     if row["verdict"] != "inconclusive":
         return f"{place}: {row['verdict']} than {baseline}: {figures}."
-    figures += _reach(row, 1 - level) + _needed(row)
+    figures += "" if folds else _reach(row, 1 - level) + _needed(row)
     return f"{place}: inconclusive against {baseline}: {figures}."
 
 

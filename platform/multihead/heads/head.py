@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,12 +42,15 @@ class Kind(ABC):
         dtype: Of labels: `int64`, where -1 is a missing label, or `float32`, where NaN is one.
         in_mean_accuracy: Whether the head's `acc` is part of `{split}/acc`.
         lists_classes: Whether a page lists the probability of each class.
+        activation: What makes probabilities of the outputs: `softmax`, of which one is right,
+            `sigmoid`, a yes or no each, or nothing.
     """
 
     name: ClassVar[str]
     dtype: ClassVar[type[np.int64] | type[np.float32]] = np.int64
     in_mean_accuracy: ClassVar[bool] = False
     lists_classes: ClassVar[bool] = False
+    activation: ClassVar[Literal["", "softmax", "sigmoid"]] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Note the class, so that a record can name it without importing anything."""
@@ -189,27 +192,37 @@ class Kind(ABC):
 
     @abstractmethod
     def criterion(self, head: "Head") -> nn.Module:
-        """Make the default criterion, `criterion(outputs [B, K], labels [B, ...]) -> []`."""
+        """Make the default criterion, `criterion(outputs [B, K], labels [B, ...]) -> []`.
 
-    def balanced_weights(self, head: "Head", labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return weights of classes or tags that make up for how often they occur.
+        A kind whose criterion takes `pos_weight` or `label_smoothing` has these as further
+        arguments; `model.pos_weight` and `model.label_smoothing` are given to it.
+        """
+
+    def class_counts(self, head: "Head", labels: NDArray[Any]) -> NDArray[np.int64] | None:
+        """Return how many labels [N, ...] each class has, [C], for weights of classes.
 
         Args:
             head: The head.
-            labels: Of the training part, [N, ...]; none is missing.
+            labels: None is missing.
 
-        Raises:
-            ConfigError: If the kind has no classes.
+        Returns:
+            None where labels are no classes.
         """
-        raise _no_classes(head)
+        return None if self._is_float else np.bincount(labels, minlength=head.num_classes)
 
-    def weighted_criterion(self, head: "Head", weights: Sequence[float]) -> nn.Module:
-        """Make the default criterion with a weight per class or tag.
+    def yes_counts(
+        self, head: "Head", labels: NDArray[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return how many labels [N, ...] say yes, and how many no, [K] each, for weights of yes.
 
-        Raises:
-            ConfigError: If the kind has no classes, or other ones.
+        Args:
+            head: The head.
+            labels: None is missing.
+
+        Returns:
+            None where outputs are no yes-or-no answers.
         """
-        raise _no_classes(head)
+        return None
 
     @abstractmethod
     def readout(self, head: "Head") -> Readout:
@@ -274,13 +287,6 @@ class Kind(ABC):
     def probabilities(self, outputs: Tensor) -> Tensor | None:
         """Return probabilities [B, K] of outputs [B, K]; none where there are none."""
         return None
-
-
-def _no_classes(head: "Head") -> ConfigError:
-    return ConfigError(
-        f"head {head.name!r} is of kind {head.kind.name}, which has no classes to weigh; remove "
-        f"model.class_weights.{head.name}."
-    )
 
 
 # By dotted name: those whose modules somebody has imported.

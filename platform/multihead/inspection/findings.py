@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from multihead.heads import Head
-from multihead.inspection.inspect import Inspection
+from multihead.inspection.inspect import Inspection, SplitFacts
 
 _IMBALANCED = 10.0
 _EXPECTED = 10  # samples of a label, were all alike; on fewer an empty one is no wonder
@@ -172,9 +172,12 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
         head, facts = by_title[row["head"]], inspection.splits[row["split"]]
         if head.has_range and not head.num_classes:
             continue  # numbers of any distribution have thin ends
+        labelled = facts.labelled[head.name]
+        if head.kind.class_counts(head, facts.known(head)[:0]) is None:
+            yield from _rare_yes(head, row["split"], facts)
+            continue
         names, counts = label_bins(inspection, head)
         of_split = counts[row["split"]]
-        labelled = facts.labelled[head.name]
         if row["imbalance"] < _IMBALANCED or labelled < _EXPECTED * len(names):
             continue
         if np.isinf(row["imbalance"]):
@@ -188,5 +191,29 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
         else:
             yield (
                 f"{head.shown}: {names[int(of_split.argmax())]} occurs {row['imbalance']:.0f} "
-                f"times as often as {names[int(of_split.argmin())]} in {row['split']}."
+                f"times as often as {names[int(of_split.argmin())]} in {row['split']}"
+                f"{_mend(head, row['split'], 'class_weights')}."
             )
+
+
+def _rare_yes(head: Head, split: str, facts: SplitFacts) -> Iterator[str]:
+    """Name the tag that is rarest, or most common, against its own absence."""
+    counts = head.kind.yes_counts(head, facts.known(head))
+    if counts is None or facts.labelled[head.name] < _EXPECTED:
+        return
+    yes, no = counts
+    ratios = np.maximum(yes, no) / np.maximum(np.minimum(yes, no), 1)
+    worst = int(ratios.argmax())
+    if ratios[worst] >= _IMBALANCED:
+        name = head.kind.class_names(head)[worst]
+        yield (
+            f"{head.shown}: {name} is in {yes[worst]:,} of {yes[worst] + no[worst]:,} labels in "
+            f"{split}{_mend(head, split, 'pos_weight')}."
+        )
+
+
+def _mend(head: Head, split: str, key: str) -> str:
+    """Return what weighs labels alike, for the split that is trained on."""
+    if head.has_range or split == "test":
+        return ""
+    return f" (to weigh them alike: model.{key}.{head.name}=balanced)"

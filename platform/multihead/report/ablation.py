@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from multihead.ablation.pairs import over_folds
 from multihead.ablation.result import Result
 from multihead.errors import ConfigError
 from multihead.files import write_atomically
@@ -85,6 +86,7 @@ def page(result: Result) -> str:
         redundancy=heat_rows(result.redundancy),
         functions=result.functions,
         protocol=result.protocol,
+        folds=over_folds(result.values),
         met=sum(check.met for check in result.protocol),
         runs=list(run_rows(result, arms)),
         commands=result.commands,
@@ -97,7 +99,7 @@ def _lead(result: Result, split: str) -> str:
     values = result.values
     arms, heads = result.runs["arm"].unique(), values["head"].nunique()
     seeds = values.groupby("arm")["seed"].nunique().reindex(arms, fill_value=0)
-    count = _many(seeds.max(), "seed")
+    count = _many(seeds.max(), "fold" if over_folds(values) else "seed")
     if seeds.min() < seeds.max():
         count = f"{seeds.min()} to {count}"
     return (

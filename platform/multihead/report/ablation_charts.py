@@ -93,6 +93,6 @@ def _pairs(result: Result, group: Group, split: str) -> dict[str, pd.DataFrame]:
     return {arm: frame for arm, frame in both.items() if len(frame)}
 
 
-def _changes(pairs: pd.DataFrame) -> dict[int, float]:
-    changes: dict[int, float] = (pairs["arm"] - pairs["baseline"]).to_dict()
+def _changes(pairs: pd.DataFrame) -> dict[int | str, float]:
+    changes: dict[int | str, float] = (pairs["arm"] - pairs["baseline"]).to_dict()
     return changes

@@ -41,6 +41,7 @@ from multihead.runs.sections import (
     RunSection,
     TrainerSection,
 )
+from multihead.runs.tensors import with_tensors
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
 from multihead.tracking.logger import RunLogger
@@ -217,7 +218,7 @@ def build_module(
     del model["net"]
     net = make_network(section.net, derived, from_checkpoint=from_checkpoint)
     model["scheduler"] = model.get("scheduler") or None
-    module = _make({**model, "_partial_": True}, "model", net=net)
+    module = _make(with_tensors({**model, "_partial_": True}, locate), "model", net=net)
     if not isinstance(module, MultiheadLitModule):
         raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
     module.configure_from(data)

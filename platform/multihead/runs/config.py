@@ -29,8 +29,8 @@ from multihead.runs.columns import settled_data, spelled
 ROOT = "train"
 RECORD = "multihead-record"
 _BY_HEAD = re.compile(
-    r"((model\.(metrics|loss_weights|eval_weights|class_weights)|data\.head_kinds)\.\w+"
-    r"|data\.breaks(\.\w+)?)="
+    r"((model\.(metrics|loss_weights|eval_weights|class_weights|pos_weight|label_smoothing)"
+    r"|data\.head_kinds)\.\w+|data\.breaks(\.\w+)?)="
 )
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 

@@ -332,7 +332,8 @@ def _derived(model: ModelSection, parts: Parts) -> dict[str, str]:
     if model.learning_rate is not None:
         factor = parts.module.optimization.scaling.factor(batch)
         found["learning_rate"] = model.learning_rate * factor
-    return {name: str(value) for name, value in found.items()}
+    derived = {name: str(value) for name, value in found.items()}
+    return derived | parts.module.weights_of_labels.record()
 
 
 def _record_data(run: TrackedRun, parts: Parts) -> None:

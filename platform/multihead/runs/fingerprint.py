@@ -29,7 +29,10 @@ _WITHOUT_EFFECT = (
 _SINCE = {
     "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
     "model.metrics": None,
+    "model.class_criterion": None,
     "model.class_weights": None,
+    "model.pos_weight": None,
+    "model.label_smoothing": None,
     "data.stratify": None,
     "data.folds": None,
     "data.fold": None,

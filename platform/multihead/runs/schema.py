@@ -16,6 +16,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from multihead.errors import ConfigError
 from multihead.runs.config import nearest
 from multihead.runs.former_names import current
+from multihead.runs.tensors import is_tensor_like, wants_tensor
 from multihead.seeding import MAX_SEED
 from multihead.text import shortened
 
@@ -208,6 +209,8 @@ def _hints(target: Any) -> dict[str, Any]:
 
 
 def _check_value(value: Any, hint: Any, path: str) -> None:
+    if wants_tensor(hint) and is_tensor_like(value):
+        return
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError, NameError):

@@ -1,6 +1,13 @@
-"""The loss of each head over the samples of a batch that have a label for it."""
+"""The loss of each head over the samples of a batch that have a label for it.
 
-from collections.abc import Collection, Iterable, Mapping
+With weights of classes the loss of a head is the mean over its labelled samples of w_y times the
+loss of the sample. Not over the sum of their weights, as torch's own `weight` has it: then a batch
+that happens to hold rare classes only would count as much as any other, and parts of a batch would
+not add up to the whole. Balanced weights have the mean 1 over the training labels, so the scale of
+the loss stays.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -17,14 +24,26 @@ class Criteria(nn.ModuleDict):
     Args:
         criteria: By head name; each takes outputs [B, K] and labels [B, ...] and returns their mean
             loss [] or a loss per sample [B].
+        class_weights: By head name, a weight per class; for all other heads each counts 1.
     """
 
-    def __init__(self, criteria: Mapping[str, nn.Module]) -> None:
+    def __init__(
+        self,
+        criteria: Mapping[str, nn.Module],
+        class_weights: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
         super().__init__({f"{name}_head": criterion for name, criterion in criteria.items()})
+        for name, weights in (class_weights or {}).items():
+            tensor = torch.tensor(weights, dtype=torch.float32)
+            self.register_buffer(f"{name}_class_weights", tensor, persistent=False)
+        self._weighted = frozenset(class_weights or {})
 
     def of(self, name: str) -> nn.Module:
         """Return the criterion of a head."""
         return self[f"{name}_head"]
+
+    def _weights_of(self, name: str) -> Tensor | None:
+        return self.get_buffer(f"{name}_class_weights") if name in self._weighted else None
 
     def forward(
         self,
@@ -53,10 +72,16 @@ class Criteria(nn.ModuleDict):
         losses, counts = [], []
         for name, head in heads.items():
             criterion, given = self.of(name), outputs[name]
+            weights = self._weights_of(name)
             if mixed is not None:
                 two = labels[name], mixed.labels[name]
                 gaps = name in incomplete
-                loss, count = _of_mixed(criterion, head, given, two, mixed.share, gaps=gaps)
+                loss, count = _of_mixed(
+                    criterion, head, given, two, mixed.share, weights, gaps=gaps
+                )
+            elif weights is not None:
+                gaps = name in incomplete
+                loss, count = _weighted(criterion, head, given, labels[name], weights, gaps=gaps)
             elif name in incomplete:
                 loss, count = _of_present(criterion, head, given, labels[name])
             else:
@@ -88,7 +113,6 @@ def _of_present(
         loss = criterion(chosen, labels[present]).mean() if len(chosen) else chosen.sum()
         return loss, count
     each = _per_sample(criterion, outputs, _filled(labels, present, count))
-    each = each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
     return torch.where(present, each, 0).sum() / count.clamp(min=1), count
 
 
@@ -98,10 +122,21 @@ def _of_mixed(
     outputs: Tensor,
     both: tuple[Tensor, Tensor],
     share: Tensor,
+    weights: Tensor | None,
     *,
     gaps: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the mean loss of the samples that have both labels, and their number if any lack."""
+    """Return the mean loss of the samples that have both labels, and their number if any lack.
+
+    Args:
+        criterion: Of the head.
+        head: The head.
+        outputs: [B, K].
+        both: Labels of each image and of what it is mixed with, [B, ...] each.
+        share: Of the image itself, [B].
+        weights: Of the classes, [C], if there are.
+        gaps: Whether labels may be missing; if not, there is no count.
+    """
     count, parts = None, (share, 1 - share)
     if gaps:
         present = ~(head.kind.is_missing(both[0]) | head.kind.is_missing(both[1]))
@@ -109,26 +144,70 @@ def _of_mixed(
         both = (_filled(both[0], present, count), _filled(both[1], present, count))
         parts = (torch.where(present, share, 0), torch.where(present, 1 - share, 0))
     losses = [_each(criterion, head, outputs, labels) for labels in both]
+    if weights is not None:
+        _check_no_weights(criterion, head)
+        losses = [weights[labels] * each for labels, each in zip(both, losses, strict=True)]
     total = (parts[0] * losses[0] + parts[1] * losses[1]).sum()
-    weights = _class_weights(criterion)
-    if weights is not None:  # its mean is that of the weighted samples
-        size = parts[0] @ weights[both[0]] + parts[1] @ weights[both[1]]
+    of_torch = _class_weights(criterion)
+    if of_torch is not None:  # its mean is that of the weighted samples
+        size = parts[0] @ of_torch[both[0]] + parts[1] @ of_torch[both[1]]
         return total / size.clamp(min=torch.finfo(size.dtype).tiny), count
     size = total.new_tensor(float(len(share))) if count is None else count
     return total / size.clamp(min=1), count
 
 
+def _weighted(
+    criterion: nn.Module,
+    head: Head,
+    outputs: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    *,
+    gaps: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Return the mean over the labelled samples of their losses times the weights of their classes.
+
+    Args:
+        criterion: Of the head.
+        head: The head.
+        outputs: [B, K].
+        labels: [B].
+        weights: Of the classes, [C].
+        gaps: Whether labels may be missing; if not, there is no count.
+    """
+    _check_no_weights(criterion, head)
+    if not gaps:
+        return (weights[labels] * _each(criterion, head, outputs, labels)).mean(), None
+    present = ~head.kind.is_missing(labels)
+    count = present.sum()
+    filled = _filled(labels, present, count)
+    each = weights[filled] * _each(criterion, head, outputs, filled)
+    return torch.where(present, each, 0).sum() / count.clamp(min=1), count
+
+
+def _check_no_weights(criterion: nn.Module, head: Head) -> None:
+    if isinstance(getattr(criterion, "weight", None), Tensor):
+        raise ConfigError(
+            f"model.class_weights names head {head.name!r}, but its criterion, "
+            f"{type(criterion).__name__}, has weights of its own; remove one of the two."
+        )
+
+
 def _each(criterion: nn.Module, head: Head, outputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the loss of each sample, [B]."""
+    """Return the loss of each sample, [B], which mixed images and weights of classes need.
+
+    Raises:
+        ConfigError: If the criterion has only their mean.
+    """
     if getattr(criterion, "reduction", None) == "mean":
-        each = _per_sample(criterion, outputs, labels)
-    else:
-        each = cast(Tensor, criterion(outputs, labels))
+        return _per_sample(criterion, outputs, labels)
+    each = cast(Tensor, criterion(outputs, labels))
     if each.shape[:1] != labels.shape[:1]:
         raise ConfigError(
             f"the criterion of head {head.name!r}, {type(criterion).__name__}, returns one number "
-            f"for a batch, and images that are mixed need one for each sample; return [B], choose "
-            f"another criterion, or set mixup or cutmix of data.augment to null."
+            f"for a batch, and images that are mixed, or model.class_weights, need one for each "
+            f"sample; return [B], choose another criterion, or do without mixup, cutmix of "
+            f"data.augment and weights of classes."
         )
     return each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
 
@@ -156,6 +235,7 @@ def _is_per_sample(criterion: nn.Module) -> bool:
 def _per_sample(criterion: nn.Module, outputs: Tensor, labels: Tensor) -> Tensor:
     criterion.reduction = "none"  # type: ignore[assignment]
     try:
-        return cast(Tensor, criterion(outputs, labels))
+        each = cast(Tensor, criterion(outputs, labels))
+        return each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
     finally:
         criterion.reduction = "mean"  # type: ignore[assignment]

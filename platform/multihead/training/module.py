@@ -26,13 +26,13 @@ from multihead.seeding import random_state, restore_random_state, seed_rank
 from multihead.training.accumulation import label_shares
 from multihead.training.accumulators import HeadSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
-from multihead.training.class_weights import weighted_criteria
 from multihead.training.criteria import Criteria
 from multihead.training.fit import fitting_heads
 from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_memory_format
 from multihead.training.head_artifacts import HeadArtifacts
 from multihead.training.head_metrics import Chosen, HeadMetrics
+from multihead.training.imbalance import Imbalance, Resolved
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.metrics import (
     best_names,
@@ -62,6 +62,12 @@ class MultiheadLitModule(pl.LightningModule):
             makes one when called with the `Head`: a class or partial of `multihead.models.losses`.
         parameter_criterion: Makes the criterion of every parameter that `criteria` leaves out. A
             head without any gets its kind's.
+        class_criterion: Makes that of every head of classes or tags that `criteria` leaves out.
+        class_weights: By head name, `balanced` by the training labels, or a weight per class; see
+            `training.criteria` for the mean.
+        pos_weight: By head name of yes-or-no answers and tags, `balanced`, or what a yes counts
+            against a no: a number, or one per tag.
+        label_smoothing: By head name, 0 to 1; how labels are softened, the criterion says.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
         balancer: Called with the heads and `loss_weights`: makes what weighs the heads' losses in
             each step. `{split}/loss` is weighed by `loss_weights`, whatever it is.
@@ -81,8 +87,6 @@ class MultiheadLitModule(pl.LightningModule):
             classes of torchmetrics (see `multihead.metrics.own`); its kind's own list if none.
         predictions_mb: Most memory, in MB of 10**6 bytes, for the predictions that some metrics
             need of a whole evaluation.
-        class_weights: By head name, `balanced` or a number per class (of a multilabel per tag), by
-            which its kind's criterion weighs samples.
 
     Attributes:
         gathering: Exchanges with the other processes of the training, if there are any; set
@@ -114,12 +118,14 @@ class MultiheadLitModule(pl.LightningModule):
         balancer: Callable[[Heads, Mapping[str, float]], Balancer] = StaticWeights,
         metrics: Mapping[str, Sequence[Chosen]] | None = None,
         predictions_mb: float = 1000,
+        class_criterion: Callable[[Head], nn.Module] | None = None,
         class_weights: Mapping[str, str | Sequence[float]] | None = None,
+        pos_weight: Mapping[str, str | float | Sequence[float]] | None = None,
+        label_smoothing: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.given_metrics, self.predictions_mb = metrics, predictions_mb
-        self.given_balancer, self.class_weights = balancer, dict(class_weights or {})
-        self._weighted: dict[str, nn.Module] = {}
+        self.given_balancer = balancer
         self.optimization = Optimization(
             optimizer,
             scheduler,
@@ -132,7 +138,9 @@ class MultiheadLitModule(pl.LightningModule):
         self.numerics: dict[str, str] = {}
         self.net = net
         self.given_criteria, self.loss_weights = dict(criteria or {}), dict(loss_weights or {})
-        self.parameter_criterion = parameter_criterion
+        self.parameter_criterion, self.class_criterion = parameter_criterion, class_criterion
+        self.imbalance = Imbalance(class_weights or {}, pos_weight or {}, label_smoothing or {})
+        self.weights_of_labels = Resolved()
         self.auto_configure_from_dataset = auto_configure_from_dataset
         self.compile_net = compile
         if memory_format not in ("auto", "contiguous", "channels_last"):
@@ -149,9 +157,9 @@ class MultiheadLitModule(pl.LightningModule):
         self.shares: Tensor | None = None
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
-        made = [parameter_criterion, *self.given_criteria.values()]
-        waits = bool(self.class_weights)
-        if not waits and all(c is None or isinstance(c, nn.Module) for c in made):
+        made = [parameter_criterion, class_criterion, *self.given_criteria.values()]
+        ready = all(c is None or isinstance(c, nn.Module) for c in made)
+        if ready and not self.imbalance.is_given:
             self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -180,8 +188,7 @@ class MultiheadLitModule(pl.LightningModule):
         given = data.train_source.preparation
         self.preparation = None if given is None else dict(given)
         if heads != self.heads:
-            self._weighted = weighted_criteria(self.class_weights, heads, data)
-            self._use_heads(heads)
+            self._use_heads(heads, data)
         self._use_gaps(data, "train")
         self._use_gaps(data, "val")
 
@@ -194,22 +201,21 @@ class MultiheadLitModule(pl.LightningModule):
         if isinstance(self.net, MultiheadNetwork):
             self._use_heads(Heads.from_outputs(self.net.heads_config))
 
-    def _use_heads(self, heads: Heads) -> None:
+    def _use_heads(self, heads: Heads, data: MultiheadDataModule | None = None) -> None:
         for name in self.given_criteria:
             if name not in heads:
                 raise ConfigError(
                     f"criteria names head {name!r}, but the network has {list(heads)}. "
                     f"Remove it, or add the head under data.heads."
                 )
-            if name in self.class_weights:
-                raise ConfigError(
-                    f"head {name!r} has a criterion of its own in model.criteria, which says how "
-                    f"it weighs classes; remove model.class_weights.{name}."
-                )
         self.heads = heads
-        self.criteria = Criteria(
-            {name: make_criterion(self._criterion(head), head) for name, head in heads.items()}
-        )
+        found = self.weights_of_labels = self.imbalance.resolved(heads, data)
+        made = {
+            name: make_criterion(self._criterion(head), head, found.options(name))
+            for name, head in heads.items()
+        }
+        self._check_class_criterion(heads)
+        self.criteria = Criteria(made, found.class_weights)
         self.head_metrics = HeadMetrics(heads, self.given_metrics, self.predictions_mb)
         self.balancer = self._made_balancer(heads)
         self.presence = Presence(heads)
@@ -231,9 +237,19 @@ class MultiheadLitModule(pl.LightningModule):
             )
         return made
 
+    def _check_class_criterion(self, heads: Heads) -> None:
+        of_classes = [n for n, h in heads.items() if h.kind.activation and h.parameter is None]
+        if self.class_criterion is not None and set(of_classes) <= set(self.given_criteria):
+            raise ConfigError(
+                f"model.class_criterion is for no head: of {list(heads)}, model.criteria names one "
+                f"for each of classes or tags; add model.criteria=null."
+            )
+
     def _criterion(self, head: Head) -> Criterion | None:
         default = self.parameter_criterion if head.parameter is not None else None
-        return self.given_criteria.get(head.name) or self._weighted.get(head.name) or default
+        if head.kind.activation and head.parameter is None:
+            default = self.class_criterion
+        return self.given_criteria.get(head.name) or default
 
     def setup(self, stage: str) -> None:
         """Configure from the trainer's datamodule and prepare the network for the device."""

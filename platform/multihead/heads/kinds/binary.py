@@ -13,7 +13,6 @@ from multihead.heads.artifacts.confusion import Confusion
 from multihead.heads.artifacts.curves import Curves
 from multihead.heads.artifacts.hardest import HardestBinary
 from multihead.heads.artifacts.reliability import YesReliability
-from multihead.heads.class_weights import balanced, check_weights
 from multihead.heads.head import Column, Head, Kind, register
 from multihead.heads.losses.binary import BinaryLoss
 from multihead.heads.readout import ClassReadout, widest
@@ -54,6 +53,7 @@ class Binary(Kind):
     name = "binary"
     in_mean_accuracy = True
     lists_classes = True
+    activation = "sigmoid"
 
     def check(self, head: Head) -> None:
         """Refuse more than two classes, and levels."""
@@ -67,18 +67,21 @@ class Binary(Kind):
         """Return 1."""
         return 1
 
-    def criterion(self, head: Head) -> nn.Module:
+    def criterion(
+        self,
+        head: Head,
+        pos_weight: float | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> nn.Module:
         """Return the cross-entropy of the sigmoid."""
-        return BinaryLoss(head)
+        return BinaryLoss(head, pos_weight, label_smoothing)
 
-    def balanced_weights(self, head: Head, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return weights [2] under which both classes count alike."""
-        return balanced(np.bincount(labels, minlength=2))
-
-    def weighted_criterion(self, head: Head, weights: Sequence[float]) -> nn.Module:
-        """Return the cross-entropy with weights [2] of class 0 and class 1."""
-        check_weights(head.name, weights, 2)
-        return BinaryLoss(head, neg_weight=weights[0], pos_weight=weights[1])
+    def yes_counts(
+        self, head: Head, labels: NDArray[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many labels are class 1, and how many class 0, [1] each."""
+        counts = np.bincount(labels, minlength=2)
+        return counts[1:], counts[:1]
 
     def readout(self, head: Head) -> Readout:
         """Return the class."""

@@ -1,19 +1,16 @@
 """Unordered classes, an output for each; also levels of a range whose order is not used."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.heads.artifacts.confusion import Confusion
 from multihead.heads.artifacts.hardest import HardestClasses
 from multihead.heads.artifacts.reliability import ConfidenceReliability
-from multihead.heads.class_weights import balanced, check_weights
 from multihead.heads.head import Column, Head, register
 from multihead.heads.kinds.of_levels import OfLevels
+from multihead.heads.losses.distances import check_share
 from multihead.heads.results import Artifact, Readout
 from multihead.metrics.ece import ECE
 from multihead.metrics.metric import Metric
@@ -35,19 +32,12 @@ class Classification(OfLevels):
     name = "classification"
     in_mean_accuracy = True
     lists_classes = True
+    activation = "softmax"
 
-    def criterion(self, head: Head) -> nn.Module:
-        """Return cross-entropy."""
-        return nn.CrossEntropyLoss()
-
-    def balanced_weights(self, head: Head, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return weights [K] under which each class that occurs counts alike."""
-        return balanced(np.bincount(labels, minlength=head.num_classes))
-
-    def weighted_criterion(self, head: Head, weights: Sequence[float]) -> nn.Module:
-        """Return cross-entropy with weights [K]."""
-        check_weights(head.name, weights, head.num_classes)
-        return nn.CrossEntropyLoss(torch.tensor(weights, dtype=torch.float32))
+    def criterion(self, head: Head, label_smoothing: float = 0.0) -> nn.Module:
+        """Return cross-entropy; a share `label_smoothing` of a label is spread over all classes."""
+        check_share("CrossEntropyLoss", "label_smoothing", label_smoothing)
+        return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def further_metrics(self, head: Head) -> tuple[Metric, ...]:
         """Return what weighs classes alike, and what asks for probabilities."""

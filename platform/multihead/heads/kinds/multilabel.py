@@ -15,7 +15,6 @@ from multihead.heads.artifacts.curves import Curves
 from multihead.heads.artifacts.hardest_labels import HardestLabels
 from multihead.heads.artifacts.reliability import TagReliability
 from multihead.heads.artifacts.tag_table import TagTable
-from multihead.heads.class_weights import check_weights
 from multihead.heads.head import Column, Head, Kind, register
 from multihead.heads.losses.binary import BinaryLoss
 from multihead.heads.readout import widest
@@ -68,6 +67,7 @@ class Multilabel(Kind):
     name = "multilabel"
     dtype = np.float32
     lists_classes = True
+    activation = "sigmoid"
 
     def __init__(self, tags: Sequence[str] = ()) -> None:
         if isinstance(tags, str):
@@ -137,20 +137,20 @@ class Multilabel(Kind):
         """Return one output per tag."""
         return len(self.class_names(head))
 
-    def criterion(self, head: Head) -> nn.Module:
+    def criterion(
+        self,
+        head: Head,
+        pos_weight: float | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> nn.Module:
         """Return the mean cross-entropy of the told tags."""
-        return BinaryLoss(head)
+        return BinaryLoss(head, pos_weight, label_smoothing)
 
-    def balanced_weights(self, head: Head, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return for each tag how often it is told not to be there, over how often it is: [K]."""
-        there, absent = (labels == 1).sum(0), (labels == 0).sum(0)
-        both = (there > 0) & (absent > 0)
-        return np.where(both, absent / np.maximum(there, 1), 1.0)
-
-    def weighted_criterion(self, head: Head, weights: Sequence[float]) -> nn.Module:
-        """Return the cross-entropy with weights [K] of tags that are there."""
-        check_weights(head.name, weights, self.outputs(head))
-        return BinaryLoss(head, pos_weight=weights)
+    def yes_counts(
+        self, head: Head, labels: NDArray[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many labels have each tag, and how many do not, [K] each."""
+        return (labels == 1).sum(0), (labels == 0).sum(0)
 
     def readout(self, head: Head) -> Readout:
         """Return the predicted tags."""

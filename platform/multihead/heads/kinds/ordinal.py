@@ -31,6 +31,7 @@ class Ordinal(OfRange):
     """Predict a parameter by an output per level; trained by the distance of the mean."""
 
     name = "ordinal"
+    activation = "softmax"
 
     def criterion(self, head: Head) -> nn.Module:
         """Return the distance of the expected value, with a little cross-entropy."""

@@ -1,7 +1,11 @@
 """Which criterion a head gets."""
 
-from collections.abc import Callable
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import torch
 from torch import nn
 
 from multihead.errors import ConfigError, MultiheadError, message_of
@@ -11,23 +15,32 @@ from multihead.heads.head import Head
 Criterion = nn.Module | Callable[[Head], nn.Module]
 
 
-def make_criterion(criterion: Criterion | None, head: Head) -> nn.Module:
+def make_criterion(
+    criterion: Criterion | None, head: Head, options: Mapping[str, Any] | None = None
+) -> nn.Module:
     """Return the criterion of a head, made for it if need be.
 
     Args:
         criterion: A module, or what makes one when called with the head; the kind's default if
             none.
         head: The head.
+        options: Further arguments by name, such as `pos_weight`, for one that takes them.
 
     Raises:
-        ConfigError: If it does not suit the head's kind, or makes no module.
+        ConfigError: If it does not suit the head's kind, does not take an option, or makes no
+            module.
     """
-    if criterion is None:
-        return head.kind.criterion(head)
+    given = dict(options or {})
     if isinstance(criterion, nn.Module):
-        return criterion
+        return _adjusted(criterion, head, given) if given else criterion
+    make: Callable[..., nn.Module] = head.kind.criterion if criterion is None else criterion
+    if given:
+        name = f"that of its kind, {head.kind.name}" if criterion is None else _name(make)
+        _check_taken(given, list(inspect.signature(make).parameters), head, name)
+    if criterion is None:
+        return make(head, **given)
     try:
-        made = criterion(head)
+        made = make(head, **given)
     except MultiheadError:
         raise
     except (TypeError, ValueError, AttributeError) as error:
@@ -40,3 +53,37 @@ def make_criterion(criterion: Criterion | None, head: Head) -> nn.Module:
             f"torch module."
         )
     return made
+
+
+def _adjusted(criterion: nn.Module, head: Head, options: Mapping[str, Any]) -> nn.Module:
+    """Return a copy of a module that is made already, with those of its attributes set.
+
+    Torch's own losses keep their arguments under their names.
+    """
+    name = type(criterion).__name__
+    _check_taken(options, [option for option in options if hasattr(criterion, option)], head, name)
+    adjusted = copy.deepcopy(criterion)
+    for option, value in options.items():
+        own = getattr(criterion, option)
+        if own is not None and (isinstance(own, torch.Tensor) or own != 0):
+            raise ConfigError(
+                f"model.{option} and the criterion of head {head.name!r}, {name}, both have "
+                f"{option}; keep one."
+            )
+        tensor = option in criterion._buffers  # also where it is None
+        setattr(adjusted, option, torch.tensor(value, dtype=torch.float32) if tensor else value)
+    return adjusted
+
+
+def _check_taken(options: Mapping[str, Any], taken: list[str], head: Head, name: str) -> None:
+    for option in options:
+        if option not in taken:
+            raise ConfigError(
+                f"model.{option} names head {head.name!r}, but its criterion, {name}, does not "
+                f"take {option} from there; remove it, or choose another criterion."
+            )
+
+
+def _name(make: Callable[..., nn.Module]) -> str:
+    plain = getattr(make, "func", make)
+    return str(getattr(plain, "__name__", type(plain).__name__))

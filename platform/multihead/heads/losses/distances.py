@@ -51,6 +51,16 @@ def check_number(loss: str, name: str, value: float, *, least: float, open_: boo
         raise ConfigError(f"{name} of {loss} is {value}; it must be finite and {bound}.")
 
 
+def check_share(loss: str, name: str, value: float) -> None:
+    """Refuse a number outside 0 to 1.
+
+    Raises:
+        ConfigError: Saying what is allowed.
+    """
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name} of {loss} is {value}; it must be from 0 to 1.")
+
+
 def levels_of(head: Head, loss: str) -> Parameter:
     """Return the parameter of a head that has an output per level.
 

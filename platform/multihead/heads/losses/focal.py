@@ -1,46 +1,82 @@
-"""Cross-entropy of classes that counts what is predicted well for less."""
+"""Focal loss: cross-entropy in which samples that are already right count little."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from multihead.errors import ConfigError
 from multihead.heads.head import Head
+from multihead.heads.losses.binary import positive_weights
 from multihead.heads.losses.distances import check_number
 
-_LEAST = 1e-12
+_EPS = torch.finfo(torch.float32).eps
 
 
 class FocalLoss(nn.Module):
-    """Focus on samples that are predicted badly: (1 - p_y)^gamma (-log p_y).
+    """Weigh each cross-entropy by how wrong the prediction is.
 
-    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, arXiv:1708.02002, eq. 4.
+    With p_t the probability that the outputs give the label,
+
+        L = -w (1 - p_t)^gamma log p_t
+
+    for classes by the softmax; for yes-or-no outputs and tags by the sigmoid of each, averaged over
+    the tags that are told. w is `pos_weight` where a yes-or-no label is yes, else 1. The alpha of
+    the paper is that of a class: give it as `model.class_weights`. gamma 0 is cross-entropy.
+
+    Source: Lin, Goyal, Girshick, He & Dollár, Focal Loss for Dense Object Detection, ICCV 2017,
+    arXiv:1708.02002, equation 4.
 
     Args:
-        head: One with an output per class.
-        gamma: 0 or more; 0 is cross-entropy.
+        head: One of classes or tags.
+        gamma: How little right samples count, 0 or more.
+        pos_weight: Of yes against no, for all tags or a number per tag; 1 if none.
 
     Shape:
-        logits [B, K] and classes int64 [B] to the mean over the batch [], or with
+        outputs [B, K] and labels, int64 [B] or float [B, K], to the mean over the batch [], or with
         `reduction = "none"` to [B], in nats.
 
     Raises:
-        ConfigError: For a head without an output per class, or a value outside its range.
+        ConfigError: For a head without classes, or a value outside its range.
     """
 
-    def __init__(self, head: Head, gamma: float = 2.0) -> None:
+    pos_weight: Tensor | None
+
+    def __init__(
+        self, head: Head, gamma: float = 2.0, pos_weight: float | Sequence[float] | None = None
+    ) -> None:
         super().__init__()
-        if head.outputs != head.num_classes:
+        if not head.kind.activation:
             raise ConfigError(
-                f"FocalLoss is for heads with an output per class, but head {head.name!r} is of "
-                f"kind {head.kind.name}; yes-or-no heads have gamma in BinaryLoss."
+                f"FocalLoss is for classes and tags, but head {head.name!r} is a "
+                f"{head.kind.name}; give it another criterion in model.criteria."
             )
         check_number("FocalLoss", "gamma", gamma, least=0, open_=False)
         self.gamma, self.reduction = gamma, "mean"
+        self.softmax = head.kind.activation == "softmax"
+        weights = positive_weights(head, pos_weight, "FocalLoss")
+        self.register_buffer("pos_weight", weights, persistent=False)
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the loss, as `reduction` says."""
-        loss = functional.cross_entropy(logits, labels, reduction="none")
-        # The probability of other classes; a power below 1 has no slope at 0.
-        wrong = (-(-loss).expm1()).clamp(min=_LEAST)
-        each = loss * wrong**self.gamma
+        each = self._of_classes(outputs, labels) if self.softmax else self._of_tags(outputs, labels)
         return each if self.reduction == "none" else each.mean()
+
+    def _of_classes(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        log_p = outputs.log_softmax(1).gather(1, labels.view(-1, 1)).squeeze(1)
+        return -self._focus(log_p) * log_p
+
+    def _of_tags(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        true = labels.to(outputs.dtype).view(len(outputs), -1)
+        told = ~true.isnan()
+        signs = 2 * torch.where(told, true, 0.0) - 1
+        log_p = functional.logsigmoid(signs * outputs)
+        each = -self._focus(log_p) * log_p
+        if self.pos_weight is not None:
+            each = torch.where(true == 1, each * self.pos_weight, each)
+        return torch.where(told, each, 0.0).sum(1) / told.sum(1).clamp(min=1)
+
+    def _focus(self, log_p: Tensor) -> Tensor:
+        # At p = 1 the gradient of a root is infinite.
+        return (-log_p.expm1()).clamp(min=_EPS) ** self.gamma

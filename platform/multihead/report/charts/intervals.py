@@ -42,7 +42,7 @@ class Difference:
     low: float
     high: float
     verdict: str
-    seeds: Mapping[int, float]
+    seeds: Mapping[int | str, float]
 
 
 def interval_chart(

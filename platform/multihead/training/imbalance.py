@@ -1,0 +1,172 @@
+"""Weights of classes and of yes, and label smoothing, as `model` asks for them by head name.
+
+`balanced` weights come from the training labels: n / (K n_c) for a class, as scikit-learn has it,
+and (labels that say no) / (labels that say yes) for a yes.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import ConfigError
+from multihead.heads import Head, Heads
+
+BALANCED = "balanced"
+Weights = str | float | Sequence[float]
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """What is asked for, by head name.
+
+    Attributes:
+        class_weights: `balanced`, or a weight per class.
+        pos_weight: `balanced`, or what a yes counts against a no: a number, or one per tag.
+        label_smoothing: From 0 to 1.
+    """
+
+    class_weights: Mapping[str, Weights] = field(default_factory=dict)
+    pos_weight: Mapping[str, Weights] = field(default_factory=dict)
+    label_smoothing: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether anything is asked for."""
+        return any((self.class_weights, self.pos_weight, self.label_smoothing))
+
+    def resolved(self, heads: Heads, data: MultiheadDataModule | None) -> "Resolved":
+        """Return numbers.
+
+        Args:
+            heads: Those of the network.
+            data: Whose training labels `balanced` weights come from.
+
+        Raises:
+            ConfigError: For a head that there is not, weights that do not suit its labels, or
+                `balanced` without data.
+        """
+        for key, named in vars(self).items():
+            for name in named:
+                if name not in heads:
+                    raise ConfigError(
+                        f"model.{key} names head {name!r}, but the network has {list(heads)}; "
+                        f"remove it."
+                    )
+        labels = _Labels(data)
+        classes = {n: _class_weights(heads[n], w, labels) for n, w in self.class_weights.items()}
+        yes = {n: _pos_weight(heads[n], w, labels) for n, w in self.pos_weight.items()}
+        return Resolved(classes, yes, dict(self.label_smoothing))
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Numbers, by head name.
+
+    Attributes:
+        class_weights: A weight per class.
+        pos_weight: What a yes counts, for each output.
+        label_smoothing: From 0 to 1.
+    """
+
+    class_weights: Mapping[str, list[float]] = field(default_factory=dict)
+    pos_weight: Mapping[str, list[float]] = field(default_factory=dict)
+    label_smoothing: Mapping[str, float] = field(default_factory=dict)
+
+    def options(self, head: str) -> dict[str, Any]:
+        """Return what the criterion of a head is made with."""
+        by_name = {"pos_weight": self.pos_weight, "label_smoothing": self.label_smoothing}
+        return {option: given[head] for option, given in by_name.items() if head in given}
+
+    def record(self) -> dict[str, str]:
+        """Return the weights as parameters of a run."""
+        return {
+            f"{key}.{name}": " ".join(f"{weight:.6g}" for weight in weights[:100])
+            for key, given in (
+                ("class_weights", self.class_weights),
+                ("pos_weight", self.pos_weight),
+            )
+            for name, weights in given.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """The training labels of a head that are not missing."""
+
+    data: MultiheadDataModule | None
+
+    def of(self, head: Head, key: str) -> NDArray[Any]:
+        if self.data is None:
+            raise ConfigError(
+                f"model.{key}.{head.name} is balanced, which needs the training labels: train "
+                f"with a MultiheadDataModule, or give numbers."
+            )
+        labels = self.data.train_source.take_labels(self.data.train_indices)[head.name]
+        known: NDArray[Any] = labels[~head.kind.is_missing(labels)]
+        return known
+
+
+def balanced_classes(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return n / (K n_c) for counts n_c [C], K of them above 0; 1 for a class without a label."""
+    there = counts > 0
+    weights = counts.sum() / (max(int(there.sum()), 1) * np.maximum(counts, 1))
+    return np.where(there, weights, 1.0)
+
+
+def balanced_yes(yes: NDArray[np.int64], no: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return no / yes for counts [K]; 1 where one of the two is 0."""
+    return np.where((yes > 0) & (no > 0), no / np.maximum(yes, 1), 1.0)
+
+
+def _class_weights(head: Head, given: Weights, labels: _Labels) -> list[float]:
+    if head.kind.class_counts(head, _no_rows(head)) is None:
+        tags = head.kind.yes_counts(head, _no_rows(head)) is not None
+        raise ConfigError(
+            f"model.class_weights names head {head.name!r}, a {head.kind.name}, which has no "
+            f"classes; {'use model.pos_weight' if tags else 'remove it'}."
+        )
+    if given == BALANCED:
+        counts = head.kind.class_counts(head, labels.of(head, "class_weights"))
+        assert counts is not None
+        return [float(weight) for weight in balanced_classes(counts)]
+    return _numbers(head, "class_weights", given, head.num_classes, "class")
+
+
+def _pos_weight(head: Head, given: Weights, labels: _Labels) -> list[float]:
+    if head.kind.yes_counts(head, _no_rows(head)) is None:
+        raise ConfigError(
+            f"model.pos_weight names head {head.name!r}, a {head.kind.name}, which has no yes and "
+            f"no; remove it, or see model.class_weights."
+        )
+    if given == BALANCED:
+        counts = head.kind.yes_counts(head, labels.of(head, "pos_weight"))
+        assert counts is not None
+        return [float(weight) for weight in balanced_yes(*counts)]
+    return _numbers(head, "pos_weight", given, head.outputs, "tag")
+
+
+def _no_rows(head: Head) -> NDArray[Any]:
+    return np.zeros((0, *head.kind.label_shape(head)), head.kind.dtype)
+
+
+def _numbers(head: Head, key: str, given: Weights, count: int, what: str) -> list[float]:
+    single = isinstance(given, int | float) and not isinstance(given, bool)
+    if single and key == "pos_weight":
+        given = [given] * count  # type: ignore[list-item]
+    numbers = [] if isinstance(given, str | int | float) else list(given)
+    if len(numbers) != count or not all(_is_weight(number) for number in numbers):
+        raise ConfigError(
+            f"model.{key}.{head.name} is {given!r}; give {BALANCED}, or {count} numbers above 0, "
+            f"one per {what}."
+        )
+    return [float(number) for number in numbers]
+
+
+def _is_weight(number: object) -> bool:
+    number_like = isinstance(number, int | float) and not isinstance(number, bool)
+    return number_like and math.isfinite(number) and number > 0  # type: ignore[arg-type,operator]

@@ -1,0 +1,57 @@
+"""Numbers of a configuration where a class wants a tensor."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from multihead.errors import ConfigError
+from multihead.runs.build import build_data, build_module
+from multihead.runs.config import compose_run
+from multihead.runs.schema import check_config
+
+DIGITS = ("experiment=multihead_cnn_digits", "trainer=cpu")
+
+
+def criterion(node: str) -> Any:
+    config = compose_run([*DIGITS, f"+model.criteria.smoothness={node}"])
+    check_config(config)
+    return build_module(config, build_data(config)).criteria.of("smoothness")
+
+
+def test_a_list_is_the_weight_of_a_loss_of_torch() -> None:
+    made = criterion("{_target_: torch.nn.CrossEntropyLoss, weight: [1.0, 5, 2]}")
+    assert made.weight.tolist() == [1.0, 5.0, 2.0]
+    assert made.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [("[1.0, 5.0]", "defined either for all 3 classes"), ("[1.0, much, 2]", "instance of Tensor")],
+)
+def test_a_weight_that_does_not_fit_is_refused(weight: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        criterion(f"{{_target_: torch.nn.CrossEntropyLoss, weight: {weight}}}")
+
+
+def test_weights_and_smoothing_are_given_by_head_and_recorded() -> None:
+    config = compose_run(
+        [
+            *DIGITS,
+            "model.class_weights.digit=balanced",
+            "model.class_weights.smoothness=[1, 2, 3]",
+            "model.label_smoothing.digit=0.1",
+        ]
+    )
+    check_config(config)
+    module = build_module(config, build_data(config))
+    recorded = module.weights_of_labels.record()
+    assert recorded["class_weights.smoothness"] == "1 2 3"
+    assert len(recorded["class_weights.digit"].split()) == 10
+    assert module.criteria.of("digit").label_smoothing == 0.1
+
+
+def test_focal_loss_that_no_head_would_get_is_refused() -> None:
+    config = compose_run([*DIGITS, "model/criterion=focal"])
+    with pytest.raises(ConfigError, match=r"is for no head.*add model.criteria=null"):
+        build_module(config, build_data(config))
