@@ -47,6 +47,9 @@ class Arm(_Strict):
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are two arms; give each its own")
+        twice = [name for name in self.heads or () if (self.heads or ()).count(name) > 1]
+        if twice:
+            raise ValueError(f"heads names {twice[0]!r} twice; name each once")
         return self
 
 
