@@ -1,9 +1,6 @@
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 from tests.conftest import DIGITS, Run, multihead
+from tests.stops import command, points_of, run_of
 
 from multihead import run
 from multihead.errors import ConfigError, DivergenceError
@@ -24,15 +22,6 @@ from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
-
-
-def _history(store: Store, run_id: str) -> dict[str, list[tuple[int, float]]]:
-    found = find_run(store, run_id)
-    return {
-        key: [(p.step, p.value) for p in store.client.get_metric_history(found.info.run_id, key)]
-        for key in found.data.metrics
-        if not key.startswith("system/")  # of the machine, not of the training
-    }
 
 
 def test_a_run_holds_everything_needed_to_understand_it(train: Run, store: Store) -> None:
@@ -98,7 +87,7 @@ def test_artifacts_lie_under_the_home_whatever_the_current_folder(
 
 def test_curves_have_one_point_per_epoch_at_the_right_step(train: Run, store: Store) -> None:
     result = train("trainer.max_epochs=3", "data.batch_size=32", "test=false")
-    history = _history(store, result.run_id)
+    history = points_of(store, result.run_id)
     for name in ("train/digit_loss", "val/thickness_acc", "val/acc_best", "lr"):
         assert [step for step, _ in history[name]] == [4, 8, 12]
     epochs = sorted(set(history["epoch"]))
@@ -109,7 +98,7 @@ def test_best_metrics_are_those_of_the_epoch_of_the_best_checkpoint(
     train: Run, store: Store
 ) -> None:
     result = train("trainer.max_epochs=4", "model.optimizer.lr=0.02")
-    history = _history(store, result.run_id)
+    history = points_of(store, result.run_id)
     scores = [value for _, value in history["val/acc"]]
     best = scores.index(max(scores))
     for name in ("val/acc", "val/digit_loss", "val/smoothness_acc", "train/loss"):
@@ -128,9 +117,9 @@ def test_the_test_split_is_not_read_unless_asked(train: Run, store: Store) -> No
 def test_the_same_seed_gives_the_same_curves_to_the_bit(train: Run, store: Store) -> None:
     short = ("trainer.max_epochs=2", "test=false")
     first, second = train(*short), train(*short)
-    assert _history(store, first.run_id) == _history(store, second.run_id)
+    assert points_of(store, first.run_id) == points_of(store, second.run_id)
     other = train(*short, "seed=1")
-    assert _history(store, first.run_id) != _history(store, other.run_id)
+    assert points_of(store, first.run_id) != points_of(store, other.run_id)
 
 
 def test_a_fast_dev_run_records_nothing(train: Run, home: Path) -> None:
@@ -165,32 +154,6 @@ def test_notes_name_heads_that_are_functions_of_another(train: Run) -> None:
     assert note.startswith("thickness and smoothness are functions of digit")
 
 
-# The process stops itself at a given step, so that the step is always the same.
-_STOP_AT = """
-import os, signal, sys
-from multihead.training import interrupts
-step, number, *overrides = sys.argv[1:]
-plain = interrupts.StopOnSignal.on_train_batch_end
-def stop(self, trainer, *rest):
-    if trainer.global_step == int(step):
-        os.kill(os.getpid(), int(number))
-    plain(self, trainer, *rest)
-interrupts.StopOnSignal.on_train_batch_end = stop
-from multihead.cli.main import main
-main(["train", *overrides])
-"""
-
-
-def _stopped(step: int, number: int, *overrides: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _STOP_AT, str(step), str(number), *overrides],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-
-
 @pytest.mark.parametrize(
     ("step", "number", "code"),
     [
@@ -210,17 +173,17 @@ def test_an_interrupted_run_is_killed_and_goes_on_to_the_uninterrupted_result(
         "trainer.accelerator=cpu",
         "model.scheduler.patience=0",
     ]
-    stopped = _stopped(step, number, *overrides)
+    stopped = command("train", *overrides, stop_at=step, by=number)
     assert stopped.returncode == code, stopped.stderr
     assert len(stopped.stderr.splitlines()) == 1
-    run_id = re.search(r"^run (\S+)", stopped.stdout, re.MULTILINE)[1]
+    run_id = run_of(stopped)
     found = find_run(store, run_id)
     assert found.info.status == "KILLED"
     resumed = multihead(["train", f"resume={run_id}"], folder=home, OMP_NUM_THREADS="1")
     assert resumed.returncode == 0, resumed.stderr
-    whole = _stopped(10**9, number, *overrides)
-    whole_id = re.search(r"^run (\S+)", whole.stdout, re.MULTILINE)[1]
-    assert _history(store, run_id) == _history(store, whole_id)
+    whole = command("train", *overrides)
+    whole_id = run_of(whole)
+    assert points_of(store, run_id) == points_of(store, whole_id)
     found = find_run(store, run_id)
     assert found.info.status == "FINISHED"
     assert "multihead.error" not in found.data.tags
@@ -230,7 +193,7 @@ def test_a_finished_run_can_be_given_more_epochs(train: Run, store: Store) -> No
     first = train("trainer.max_epochs=2", "test=false")
     run([f"resume={first.run_id[:-2]}", "trainer.max_epochs=3"])
     longer = train("trainer.max_epochs=3", "test=false")
-    ours, theirs = _history(store, first.run_id), _history(store, longer.run_id)
+    ours, theirs = points_of(store, first.run_id), points_of(store, longer.run_id)
     assert ours["val/digit_loss"] == theirs["val/digit_loss"]
     assert len(ours["train/loss"]) == 3
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from multihead.studies.definition import PLAIN_NAME
+from multihead.studies.definition import PLAIN_NAME, PlainName
 from multihead.studies.file import apply_argument, explain, find_file, read_file
 
 GROUP = "ablation"
@@ -91,7 +91,7 @@ class Definition(_Strict):
         level: Of the intervals.
     """
 
-    name: str
+    name: PlainName
     experiment: str | None = None
     overrides: tuple[str, ...] = ()
     arms: dict[str, Arm] = Field(min_length=2)
@@ -104,13 +104,6 @@ class Definition(_Strict):
     unequal: str | None = None
     reuse: Literal["version", "any"] = "version"
     level: float = Field(default=0.95, gt=0.5, lt=1)
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        if not PLAIN_NAME.fullmatch(name):
-            raise ValueError("a name is 1 to 80 letters, digits and any of _ - .")
-        return name
 
     @field_validator("arms", mode="before")
     @classmethod

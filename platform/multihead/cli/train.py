@@ -20,7 +20,8 @@ def command(overrides: tuple[str, ...]) -> None:
     """
     from multihead.cli.hydra_app import run_hydra
     from multihead.cli.show import Terminal, end_interrupted, show_result
-    from multihead.runs.api import resumed_config, split_resume
+    from multihead.runs.api import resumed_config
+    from multihead.runs.evaluation import split_run
     from multihead.runs.execute import RunResult, execute
     from multihead.training.interrupts import RunInterrupted
 
@@ -30,7 +31,7 @@ def command(overrides: tuple[str, ...]) -> None:
         return result.optimized_value
 
     trust, arguments = split_trust(overrides)
-    resumed, others = split_resume(arguments)
+    resumed, others = split_run(arguments, "resume")
     if trust and resumed is None:
         raise click.UsageError("--trust is for records: train resume=<run id> --trust TARGET.")
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from multihead import settings
 from multihead.errors import CheckpointError, ConfigError, StoreError
 from multihead.runs.config import compose_run
+from multihead.runs.evaluation import split_run
 from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.recorded import read_config, recomposed
 from multihead.tracking.find import find_run, local_run
@@ -35,19 +36,11 @@ def run(
     Raises:
         MultiheadError: In one line, for whatever cannot run.
     """
-    resumed, others = split_resume(overrides)
+    resumed, others = split_run(overrides, "resume")
     if resumed is None:
         return execute(compose_run(others), announcer=announcer)
     run_id, config = resumed_config(resumed, others, trust)
     return execute(config, resume=run_id, announcer=announcer)
-
-
-def split_resume(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Part `resume=<run id>` from the other overrides."""
-    found = [o.partition("=")[2] for o in overrides if o.startswith("resume=")]
-    if len(found) > 1:
-        raise ConfigError(f"resume is given {len(found)} times; name one run.")
-    return (found[0] if found else None), [o for o in overrides if not o.startswith("resume=")]
 
 
 _FIXED = ("seed", "logger.experiment_name", "name")

@@ -175,15 +175,10 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
 
 
 def config_of(store: Store, record: Any, run: str) -> tuple[dict[str, Any], bool]:
-    """Return the configuration of a run, and whether it is from its folder, not from the store.
-
-    Args:
-        store: Where the run is.
-        record: MLflow's.
-        run: What to call it in messages.
+    """Return the configuration of a run on record, and whether it is from the run's folder.
 
     Raises:
-        ConfigError: If it has none, or a damaged one.
+        ConfigError: If it has none, or a damaged one; `run` is what to call it.
     """
     own = folder_of(store, record) / CONFIG_FILE
     file = run_file(store, record, own, CONFIG_FILE)

@@ -4,9 +4,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from multihead.errors import ConfigError
 from multihead.metrics.registry import is_known, metric_of
@@ -18,6 +26,15 @@ from multihead.studies.file import apply_argument, explain, find_file, read_file
 GROUP = "search"
 Direction = Literal["maximize", "minimize"]
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w\-.]{0,79}", re.ASCII)
+
+
+def _plain(name: str) -> str:
+    if not PLAIN_NAME.fullmatch(name):
+        raise ValueError("a name is 1 to 80 letters, digits and any of _ - .")
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_plain)]
 
 
 class _Strict(BaseModel):
@@ -75,7 +92,7 @@ class Definition(_Strict):
         storage: URL of the database; SQLite in `MULTIHEAD_HOME` if none.
     """
 
-    name: str
+    name: PlainName
     experiment: str | None = None
     overrides: tuple[str, ...] = ()
     space: dict[str, Any] = Field(min_length=1)
@@ -96,13 +113,6 @@ class Definition(_Strict):
     enqueue: tuple[dict[str, Any] | str, ...] = ()
     confirm: Confirm = Confirm()
     storage: str | None = None
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        if not PLAIN_NAME.fullmatch(name):
-            raise ValueError("a name is 1 to 80 letters, digits and any of _ - .")
-        return name
 
     @field_validator("engine", mode="before")
     @classmethod

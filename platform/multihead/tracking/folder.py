@@ -144,18 +144,6 @@ class RunFolder:
         found.torn = max(0, size - found.end)
         return found
 
-    def created(self) -> spool.Record:
-        """Return the spool's first record, of how the run was made.
-
-        Raises:
-            ConfigError: If there is none.
-        """
-        for entry in spool.read(self.spool):
-            if entry.record["what"] == "create":
-                return entry.record
-            break
-        raise ConfigError(f"{self.spool} is damaged: it does not say how the run was made.")
-
     def _by(self) -> str:
         try:
             mark = json.loads(self.marker.read_text())

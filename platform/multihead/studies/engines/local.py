@@ -28,7 +28,7 @@ class LocalEngine:
 
     def start(self) -> None:
         """See `Engine`."""
-        for number in range(self.opened.definition.workers):
+        for number in sorted({*range(self.opened.definition.workers)} - {*self.workers}):
             self._start(number)
 
     def _start(self, number: int) -> None:

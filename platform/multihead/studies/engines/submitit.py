@@ -80,7 +80,8 @@ class SubmititEngine:
         for job in self._jobs:
             if ended_file(self._folder, job).exists():
                 self._hear_of(job, int(ended_file(self._folder, job).read_text() or _KILLED))
-        return bool(self._jobs)
+        replaced = self._asked == -inf and not (self._interrupted or self._over)  # by the next look
+        return replaced or bool(self._jobs)
 
     def _ask(self, ended: int) -> None:
         """See which jobs are gone without a word, and have as many as there should be."""
