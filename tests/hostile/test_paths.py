@@ -15,6 +15,7 @@ from multihead.runs.api import resumed_config
 from multihead.runs.load import load_run
 from multihead.runs.places import check_places
 from multihead.runs.rerun import recorded_configs
+from multihead.runs.sections import RunConfig
 from multihead.studies.definition import Definition
 from multihead.studies.keep import drop_others
 from multihead.studies.registry import _died_here
@@ -184,7 +185,9 @@ def test_sync_names_a_run_outside_the_home_and_goes_on(home: Path, folder: RunFo
 
 
 RECORD: dict[str, Any] = {
-    "logger": {"tracking_uri": None},
+    **{"train": True, "test": True, "seed": 0, "name": None, "tags": [], "model": {}},
+    **{"ckpt_path": None, "optimized_metric": None, "trainer": {}, "paths": {"home": "/h"}},
+    "logger": {"tracking_uri": None, "experiment_name": "theirs"},
     "data": {"data_dir": "DATA/mnist", "generate": {"folder": "DATA/x"}},
     "callbacks": {"model_checkpoint": {"dirpath": None}},
 }
@@ -202,14 +205,18 @@ RECORD: dict[str, Any] = {
             "callbacks.model_checkpoint.dirpath=/x",
         ),
         ({"ckpt_path": "/home/other/best.ckpt"}, "ckpt_path=/home/other/best.ckpt"),
-        ({"logger": {"tracking_uri": "sqlite:////x.db"}}, "logger.tracking_uri=sqlite:////x.db"),
+        (
+            {"logger": {"tracking_uri": "sqlite:////x.db", "experiment_name": "theirs"}},
+            "logger.tracking_uri=sqlite:////x.db",
+        ),
     ],
 )
 def test_folders_of_a_strangers_record_are_not_written_to_unless_they_are_typed(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: Any, typed: str
 ) -> None:
     monkeypatch.setenv("MULTIHEAD_DATA_DIR", str(tmp_path / "data"))
-    ours, theirs = _placed(RECORD, tmp_path), _placed(RECORD | change, tmp_path)
+    records = (RECORD, RECORD | change)
+    ours, theirs = (RunConfig.of(_placed(record, tmp_path)) for record in records)
     check_places(ours, [], store)
     check_places(theirs, [typed], store)
     with pytest.raises(PathError, match="the record, which is not of this home"):

@@ -40,7 +40,6 @@ from multihead.files import inside, write_text_atomically
 from multihead.runs.api import resumed_config
 from multihead.runs.collector import few_collections
 from multihead.runs.execute import Membership, execute
-from multihead.runs.sections import RunConfig
 from multihead.runs.trust import targets_of
 from multihead.terminal.lines import say
 from multihead.terminal.streams import keep_log
@@ -185,7 +184,7 @@ def _train(task: Task, file: CellFile, opened: dict[str, MultiheadDataModule]) -
 def _attempt(task: Task, run: str, opened: dict[str, MultiheadDataModule]) -> None:
     """Begin the cell's run, or go on with it where an earlier attempt left it."""
     member = Membership(ARM_KIND, run, task.tags, opened=opened)
-    home = settings.home_folder(RunConfig.of(task.config).home)
+    home = settings.home_folder(task.config["paths"]["home"])
     folder = RunFolder(run_path(home, run, f"the run of the cell {task.name}"))
     if not folder.spool.is_file():
         shutil.rmtree(folder.path, ignore_errors=True)
