@@ -56,7 +56,7 @@ def bundle(tmp_path: Path) -> Path:
     heads = Heads([Head("digit", 10), _level(256)])
     network = SimpleCNN(conv1_channels=2, conv2_channels=2, fc_hidden=4, heads_config=heads.outputs)
     record = {"heads": heads, "image_shape": [1, 28, 28], "mean": [0.5], "std": [0.5]}
-    loaded = LoadedRun(network, record, {"model": {"net": NET}})
+    loaded = LoadedRun(network, record, NET)
     write_bundle(loaded, tmp_path / "bundle", np.zeros((1, 28, 28, 1), np.uint8))
     return tmp_path / "bundle"
 

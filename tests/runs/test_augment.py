@@ -1,13 +1,12 @@
 """`data/augment` from what is typed to the record, killed and resumed, and on two processes."""
 
-import re
 from typing import Any
 
 import pytest
 from matplotlib.image import imread
 from tests.conftest import DIGITS
 from tests.runs.test_group import EXACT, ONE, TWO, UNEVEN
-from tests.runs.test_outside import _command, _history
+from tests.stops import command, points_of, run_of
 
 from multihead import run
 from multihead.data.datamodule import MultiheadDataModule
@@ -111,16 +110,16 @@ def test_a_run_killed_within_an_epoch_goes_on_to_the_bit(home: Any, store: Store
         "trainer.max_epochs=3",
         "trainer.accelerator=cpu",
     ]
-    stopped = _command(6, *words)
+    stopped = command(*words, stop_at=6)
     assert stopped.returncode == 143, stopped.stderr
     assert "note: hflip is left out" in stopped.stdout
-    first = re.search(r"^run (\S+)", stopped.stdout, re.MULTILINE)[1]
+    first = run_of(stopped)
     trust = ["--trust", "tests.data.outside_transforms.Invert"]
-    resumed = _command(10**9, "train", f"resume={first}", *trust)
+    resumed = command("train", f"resume={first}", *trust)
     assert resumed.returncode == 0, resumed.stderr
-    whole = _command(10**9, *words)
-    other = re.search(r"^run (\S+)", whole.stdout, re.MULTILINE)[1]
-    assert _history(store, first) == _history(store, other)
+    whole = command(*words)
+    other = run_of(whole)
+    assert points_of(store, first) == points_of(store, other)
     pictures = [home / run / "augmented.png" for run in (first, other)]
     assert imread(pictures[0]).shape == imread(pictures[1]).shape
 

@@ -10,6 +10,7 @@ from multihead.runs.columns import rooted
 from multihead.runs.config import compose_run
 from multihead.runs.fingerprint import config_hash
 from multihead.runs.places import check_places
+from multihead.runs.sections import RunConfig
 from multihead.studies.definition import changed, load_definition
 from multihead.tracking.store import Store
 
@@ -61,10 +62,10 @@ def test_a_record_of_others_may_not_choose_a_table(
     monkeypatch.setenv("MULTIHEAD_DATA_DIR", str(tmp_path))
     store = Store(home=tmp_path)
     inside = compose_run(["data=table", f"data.table={tmp_path}/x.csv"])
-    check_places(inside, [], store)
+    check_places(RunConfig.of(inside), [], store)
     outside = compose_run(["data=table", "data.table=/etc/x.csv"])
     with pytest.raises(PathError, match=r"data\.table='/etc/x\.csv'"):
-        check_places(outside, [], store)
+        check_places(RunConfig.of(outside), [], store)
 
 
 def test_a_study_is_of_a_table_wherever_it_goes_on(

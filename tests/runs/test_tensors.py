@@ -8,15 +8,19 @@ import torch
 from multihead.errors import ConfigError
 from multihead.runs.build import build_data, build_module
 from multihead.runs.config import compose_run
-from multihead.runs.schema import check_config
+from multihead.runs.sections import RunConfig
+from multihead.training.module import MultiheadLitModule
 
 DIGITS = ("experiment=multihead_cnn_digits", "trainer=cpu")
 
 
+def module_of(*overrides: str) -> MultiheadLitModule:
+    config = RunConfig.checked(compose_run([*DIGITS, *overrides]))
+    return build_module(config.model, build_data(config.data), from_checkpoint=False)
+
+
 def criterion(node: str) -> Any:
-    config = compose_run([*DIGITS, f"+model.criteria.smoothness={node}"])
-    check_config(config)
-    return build_module(config, build_data(config)).criteria.of("smoothness")
+    return module_of(f"+model.criteria.smoothness={node}").criteria.of("smoothness")
 
 
 def test_a_list_is_the_weight_of_a_loss_of_torch() -> None:
@@ -35,16 +39,11 @@ def test_a_weight_that_does_not_fit_is_refused(weight: str, message: str) -> Non
 
 
 def test_weights_and_smoothing_are_given_by_head_and_recorded() -> None:
-    config = compose_run(
-        [
-            *DIGITS,
-            "model.class_weights.digit=balanced",
-            "model.class_weights.smoothness=[1, 2, 3]",
-            "model.label_smoothing.digit=0.1",
-        ]
+    module = module_of(
+        "model.class_weights.digit=balanced",
+        "model.class_weights.smoothness=[1, 2, 3]",
+        "model.label_smoothing.digit=0.1",
     )
-    check_config(config)
-    module = build_module(config, build_data(config))
     recorded = module.weights_of_labels.record()
     assert recorded["class_weights.smoothness"] == "1 2 3"
     assert len(recorded["class_weights.digit"].split()) == 10
@@ -52,6 +51,5 @@ def test_weights_and_smoothing_are_given_by_head_and_recorded() -> None:
 
 
 def test_focal_loss_that_no_head_would_get_is_refused() -> None:
-    config = compose_run([*DIGITS, "model/criterion=focal"])
     with pytest.raises(ConfigError, match=r"is for no head.*add model.criteria=null"):
-        build_module(config, build_data(config))
+        module_of("model/criterion=focal")

@@ -213,7 +213,7 @@ def test_the_page_shows_an_uploaded_picture_as_the_network_gets_it(
 def test_a_damaged_record_is_refused(change: dict | None, tmp_path: Path) -> None:
     preparation = Preparation(1, (16, 16))
     loaded = served(preparation, (1, 16, 16)).loaded
-    loaded.config = {"model": {"net": {"_target_": "multihead.SimpleCNN"}}}
+    loaded.node = {"_target_": "multihead.SimpleCNN"}
     write_bundle(loaded, tmp_path / "bundle", np.zeros((1, 16, 16, 1), np.uint8))
     assert read_bundle(tmp_path / "bundle").preparation == preparation
     path = tmp_path / "bundle" / MODEL
