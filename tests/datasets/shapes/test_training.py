@@ -45,6 +45,16 @@ def test_a_record_may_name_the_data_set() -> None:
     check_targets(compose_run(list(SMALL)), "config.yaml")
 
 
+def test_light_changes_no_picture_whose_place_is_a_label() -> None:
+    all_left_out = _data("data/augment=light")
+    assert all_left_out.augmentation is None
+    assert all_left_out.notes[0].startswith(
+        "shift is left out, because it would make x and y wrong"
+    )
+    without_places = _data("data/augment=light", "data.only_heads=[shape, filled]")
+    assert without_places.augmentation is not None
+
+
 def test_every_head_is_trained_measured_and_predicted(home: object) -> None:
     result = run([*SMALL, *ONCE, "data.missing={shape: 0.5, x: 0.5}", "data.period=180"])
     named = {"test/shape_acc", "test/x_mae", "test/orientation_mae", "test/hue_mae"}

@@ -13,6 +13,16 @@ from multihead.heads.kinds.angle import Angle
 # Means and deviations of scaled pixels are those of pictures without clutter, roughly.
 _COLOUR_MEAN, _COLOUR_STD = (0.14, 0.14, 0.14), (0.1, 0.1, 0.1)
 _GREY_MEAN, _GREY_STD = (0.14,), (0.1,)
+_MOVED = frozenset(["shift", "crop", "rotate", "scale", "shear"])
+# What makes a label wrong; a mark that is erased would be one more.
+_BREAKS = {
+    "scale": frozenset(["crop", "scale", "shear"]),
+    "x": _MOVED | {"hflip"},
+    "y": _MOVED | {"vflip"},
+    "orientation": frozenset(["hflip", "vflip", "rotate", "shear"]),
+    "hue": frozenset(["hue", "colour"]),
+    "marked": frozenset(["erase", "cutmix"]),
+}
 
 
 def shapes(
@@ -93,6 +103,7 @@ def shapes(
         incomplete=frozenset(
             name for name, head in heads.items() if head.kind.is_missing(labels[name]).any()
         ),
+        breaks={name: _BREAKS[name] for name in heads if name in _BREAKS},
     )
 
 
