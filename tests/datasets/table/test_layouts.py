@@ -156,6 +156,22 @@ def test_each_row_is_tested_in_one_fold(tmp_path: Path) -> None:
     )
 
 
+def test_folds_leave_the_test_rows_of_a_split_column_alone(tmp_path: Path) -> None:
+    """Each other row validates in one of them."""
+    numbers = [i / 7 for i in range(N)]
+    said = ["test" if i % 5 == 0 else "train" for i in range(N)]
+    folder = write_table(tmp_path, {"v": numbers, "split": said})
+    options = {"split_column": "split", "folds": 4}
+    tests = {tuple(opened(folder, "test", fold=k, **options).labels["v"]) for k in range(4)}
+    assert tests == {tuple(np.float32(numbers[::5]))}
+    validated = []
+    for fold in range(4):
+        training = opened(folder, fold=fold, **options)
+        validated.extend(training.labels["v"][training.validation])
+    others = [v for v, part in zip(numbers, said, strict=True) if part == "train"]
+    np.testing.assert_array_equal(np.sort(validated), np.sort(np.float32(others)))
+
+
 def test_counts_may_leave_rows_out_and_say_so(tmp_path: Path) -> None:
     folder = write_table(tmp_path, {"kind": KINDS})
     assert sizes(folder, sizes=[10, 4, 4]) == (10, 4, 4)

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.assign import SplitRules, assign_parts
+from multihead.data.assign import SplitRules, assign_parts, fold_numbers
 from multihead.datasets.table.cells import Column, Table
 from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION, WORDS, have_training, split_of
 from multihead.errors import ConfigError, DataError
@@ -101,9 +101,7 @@ def all_parts(
     if given.parts is None:
         return assign_parts(count, rules, given.groups, strata), []
     if rules.folds is not None:
-        raise ConfigError(
-            f"data.folds is {rules.folds}, but {given.said_by} says what is tested; leave one out."
-        )
+        return _folded(given.parts, given, rules, strata)
     parts = given.parts.copy()
     absent = [part for part in (VALIDATION, TEST) if not (parts == part).any()]
     if not (parts == TRAIN).any():
@@ -119,6 +117,32 @@ def all_parts(
         *notes,
         f"{given.said_by} has no {lacking} rows, so {drawn} are drawn from the training rows",
     ]
+
+
+def _folded(
+    said: NDArray[np.int8], given: Given, rules: SplitRules, strata: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[np.int8], list[str]]:
+    """Cut the rows that do not test into folds, of which one validates."""
+    rows = np.flatnonzero(said != TEST)
+    if len(rows) == len(said):
+        raise ConfigError(
+            f"data.folds is {rules.folds}, but {given.said_by} says what validates and has no test "
+            f"rows; leave out data.folds, or ignore that column in data.columns."
+        )
+    parts = np.full(len(said), TEST, np.int8)
+    folds = fold_numbers(
+        len(rows),
+        cast(int, rules.folds),
+        rules.seed,
+        None if given.groups is None else given.groups[rows],
+        {name: labels[rows] for name, labels in strata.items()},
+    )
+    parts[rows] = np.where(folds == rules.fold, VALIDATION, TRAIN)
+    replaced = int((said == VALIDATION).sum())
+    notes = _shared_groups(parts, given)
+    if replaced:
+        notes.append(f"of {given.said_by} the test rows stay; a fold validates instead of its rows")
+    return parts, notes
 
 
 def _drawn(
