@@ -46,6 +46,7 @@ from multihead.seeding import seed_everything
 from multihead.settings import home_folder
 from multihead.tracking.logger import RunLogger
 from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint
+from multihead.training.conflict import GradientConflict
 from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_precision
 from multihead.training.interrupts import Interrupts, StopOnSignal
@@ -72,6 +73,7 @@ class Parts:
         trainer: Lightning's trainer.
         logger: Gets its run when one is recorded.
         checkpoint: The callback that keeps best.ckpt and last.ckpt, or None.
+        conflict: The callback that looks at the heads' gradients, or None.
         interrupts: Where signals are noted.
         settings: What is to be done with them.
         ranks: This process among those that train together.
@@ -82,6 +84,7 @@ class Parts:
     trainer: pl.Trainer
     logger: RunLogger
     checkpoint: RunCheckpoint | None
+    conflict: GradientConflict | None
     interrupts: Interrupts
     settings: RunSection
     ranks: Ranks
@@ -160,6 +163,7 @@ def build_run(
         trainer=trainer,
         logger=logger,
         checkpoint=kept[0] if kept else None,
+        conflict=next((c for c in configured if isinstance(c, GradientConflict)), None),
         interrupts=interrupts,
         settings=run,
         ranks=ranks,

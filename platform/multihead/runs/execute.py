@@ -24,6 +24,7 @@ from multihead.metrics import registry
 from multihead.runs.augmented import store_augmented
 from multihead.runs.build import Parts, build_run
 from multihead.runs.collector import few_collections
+from multihead.runs.conflict import store_conflict
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
 from multihead.runs.group import training_together
 from multihead.runs.lifecycle import deserved_status
@@ -185,6 +186,7 @@ def execute(
                 training_together(parts, settled, checkpoints),
             ):
                 result = _train_and_test(parts, run, notes)
+            store_conflict(run, parts)
             run.set_tags({NOTE_TAG: note(parts, result.metrics, run.run_id)})
             if asked.run.train and member.kind != "trial":  # a study keeps few of them
                 notes += log_run_model(run, parts.data, asked.model.net)

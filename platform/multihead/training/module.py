@@ -92,6 +92,8 @@ class MultiheadLitModule(pl.LightningModule):
         gathering: Exchanges with the other processes of the training, if there are any; set
             before it starts.
         numerics: What decides how the training rounds, for its checkpoints; see `runs.numerics`.
+        probe: Shown the losses [T] of each training batch, before they are weighed, and which heads
+            have labels in it, bool [T].
 
     Raises:
         ConfigError: If heads, weights, criteria, network and data do not fit together.
@@ -155,6 +157,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.best: dict[str, float] = {}
         self.incomplete: dict[Part, Collection[str]] = {"train": (), "val": (), "test": ()}
         self.shares: Tensor | None = None
+        self.probe: Callable[[Tensor, Tensor], None] | None = None
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         made = [parameter_criterion, class_criterion, *self.given_criteria.values()]
@@ -317,6 +320,8 @@ class MultiheadLitModule(pl.LightningModule):
         present = self.present(counts)
         if counts is not None:
             self.presence.add(present)
+        if self.probe is not None:
+            self.probe(losses, present)
         if self.shares is not None:
             losses = losses * self.shares[batch_idx]
         total, weights = self.balanced(losses, present)
@@ -392,7 +397,7 @@ class MultiheadLitModule(pl.LightningModule):
         if not balancer.needs_gramian or balancer.is_alone:
             return cast(tuple[Tensor, Tensor], balancer(losses, present))
         by_features = self._uses_features
-        shared = [self.features] if by_features else self._shared_parameters()
+        shared = [self.features] if by_features else self.shared_parameters()
         if not any(tensor.requires_grad for tensor in shared):
             return (losses * balancer.base).sum(), balancer.base  # the backbone is frozen
         gradients = HeadGradients(losses, shared, [self._own_parameters(n) for n in self._heads])
@@ -415,7 +420,8 @@ class MultiheadLitModule(pl.LightningModule):
         head = cast(MultiheadNetwork, self.net).heads[f"{name}_head"]
         return [*head.parameters(), *self.criteria.of(name).parameters()]
 
-    def _shared_parameters(self) -> list[nn.Parameter]:
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the network that all heads have in common."""
         own = {id(p) for name in self._heads for p in self._own_parameters(name)}
         return [p for p in cast(nn.Module, self.net).parameters() if id(p) not in own]
 
