@@ -92,6 +92,19 @@ def test_a_training_that_goes_on_has_the_history_of_one_that_never_stopped(tmp_p
     assert resumed.history == whole.history
 
 
+def test_a_test_with_an_earlier_checkpoint_leaves_the_table_whole(tmp_path: Path) -> None:
+    callback, path = GradientConflict(every=1), str(tmp_path / "early.ckpt")
+
+    class Save(pl.Callback):
+        def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+            if trainer.current_epoch == 0 and not trainer.sanity_checking:
+                trainer.save_checkpoint(path)
+
+    trainer = trained(callback, Save())
+    trainer.test(trainer.model, trainer.datamodule, path, verbose=False, weights_only=True)
+    assert set(callback.table()["epoch"]) == {0, 1}
+
+
 def test_one_head_has_no_pair_and_a_frozen_backbone_nothing_to_share() -> None:
     class Frozen(pl.Callback):
         def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

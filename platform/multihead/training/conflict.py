@@ -45,6 +45,8 @@ class GradientConflict(Callback):
         self.every, self.stages = every, stages
         self.history: list[dict[str, Any]] = []
         self._sums: dict[str, Tensor] = {}
+        # A test with best.ckpt gives callbacks the state that they had at that epoch.
+        self._whole: list[dict[str, Any]] | None = None
 
     # Written with each checkpoint, so that a training that goes on has every epoch's figures.
     def state_dict(self) -> dict[str, Any]:
@@ -86,10 +88,12 @@ class GradientConflict(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look no more."""
         _ours(pl_module).probe = None
+        self._whole = list(self.history)
 
     def table(self) -> pd.DataFrame:
         """Return the history as a table."""
-        return pd.DataFrame(self.history, columns=["epoch", "stage", "a", "b", "cosine", "ratio"])
+        rows = self.history if self._whole is None else self._whole
+        return pd.DataFrame(rows, columns=["epoch", "stage", "a", "b", "cosine", "ratio"])
 
     def _look(self, module: MultiheadLitModule, losses: Tensor, present: Tensor) -> None:
         groups = self._stages(module)
