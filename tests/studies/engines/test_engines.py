@@ -32,6 +32,8 @@ ENGINES = {
     "submitit": (SUBMITIT, make_engine),
     "outside": ({"name": "local"}, OutsideEngine),
 }
+# A trial that no machine ends before it is told to.
+ENDLESS = (*LONG, "trainer.max_epochs=10000", "callbacks.early_stopping=null")
 Begin = Callable[..., tuple[OpenStudy, Engine]]
 
 
@@ -42,7 +44,7 @@ def begin(request: pytest.FixtureRequest, define: Define, store: object) -> Iter
     made: list[tuple[OpenStudy, Engine]] = []
 
     def begin(*overrides: str, **keys: object) -> tuple[OpenStudy, Engine]:
-        given = [o for o in overrides if o.startswith(("trainer", "data"))]
+        given = [o for o in overrides if o.startswith(("trainer", "data", "callbacks"))]
         keys = {"n_trials": 1, "workers": 1, "devices_per_worker": 0, "keep": None, **keys}
         opened = start(define(engine=choice, overrides=given, **keys), resume=False)
         made.append((opened, make(opened)))
@@ -98,7 +100,7 @@ def over(opened: OpenStudy, engine: Engine) -> Callable[[], bool]:
 
 
 def test_workers_that_die_or_fall_silent_are_replaced_and_all_end_when_told(begin: Begin) -> None:
-    opened, engine = begin(*LONG)
+    opened, engine = begin(*ENDLESS)
     engine.start()
     engine.start()
     look(opened, engine, lambda: places(opened))
