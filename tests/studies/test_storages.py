@@ -25,6 +25,7 @@ POSTGRES = [
     pytest.mark.slow,
     pytest.mark.skipif(postgres_programs() is None, reason="there is no PostgreSQL here"),
 ]
+ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from {module} import {cls}
@@ -133,21 +134,22 @@ def test_a_process_that_is_killed_lets_go_of_its_study(
     kind: type[StudyStorage], storage: StudyStorage
 ) -> None:
     code = HOLD.format(module=kind.__module__, cls=kind.__name__, url=storage.url)
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    with holder.stdout as said:
-        assert said.readline() == "held\n"
+    command = [sys.executable, "-c", code]  # it imports the tests, from the root
     decided = threading.Event()
 
     def decide() -> None:
         with storage.lock("search"):
             decided.set()
 
-    waiting = threading.Thread(target=decide)
-    waiting.start()
-    assert not decided.wait(0.3)
-    holder.kill()
-    holder.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            waiting = threading.Thread(target=decide)
+            waiting.start()
+            assert not decided.wait(0.3)
+        finally:
+            holder.kill()
     waiting.join(30)
     assert decided.is_set()
 
