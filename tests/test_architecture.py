@@ -25,7 +25,16 @@ LAYERS: list[set[str]] = [
     {"heads"},
     {
         *("connections", "figures", "files", "garbage", "hosts", "markdown", "metrics"),
-        *("pickles", "seeding", "settings", "signals", "spreadsheet", "terminal", "workers"),
+        *(
+            "pickles",
+            "pools",
+            "seeding",
+            "settings",
+            "signals",
+            "spreadsheet",
+            "terminal",
+            "workers",
+        ),
         "yaml_file",
     },
     {"errors", "text"},

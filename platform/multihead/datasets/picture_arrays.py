@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from multihead.datasets.picture_opening import PictureError
 from multihead.datasets.picture_paths import PictureFile
-from multihead.datasets.picture_threads import in_threads
+from multihead.datasets.picture_workers import in_threads
 from multihead.datasets.preparation import Preparation
 from multihead.errors import DataError
 

@@ -10,7 +10,9 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -22,7 +24,7 @@ from filelock import FileLock
 from multihead.datasets.picture_opening import PictureError, read_content
 from multihead.datasets.picture_paths import PictureFile
 from multihead.datasets.picture_survey import Look, digest
-from multihead.datasets.picture_threads import in_threads
+from multihead.datasets.picture_workers import in_workers
 from multihead.datasets.preparation import Preparation
 from multihead.errors import DataError
 from multihead.files import write_atomically
@@ -109,24 +111,52 @@ def _write(
         number = file.fileno()
         os.pwrite(number, header, 0)
 
-        def prepare(position: int) -> str:
-            if looks[position].problem:
-                return looks[position].problem
-            try:
-                content = read_content(files[position].path)
-                if digest(content) != looks[position].digest:
-                    raise PictureError("was changed while it was read")
-                pixels = preparation.read(content)
-            except PictureError as error:
-                return str(error)
-            _write_all(number, pixels.data.cast("B"), len(header) + position * size)
-            return ""
-
-        reasons = list(in_threads(prepare, range(len(files)), "preparing pictures"))
+        prepare = partial(_prepare, path, len(header), preparation)
+        wanted = [(i, *each) for i, each in enumerate(zip(files, looks, strict=True))]
+        with _flushed_meanwhile(number):
+            reasons = list(in_workers(prepare, wanted, "preparing pictures"))
         problems = {str(i): reason for i, reason in enumerate(reasons) if reason}
         end = len(header) + len(files) * size
         os.ftruncate(number, end)
         _write_all(number, memoryview(json.dumps(problems).encode()), end)
+
+
+@contextmanager
+def _flushed_meanwhile(number: int) -> Iterator[None]:
+    """Have what is written go to the disk while more is made, so that the end need not wait."""
+    done = threading.Event()
+
+    def flush() -> None:
+        while not done.wait(0.5):
+            with suppress(OSError):  # the end finds out, and says so
+                os.fsync(number)
+
+    thread = threading.Thread(target=flush, name="flush", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _prepare(
+    path: Path, start: int, preparation: Preparation, wanted: tuple[int, PictureFile, Look]
+) -> str:
+    """Write the pixels of one picture to their place, and return why there are none, if so."""
+    position, file, seen = wanted
+    if seen.problem:
+        return seen.problem
+    try:
+        content = read_content(file.path)
+        if digest(content) != seen.digest:
+            raise PictureError("was changed while it was read")
+        pixels = preparation.read(content)
+    except PictureError as error:
+        return str(error)
+    with path.open("r+b", buffering=0) as opened:
+        _write_all(opened.fileno(), pixels.data.cast("B"), start + position * pixels.nbytes)
+    return ""
 
 
 def _write_all(number: int, content: memoryview, offset: int) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from multihead.datasets.picture_opening import (
     read_content,
 )
 from multihead.datasets.picture_paths import PictureFile
-from multihead.datasets.picture_threads import in_threads
+from multihead.datasets.picture_workers import in_workers
 from multihead.datasets.preparation import SIDEWAYS, orientation
 from multihead.files import write_text_atomically
 
@@ -74,7 +75,7 @@ def survey(files: Sequence[PictureFile], folder: Path, *, whole: bool) -> list[L
     kept = _kept(path, len(files))
     if kept is not None:
         return kept
-    found = list(in_threads(lambda file: look(file, whole=whole), files, "looking at pictures"))
+    found = list(in_workers(partial(look, whole=whole), files, "looking at pictures"))
     with contextlib.suppress(OSError):
         write_text_atomically(path, json.dumps([astuple(one) for one in found]))
     return found

@@ -1,19 +1,68 @@
-"""Work on many pictures in threads: decoders leave Python's lock to others while they work."""
+"""Work on many pictures: in threads, or in processes where there are so many that these pay.
+
+Decoders leave Python's lock to other threads while they work, but reading headers does not.
+"""
 
 import contextlib
+import functools
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from joblib import delayed
+
+from multihead.datasets.picture_opening import ignore_advice, load_decoders
+from multihead.errors import DataError
+from multihead.pools import process_pool
 from multihead.terminal.drawn import Screen, progress
 
 _WORTH_A_BAR = 500  # pictures
-_BLOCK = 32  # pictures that a thread takes at a time, at most
+_BLOCK = 32  # pictures that a thread or process takes at a time, at most
+_WORTH_PROCESSES = 2_000  # pictures: starting processes takes as long as some hundred
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def in_workers(work: Callable[[T], R], items: Sequence[T], title: str = "") -> Iterator[R]:
+    """Yield the result for each item in order, computed on all cores.
+
+    Args:
+        work: A function of a module, or a partial of one: it may be called in another process.
+        items: What to call it with.
+        title: What a bar on the terminal says, for many items; no bar if empty.
+
+    Raises:
+        DataError: If a process is killed, as by a machine that is out of memory.
+    """
+    if len(items) < _WORTH_PROCESSES or cores() == 1:
+        yield from in_threads(work, items, title)
+        return
+    blocks = (items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK))
+    parts = process_pool()(delayed(_in_process)(work, block) for block in blocks)
+    with _bar(title, len(items)) as advance:
+        try:
+            for results in parts:
+                advance(len(results))
+                yield from results
+        except BrokenProcessPool:
+            raise DataError(
+                "a process that read pictures was killed; free some memory and try again."
+            ) from None
+
+
+def _in_process(work: Callable[[T], R], block: Sequence[T]) -> list[R]:
+    _get_ready()
+    return [work(item) for item in block]
+
+
+@functools.cache
+def _get_ready() -> None:
+    ignore_advice()
+    load_decoders()
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T], title: str = "") -> Iterator[R]:
