@@ -40,7 +40,8 @@ class Steps:
         torch.manual_seed(0)
         self.heads = Heads.from_outputs({f"h{index}": 10 for index in range(heads)})
         wide = {"conv1_channels": 64, "conv2_channels": 128, "fc_hidden": 256, "dropout": 0.5}
-        net = SimpleCNN(3, 32, heads_config=self.heads.outputs, **wide)
+        shape = {"input_channels": 3, "input_size": 32}
+        net = SimpleCNN(**shape, heads_config=self.heads.outputs, **wide)
         adam = partial(torch.optim.Adam, lr=0.001, fused=True)
         self.module = MultiheadLitModule(net, adam, balancer=instantiate(config)).to(device)
         self.module._use_heads(self.heads)
