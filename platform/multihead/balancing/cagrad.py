@@ -9,14 +9,14 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from multihead.balancing.balancer import GramianOf
-from multihead.balancing.of_gramian import GramianBalancer
+from multihead.balancing.of_gramian import SolvingBalancer
 from multihead.balancing.weights import positive
 from multihead.heads import Heads
 
 _SMALL = 1e-12
 
 
-class CAGrad(GramianBalancer):
+class CAGrad(SolvingBalancer):
     """Maximise the least improvement of a head within a ball around the mean gradient g_0.
 
     The direction is g_0 + c |g_0| g_w / |g_w|, where g_w is the combination of the gradients, with
@@ -45,14 +45,9 @@ class CAGrad(GramianBalancer):
         super().__init__(heads, weights, gramian_of=gramian_of, every=every, scaled=scaled)
         self.c = positive(c, "c", or_zero=True)
 
-    def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return 1 / n + c |g_0| w / |g_w| for the n heads that are seen."""
-        ones, places = torch.ones_like(losses), seen.nonzero().flatten()
-        given = cast(Tensor, gramian)[places][:, places].double().cpu().numpy()
-        if not np.isfinite(given).all() or given.trace() <= 0:
-            return ones
-        found = torch.from_numpy(_weights(given, self.c)).to(ones)
-        return ones.index_copy(0, places, found)
+    def solve(self, gramian: Tensor) -> Tensor:
+        """Return 1 / n + c |g_0| w / |g_w|."""
+        return torch.from_numpy(_weights(gramian.double().cpu().numpy(), self.c))
 
 
 def _weights(gramian: np.ndarray, c: float) -> np.ndarray:

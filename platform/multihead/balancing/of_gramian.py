@@ -1,5 +1,6 @@
 """Methods of torchjd that make weights of the Gramian of the heads' gradients."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, cast
 
@@ -49,12 +50,35 @@ class GramianBalancer(ScaledBalancer):
         self.gramian_of, self.every = gramian_of, every
 
 
-class GramianWeighting(GramianBalancer):
+class SolvingBalancer(GramianBalancer):
+    """A method that keeps no state and solves a small problem for the heads that it weighs.
+
+    A Gramian that is not finite, or all 0, gives the static weights.
+    """
+
+    @abstractmethod
+    def solve(self, gramian: Tensor) -> Tensor:
+        """Return how the heads of a Gramian [n, n] weigh relative to each other, [n]."""
+
+    def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
+        """Return the solution for the heads that are seen."""
+        given, places = cast(Tensor, gramian), self.subset(seen)
+        if places is not None:
+            given = given[places][:, places]
+        ones = torch.ones_like(losses)
+        if not torch.isfinite(given).all() or given.trace() <= 0:
+            return ones
+        with self.drawing(), torch.autocast(losses.device.type, enabled=False):
+            found = self.solve(given).to(losses)
+        return found if places is None else ones.index_copy(0, places, found)
+
+
+class GramianWeighting(SolvingBalancer):
     """Weigh heads by a weighting of torchjd that keeps no state.
 
     MGDA (Sener & Koltun 2018), PCGrad (Yu et al. 2020), CAGrad (Liu et al. 2021), IMTL-G (Liu et
     al. 2021), FairGrad (Ban & Ji 2024), Aligned-MTL (Senushkin et al. 2023) and UPGrad (Quinton &
-    Rey 2024) among others. A Gramian that is not finite, or all 0, gives the static weights.
+    Rey 2024) among others.
 
     Args:
         heads: Fixes T and the order of the losses.
@@ -78,15 +102,6 @@ class GramianWeighting(GramianBalancer):
         super().__init__(heads, weights, gramian_of=gramian_of, every=every, scaled=scaled)
         self.weighting = weighting
 
-    def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return what the weighting makes of the heads that are seen."""
-        given = cast(Tensor, gramian)
-        places = self.subset(seen)
-        if places is not None:
-            given = given[places][:, places]
-        ones = losses.new_ones(losses.shape)
-        if not torch.isfinite(given).all() or not given.any():
-            return ones
-        with self.drawing(), torch.autocast(losses.device.type, enabled=False):
-            found = cast(Tensor, self.weighting(given)).to(losses)
-        return found if places is None else ones.index_copy(0, places, found)
+    def solve(self, gramian: Tensor) -> Tensor:
+        """Return what the weighting makes of the Gramian."""
+        return cast(Tensor, self.weighting(gramian))

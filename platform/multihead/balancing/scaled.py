@@ -37,6 +37,8 @@ class ScaledBalancer(Balancer):
         # Of the last batch that had a Gramian, for those that have none.
         self.register_buffer("kept", torch.ones(len(heads)), persistent=self.needs_gramian)
         self._used = self.base > 0
+        self._uses_all = bool(self._used.all())
+        self._sees_all = False
         self._seed = _apart()
 
     @abstractmethod
@@ -54,6 +56,7 @@ class ScaledBalancer(Balancer):
         if self._used.device != present.device:
             self._used = self._used.to(present.device)
         seen = present & self._used
+        self._sees_all = self._uses_all and present is self.everyone
         if self.needs_gramian and gramian is None:
             found = self.kept
         else:
@@ -76,8 +79,7 @@ class ScaledBalancer(Balancer):
 
         It waits for the device only where labels may be missing, or a static weight is 0.
         """
-        places = seen.nonzero().flatten()
-        return None if len(places) == len(seen) else places
+        return None if self._sees_all else seen.nonzero().flatten()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
