@@ -1,4 +1,4 @@
-"""Processes for work that keeps Python's lock, a core each."""
+"""The cores of this process, and processes for work that keeps Python's lock, a core each."""
 
 import os
 import signal
@@ -6,9 +6,14 @@ import threading
 import time
 from typing import Any
 
-from joblib import Parallel
-
 _IDLE_SECONDS = 5
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def process_pool() -> Any:
@@ -16,6 +21,8 @@ def process_pool() -> Any:
 
     Its processes end with this one, and a few seconds after the last call.
     """
+    from joblib import Parallel  # takes a moment to import, and most ask for cores alone
+
     return Parallel(
         n_jobs=-1,
         batch_size=1,

@@ -1,8 +1,10 @@
 """Work on pictures in threads and in processes."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from multihead.datasets import picture_workers
 from multihead.datasets.picture_workers import in_workers
@@ -11,6 +13,13 @@ from multihead.errors import DataError
 # What `eval` makes of a number and its process: the other processes need not find the tests.
 NUMBERED = [f"({number}, __import__('os').getpid())" for number in range(100)]
 KILLED = "__import__('os').kill(__import__('os').getpid(), 9)"
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays() -> Iterator[None]:
+    """Other tests look at those that are theirs."""
+    yield
+    get_reusable_executor().shutdown(kill_workers=True)
 
 
 @pytest.mark.parametrize("least", [1, 1000])

@@ -5,7 +5,6 @@ Decoders leave Python's lock to other threads while they work, but reading heade
 
 import contextlib
 import functools
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from joblib import delayed
 
 from multihead.datasets.picture_opening import ignore_advice, load_decoders
 from multihead.errors import DataError
-from multihead.pools import process_pool
+from multihead.pools import cores, process_pool
 from multihead.terminal.drawn import Screen, progress
 
 _WORTH_A_BAR = 500  # pictures
@@ -91,13 +90,6 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], title: str = "") -> I
                 yield from results
         finally:  # also after an error, and where not all is asked for
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from multihead.pools import cores
 from multihead.runs.build import Parts
 from multihead.runs.devices import devices_of
 from multihead.runs.sections import RunConfig
@@ -121,18 +122,11 @@ def _threads(processes: int, recorded: str) -> int:
     how many each is to have.
     """
     own = torch.get_num_threads()
-    if recorded.isdecimal() and 1 <= int(recorded[:9]) <= max(own, _cores()):
+    if recorded.isdecimal() and 1 <= int(recorded[:9]) <= max(own, cores()):
         return int(recorded)
     if processes == 1 or _THREADS_VARIABLE in os.environ:
         return own
     return max(1, own // processes)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from multihead.pools import cores
+
 GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # of the memory of its GPU that a worker may take
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")  # one per machine, whatever its containers' names
@@ -76,7 +78,7 @@ def threads(workers: int, each: int | None = None) -> dict[str, str]:
         workers: On this machine.
         each: Threads of each; an equal share if none.
     """
-    share = each or max(1, len(os.sched_getaffinity(0)) // workers)
+    share = each or max(1, cores() // workers)
     number = os.environ.get(_THREADS[0]) or str(share)
     return dict.fromkeys(_THREADS, number)
 

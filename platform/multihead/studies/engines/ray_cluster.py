@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import ConfigError, StoreError, message_of
+from multihead.pools import cores
 from multihead.signals import restored
 from multihead.studies.definition import Definition
 from multihead.studies.engines.choice import RayChoice
@@ -72,12 +73,12 @@ def _start(definition: Definition) -> None:
         # listens on all interfaces then.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     }
-    cores = len(os.sched_getaffinity(0))
+    own = cores()
     each = definition.devices_per_worker.cpu
     _init(
         "a Ray cluster on this machine does not start",
         address="local",
-        num_cpus=cores if each is not None else max(cores, definition.workers),
+        num_cpus=own if each is not None else max(own, definition.workers),
         object_store_memory=_STORE_BYTES,
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
