@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from multihead.data.assign import SplitRules, assign_parts, check_fold, fold_numbers, part_sizes
 from multihead.data.source import Source
 from multihead.errors import ConfigError, DataError
+from multihead.heads import Head
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,11 @@ class Partition:
         if not self.stratify:
             return {}
         labels = source.take_labels(np.arange(len(source)))
-        return {name: strata_of(source, name, labels[name]) for name in self.stratify}
+        return {name: strata_of(source.heads[name], labels[name]) for name in self.stratify}
 
 
-def strata_of(source: Source, name: str, labels: NDArray[Any]) -> NDArray[Any]:
+def strata_of(head: Head, labels: NDArray[Any]) -> NDArray[Any]:
     """Return labels [N, ...] as `assign_parts` takes them: levels of a range as numbers."""
-    head = source.heads[name]
     if not head.has_range or labels.dtype.kind == "f":
         return labels
     numbers = labels.astype(np.float64)

@@ -163,8 +163,7 @@ class Kind(ABC):
 
     def absent(self, head: "Head", count: int) -> NDArray[Any]:
         """Return labels [count, ...] that are all missing."""
-        value = np.nan if self._is_float else -1
-        return np.full((count, *self.label_shape(head)), value, self.dtype)
+        return np.full((count, *self.label_shape(head)), self.missing_number, self.dtype)
 
     def impossible(self, head: "Head", labels: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which labels [N, ...] cannot be, bool [N]; a missing one is not asked about."""
@@ -179,6 +178,11 @@ class Kind(ABC):
         if self._is_float:
             return "no finite number"
         return f"outside its classes 0 to {head.num_classes - 1}"
+
+    @property
+    def missing_number(self) -> float:
+        """What a missing label consists of: NaN or -1."""
+        return np.nan if self._is_float else -1
 
     @property
     def _is_float(self) -> bool:

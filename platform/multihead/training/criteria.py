@@ -113,7 +113,7 @@ def _of_present(
         loss = criterion(chosen, labels[present]).mean() if len(chosen) else chosen.sum()
         return loss, count
     each = _per_sample(criterion, outputs, _filled(labels, present, count))
-    return torch.where(present, each, 0).sum() / count.clamp(min=1), count
+    return _mean_of_present(each, present, count), count
 
 
 def _of_mixed(
@@ -182,7 +182,11 @@ def _weighted(
     count = present.sum()
     filled = _filled(labels, present, count)
     each = weights[filled] * _each(criterion, head, outputs, filled)
-    return torch.where(present, each, 0).sum() / count.clamp(min=1), count
+    return _mean_of_present(each, present, count), count
+
+
+def _mean_of_present(each: Tensor, present: Tensor, count: Tensor) -> Tensor:
+    return torch.where(present, each, 0).sum() / count.clamp(min=1)
 
 
 def _check_no_weights(criterion: nn.Module, head: Head) -> None:

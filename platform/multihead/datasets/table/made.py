@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from multihead.datasets.table.choices import Choice
@@ -59,8 +58,7 @@ class WantedHead:
             head: The head.
             labels: By distinct cell, [V, ...].
         """
-        absent = np.nan if labels.dtype.kind == "f" else -1
-        return Made(head, self.known.spread(labels, absent))
+        return Made(head, self.known.spread(labels, head.kind.missing_number))
 
     def refuse(self, place: int, why: str, advice: str) -> DataError:
         """Return an error about the label at a place of the distinct cells, with its first row."""

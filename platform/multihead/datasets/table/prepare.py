@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.assign import SplitRules
+from multihead.data.partition import strata_of
 from multihead.datasets.picture_files import PictureOptions, Pictures, open_pictures
 from multihead.datasets.table.cells import Table, joined
 from multihead.datasets.table.choices import read_choices
 from multihead.datasets.table.columns import Columns, heads_of
 from multihead.datasets.table.folders import Part, open_parts
-from multihead.datasets.table.made import Made
 from multihead.datasets.table.parts import (
     Given,
     all_parts,
@@ -181,7 +181,7 @@ def _given(
 
 
 def _strata(columns: Columns, stratify: Sequence[str] | None) -> dict[str, NDArray[Any]]:
-    labels = {made.head.name: _stratum(made) for made in columns.made}
+    labels = {made.head.name: strata_of(made.head, made.labels) for made in columns.made}
     if stratify is None:
         return labels
     by_title = {made.head.shown: made.head.name for made in columns.made}
@@ -192,14 +192,6 @@ def _strata(columns: Columns, stratify: Sequence[str] | None) -> dict[str, NDArr
             f"data.stratify names {unknown[0]!r:.80}, but the heads are {list(labels)}; remove it."
         )
     return {name: labels[name] for name in chosen}
-
-
-def _stratum(made: Made) -> NDArray[Any]:
-    """Return labels [N, ...] as `assign_parts` takes them: levels of a range as numbers."""
-    if not made.head.has_range or made.labels.dtype.kind == "f":
-        return made.labels
-    missing = made.head.kind.is_missing(made.labels)
-    return np.where(missing, np.nan, made.labels.astype(np.float64))
 
 
 def _name(path: Path) -> str:
