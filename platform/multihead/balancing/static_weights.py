@@ -1,0 +1,58 @@
+"""Whether a method's result depends on the static weights that it is given."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from multihead.balancing.balancer import Balancer
+from multihead.heads import Heads
+
+_BATCHES = 200  # after which what a method learns has settled
+_LEARNING_RATE = 0.1
+_ALIKE = 0.02  # of the sum of the weights
+
+
+def ignores_static_weights(make: Callable[[Mapping[str, float]], Balancer], heads: Heads) -> bool:
+    """Return whether a method comes to the same weights for what heads share, whatever is given.
+
+    It is tried: losses and gradients that stay, and static weights that are alike and that are not.
+    Methods that undo the scale of a loss, at once or by what they learn, come to the same.
+
+    Args:
+        make: Makes the method of static weights by head name.
+        heads: Two or more.
+    """
+    names = list(heads)
+    skewed = dict(zip(names, [4.0, *[1.0] * (len(names) - 1)], strict=True))
+    found = [_settled(make(weights), len(names)) for weights in ({}, skewed)]
+    return bool((found[0] - found[1]).abs().max() < _ALIKE)
+
+
+def _settled(balancer: Balancer, count: int) -> Tensor:
+    """Return the mean weights that a method comes to, with a sum of 1."""
+    drawn = torch.Generator().manual_seed(0)
+    losses = torch.linspace(0.5, 2.0, count)
+    rows = torch.randn(count, 8, generator=drawn) + 0.3
+    present, gramian = torch.ones(count, dtype=torch.bool), rows @ rows.T
+    learned = list(balancer.parameters())
+    optimizer = torch.optim.Adam(learned, _LEARNING_RATE) if learned else None
+    steps = _BATCHES if learned or _keeps_state(balancer) else 1
+    weights = torch.zeros(count)
+    for batch in range(steps):
+        balancer.batch = batch
+        total, found = balancer(
+            losses.clone().requires_grad_(), present, gramian if balancer.needs_gramian else None
+        )
+        if batch >= steps // 2:
+            weights += found / found.sum()
+        if optimizer is not None:
+            optimizer.zero_grad()
+            torch.autograd.backward(total)
+            optimizer.step()
+    return weights / weights.sum()
+
+
+def _keeps_state(balancer: Balancer) -> bool:
+    """Return whether there is more than the last weights in a checkpoint of the method."""
+    return bool(set(balancer.state_dict()) - {"kept"})
