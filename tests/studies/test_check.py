@@ -6,6 +6,7 @@ from tests.studies.conftest import Define
 from multihead.errors import ConfigError
 from multihead.studies.check import check
 
+METHODS = {"model/balancer": ["static", "dwa", "cagrad"]}
 LR = {"model.optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
 
 
@@ -31,6 +32,48 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
         ({"space": {"data.batch_size": [16, "many"]}}, "batch_size"),
         ({"space": {"model.optimizer.lr": {"low": 0.01, "high": 0.1}}}, "does not hold 0.002"),
         ({"space": {"loss_weights": {"simplex": ["digit", "colour"]}}}, "'colour'"),
+        (
+            {"space": METHODS | {"model.balancer.c": {"low": 0.1, "high": 0.9}}},
+            r"no key of model/balancer static.*when: \{model/balancer: \[cagrad\]\}",
+        ),
+        (
+            {
+                "space": METHODS
+                | {
+                    "model.balancer.temprature": {
+                        **{"low": 0.5, "high": 5.0},
+                        "when": {"model/balancer": "dwa"},
+                    }
+                }
+            },
+            r"model/balancer dwa does not have \(did you mean 'temperature'\?\)",
+        ),
+        (
+            {
+                "space": METHODS
+                | {
+                    "model.balancer.temperature": {
+                        **{"low": 0.0, "high": 5.0},
+                        "when": {"model/balancer": "dwa"},
+                    }
+                }
+            },
+            "model.balancer.temperature: with 0.0, .*temperature is 0.0; give a number above 0",
+        ),
+        (
+            {
+                "space": METHODS
+                | {
+                    "model.balancer.temperature": {
+                        **{"low": 0.5, "high": 5.0},
+                        "when": {"model/balancer": "uw_so"},
+                    }
+                }
+            },
+            "does not hold 'uw_so'; its choices are static, dwa, cagrad",
+        ),
+        ({"space": {"model/balancer": ["static", "dwaa"]}}, "did you mean 'dwa'"),
+        ({"space": LR | {"data/heads": ["handwritten_digit"]}}, "changes the images"),
         ({"sampler": "cmaes", "objectives": ["val/digit_acc", "val/acc"]}, "takes one objective"),
         ({"sampler": "grid"}, "no finite set"),
         ({"experiment": "multihead_cnn_digit"}, "did you mean"),
@@ -53,3 +96,27 @@ def test_a_study_that_cannot_work_is_refused_in_one_line(
     with pytest.raises(ConfigError, match=message) as caught:
         first_points(definition, check(definition))
     assert "\n" not in str(caught.value)
+
+
+def test_the_parameters_of_a_choice_of_any_group_are_checked_with_that_choice(
+    define: Define,
+) -> None:
+    space = {
+        "model/scheduler": ["none", "step"],
+        "model.scheduler.gamma": {"low": 0.1, "high": 0.9, "when": {"model/scheduler": "step"}},
+        "data/augment": ["none", "mixup"],
+        "data.augment.mixup.alpha": {"low": 0.1, "high": 0.4, "when": {"data/augment": "mixup"}},
+    }
+    plan = check(define(space=space, defaults=False))
+    config = plan.configs.config({"model/scheduler": "step", "model.scheduler.gamma": 0.3})
+    assert config["model"]["scheduler"]["gamma"] == 0.3
+
+
+def test_loss_weights_beside_a_method_that_does_not_heed_them_are_told(define: Define) -> None:
+    simplex = {"simplex": ["digit", "thickness", "smoothness"]}
+    space = {"model/balancer": ["static", "gls"], "loss_weights": simplex}
+    (note,) = check(define(space=space)).notes
+    assert "with model/balancer gls, which comes to the same weights" in note
+    assert "when: {model/balancer: [static]}" in note
+    when = {**simplex, "when": {"model/balancer": "static"}}
+    assert check(define(space={**space, "loss_weights": when})).notes == ()

@@ -59,6 +59,7 @@ def test_an_argument_can_replace_one_part_of_the_space(mine: Path) -> None:
         "mnist_pareto",
         "cifar10_loss_weights",
         "vimh_loss_weights",
+        "balancers",
     ],
 )
 def test_shipped_studies_are_found_from_anywhere(name: str, tmp_path: Path) -> None:

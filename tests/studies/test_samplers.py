@@ -11,7 +11,14 @@ from multihead.studies.budget import Budget, Limits, tell
 from multihead.studies.lease import Lease, Outcome
 from multihead.studies.pruners import PRUNERS, make_pruner
 from multihead.studies.registry import register
-from multihead.studies.samplers import SAMPLERS, grid, make_sampler
+from multihead.studies.samplers import (
+    SAMPLERS,
+    grid,
+    make_sampler,
+    sampler_notes,
+    sampler_of,
+    settled,
+)
 from multihead.studies.space_file import build_space
 from multihead.studies.storage import StudyStorage
 
@@ -42,17 +49,15 @@ def plain(trial: optuna.Trial) -> float:
     return value(params)
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("name", ["tpe", "random", "nsga2"])
 def test_a_serial_study_suggests_what_a_plain_optuna_script_does(
     name: str, storage: StudyStorage, define: Define
 ) -> None:
     register(storage, define())
-    study = optuna.load_study(
-        study_name="search",
-        storage=storage.optuna,
-        sampler=make_sampler({"name": name, "seed": 7}),
-    )
     space = build_space(SPACE, HEADS, {})
+    sampler = sampler_of(define(sampler={"name": name, "seed": 7}), space)
+    study = optuna.load_study(study_name="search", storage=storage.optuna, sampler=sampler)
     budget = Budget(storage, study, Limits(15, 0, None))
     while isinstance(lease := budget.claim("me"), Lease):
         params = space.suggest(optuna.Trial(study, lease.trial_id))
@@ -64,7 +69,8 @@ def test_a_serial_study_suggests_what_a_plain_optuna_script_does(
         "random": optuna.samplers.RandomSampler,
         "nsga2": optuna.samplers.NSGAIISampler,
     }
-    script = optuna.create_study(direction="maximize", sampler=makers[name](seed=7))
+    further = {"group": True} if name == "tpe" else {}  # as Optuna has it for conditional spaces
+    script = optuna.create_study(direction="maximize", sampler=makers[name](seed=7, **further))
     script.optimize(plain, n_trials=15)
     assert [t.params for t in study.trials] == [t.params for t in script.trials]
 
@@ -128,6 +134,76 @@ def test_a_grid_has_every_point_once() -> None:
     space = build_space({"a": [1, 2], "b": {"low": 0.0, "high": 1.0, "step": 0.5}}, {}, {})
     points = {tuple(point.values()) for point in grid(space)}
     assert points == {(a, b) for a in (1, 2) for b in (0.0, 0.5, 1.0)}
+
+
+def test_a_grid_has_a_conditional_value_only_where_it_applies() -> None:
+    content = {"m": ["a", "b"], "x": [1, 2], "y": {"choices": [3, 4], "when": {"m": "b"}}}
+    points = [tuple(point.items()) for point in grid(build_space(content, {}, {}))]
+    assert len(set(points)) == len(points) == 2 + 2 * 2
+    assert all(("y" in dict(point)) == (dict(point)["m"] == "b") for point in points)
+
+
+CHOICE = {"m": ["a", "b", "c"]}
+CONDITIONAL = {
+    **CHOICE,
+    "lr": {"low": 1e-4, "high": 1e-1, "log": True},
+    "t": [
+        {"low": 0.5, "high": 5.0, "when": {"m": "b"}},
+        {"low": 1, "high": 9, "when": {"m": "c"}},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", [*SAMPLERS, "auto"])
+def test_every_sampler_asks_for_what_applies_and_nothing_else(name: str, define: Define) -> None:
+    finite = {"lr": [1e-3, 1e-2], "t": {"choices": [1, 2], "when": {"m": ["b", "c"]}}}
+    space = build_space(CONDITIONAL | (finite if name == "grid" else {}), {}, {})
+    startup = {"n_startup_trials": 2} if name in ("gp", "auto") else {}
+    definition = define(sampler={"name": name, **startup})
+    study = optuna.create_study(direction="maximize", sampler=sampler_of(definition, space))
+    for _ in range(12):
+        params = space.suggest(trial := study.ask())
+        shared = {"m", "lr"} | ({"t"} if name == "grid" and params["m"] != "a" else set())
+        own = set() if name == "grid" or params["m"] == "a" else {f"{params['m']}.t"}
+        assert set(params) == trial.params.keys() == shared | own
+        study.tell(trial, -abs(params["lr"] - 0.01) - (params["m"] != "b"))
+
+
+@pytest.mark.parametrize(
+    ("content", "keys", "chosen", "why"),
+    [
+        ({"lr": SPACE["lr"], "width": SPACE["width"]}, {}, "gp", "one objective, no pruner"),
+        ({"loss_weights": SPACE["loss_weights"]}, {}, "gp", "one objective, no pruner"),
+        (CHOICE, {}, "tpe", "choices"),
+        (CONDITIONAL, {}, "tpe", "only with some choices"),
+        ({"lr": SPACE["lr"]}, {"pruner": "median"}, "tpe", "does not see pruned"),
+        ({"lr": SPACE["lr"]}, {"n_trials": 251}, "tpe", "more than 250"),
+        ({"lr": SPACE["lr"]}, {"objectives": ["val/acc", "val/score"]}, "tpe", "several"),
+    ],
+)
+def test_auto_says_which_sampler_it_chose_and_why(
+    content: dict[str, object], keys: dict[str, object], chosen: str, why: str, define: Define
+) -> None:
+    definition = define(sampler={"name": "auto", "seed": 3}, **keys)
+    space = build_space(content, HEADS, {})
+    spec, reason = settled(definition, space)
+    assert spec == {"name": chosen, "seed": 3}
+    assert why in reason
+    assert sampler_notes(definition, space) == [f"sampler {chosen}: {reason}"]
+
+
+def test_a_study_without_a_sampler_keeps_tpe(define: Define) -> None:
+    space = build_space({"lr": SPACE["lr"]}, {}, {})
+    assert settled(define(), space)[0]["name"] == "tpe"
+    assert sampler_notes(define(), space) == []
+
+
+def test_a_process_that_learns_nothing_of_what_a_pruner_stops_is_told(define: Define) -> None:
+    definition = define(sampler="gp", pruner="median")
+    (note,) = sampler_notes(definition, build_space({"lr": SPACE["lr"]}, {}, {}))
+    assert "complete trials alone" in note
+    (note,) = sampler_notes(define(sampler="gp"), build_space(CONDITIONAL, {}, {}))
+    assert "at random" in note
 
 
 def test_a_grid_of_a_continuous_range_is_refused() -> None:

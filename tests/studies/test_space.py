@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from multihead.balancing.ranges import RANGES
 from multihead.errors import ConfigError
 from multihead.studies.space import Space
 from multihead.studies.space_file import build_space
@@ -82,10 +83,69 @@ def test_a_conditional_parameter_is_asked_for_only_where_it_applies() -> None:
         study.tell(trial, 0.0)
 
 
+def test_a_range_for_each_choice_is_a_parameter_of_each_choice() -> None:
+    made = build_space(
+        {
+            "model/balancer": ["static", "dwa", "uw_so"],
+            "model.balancer.temperature": [
+                {"low": 0.5, "high": 5.0, "when": {"model/balancer": "dwa"}},
+                {"low": 1.0, "high": 50.0, "when": {"model/balancer": "uw_so"}},
+            ],
+        },
+        HEADS,
+        BASE,
+    )
+    names = ["model/balancer", "dwa.temperature", "uw_so.temperature"]
+    assert [p.name for p in made.parameters] == names
+    params = {"model/balancer": "uw_so", "uw_so.temperature": 7.0}
+    values = {"model/balancer": "uw_so", "model.balancer.temperature": 7.0}
+    assert made.values(params) == values
+    record = {"model": {"balancer": {"temperature": 7.0}}}
+    assert made.params_of(record, {"model/balancer": "uw_so"}) == params
+
+
+def test_declared_ranges_are_those_of_the_methods_but_for_what_the_file_says() -> None:
+    made = build_space(
+        {
+            "model/balancer": {"choices": ["static", "dwa", "cagrad"], "ranges": "declared"},
+            "model.balancer.c": {"low": 0.2, "high": 0.3, "when": {"model/balancer": "cagrad"}},
+        },
+        HEADS,
+        BASE,
+    )
+    found = {p.name: p.distribution for p in made.parameters[1:]}
+    assert list(found) == ["dwa.temperature", "model.balancer.c"]
+    declared = RANGES["dwa"]["temperature"]
+    assert found["dwa.temperature"] == FloatDistribution(**declared)
+
+
+def test_loss_weights_may_be_searched_with_some_choices_alone() -> None:
+    simplex = {"simplex": ["digit", "thickness"], "when": {"m": "static"}}
+    made = build_space({"m": ["static", "uw"], "loss_weights": simplex}, HEADS, BASE)
+    assert made.values({"m": "uw"}) == {"m": "uw"}
+    assert "model.loss_weights" in made.values({"m": "static", "simplex.digit": 0.3})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ({"a": 3}, "give choices"),
+        ({"b": [1, 2], "a": [{"low": 0.0, "high": 1.0}]}, "give each of them the one choice"),
+        ({"a": {"choices": ["x"], "ranges": "declared"}}, "only the choices of model/balancer"),
+        (
+            {"model/balancer": {"choices": ["mine"], "ranges": "declared"}},
+            "'mine' declares no ranges",
+        ),
+        (
+            {
+                "m": ["a", "b"],
+                "x": [
+                    {"low": 0.0, "high": 1.0, "when": {"m": "a"}},
+                    {"low": 0.0, "high": 2.0, "when": {"m": "a"}},
+                ],
+            },
+            "two parameters 'a.x'",
+        ),
         ({"a": {"low": 2.0, "high": 1.0}}, "no range"),
         ({"a": {"low": 0.0, "high": 1.0, "log": True}}, "no range"),
         ({"a": {"lo": 0.0, "high": 1.0}}, "low: field required"),
@@ -96,6 +156,7 @@ def test_a_conditional_parameter_is_asked_for_only_where_it_applies() -> None:
         ({"loss_weights": {"simplex": ["digit", "colour"]}}, "'colour'"),
         ({"loss_weights": {"simplex": ["digit"]}}, "two or more"),
         ({"loss_weights": [1, 2]}, "simplex"),
+        ({"loss_weights": {"simplex": ["digit", "thickness"], "when": "x"}}, "simplex"),
         ({"loss_weights": {"reference": "digit", "ratios": {"thickness": [0.0, 1.0]}}}, "ratios"),
         (
             {

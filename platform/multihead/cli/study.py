@@ -77,7 +77,7 @@ def _run(
     except StoreError:
         _help(opened, typed)
         return
-    say(f"study {opened.name}  {record.run.url}")
+    say(f"study {opened.name}  {record.run.url}", *opened.plan.notes)
     runner = Runner(opened, record.now_and_then)
     if not runner.left:
         say("all its trials have ended; n_trials=N --resume adds some, name=... starts anew")
@@ -135,6 +135,8 @@ def _dry_run(definition: "Definition", trust: tuple[str, ...]) -> None:
     from multihead.studies.dry_run import estimate, sampled
 
     plan, configs = sampled(definition, 3)
+    if plan.notes:
+        say(*plan.notes)
     defaults = definition.defaults and definition.sampler["name"] != "grid"
     for number, (params, values) in enumerate(configs):
         say(f"# trial {number}{' (the defaults)' if number == 0 and defaults else ''}")

@@ -33,7 +33,8 @@ def show_trials(opened: "OpenStudy") -> None:
     from multihead.studies.table import ranked, trials_table
 
     order = [t.number for t in ranked(opened.definition, opened.trials())]
-    table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
+    space, trials = opened.plan.space, opened.trials()
+    table = trials_table(opened.definition, space, trials, opened.storage)
     counts = table["state"].value_counts().to_dict()
     lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
     say(lead or "no trials yet")
@@ -41,11 +42,37 @@ def show_trials(opened: "OpenStudy") -> None:
         return
     columns = [c for c in table.columns if c not in _HIDDEN and not c.startswith("simplex.")]
     best = table.set_index("number", drop=False).loc[order[:_SHOWN], columns]
-    formats = {c: "{:.4g}" for c in best.columns if best[c].dtype.kind == "f"} | {"number": "{}"}
+    numbers = [c for c in best.columns if best[c].dtype.kind == "f"]
+    for column in numbers:
+        best[column] = [f"{value:.4g}" for value in best[column]]
+    for number in best.index:
+        params = trials[number].params
+        missing = [p.name for p in space.parameters if p.when and p.name not in params]
+        best.loc[number, [c for c in missing if c in best]] = ""
+    best = best.loc[:, [(best[c] != "").any() for c in best.columns]]
     best = best.rename(columns=lambda c: c.removeprefix("model."))
-    formats = {c.removeprefix("model."): text for c, text in formats.items()}
+    formats = dict.fromkeys([*(c.removeprefix("model.") for c in numbers), "number"], "{}")
     show_table(best, "the best of them" if len(order) > 1 else "the only complete one", formats)
-    show_importances(importances(opened.study, list(opened.definition.objectives)))
+    shares = importances(opened.study, list(opened.definition.objectives))
+    show_importances(shares)
+    if shares and space.is_conditional:
+        say("parameters that only some choices have are not compared with those that all have", "")
+
+
+def repeating(opened: "OpenStudy") -> str | None:
+    """Return the command that trains the best trial's configuration again, or None."""
+    from multihead.ablation.arms import override
+    from multihead.studies.table import ranked
+
+    order = ranked(opened.definition, opened.trials())
+    if not order:
+        return None
+    definition, configs = opened.definition, opened.plan.configs
+    base = [] if definition.experiment is None else [f"experiment={definition.experiment}"]
+    values = opened.plan.space.values(order[0].params).items()
+    chosen = [f"{p}={v}" if "/" in p else override(p.lstrip("+"), v, "++") for p, v in values]
+    seed = f"seed={configs.seed(0)}"
+    return shlex.join([this_command(), "train", *base, *definition.overrides, *chosen, seed])
 
 
 def show_importances(found: Mapping[str, Mapping[str, float]]) -> None:
@@ -96,4 +123,6 @@ def show_links(opened: "OpenStudy", record: "StudyRecord", typed: str) -> None:
     picture = record.folder / f"{name}.png"
     if picture.exists():
         say(f"picture  {picture}")
+    if (command := repeating(opened)) is not None:
+        say(f"repeat   {command}")
     say(f"browse   {this_command()} ui", f"trials   {typed} --ui")

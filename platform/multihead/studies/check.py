@@ -1,11 +1,8 @@
 """Find out before anything starts what a study could not do, and why an objective is none."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
@@ -13,21 +10,16 @@ from multihead.heads import Heads
 from multihead.metrics.registry import judging, metric_of
 from multihead.runs.build import build, build_data, logged_metrics
 from multihead.runs.config import nearest
-from multihead.runs.schema import check_config
+from multihead.studies.check_space import check_paths, check_values
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.definition import Definition
 from multihead.studies.pruners import make_pruner
-from multihead.studies.samplers import GRID, ONE_OBJECTIVE, grid, make_sampler
-from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, lookup
-from multihead.studies.space_file import WEIGHTS, build_space
+from multihead.studies.samplers import GRID, ONE_OBJECTIVE, grid, sampler_notes, sampler_of
+from multihead.studies.space import Space
+from multihead.studies.space_file import build_space
+from multihead.studies.weight_notes import weight_notes
 
 _NOT_QUALITY = ("epoch", "step", "lr")
-_NOT_SEARCHED = ("train", "test", "ckpt_path", "name", "tags", "seed", "optimized_metric")
-_NOT_SEARCHED_IN = ("paths.", "logger.", "callbacks.model_checkpoint.")
-_CHANGES_VALIDATION = (
-    *("data.train_val_test_split", "data.seed", "data.data_dir", "data.heads"),
-    *("data.stratify", "data.folds", "data.fold"),
-)
 
 
 @dataclass(frozen=True)
@@ -39,12 +31,14 @@ class Plan:
         space: What is searched.
         heads: Those of the base.
         opened: The base's data, read.
+        notes: Lines that a person should know before the study runs; of `check` alone.
     """
 
     configs: TrialConfigs
     space: Space
     heads: Heads
     opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def prepare(definition: Definition, trust: Collection[str] | None = None) -> Plan:
@@ -75,15 +69,14 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     make_pruner(definition)
-    make_sampler(definition.sampler)
     if definition.sampler["name"] in ONE_OBJECTIVE and definition.several:
         raise ConfigError(
             f"sampler {definition.sampler['name']} takes one objective, but the study has "
             f"{len(definition.objectives)}; choose tpe, gp, nsga2, nsga3, qmc or random."
         )
     plan = prepare(definition, trust)
-    for path in definition.space:
-        _check_path(path, plan.configs)
+    sampler_of(definition, plan.space)
+    check_paths(plan.configs, plan.space)
     base = plan.configs.base
     parts = build(base.composed, opened=plan.opened)
     names = logged_metrics(parts.module, parts.data, validates=base.trainer.validates)
@@ -91,8 +84,10 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
         _check_objective(metric, names, list(definition.space))
     if definition.sampler["name"] == GRID:
         grid(plan.space)
-    _check_values(plan)
-    return plan
+    check_values(plan.configs, plan.space, plan.opened)
+    notes = sampler_notes(definition, plan.space)
+    notes += weight_notes(plan.configs, plan.space, plan.heads, plan.opened)
+    return replace(plan, notes=tuple(notes))
 
 
 def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) -> None:
@@ -137,62 +132,3 @@ def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) ->
 def _example(names: Sequence[str]) -> str:
     heads = [n for n in names if n.startswith("val/") and "_" in n]
     return next((n for n in heads if judging([metric_of(n).name])), "val/score")
-
-
-def _check_path(path: str, configs: TrialConfigs) -> None:
-    """Refuse a path that the base does not have, or that a trial must not change."""
-    if path == WEIGHTS:
-        return
-    plain = path.lstrip("+")
-    if plain in _NOT_SEARCHED or plain.startswith(_NOT_SEARCHED_IN):
-        how = "; set seeds for several seeds per trial" if plain == "seed" else ""
-        raise ConfigError(f"space.{path} cannot be searched: it is no part of the training{how}.")
-    if plain.startswith(_CHANGES_VALIDATION):
-        raise ConfigError(
-            f"space.{path} cannot be searched: it changes the images on which the trials are "
-            f"compared."
-        )
-    if "/" in plain:
-        if plain not in configs.groups:
-            raise ConfigError(
-                f"space has the config group {path!r}{nearest(plain, configs.groups)}; there are: "
-                f"{', '.join(sorted(configs.groups))}."
-            )
-        return
-    _check_key(path, plain, configs.base.composed)
-
-
-def _check_key(path: str, plain: str, base: Mapping[str, Any]) -> None:
-    parent, _, word = plain.rpartition(".")
-    node = lookup(base, parent) if parent else base
-    if plain.startswith(f"{WEIGHTS_PATH}.") or path.startswith("+"):
-        return
-    if not isinstance(node, Mapping) or word not in node:
-        known = [k for k in node if not str(k).startswith("_")] if isinstance(node, Mapping) else []
-        there = f"; {parent or 'the top'} has: {', '.join(map(str, known))}" if known else ""
-        raise ConfigError(
-            f"space.{path} names a key that the base does not have"
-            f"{nearest(word, map(str, known))}{there}."
-        )
-    if isinstance(node[word], Mapping):
-        raise ConfigError(f"space.{path} is a group of keys; name one: {', '.join(node[word])}.")
-
-
-def _check_values(plan: Plan) -> None:
-    """Compose the ends of every range and every choice, and check their types."""
-    for parameter in plan.space.parameters:
-        for value in _ends(parameter):
-            if parameter.name.startswith(("simplex.", "ratio.")):
-                continue
-            try:
-                check_config(plan.configs.config({parameter.name: value}))
-            except ConfigError as error:
-                raise ConfigError(f"space.{parameter.name}: with {value!r}, {error}") from error
-
-
-def _ends(parameter: Parameter) -> Sequence[Any]:
-    d = parameter.distribution
-    if isinstance(d, CategoricalDistribution):
-        return d.choices
-    assert isinstance(d, FloatDistribution | IntDistribution)
-    return (d.low, d.high)

@@ -27,9 +27,10 @@ from multihead.studies.registry import (
     registered,
     update,
 )
-from multihead.studies.samplers import GRID, grid, make_sampler
+from multihead.studies.samplers import GRID, grid, sampler_of
 from multihead.studies.storage import StudyStorage
 from multihead.studies.trial import STATE_TAG, STUDY_TAG
+from multihead.studies.warm_start import params_of_record
 from multihead.tracking.find import find_run
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
@@ -163,9 +164,8 @@ def record_of(definition: Definition, plan: Plan) -> dict[str, Any]:
 def reopen(name: str, storage: StudyStorage, store: Store, plan: Plan) -> OpenStudy:
     """Return a study that is in the storage."""
     found = known(storage, name)
-    study = optuna.load_study(
-        study_name=name, storage=storage.optuna, sampler=make_sampler(found.definition.sampler)
-    )
+    sampler = sampler_of(found.definition, plan.space)
+    study = optuna.load_study(study_name=name, storage=storage.optuna, sampler=sampler)
     return OpenStudy(found.definition, plan, storage, store, study, parent_of(store, found))
 
 
@@ -284,7 +284,7 @@ def first_points(definition: Definition, plan: Plan) -> list[dict[str, Any]]:
     points = [space.params_of(configs.base.composed, configs.groups)] if definition.defaults else []
     for given in definition.enqueue:
         if isinstance(given, str):
-            points.append(space.params_of(recorded_values(given), configs.groups))
+            points.append(params_of_record(recorded_values(given), given, configs, space))
             continue
         groups = {k: v for k, v in given.items() if "/" in k}
         weights = given.get("loss_weights")

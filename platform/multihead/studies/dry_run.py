@@ -12,7 +12,7 @@ from multihead.studies.create_or_resume import first_points
 from multihead.studies.definition import Definition
 from multihead.studies.progress import span
 from multihead.studies.pruners import make_pruner
-from multihead.studies.samplers import make_sampler
+from multihead.studies.samplers import sampler_of
 
 _TIMED_BATCHES = 10
 Sampled = tuple[dict[str, Any], dict[str, Any]]
@@ -28,7 +28,7 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         directions=list(definition.objectives.values()),
-        sampler=make_sampler(definition.sampler),
+        sampler=sampler_of(definition, plan.space),
         pruner=make_pruner(definition),
     )
     for point in first_points(definition, plan)[:count]:

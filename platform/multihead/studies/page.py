@@ -3,7 +3,7 @@
 import html
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,11 @@ _SCALE, _FRONT = [[0, "#a9b4c2"], [1, "#3f93ee"]], [[0, "#f0b27a"], [1, _ORANGE]
 
 
 def write_page(
-    study: optuna.Study, definition: Definition, table: pd.DataFrame, path: Path
+    study: optuna.Study,
+    definition: Definition,
+    table: pd.DataFrame,
+    path: Path,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the page.
 
@@ -59,6 +63,7 @@ def write_page(
         definition: The study.
         table: From `trials_table`.
         path: Of the page; it holds plotly itself, 5 MB, once.
+        notes: Lines to stand above everything.
     """
     counts = table["state"].value_counts().to_dict()
     lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
@@ -69,6 +74,7 @@ def write_page(
         f"<title>{_escaped(definition.name)}</title><style>{_STYLE}</style>",
         f"<h1>{_escaped(definition.name)}</h1><p>{best}</p>",
         f"<p class=lead>{lead or 'no trials yet'}</p>",
+        *(f"<p class=lead>{_escaped(note)}</p>" for note in notes),
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # experimental, and that low values are explained
@@ -140,10 +146,11 @@ def _paint(figure: Any) -> None:
 def with_weights(study: optuna.Study) -> optuna.Study:
     """Return the complete trials with their loss weights in place of the numbers searched."""
     shown = optuna.create_study(directions=study.directions)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not any(trial.user_attrs.get(WEIGHTS) for trial in done):
+        return study
+    for trial in done:  # with some choices no weights are searched
         weights = {f"weights.{h}": w for h, w in trial.user_attrs.get(WEIGHTS, {}).items()}
-        if not weights:
-            return study
         kept = [n for n in trial.params if not n.startswith(("simplex.", "ratio."))]
         span = FloatDistribution(0.0, 1.001 * sum(weights.values()))
         shown.add_trial(
@@ -155,6 +162,17 @@ def with_weights(study: optuna.Study) -> optuna.Study:
             )
         )
     return shown
+
+
+def _all_params(study: optuna.Study) -> list[str]:
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return list(dict.fromkeys(name for trial in trials for name in trial.params))
+
+
+def shared_params(study: optuna.Study) -> list[str]:
+    """Return the parameters that every complete trial has."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [name for name in _all_params(study) if all(name in t.params for t in trials)]
 
 
 def lowest_is_best(study: optuna.Study, index: int) -> Callable[[FrozenTrial], float]:
@@ -178,12 +196,18 @@ def _figures(study: optuna.Study, definition: Definition) -> Iterator[tuple[str,
         if len(done) < 4 or len({t.values[index] for t in done}) < 2:
             continue
         target = lowest_is_best(study, index)
+        shown = with_weights(study)
+        common = shared_params(shown)
+        of = "" if len(common) == len(_all_params(shown)) else ", of what all trials have"
         yield (
-            f"{metric}: importance",
+            f"{metric}: importance{of}",
             plots.plot_param_importances(study, target=target, target_name=metric),
         )
-        shown = with_weights(study)
-        yield f"{metric}: parallel coordinates", plots.plot_parallel_coordinate(shown, **options)
+        if common:
+            yield (
+                f"{metric}: parallel coordinates{of}",
+                plots.plot_parallel_coordinate(shown, params=common, **options),
+            )
         yield f"{metric}: slices", plots.plot_slice(shown, **options)
     if not definition.several and any(
         t.intermediate_values for t in study.get_trials(deepcopy=False)

@@ -17,12 +17,14 @@ from multihead.studies.create_or_resume import OpenStudy, record_of
 from multihead.studies.page import lowest_is_best, write_page
 from multihead.studies.recover import seal_parent, workers_of
 from multihead.studies.registry import alive, known
+from multihead.studies.samplers import settled
 from multihead.studies.table import ranked, trials_table
 from multihead.studies.trial import STATE_TAG, STEPS, STUDY_TAG
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import TrackedRun
 
 FOLDER = "study"
+SAMPLER_TAG, NOTES_TAG = "multihead.sampler", "multihead.notes"
 _AGAIN_SECONDS = 120.0
 
 
@@ -45,7 +47,9 @@ class StudyRecord:
         self._begin()
 
     def _begin(self) -> None:
-        self.run.set_tags({STATE_TAG: "RUNNING"})
+        sampler, why = settled(self.opened.definition, self.opened.plan.space)
+        tags = {STATE_TAG: "RUNNING", SAMPLER_TAG: f"{sampler['name']}: {why}"}
+        self.run.set_tags({**tags, NOTES_TAG: "; ".join(self.opened.plan.notes)})
         definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
         with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".study.") as scratch:
             path = Path(scratch) / "study.yaml"
@@ -131,7 +135,7 @@ def draw(opened: OpenStudy, folder: Path) -> Iterator[Path]:
     done = [t for t in trials if t.state == TrialState.COMPLETE]
     if done:
         yield from _pictures(opened, table, done, folder)
-    write_page(opened.study, definition, table, folder / "study.html")
+    write_page(opened.study, definition, table, folder / "study.html", opened.plan.notes)
     yield folder / "study.html"
 
 
@@ -176,11 +180,14 @@ def _shown(opened: OpenStudy, table: pd.DataFrame) -> list[str]:
     """Return the parameters that vary, loss weights as such."""
     names = [p.name for p in opened.plan.space.parameters if not p.name.startswith("simplex.")]
     names += [column for column in table.columns if column.startswith("weights.")]
-    return [name for name in names if table[name].nunique() > 1]
+    done = table[table["state"] == "COMPLETE"]
+    return [name for name in names if done[name].nunique() > 1]
 
 
 def importances(study: optuna.Study, metrics: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
     """Return how much each parameter matters, by objective; empty if the trials do not tell.
+
+    Only of those that all trials have: a condition's parameters cannot be compared with the rest.
 
     Source: PED-ANOVA, Watanabe, Bansal & Hutter, IJCAI 2023, Optuna's default.
     """

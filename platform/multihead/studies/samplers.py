@@ -1,7 +1,8 @@
-"""Samplers by name, seeded so that a serial study suggests what a plain Optuna script would."""
+"""Samplers by name, seeded so that a serial study suggests what a plain Optuna script would.
 
-import itertools
-import math
+`auto` chooses one from the study: see `settled`.
+"""
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,9 +13,11 @@ from optuna.samplers import BaseSampler
 
 from multihead.errors import ConfigError
 from multihead.studies.by_name import check_name, make
-from multihead.studies.space import Space
+from multihead.studies.definition import Definition
+from multihead.studies.space import Parameter, Space
 
-GRID = "grid"
+GRID, AUTO = "grid", "auto"
+_MOST_OF_GP = 250  # trials; a suggestion takes seconds by then, and more with each further one
 _MOST_POINTS = 1_000_000
 # A grid is written into the study as trials that wait; nothing is left to sample then.
 _MAKERS: dict[str, Callable[..., BaseSampler]] = {
@@ -29,6 +32,67 @@ _MAKERS: dict[str, Callable[..., BaseSampler]] = {
 }
 ONE_OBJECTIVE = {"cmaes"}
 SAMPLERS = tuple(_MAKERS)
+# They draw a parameter that not every trial has at random.
+_FIXED_SPACE = ("gp", "cmaes", "qmc")
+
+
+def settled(definition: Definition, space: Space) -> tuple[dict[str, Any], str]:
+    """Return the sampler of a study with its own arguments, and why it is that one.
+
+    `auto` is a Gaussian process where that can use every trial: numbers without conditions, one
+    objective, no pruner, few trials. Else it is TPE, for which none of this matters.
+    """
+    spec = dict(definition.sampler)
+    check_name("sampler", spec["name"], (AUTO, *SAMPLERS))
+    if spec["name"] != AUTO:
+        return spec, "the study names it"
+    choice = any(isinstance(p.distribution, CategoricalDistribution) for p in space.parameters)
+    reasons = {
+        "some parameters are asked for only with some choices": space.is_conditional,
+        "the space has choices": choice,
+        "there are several objectives": definition.several,
+        "a Gaussian process does not see pruned trials": definition.pruner["name"] != "none",
+        f"there are more than {_MOST_OF_GP} trials": definition.n_trials > _MOST_OF_GP,
+    }
+    against = next((reason for reason, holds in reasons.items() if holds), None)
+    if against is not None:
+        return {**spec, "name": "tpe"}, against
+    return {**spec, "name": "gp"}, "numbers without conditions, one objective, no pruner"
+
+
+def sampler_notes(definition: Definition, space: Space) -> list[str]:
+    """Return what a person should know of the sampler: what `auto` chose, and what it misses."""
+    spec, why = settled(definition, space)
+    name, pruner = spec["name"], definition.pruner["name"]
+    notes = [f"sampler {name}: {why}"] if definition.sampler["name"] == AUTO else []
+    if name == "gp" and pruner != "none":
+        notes.append(
+            f"sampler gp learns from complete trials alone: what pruner {pruner} stops is lost to "
+            f"it; choose tpe, or pruner none."
+        )
+    if name in _FIXED_SPACE and space.is_conditional:
+        notes.append(
+            f"sampler {name} draws parameters that have a condition at random; tpe learns them."
+        )
+    return notes
+
+
+def sampler_of(definition: Definition, space: Space, worker: int = 0) -> BaseSampler:
+    """Make the sampler of a study.
+
+    Args:
+        definition: The study.
+        space: What it searches.
+        worker: As `make_sampler` says.
+
+    Raises:
+        ConfigError: For an unknown name or argument.
+    """
+    spec, _ = settled(definition, space)
+    if spec["name"] == "tpe" and space.is_conditional:
+        # Else TPE would model together only what all trials have, and the rest one by one.
+        spec = {"group": True, **spec}
+    return make_sampler(spec, worker)
 
 
 def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
@@ -44,7 +108,7 @@ def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
     """
     arguments = {**spec}
     name, seed = arguments.pop("name"), arguments.pop("seed", 0)
-    check_name("sampler", name, SAMPLERS)
+    check_name("sampler", name, (AUTO, *SAMPLERS))
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"sampler.seed is {seed!r}; give an integer, 0 or more.")
     if worker and name != "qmc":  # points of one sequence, which the workers share
@@ -57,30 +121,38 @@ def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
 def grid(space: Space) -> list[dict[str, Any]]:
     """Return every point of a space of choices, integers and stepped floats.
 
+    A parameter with a condition has its values only in the points that it applies to.
+
     Raises:
-        ConfigError: For a parameter without a finite set of values, or with a condition, and for
-            more points than a study may have trials.
+        ConfigError: For a parameter without a finite set of values, and for more points than a
+            study may have trials.
     """
-    axes: list[list[Any]] = []
+    points: list[dict[str, Any]] = [{}]
     for parameter in space.parameters:
-        d = parameter.distribution
-        if parameter.when:
-            raise ConfigError(f"space.{parameter.name} has a condition, which a grid cannot have.")
-        if isinstance(d, CategoricalDistribution):
-            axes.append(list(d.choices))
-        elif isinstance(d, FloatDistribution) and d.step is None:
-            raise ConfigError(
-                f"space.{parameter.name} has no finite set of values for a grid; give choices, "
-                f"or a step."
-            )
-        else:
-            assert isinstance(d, FloatDistribution | IntDistribution)
-            assert d.step is not None
-            _check_points((d.high - d.low) // d.step + 1)
-            axes.append(np.arange(d.low, d.high + d.step / 2, d.step).tolist())
-    _check_points(math.prod(map(len, axes)))
-    names = [parameter.name for parameter in space.parameters]
-    return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
+        axis = _axis(parameter)
+        applies = [parameter.applies(point) for point in points]
+        _check_points(sum(len(axis) if asked else 1 for asked in applies))
+        points = [
+            {**point, **further}
+            for point, asked in zip(points, applies, strict=True)
+            for further in ([{parameter.name: value} for value in axis] if asked else [{}])
+        ]
+    return points
+
+
+def _axis(parameter: Parameter) -> list[Any]:
+    """Return every value of a parameter."""
+    d = parameter.distribution
+    if isinstance(d, CategoricalDistribution):
+        return list(d.choices)
+    assert isinstance(d, FloatDistribution | IntDistribution)
+    if d.step is None:
+        raise ConfigError(
+            f"space.{parameter.name} has no finite set of values for a grid; give choices, or a "
+            f"step."
+        )
+    _check_points((d.high - d.low) // d.step + 1)
+    return list(np.arange(d.low, d.high + d.step / 2, d.step).tolist())
 
 
 def _check_points(count: float) -> None:

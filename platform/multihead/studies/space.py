@@ -1,10 +1,11 @@
 """A search space: what Optuna is asked for, and what the answers set of a configuration.
 
-Parameters have the name of their path, those of loss weights `simplex.HEAD` and `ratio.HEAD`.
-They are asked for in the order of the study's file; `space_file` reads it.
+Parameters have the name of their path, those of loss weights `simplex.HEAD` and `ratio.HEAD`. Where
+a path has a range for each choice, as arguments of different methods of one name do, they have the
+name `CHOICE.argument`. They are asked for in the order of the study's file; `space_file` reads it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,11 +31,28 @@ class Parameter:
         name: Of the parameter in Optuna.
         distribution: Its range.
         when: The parameters it depends on: it is asked for if each has one of these values.
+        sets: The override path that it sets, if that is another than the name.
     """
 
     name: str
     distribution: BaseDistribution
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    sets: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The override path that it sets."""
+        return self.name if self.sets is None else self.sets
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it chooses the file of a config group."""
+        return "/" in self.path
+
+    @property
+    def of_weights(self) -> bool:
+        """Whether it is one of those that loss weights are made of, and sets no path itself."""
+        return self.name.startswith(("simplex.", "ratio."))
 
     def applies(self, chosen: Mapping[str, Any]) -> bool:
         """Return whether it is asked for, given what was chosen before."""
@@ -64,6 +82,11 @@ class Space:
     parameters: tuple[Parameter, ...]
     weights: Weights | None = None
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether some parameters are asked for only after some answers."""
+        return any(parameter.when for parameter in self.parameters)
+
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Ask for every parameter that applies, and return those by name."""
         chosen: dict[str, Any] = {}
@@ -81,13 +104,31 @@ class Space:
         """
         values = {}
         for parameter in self.parameters:
-            if parameter.name in params and not parameter.name.startswith(("simplex.", "ratio.")):
-                values[parameter.name] = params[parameter.name]
+            if parameter.name in params and not parameter.of_weights and parameter.applies(params):
+                values[parameter.path] = params[parameter.name]
                 if isinstance(parameter.distribution, CategoricalDistribution):
                     check_inside(parameter, params[parameter.name])
-        if self.weights is not None:
+        if self.weights is not None and self._weighs(params):
             values[WEIGHTS_PATH] = self.weights.of(params)
         return values
+
+    def _weighs(self, params: Mapping[str, Any]) -> bool:
+        """Return whether loss weights are searched, given what was chosen."""
+        return all(p.applies(params) for p in self.parameters if p.of_weights)
+
+    def contexts(self, parameter: Parameter) -> Iterator[dict[str, Any]]:
+        """Return what has to be set for a parameter to apply, by path, in every way there is."""
+        known = {each.name: each for each in self.parameters}
+        found: list[dict[str, Any]] = [{}]
+        for name, values in parameter.when.items():
+            above = known[name]
+            found = [
+                {**before, **further, above.path: value}
+                for before in found
+                for further in self.contexts(above)
+                for value in values
+            ]
+        yield from found
 
     def params_of(self, base: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, Any]:
         """Return the parameters that stand for a configuration, as far as it has values.
@@ -101,16 +142,15 @@ class Space:
         """
         found: dict[str, Any] = {}
         for parameter in self.parameters:
-            if not parameter.applies(found):
+            if parameter.of_weights or not parameter.applies(found):
                 continue
-            if parameter.name.startswith(("simplex.", "ratio.")):
-                continue
-            value = groups.get(parameter.name, lookup(base, parameter.name))
+            path = parameter.path.lstrip("+")
+            value = groups.get(path, lookup(base, path))
             if value is None and not isinstance(parameter.distribution, CategoricalDistribution):
                 continue
             check_inside(parameter, value)
             found[parameter.name] = value
-        return found | self._weight_params(base)
+        return found | (self._weight_params(base) if self._weighs(found) else {})
 
     def _weight_params(self, base: Mapping[str, Any]) -> dict[str, float]:
         if self.weights is None:

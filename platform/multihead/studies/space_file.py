@@ -6,12 +6,16 @@ The sorts of entries, of which those of loss weights make K - 1 parameters for K
     data.batch_size: {low: 16, high: 128, log: true}              # ints: both bounds without one
     model/net: [simple_cnn, resnet18]                             # choices; config groups too
     model.net.dropout: {low: 0.0, high: 0.5, when: {model/net: simple_cnn}}
+    model/balancer: {choices: [static, dwa], ranges: declared}    # with the methods' own ranges
+    model.balancer.temperature:                                   # a range for each choice
+      - {low: 0.5, high: 5.0, when: {model/balancer: dwa}}
+      - {low: 1.0, high: 50.0, when: {model/balancer: uw_so}}
     loss_weights: {simplex: [digit, thickness, smoothness]}       # their sum stays
     loss_weights: {reference: digit, ratios: {thickness: [0.1, 10.0]}}
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from optuna.distributions import (
     BaseDistribution,
@@ -22,37 +26,28 @@ from optuna.distributions import (
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multihead.errors import ConfigError, message_of
+from multihead.studies.declared import BALANCER, declared, is_several
 from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, check_inside, lookup
-from multihead.studies.weights import Weights, check_heads
+from multihead.studies.space_weights import WEIGHTS, build_weights
 
-WEIGHTS = "loss_weights"
 Scalar = None | bool | int | float | str
 
 
-class _Strict(BaseModel):
+class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+    when: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Range(_Strict):
+class _Range(_Entry):
     low: int | float
     high: int | float
     step: int | float | None = None
     log: bool = False
-    when: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Choices(_Strict):
+class _Choices(_Entry):
     choices: list[Scalar] = Field(min_length=1)
-    when: dict[str, Any] = Field(default_factory=dict)
-
-
-class _Simplex(_Strict):
-    simplex: list[str]
-
-
-class _Ratios(_Strict):
-    reference: str
-    ratios: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
+    ranges: Literal["declared"] | None = None
 
 
 def build_space(
@@ -72,27 +67,53 @@ def build_space(
     weights = None
     for path, spec in content.items():
         if path == WEIGHTS:
-            made, weights = _weights(spec, list(heads), lookup(base, WEIGHTS_PATH) or {})
+            when = spec.get("when") if isinstance(spec, dict) else None
+            asked = when if isinstance(when, dict) else {}  # another form is refused just below
+            conditions = _conditions(WEIGHTS, asked, parameters)
+            given = lookup(base, WEIGHTS_PATH) or {}
+            made, weights = build_weights(spec, list(heads), given, conditions)
             parameters += made
-        else:
-            parameters.append(_parameter(path, spec, parameters))
+            continue
+        parameters += _entry(path, spec, parameters)
+        for choice, declared_path, entry in declared(path, spec, content):
+            parameters.append(_parameter(declared_path, entry, parameters, of_choice=choice))
     if weights is not None and any(p.name.startswith(WEIGHTS_PATH) for p in parameters):
         raise ConfigError(f"the space has both {WEIGHTS} and {WEIGHTS_PATH}.*; choose one.")
+    _check_names(parameters)
     return Space(tuple(parameters), weights)
 
 
-def _parameter(path: str, spec: Any, before: list[Parameter]) -> Parameter:
+def _entry(path: str, spec: Any, before: list[Parameter]) -> Iterator[Parameter]:
+    """Return the parameters of one path: one, or one for each of several choices."""
+    if not is_several(spec):
+        yield _parameter(path, spec, before)
+        return
+    for each in spec:
+        when = each.get("when") if isinstance(each, dict) else None
+        conditions = list(when.values()) if isinstance(when, dict) else []
+        if len(conditions) != 1 or not isinstance(conditions[0], str):
+            raise ConfigError(
+                f"space.{path} has several ranges; give each of them the one choice that it is "
+                f"for, such as when: {{{BALANCER}: dwa}}."
+            )
+        yield _parameter(path, each, before, of_choice=conditions[0])
+
+
+def _parameter(
+    path: str, spec: Any, before: list[Parameter], of_choice: str | None = None
+) -> Parameter:
     if isinstance(spec, list):
         spec = {"choices": spec}
     if not isinstance(spec, dict):
         raise ConfigError(f"space.{path} is {spec!r}; give choices [a, b], or {{low: , high: }}.")
     try:
+        wanted: _Choices | _Range
         if "choices" in spec:
-            choice = _Choices.model_validate(spec)
-            made: BaseDistribution = CategoricalDistribution(choice.choices)
-            return Parameter(path, made, _conditions(path, choice.when, before))
-        wanted = _Range.model_validate(spec)
-        return Parameter(path, _range(wanted), _conditions(path, wanted.when, before))
+            wanted = _Choices.model_validate(spec)
+            made: BaseDistribution = CategoricalDistribution(wanted.choices)
+        else:
+            wanted = _Range.model_validate(spec)
+            made = _range(wanted)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -100,6 +121,12 @@ def _parameter(path: str, spec: Any, before: list[Parameter]) -> Parameter:
     except ValueError as error:
         reason = message_of(error).replace("`", "")
         raise ConfigError(f"space.{path} is no range: {reason}") from error
+    when = _conditions(path, wanted.when, before)
+    if of_choice is None:
+        return Parameter(path, made, when)
+    package = next(iter(when)).replace("/", ".")
+    name = f"{of_choice}.{path.removeprefix(f'{package}.')}"
+    return Parameter(name, made, when, sets=path)
 
 
 def _range(spec: _Range) -> BaseDistribution:
@@ -121,37 +148,27 @@ def _conditions(
                 f"space.{path} depends on {other!r}, which does not stand before it in the space."
             )
         for value in values:
-            check_inside(known[other], value)
+            _check_condition(path, known[other], value)
         conditions[other] = values
     return conditions
 
 
-def _weights(
-    spec: Any, heads: list[str], base: Mapping[str, float]
-) -> tuple[list[Parameter], Weights]:
-    form = _Ratios if isinstance(spec, dict) and "ratios" in spec else _Simplex
-    try:
-        wanted = form.model_validate(spec)
-    except ValidationError as error:
+def _check_condition(path: str, other: Parameter, value: Any) -> None:
+    """Refuse a condition that can never hold."""
+    if not isinstance(other.distribution, CategoricalDistribution):
+        check_inside(other, value)
+    elif value not in other.distribution.choices:
+        choices = ", ".join(map(str, other.distribution.choices))
         raise ConfigError(
-            f"space.{WEIGHTS} is {spec!r}; write {{simplex: [head, head, ...]}} or "
-            f"{{reference: head, ratios: {{head: [0.1, 10.0]}}}}."
-        ) from error
-    if isinstance(wanted, _Simplex):
-        check_heads(wanted.simplex, heads)
-        total = sum(float(base.get(name, 1.0)) for name in wanted.simplex)
-        names = wanted.simplex[:-1]
-        made = [Parameter(f"simplex.{name}", FloatDistribution(0.0, 1.0)) for name in names]
-        return made, Weights(tuple(wanted.simplex), None, total)
-    names = [wanted.reference, *wanted.ratios]
-    check_heads(names, heads)
-    total = sum(float(base.get(name, 1.0)) for name in names)
-    made = []
-    for name, (low, high) in wanted.ratios.items():
-        try:
-            made.append(Parameter(f"ratio.{name}", FloatDistribution(low, high, log=True)))
-        except ValueError as error:
+            f"space.{path} is for {other.name} {value!r}, but space.{other.name} does not hold "
+            f"{value!r}; its choices are {choices}."
+        )
+
+
+def _check_names(parameters: list[Parameter]) -> None:
+    names = [parameter.name for parameter in parameters]
+    for name in names:
+        if names.count(name) > 1:
             raise ConfigError(
-                f"space.{WEIGHTS}.ratios.{name} is [{low}, {high}]: {error}"
-            ) from error
-    return made, Weights((), wanted.reference, total)
+                f"the space has two parameters {name!r}; give each choice one range of it."
+            )

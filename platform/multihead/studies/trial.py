@@ -91,7 +91,7 @@ class TrialRunner:
         self.tick("samples")
         trial, params = self.patiently(lambda: self._sample(lease))
         values = self.space.values(params)
-        if self.space.weights is not None and WEIGHTS not in trial.user_attrs:
+        if WEIGHTS_PATH in values and WEIGHTS not in trial.user_attrs:
             self._note(lease, trial, WEIGHTS, values[WEIGHTS_PATH])
         done: dict[str, list[float]] = dict(trial.user_attrs.get(SEED_VALUES, {}))
         for index in range(self.configs.definition.seeds):

@@ -30,7 +30,7 @@ from multihead.studies.lease import Lease, LeaseLost, Outcome
 from multihead.studies.pruners import make_dominance, make_pruner
 from multihead.studies.recover import seal, workers_of
 from multihead.studies.registry import Presence, known
-from multihead.studies.samplers import make_sampler
+from multihead.studies.samplers import sampler_of
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
 from multihead.terminal.streams import keep_log
@@ -71,7 +71,7 @@ def work(
     optunas = optuna.load_study(
         study_name=study,
         storage=storage.optuna,
-        sampler=make_sampler(definition.sampler, presence.position),
+        sampler=sampler_of(definition, plan.space, presence.position),
         pruner=make_pruner(definition),
     )
     heart = Heart(presence, storage, definition.hung_after, attached=attached)

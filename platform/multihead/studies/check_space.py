@@ -1,0 +1,152 @@
+"""Check a space against its base: every path, every choice, both ends of every range."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, NoReturn
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from multihead.data.datamodule import MultiheadDataModule
+from multihead.errors import ConfigError, MultiheadError
+from multihead.runs.build import build
+from multihead.runs.config import nearest
+from multihead.runs.schema import check_config
+from multihead.studies.configs import TrialConfigs
+from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, lookup
+
+_NOT_SEARCHED = ("train", "test", "ckpt_path", "name", "tags", "seed", "optimized_metric")
+_NOT_SEARCHED_IN = ("paths.", "logger.", "callbacks.model_checkpoint.")
+_CHANGES_VALIDATION = (
+    *("data.train_val_test_split", "data.seed", "data.data_dir", "data.heads", "data/heads"),
+    *("data.stratify", "data.folds", "data.fold"),
+)
+Context = Mapping[str, Any]
+
+
+def check_paths(configs: TrialConfigs, space: Space) -> None:
+    """Refuse a path that the base does not have, or that a trial must not change.
+
+    Raises:
+        ConfigError: Naming the path and the nearest one that there is.
+    """
+    for parameter in space.parameters:
+        if not parameter.of_weights:
+            _check_allowed(parameter.path)
+            if parameter.is_group:
+                _check_group(parameter.path, configs)
+            else:
+                _check_key(parameter, configs, space)
+
+
+def check_values(
+    configs: TrialConfigs, space: Space, opened: dict[str, MultiheadDataModule]
+) -> None:
+    """Compose every choice and both ends of every range, and build what stands for a choice.
+
+    Raises:
+        ConfigError: Naming the parameter, the value and what is wrong with it.
+    """
+    for parameter in space.parameters:
+        if parameter.of_weights:
+            continue
+        for context, value in product(_contexts(parameter, space), _ends(parameter)):
+            try:
+                config = configs.config({**context, parameter.path: value})
+                check_config(config)
+                if parameter.is_group or context:  # another class than the base's takes it
+                    build(config, opened=opened)
+            except MultiheadError as error:
+                raise type(error)(f"space.{parameter.name}: with {value!r}, {error}") from error
+
+
+def _check_allowed(path: str) -> None:
+    plain = path.lstrip("+")
+    if plain in _NOT_SEARCHED or plain.startswith(_NOT_SEARCHED_IN):
+        how = "; set seeds for several seeds per trial" if plain == "seed" else ""
+        raise ConfigError(f"space.{path} cannot be searched: it is no part of the training{how}.")
+    if plain.startswith(_CHANGES_VALIDATION):
+        raise ConfigError(
+            f"space.{path} cannot be searched: it changes the images on which the trials are "
+            f"compared."
+        )
+
+
+def _check_group(path: str, configs: TrialConfigs) -> None:
+    plain = path.lstrip("+")
+    if plain not in configs.groups:
+        raise ConfigError(
+            f"space has the config group {path!r}{nearest(plain, configs.groups)}; there are: "
+            f"{', '.join(sorted(configs.groups))}."
+        )
+
+
+def _contexts(parameter: Parameter, space: Space) -> list[Context]:
+    """Return what may be chosen before a parameter is asked for, as far as that decides its key."""
+    found: list[Context] = list(space.contexts(parameter))
+    for group in (each for each in space.parameters if each.is_group):
+        package = group.path.replace("/", ".") + "."
+        if parameter.path.startswith(package) and group.name not in parameter.when:
+            choices = [
+                {**outer, group.path: choice}
+                for outer in space.contexts(group)
+                for choice in _ends(group)
+            ]
+            found = [{**context, **choice} for context in found for choice in choices]
+    return found
+
+
+def _check_key(parameter: Parameter, configs: TrialConfigs, space: Space) -> None:
+    if parameter.path.startswith((f"{WEIGHTS_PATH}.", "+")):
+        return
+    contexts = _contexts(parameter, space)
+    without = [c for c in contexts if not _has(configs, c, parameter)]
+    if not without:
+        return
+    config = configs.config(without[0])
+    if not without[0]:
+        _refuse_key(parameter.path, config, "the base")
+    group, choice = list(without[0].items())[-1]
+    having = [c[group] for c in contexts if c not in without]
+    if group not in parameter.when and having:
+        raise ConfigError(
+            f"space.{parameter.path} is no key of {group} {choice}; say for which choices it is: "
+            f"when: {{{group}: [{', '.join(map(str, dict.fromkeys(having)))}]}}."
+        )
+    _refuse_key(parameter.path, config, f"{group} {choice}")
+
+
+def _has(configs: TrialConfigs, context: Context, parameter: Parameter) -> bool:
+    """Return whether a key is there, or may be added to what a choice chose."""
+    parent, _, word = parameter.path.rpartition(".")
+    config = configs.config(context)
+    node = lookup(config, parent) if parent else config
+    if isinstance(node, Mapping) and word in node:
+        return not isinstance(node[word], Mapping)
+    if not context or not isinstance(node, Mapping):
+        return False
+    try:
+        check_config(configs.config({**context, parameter.path: _ends(parameter)[0]}))
+    except ConfigError:
+        return False
+    return True
+
+
+def _refuse_key(path: str, config: Mapping[str, Any], owner: str) -> NoReturn:
+    parent, _, word = path.rpartition(".")
+    node = lookup(config, parent) if parent else config
+    if isinstance(node, Mapping) and word in node:
+        raise ConfigError(f"space.{path} is a group of keys; name one: {', '.join(node[word])}.")
+    known = [k for k in node if not str(k).startswith("_")] if isinstance(node, Mapping) else []
+    there = f"; {parent or 'the top'} has: {', '.join(map(str, known))}" if known else ""
+    raise ConfigError(
+        f"space.{path} names a key that {owner} does not have"
+        f"{nearest(word, map(str, known))}{there}."
+    )
+
+
+def _ends(parameter: Parameter) -> Sequence[Any]:
+    d = parameter.distribution
+    if isinstance(d, CategoricalDistribution):
+        return d.choices
+    assert isinstance(d, FloatDistribution | IntDistribution)
+    return (d.low, d.high)

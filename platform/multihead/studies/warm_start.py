@@ -1,0 +1,76 @@
+"""The parameters of an earlier run, to start a study with.
+
+A run's record says what its config groups came to, not which file of each was chosen. So a choice
+is found by what it composes to.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from multihead.errors import ConfigError
+from multihead.studies.configs import TrialConfigs
+from multihead.studies.space import Parameter, Space, lookup
+
+
+def params_of_record(
+    record: Mapping[str, Any], run_id: str, configs: TrialConfigs, space: Space
+) -> dict[str, Any]:
+    """Return the parameters that stand for a run, as far as its record has them.
+
+    Args:
+        record: Its configuration.
+        run_id: Names it in an error.
+        configs: Of the study.
+        space: Of the study.
+
+    Raises:
+        ConfigError: For a value outside its range, or a config group that is none of the choices.
+    """
+    groups = dict(configs.groups)
+    for parameter in space.parameters:
+        if parameter.is_group:
+            groups[parameter.path] = _choice_of(record, run_id, parameter, configs, space)
+    return space.params_of(record, groups)
+
+
+def _choice_of(
+    record: Mapping[str, Any],
+    run_id: str,
+    parameter: Parameter,
+    configs: TrialConfigs,
+    space: Space,
+) -> str:
+    """Return the choice that composes to what the record has, but for what is searched in it."""
+    package = parameter.path.replace("/", ".")
+    searched = {p.path for p in space.parameters if p.path.startswith(f"{package}.")}
+    there = _leaves(lookup(record, package), package)
+    choices = [str(choice) for choice in parameter.distribution.choices]  # type: ignore[attr-defined]
+    composed = {
+        choice: _leaves(lookup(configs.config({parameter.path: choice}), package), package)
+        for choice in choices
+    }
+    for choice, leaves in composed.items():
+        if all(leaves.get(path) == there.get(path) for path in {*leaves, *there} - searched):
+            return choice
+    made = _targets(there)  # of an earlier release, say, with other defaults
+    alike = [choice for choice, leaves in composed.items() if made and _targets(leaves) == made]
+    if len(alike) == 1:
+        return alike[0]
+    raise ConfigError(
+        f"run {run_id} has a {parameter.path} that is none of the choices of the space "
+        f"({', '.join(choices)}) with values that it searches; enqueue its values by path instead."
+    )
+
+
+def _targets(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: value for path, value in leaves.items() if path.endswith("._target_")}
+
+
+def _leaves(node: Any, path: str) -> dict[str, Any]:
+    """Return every value below a path, by its whole path."""
+    if not isinstance(node, Mapping):
+        return {} if node is None else {path: node}
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        found |= _leaves(value, f"{path}.{key}")
+    return found
