@@ -74,6 +74,7 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
         ),
         ({"space": {"model/balancer": ["static", "dwaa"]}}, "did you mean 'dwa'"),
         ({"space": LR | {"data/heads": ["handwritten_digit"]}}, "changes the images"),
+        ({"pruner": {"name": "best_after", "trials": 1}}, "decides after 1 epochs, but the base"),
         ({"sampler": "cmaes", "objectives": ["val/digit_acc", "val/acc"]}, "takes one objective"),
         ({"sampler": "grid"}, "no finite set"),
         ({"experiment": "multihead_cnn_digit"}, "did you mean"),

@@ -104,10 +104,11 @@ def test_a_wrong_sampler_is_named(spec: dict[str, object], message: str) -> None
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_fits_some_study(name: str, define: Define) -> None:
-    arguments = {"threshold": {"lower": 0.1}}.get(name, {})
+    arguments = {"threshold": {"lower": 0.1}, "best_after": {"trials": 1}}.get(name, {})
     several = ["val/digit_acc", "val/thickness_acc"] if name == "dominance" else "val/digit_acc"
     pruner = {"name": name, **arguments}
-    make_pruner(define(pruner=pruner, objectives=several, seeds=2))
+    seeds = 1 if name == "best_after" else 2
+    make_pruner(define(pruner=pruner, objectives=several, seeds=seeds))
 
 
 @pytest.mark.parametrize(

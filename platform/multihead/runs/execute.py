@@ -142,6 +142,7 @@ def execute(
     Raises:
         MultiheadError: For what a user can mend; nothing is recorded unless training began.
         RunInterrupted: After SIGTERM or Ctrl-C, with the run marked KILLED.
+        RunPaused: If a callback of the member's pauses it; the run is marked KILLED.
     """
     interrupts = Interrupts()
     with quiet_libraries(), interrupts.installed(), own_threads_afterwards():

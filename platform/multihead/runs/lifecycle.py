@@ -8,7 +8,7 @@ from pathlib import Path
 
 from multihead.errors import MultiheadError, RecordLostError, StoreError
 from multihead.tracking.run import TrackedRun
-from multihead.training.interrupts import Interrupts, RunInterrupted
+from multihead.training.interrupts import Interrupts, RunInterrupted, RunPaused
 
 # What a disk says, whatever is written to it.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}
@@ -32,7 +32,7 @@ def deserved_status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
         yield
         interrupts.held = True
         run.check()
-    except RunInterrupted as stop:
+    except (RunInterrupted, RunPaused) as stop:
         interrupts.held = True
         run.finish("KILLED", str(stop), stop.exit_code)
         raise

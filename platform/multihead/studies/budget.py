@@ -19,14 +19,18 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb.models import TrialModel
 from optuna.trial import FrozenTrial, TrialState
 
+from multihead.studies.best_after import GOES_ON, BestAfter, make_best_after
+from multihead.studies.definition import Definition
 from multihead.studies.lease import (
     LEASE_SECONDS,
+    PAUSED,
     Lease,
     Outcome,
     count_of,
     leases,
     newest_of,
     open_of,
+    release_paused,
 )
 from multihead.studies.storage import StudyStorage
 
@@ -43,11 +47,19 @@ class Limits:
         n_trials: Trials that end.
         retries: How often a trial is tried again after its worker died.
         patience: Trials without improvement, or None.
+        best_after: Which trials go on after their first epochs; all if None.
     """
 
     n_trials: int
     retries: int
     patience: int | None
+    best_after: BestAfter | None = None
+
+
+def limits_of(definition: Definition) -> Limits:
+    """Return when a study ends."""
+    d = definition
+    return Limits(d.n_trials, d.retries, d.patience, make_best_after(d))
 
 
 Nothing = Literal["wait", "done"]
@@ -74,6 +86,7 @@ class Budget:
         self.storage, self.study, self.limits = storage, study, limits
         self.name = study.study_name
         self._certain_after = certain_after
+        self.stopped: list[int] = []  # trials that this one decided not to go on with
         self._ran_out: dict[int, tuple[object, float]] = {}  # by trial: lease, and since when
 
     def claim(self, owner: str) -> Lease | Nothing:
@@ -102,7 +115,33 @@ class Budget:
         if count_of(self.storage, self.name) < self.limits.n_trials and not self._over():
             unleased = [trial for trial in trials if trial.attempt is None]
             return self._new(owner, unleased), not unleased
-        return ("wait" if open_of(self.storage, self.name) else "done"), True
+        left = open_of(self.storage, self.name)
+        if left and all(row.owner == PAUSED for row in left):
+            self._decide_paused(left)
+            return self._claim(owner)
+        return ("wait" if left else "done"), True
+
+    def _decide_paused(self, rows: Sequence[sa.Row[Any]]) -> None:
+        """Let the best of the trials that wait go on, and end the others.
+
+        Each step may have been done before by a worker that died: what is the best does not change
+        by ending others, and as long as one is to be ended, none goes on.
+        """
+        rule = self.limits.best_after
+        trials = self.study.get_trials(deepcopy=False)
+        best = {t.number for t in trials} if rule is None else rule.best(trials)
+        for row in rows:
+            if row.number in best:
+                self.study._storage.set_trial_user_attr(row.trial_id, GOES_ON, True)
+                continue
+            assert rule is not None
+            cause = f"not among the best {rule.trials} after {rule.epochs} epochs"
+            outcome = Outcome("PRUNED", cause=cause)
+            lease = Lease(self.name, row.number, row.trial_id, row.owner, row.attempt)
+            lease.decide(self.storage, outcome)
+            tell(self.study, row.number, outcome)
+            self.stopped.append(row.number)
+        release_paused(self.storage, self.name)
 
     def _is_abandoned(self, row: sa.Row[Any]) -> bool:
         """Return whether nobody works on a trial."""

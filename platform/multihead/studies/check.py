@@ -10,6 +10,7 @@ from multihead.heads import Heads
 from multihead.metrics.registry import judging, metric_of
 from multihead.runs.build import build, build_data, logged_metrics
 from multihead.runs.config import nearest
+from multihead.studies.best_after import best_after_notes, check_epochs, make_best_after
 from multihead.studies.check_space import check_paths, check_values
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.definition import Definition
@@ -85,7 +86,9 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     if definition.sampler["name"] == GRID:
         grid(plan.space)
     check_values(plan.configs, plan.space, plan.opened)
-    notes = sampler_notes(definition, plan.space)
+    rule = make_best_after(definition)
+    check_epochs(rule, parts.trainer.max_epochs)
+    notes = sampler_notes(definition, plan.space) + best_after_notes(rule, definition)
     notes += weight_notes(plan.configs, plan.space, plan.heads, plan.opened)
     return replace(plan, notes=tuple(notes))
 

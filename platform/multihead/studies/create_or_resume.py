@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.api import recorded_values
-from multihead.studies.budget import Budget, Limits
+from multihead.studies.budget import Budget, limits_of
 from multihead.studies.check import Plan, check, prepare
 from multihead.studies.definition import Definition, changed
 from multihead.studies.engines.checks import check_engine
@@ -80,7 +80,7 @@ class OpenStudy:
     def budget(self) -> Budget:
         """Its trials and limits."""
         d = self.definition
-        return Budget(self.storage, self.study, Limits(d.n_trials, d.retries, d.patience))
+        return Budget(self.storage, self.study, limits_of(d))
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials."""

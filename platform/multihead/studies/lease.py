@@ -15,6 +15,9 @@ from multihead.errors import MultiheadError
 from multihead.studies.storage import StudyStorage, metadata
 
 LEASE_SECONDS = 120.0
+# Owner of a trial that waits for what is decided of it; nobody takes it over meanwhile.
+PAUSED = "paused"
+_NEVER = 1.0e18
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
 
 leases = sa.Table(
@@ -126,6 +129,25 @@ class Lease:
             if connection.execute(change).rowcount != 1:
                 raise LeaseLost(f"trial {self.number} was given to another worker")
 
+    def pause(self, storage: StudyStorage) -> None:
+        """Let the trial wait for a decision; pausing it again, after a lost reply, is no error.
+
+        Raises:
+            LeaseLost: If the trial has another owner, or was decided.
+        """
+        paused = sa.and_(
+            *(leases.c.study == self.study, leases.c.number == self.number),
+            *(leases.c.owner == PAUSED, leases.c.attempt == self.attempt),
+        )
+        change = (
+            sa.update(leases)
+            .where(sa.or_(self._mine, paused), leases.c.outcome.is_(None))
+            .values(owner=PAUSED, expires=_NEVER)
+        )
+        with storage.engine.begin() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise LeaseLost(f"trial {self.number} was given to another worker")
+
     def release(self, storage: StudyStorage, *, lost: bool = False) -> None:
         """Let another worker go on with the trial now.
 
@@ -139,6 +161,16 @@ class Lease:
                 .where(self._mine, leases.c.outcome.is_(None))
                 .values(owner=None, expires=0.0, lost=leases.c.lost + int(lost))
             )
+
+
+def release_paused(storage: StudyStorage, study: str) -> None:
+    """Let every trial that waits for a decision go on."""
+    with storage.engine.begin() as connection:
+        connection.execute(
+            sa.update(leases)
+            .where(leases.c.study == study, leases.c.owner == PAUSED, leases.c.outcome.is_(None))
+            .values(owner=None, expires=0.0)
+        )
 
 
 def release_owner(storage: StudyStorage, owner: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from multihead.studies.best_after import BEST_AFTER
 from multihead.studies.definition import Definition
 from multihead.studies.table import best_of
 from multihead.terminal.drawn import Screen, grid, live, stacked, styled
@@ -41,6 +42,8 @@ class Snapshot:
         parts += [f"{busy} running"] if busy else []
         for state, word in ((TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")):
             parts += [f"{by_state[state]} {word}"] if by_state[state] else []
+        if self.definition.pruner["name"] == BEST_AFTER and by_state[TrialState.RUNNING] > busy:
+            parts += [f"{by_state[TrialState.RUNNING] - busy} paused"]
         left = self.seconds_left()
         return ", ".join(parts) + (f", about {span(left)} left" if left else "")
 

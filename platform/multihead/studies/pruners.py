@@ -1,4 +1,4 @@
-"""Pruners by name: Optuna's for one objective, dominance for several."""
+"""Pruners by name: Optuna's and best_after for one objective, dominance for several."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ import optuna
 from optuna.pruners import BasePruner
 
 from multihead.errors import ConfigError
+from multihead.studies.best_after import BEST_AFTER, make_best_after
 from multihead.studies.by_name import check_name, make
 from multihead.studies.definition import Definition
 from multihead.studies.dominance import DominancePruner
@@ -22,7 +23,7 @@ _MAKERS: dict[str, Callable[..., BasePruner]] = {
     "wilcoxon": optuna.pruners.WilcoxonPruner,
 }
 _DEFAULTS: dict[str, dict[str, Any]] = {"percentile": {"percentile": 25.0}}
-PRUNERS = (*_MAKERS, DOMINANCE)
+PRUNERS = (*_MAKERS, BEST_AFTER, DOMINANCE)
 
 
 def make_pruner(definition: Definition) -> BasePruner:
@@ -37,6 +38,8 @@ def make_pruner(definition: Definition) -> BasePruner:
     check_name("pruner", name, PRUNERS)
     if name == DOMINANCE:
         make_dominance(definition)
+        return optuna.pruners.NopPruner()
+    if make_best_after(definition) is not None:
         return optuna.pruners.NopPruner()
     if name != "none" and definition.several:
         raise ConfigError(

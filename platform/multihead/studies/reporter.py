@@ -7,6 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from multihead.training.interrupts import RunPaused
+
 # Takes step (epochs trained) and values, and returns why the trial is to stop, or None.
 Report = Callable[[int, list[float]], str | None]
 
@@ -20,18 +22,33 @@ class Reporter(Callback):
         metrics: The objectives.
         report: Told the values; none if nobody wants them.
         tick: Called at every batch: the sign that the training moves.
+        pause_after: Epochs after which the training pauses, with their checkpoint; never if None.
 
     Attributes:
         pruned: Why the training was stopped, or None.
     """
 
     def __init__(
-        self, metrics: list[str], report: Report | None, tick: Callable[[str], None]
+        self,
+        metrics: list[str],
+        report: Report | None,
+        tick: Callable[[str], None],
+        pause_after: int | None = None,
     ) -> None:
+        self.pause_after = pause_after
         self.metrics, self.report, self.tick = metrics, report, tick
         self.pruned: str | None = None
         self._validated = False
         self._said = ""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Pause between two epochs, when the last one has its checkpoint.
+
+        Raises:
+            RunPaused: If it is time.
+        """
+        if self.pause_after is not None and trainer.current_epoch >= self.pause_after:
+            raise RunPaused(f"waits for epoch {self.pause_after} of the other trials")
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Show that the training moves."""

@@ -17,6 +17,7 @@ from multihead.runs.api import resumed_config
 from multihead.runs.execute import Announcer, Membership, RunResult, execute
 from multihead.runs.group import RankError
 from multihead.runs.trust import targets_of
+from multihead.studies.best_after import GOES_ON, make_best_after
 from multihead.studies.budget import LOST
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.dominance import DominancePruner
@@ -87,6 +88,7 @@ class TrialRunner:
         Raises:
             OutOfMemory: If there was no memory for it here and now.
             RunInterrupted: After a signal, with a checkpoint to go on from.
+            RunPaused: When it waits for the first epochs of others.
         """
         self.tick("samples")
         trial, params = self.patiently(lambda: self._sample(lease))
@@ -135,6 +137,7 @@ class TrialRunner:
             self.metrics,
             None if several else lambda step, found: self._report(lease, trial, step, found),
             self.tick,
+            self._pause_after(trial),
         )
         tags = {
             PARENT_TAG: self.parent,
@@ -156,6 +159,11 @@ class TrialRunner:
             return None, reporter.pruned
         best = [result.metrics.get(f"best/{m}", result.metrics.get(m)) for m in self.metrics]
         return [math.nan if value is None else value for value in best], ""
+
+    def _pause_after(self, trial: optuna.Trial) -> int | None:
+        """Return the epochs after which a trial waits for the others, or None."""
+        rule = make_best_after(self.configs.definition)
+        return None if rule is None or trial.user_attrs.get(GOES_ON) else rule.epochs
 
     def _attempt(
         self, config: dict[str, Any], run_id: str, member: Membership, announcer: Announcer

@@ -20,7 +20,7 @@ import optuna
 from multihead import settings
 from multihead.errors import MultiheadError, StoreError, message_of
 from multihead.runs.collector import few_collections
-from multihead.studies.budget import Budget, Limits, tell
+from multihead.studies.budget import Budget, limits_of, tell
 from multihead.studies.check import prepare
 from multihead.studies.create_or_resume import parent_of, store_of, trusted_by_worker
 from multihead.studies.devices import GPU_SHARE_VARIABLE
@@ -34,7 +34,7 @@ from multihead.studies.samplers import sampler_of
 from multihead.studies.storage import StudyStorage, patiently
 from multihead.studies.trial import OutOfMemory, TrialRunner
 from multihead.terminal.streams import keep_log
-from multihead.training.interrupts import Interrupts, RunInterrupted
+from multihead.training.interrupts import Interrupts, RunInterrupted, RunPaused
 from multihead.workers import EXIT_MEMORY
 
 _IDLE_SECONDS = 1.0
@@ -87,12 +87,11 @@ def work(
         notice=say,
         opened=plan.opened,
     )
-    limits = Limits(definition.n_trials, definition.retries, definition.patience)
     heart.start()
     _cap_gpu_memory()
     try:
         with few_collections():
-            _loop(Budget(storage, optunas, limits), runner, heart, interrupts)
+            _loop(Budget(storage, optunas, limits_of(definition)), runner, heart, interrupts)
     finally:
         heart.stop()
         presence.end()
@@ -117,6 +116,7 @@ def _loop(budget: Budget, runner: TrialRunner, heart: Heart, interrupts: Interru
         interrupts.obey()  # whatever swallowed the exception, no other trial begins
         heart.tick("looks for a trial")
         found = patiently(lambda: _next(budget, heart.presence.owner), notice=say)
+        seal_stopped(budget, runner)
         if found == "done":
             return
         if found == "wait":
@@ -131,6 +131,10 @@ def _loop(budget: Budget, runner: TrialRunner, heart: Heart, interrupts: Interru
             heart.lease = None
             give_back(budget.storage, found, lost=True)
             sys.exit(EXIT_MEMORY)
+        except RunPaused:
+            heart.lease = None
+            pause(budget.storage, found)
+            continue
         except (RunInterrupted, StoreError) as stop:
             heart.lease = None
             give_back(budget.storage, found, lost=isinstance(stop, StoreError))
@@ -167,6 +171,23 @@ def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) 
     trial = next(t for t in budget.trials() if t.number == lease.number)
     seal(runner.store, runner.configs, trial, parent=runner.parent)
     drop_others(runner.store, runner.configs.definition, budget.trials())
+
+
+def seal_stopped(budget: Budget, runner: TrialRunner) -> None:
+    """Have the runs of trials that were decided not to go on say so."""
+    while budget.stopped:
+        trial = next(t for t in budget.trials() if t.number == budget.stopped[-1])
+        seal(runner.store, runner.configs, trial, parent=runner.parent)
+        budget.stopped.pop()
+        drop_others(runner.store, runner.configs.definition, budget.trials())
+
+
+def pause(storage: StudyStorage, lease: Lease) -> None:
+    """Let a trial wait until it is decided whether it goes on."""
+    try:
+        patiently(lambda: lease.pause(storage), notice=say)
+    except LeaseLost:
+        lost(lease)
 
 
 def give_back(storage: StudyStorage, lease: Lease, *, lost: bool) -> None:

@@ -32,6 +32,12 @@ class RunInterrupted(BaseException):
         self.exit_code = 128 + signum
 
 
+class RunPaused(BaseException):
+    """Whoever started the run stopped it between two epochs, to go on with it later."""
+
+    exit_code = 0
+
+
 class Interrupts:
     """Remember a signal until it can be obeyed.
 
