@@ -39,6 +39,8 @@ class PictureOptions:
         follow_links: Whether symbolic links may lead out of the folder.
         colour: `grey`, `rgb` or `rgba`; `auto` has colour where any picture has it, and
             transparency where most pictures have it.
+        alike: Whether pictures of several sizes are refused where no size is given, and those of
+            one size are kept however large they are.
 
     Raises:
         ConfigError: For other values.
@@ -50,6 +52,7 @@ class PictureOptions:
     cache: bool = True
     follow_links: bool = False
     colour: Colour = "auto"
+    alike: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None:
@@ -120,7 +123,7 @@ def open_pictures(
     known = [one for one in looks if one.height]
     if not known:
         raise DataError(_refusal(files, _problems(looks), options))
-    wishes = Wishes(options.size, options.resize, options.colour)
+    wishes = Wishes(options.size, options.resize, options.colour, options.alike)
     preparation, notes = choose(known, wishes)
     digests, problems = [one.digest for one in looks], _problems(looks)
     images: PreparedPictures

@@ -16,7 +16,8 @@ from multihead.datasets.picture_files import PictureOptions
 from multihead.datasets.table.cached import once_each
 from multihead.datasets.table.described import frame
 from multihead.datasets.table.folders import has_layout
-from multihead.datasets.table.prepare import Prepared, Wanted
+from multihead.datasets.table.prepare import Prepared
+from multihead.datasets.table.samples import Wanted
 from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION
 from multihead.errors import ConfigError
 from multihead.heads import Heads
