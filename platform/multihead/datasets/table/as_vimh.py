@@ -3,7 +3,7 @@
 What VIMH has no place for is refused: missing labels, several labels a picture, more classes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def table_content(wanted: Wanted, test_fraction: float, seed: int) -> TableConte
         DataError: If table or pictures cannot be read, a label is missing, or nothing is left.
     """
     read = read_samples(replace(wanted, levels=LEVELS))
-    made = [_stored(each) for each in read.columns.made]
+    made = [_stored(each, read.rows) for each in read.columns.made]
     fixed = _fixed(read)
     if not made:
         raise DataError("no column of the table can be a head of VIMH, so there is none to write.")
@@ -119,7 +119,7 @@ def table_content(wanted: Wanted, test_fraction: float, seed: int) -> TableConte
     return TableContent(content, frame(described), tuple(dict.fromkeys(notes)))
 
 
-def _stored(made: Made) -> Made:
+def _stored(made: Made, rows: Sequence[int]) -> Made:
     """Return a head and its labels as VIMH has them.
 
     Raises:
@@ -137,7 +137,7 @@ def _stored(made: Made) -> Made:
     if len(missing):
         raise DataError(
             f"column {shown!r} has no label in {len(missing):,} rows, such as row "
-            f"{missing[0] + 1:,}, and VIMH has no missing labels; fill them in, or {leave_out}. "
+            f"{rows[missing[0]]:,}, and VIMH has no missing labels; fill them in, or {leave_out}. "
             f"data.table trains on such tables as they are."
         )
     if not head.has_range:

@@ -23,7 +23,8 @@ from multihead.datasets.table.parts import (
     split_column_of,
 )
 from multihead.datasets.table.picture_column import column_named, picture_column
-from multihead.errors import ConfigError, DataError
+from multihead.datasets.table.repeated import Duplicates, Repeated
+from multihead.errors import ConfigError
 from multihead.text import one_line
 
 
@@ -34,6 +35,7 @@ class Wanted:
     Attributes:
         folder: Where the pictures of a file are, if not beside it.
         levels: Of how many levels heads of numbers are, where nobody says; numbers if none.
+        duplicates: Whether rows of one picture are joined to a sample, or kept.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Wanted:
     pictures: PictureOptions
     folder: Path | None = None
     levels: int | None = None
+    duplicates: Duplicates = "join"
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,32 @@ def read_samples(wanted: Wanted) -> Samples:
         *read.notes,
         *(() if wanted.group_column else group_notes(table, {*roles, *wanted.columns})),
     )
-    return Samples(read.root, read.paths, read.rows, columns, given, notes, table)
+    samples = Samples(read.root, read.paths, read.rows, columns, given, notes, table)
+    return _of_pictures(samples, wanted.duplicates)
+
+
+def _of_pictures(samples: Samples, duplicates: Duplicates) -> Samples:
+    """Make one sample of several rows that name a picture, or keep them together."""
+    repeated = Repeated(samples.paths, samples.rows)
+    first, count = repeated.first, len(samples.rows)
+    if len(first) == count:
+        return samples
+    repeated.check_parts(samples.given)
+    what = f"{count:,} rows name {len(first):,} pictures"
+    if duplicates == "keep":
+        note = f"{what}: each row is a sample, and those of a picture are in one part"
+        return replace(
+            samples, given=repeated.together(samples.given), notes=(*samples.notes, note)
+        )
+    given = samples.given if samples.given.groups is None else repeated.together(samples.given)
+    return replace(
+        samples,
+        paths=tuple(samples.paths[row] for row in first),
+        rows=tuple(samples.rows[row] for row in first),
+        columns=repeated.joined(samples.columns),
+        given=given.of(first),
+        notes=(*samples.notes, f"{what}, and their labels agree: a picture is one sample"),
+    )
 
 
 def _read(wanted: Wanted) -> _Read:
@@ -123,7 +151,6 @@ def _read(wanted: Wanted) -> _Read:
     named = [picture_column(part, wanted.image_column) for part in found]
     paths = tuple(path for column in named for path in column.paths)
     rows = tuple(row for part in found for row in range(1, part.table.count + 1))
-    _check_once(paths, rows)
     tables = [part.table for part in found]
     if len(tables) == 1:
         table = tables[0]
@@ -147,17 +174,6 @@ def _parts_of(found: Sequence[Part]) -> NDArray[np.int8] | None:
         return None
     counts = [part.table.count for part in found]
     return np.repeat(np.array(said, np.int8), counts)
-
-
-def _check_once(paths: Sequence[Path], rows: Sequence[int]) -> None:
-    seen: dict[Path, int] = {}
-    for path, row in zip(paths, rows, strict=True):
-        if path in seen:
-            raise DataError(
-                f"rows {seen[path]:,} and {row:,} both name {one_line(str(path))}; a picture has "
-                f"one row."
-            )
-        seen[path] = row
 
 
 def _given(

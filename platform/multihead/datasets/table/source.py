@@ -17,6 +17,7 @@ from multihead.datasets.table.cached import once_each
 from multihead.datasets.table.described import frame
 from multihead.datasets.table.folders import has_layout
 from multihead.datasets.table.prepare import Prepared
+from multihead.datasets.table.repeated import DUPLICATES
 from multihead.datasets.table.samples import Wanted
 from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION
 from multihead.errors import ConfigError
@@ -55,6 +56,7 @@ def table(
     cache: bool = True,
     follow_links: bool = False,
     colour: Literal["auto", "grey", "rgb", "rgba"] = "auto",
+    duplicates: Literal["join", "keep"] = "join",
 ) -> Source:
     """Open the training or the test file of a table; both come from one reading.
 
@@ -77,6 +79,8 @@ def table(
         cache: Keep decoded pictures.
         follow_links: Whether pictures may be links out of the folder.
         colour: Channels of pictures.
+        duplicates: Whether several rows of a picture are one sample, and refused if their labels
+            differ, or a sample each, all in one part.
 
     Raises:
         ConfigError: If there is no table, or a choice does not fit it.
@@ -87,6 +91,8 @@ def table(
         raise ConfigError(
             "data.table is missing; give a table or a folder: data.table=photos/labels.csv."
         )
+    if duplicates not in DUPLICATES:
+        raise ConfigError(f"data.duplicates is {duplicates!r:.80}; choose join or keep.")
     wanted = Wanted(
         Path(table).expanduser().absolute(),
         columns or {},
@@ -103,6 +109,7 @@ def table(
             follow_links=follow_links,
             colour=colour,
         ),
+        duplicates=duplicates,
     )
     return _source(once_each(wanted, split), split)
 
