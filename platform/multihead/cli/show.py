@@ -34,8 +34,10 @@ class Terminal(Announcer):
         where = [] if run is None else [f"run {run.run_id}  {run.url or run.folder}"]
         shape = "x".join(map(str, parts.data.image_shape))
         heads = ", ".join(f"{head.shown} {head.outputs}" for head in parts.data.heads.values())
+        train = parts.settings.train
+        count = len(parts.data.indices("train" if train else "test"))
         what = (
-            f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
+            f"{count:,} {'training' if train else 'test'} images of {shape}, heads: {heads}; "
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
             f"{_several(parts.ranks.world_size)}{parts.trainer.strategy.root_device}"
         )

@@ -30,6 +30,19 @@ class KnowsDigest(Protocol):
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a network was trained on, for sources that can read other files as its own were.
+
+    Attributes:
+        heads: Its heads; classes have the numbers that these say.
+        preparation: As `Source.preparation`.
+    """
+
+    heads: Heads
+    preparation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """One split of a dataset.
 

@@ -96,7 +96,12 @@ class Pictures:
 
 
 def open_pictures(
-    paths: Sequence[Path], *, root: Path, rows: Sequence[int], options: PictureOptions
+    paths: Sequence[Path],
+    *,
+    root: Path,
+    rows: Sequence[int],
+    options: PictureOptions,
+    like: Preparation | None = None,
 ) -> Pictures:
     """Prepare the pictures of a table: look at all of them, choose, decode, and keep the pixels.
 
@@ -107,6 +112,7 @@ def open_pictures(
         root: The folder that they must be in.
         rows: The table's row of each path, for messages.
         options: What is done to them.
+        like: What was done to those that a network was trained on, and is done to these.
 
     Raises:
         DataError: Listing every path that leads out of the folder, or every picture that is
@@ -124,7 +130,7 @@ def open_pictures(
     if not known:
         raise DataError(_refusal(files, _problems(looks), options))
     wishes = Wishes(options.size, options.resize, options.colour, options.alike)
-    preparation, notes = choose(known, wishes)
+    preparation, notes = choose(known, wishes) if like is None else (like, ())
     digests, problems = [one.digest for one in looks], _problems(looks)
     images: PreparedPictures
     if options.cache:

@@ -124,11 +124,8 @@ def heads_of(
     chosen, found = chosen_for(table, choices), _Collected(levels)
     for column in table.columns.values():
         _add_column(found, column, chosen, roles.get(column.name))
-    for name, members in chosen.groups.items():
-        columns = [table.columns[member] for member in members]
-        said = [chosen.of_column.get(member) or Choice() for member in members]
-        made = grouped(chosen.names[name], name, columns, said)
-        found.add_head(made, chosen.of_group[name], asked_for=True)
+    for name in chosen.groups:
+        found.add_head(group_of_tags(table, chosen, name), chosen.of_group[name], asked_for=True)
     return Columns(
         tuple(found.made),
         tuple(found.described),
@@ -137,6 +134,14 @@ def heads_of(
         frozenset(found.asked_for),
         chosen.names,
     )
+
+
+def group_of_tags(table: Table, chosen: Chosen, name: str) -> Made:
+    """Make the head of a group of columns, by the group's name."""
+    members = chosen.groups[name]
+    said = [chosen.of_column.get(member) or Choice() for member in members]
+    columns = [table.columns[member] for member in members]
+    return grouped(chosen.names[name], name, columns, said)
 
 
 def _add_column(found: _Collected, column: Column, chosen: Chosen, role: str | None) -> None:

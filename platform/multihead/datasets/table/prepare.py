@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.partition import strata_of
+from multihead.data.source import Trained
 from multihead.datasets.picture_files import Pictures, open_pictures
+from multihead.datasets.preparation import Preparation
 from multihead.datasets.table.columns import Columns
 from multihead.datasets.table.parts import all_parts
 from multihead.datasets.table.samples import Wanted, read_samples
-from multihead.datasets.table.splits import TRAIN
+from multihead.datasets.table.splits import TEST, TRAIN
 from multihead.errors import ConfigError
 
 
@@ -47,12 +49,24 @@ def prepare(wanted: Wanted) -> Prepared:
     """
     read = read_samples(wanted)
     columns, count, groups = read.columns, len(read.rows), read.given.groups
-    parts, notes = all_parts(count, read.given, wanted.rules, _strata(columns, wanted.stratify))
-    columns = columns.that_teach(parts == TRAIN)
-    pictures = open_pictures(read.paths, root=read.root, rows=read.rows, options=wanted.pictures)
+    notes: list[str] = []
+    if wanted.tests_all and read.given.parts is None:
+        parts = np.full(count, TEST, np.int8)
+    else:
+        strata = _strata(columns, wanted.stratify)
+        parts, notes = all_parts(count, read.given, wanted.rules, strata)
+    columns = read.tested or columns.that_teach(parts == TRAIN)
+    pictures = open_pictures(
+        read.paths,
+        root=read.root,
+        rows=read.rows,
+        options=wanted.pictures,
+        like=_preparation(wanted.trained),
+    )
     kept = pictures.kept
     if len(kept) < count:
-        columns = columns.of_rows(kept).that_teach(parts[kept] == TRAIN)
+        columns = columns.of_rows(kept)
+        columns = columns if read.tested else columns.that_teach(parts[kept] == TRAIN)
     unused = int((parts[kept] < 0).sum())
     told = (
         *read.notes,
@@ -69,6 +83,11 @@ def prepare(wanted: Wanted) -> Prepared:
         columns,
         tuple(dict.fromkeys(told)),
     )
+
+
+def _preparation(trained: Trained | None) -> Preparation | None:
+    record = None if trained is None else trained.preparation
+    return None if record is None else Preparation.from_record(record)
 
 
 def _strata(columns: Columns, stratify: Sequence[str] | None) -> dict[str, NDArray[Any]]:

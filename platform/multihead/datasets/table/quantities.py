@@ -20,13 +20,13 @@ def regression(wanted: WantedHead) -> Made:
         return _of_levels(wanted, choice.levels)
     values = _numbers(wanted)
     if choice.log and (values <= 0).any():
-        why = "which has no logarithm"
-        raise wanted.refuse(int((values <= 0).argmax()), why, "leave log out")
+        why = "of which there is no logarithm"
+        raise wanted.refuse(np.flatnonzero(values <= 0).tolist(), why, "leave log out")
     with np.errstate(over="ignore"):
         labels = values.astype(np.float32)
     if not np.isfinite(labels).all():
-        why = "which is too large for a float32"
-        raise wanted.refuse(int((~np.isfinite(labels)).argmax()), why, "divide the column")
+        why = "which {IS} too large for a float32"
+        raise wanted.refuse(np.flatnonzero(~np.isfinite(labels)).tolist(), why, "divide the column")
     kind = FloatRegression(unit=choice.unit, log=choice.log)
     return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
 
@@ -71,12 +71,12 @@ def _numbers(wanted: WantedHead) -> NDArray[np.float64]:
         raise DataError(f"{wanted.where}: {numbers.problem}.")
     if not numbers.are_numbers.all():
         raise wanted.refuse(
-            int((~numbers.are_numbers).argmax()), "which is no number", "mend the cell"
+            np.flatnonzero(~numbers.are_numbers).tolist(), "which {IS} no number", "mend the cell"
         )
     low, high = wanted.choice.range or (-np.inf, np.inf)
     outside = (numbers.values < low) | (numbers.values > high)
     if outside.any():
         raise wanted.refuse(
-            int(outside.argmax()), f"outside {low:g} to {high:g}", "widen the range"
+            np.flatnonzero(outside).tolist(), f"outside {low:g} to {high:g}", "widen the range"
         )
     return numbers.values

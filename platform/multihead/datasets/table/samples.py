@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.assign import SplitRules
+from multihead.data.source import Trained
 from multihead.datasets.picture_files import PictureOptions
 from multihead.datasets.table.cells import Table, joined
 from multihead.datasets.table.choices import read_choices
@@ -24,6 +25,7 @@ from multihead.datasets.table.parts import (
 )
 from multihead.datasets.table.picture_column import column_named, picture_column
 from multihead.datasets.table.repeated import Duplicates, Repeated
+from multihead.datasets.table.trained import as_trained, that_apply
 from multihead.errors import ConfigError
 from multihead.text import one_line
 
@@ -36,6 +38,8 @@ class Wanted:
         folder: Where the pictures of a file are, if not beside it.
         levels: Of how many levels heads of numbers are, where nobody says; numbers if none.
         duplicates: Whether rows of one picture are joined to a sample, or kept.
+        trained: Of the network that is tested on the table, if one is.
+        tests_all: Whether all rows are tested where the table says nothing of parts.
     """
 
     path: Path
@@ -49,6 +53,8 @@ class Wanted:
     folder: Path | None = None
     levels: int | None = None
     duplicates: Duplicates = "join"
+    trained: Trained | None = None
+    tests_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Samples:
         paths: Of the pictures, [N].
         rows: Of the table, [N], from 1 in each file.
         columns: Heads, labels [N], and what each column became.
+        tested: The same with the heads of the network that is tested, if one is.
         given: What the data say of parts.
         notes: What a person should know.
         table: All that was read.
@@ -69,6 +76,7 @@ class Samples:
     paths: tuple[Path, ...]
     rows: tuple[int, ...]
     columns: Columns
+    tested: Columns | None
     given: Given
     notes: tuple[str, ...]
     table: Table
@@ -107,12 +115,17 @@ def read_samples(wanted: Wanted) -> Samples:
         group = column_named(table, wanted.group_column, "data.group_column")
         roles[group], groups = "group", group_numbers(table.columns[group])
     given = _given(read, split, groups, wanted)
-    columns = heads_of(table, read_choices(wanted.columns), roles, wanted.levels)
+    choices, tested = read_choices(wanted.columns), None
+    if wanted.trained is not None:
+        choices = that_apply(table, choices)
+    columns = heads_of(table, choices, roles, wanted.levels)
+    if wanted.trained is not None:
+        tested = as_trained(table, choices, roles, columns, wanted.trained.heads)
     notes = (
         *read.notes,
         *(() if wanted.group_column else group_notes(table, {*roles, *wanted.columns})),
     )
-    samples = Samples(read.root, read.paths, read.rows, columns, given, notes, table)
+    samples = Samples(read.root, read.paths, read.rows, columns, tested, given, notes, table)
     return _of_pictures(samples, wanted.duplicates)
 
 
@@ -135,6 +148,7 @@ def _of_pictures(samples: Samples, duplicates: Duplicates) -> Samples:
         paths=tuple(samples.paths[row] for row in first),
         rows=tuple(samples.rows[row] for row in first),
         columns=repeated.joined(samples.columns),
+        tested=None if samples.tested is None else repeated.joined(samples.tested),
         given=given.of(first),
         notes=(*samples.notes, f"{what}, and their labels agree: a picture is one sample"),
     )
