@@ -105,9 +105,9 @@ def _read_table(
 
 
 def _tell(read: "TableContent") -> None:
-    from multihead.cli.tables import show_table
+    from multihead.cli.tables import show_columns
 
-    show_table(read.described, "columns", {"values": "{:,}", "missing": "{:,}"})
+    show_columns(read.described)
     say(*(f"- {note}" for note in read.notes))
 
 

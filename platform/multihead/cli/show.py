@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from multihead.cli.tables import show_table
-from multihead.datasets.table.source import TableSource
+from multihead.cli.tables import show_columns
+from multihead.data.source import DescribesColumns
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
 from multihead.metrics.metric import Metric
@@ -43,12 +43,8 @@ class Terminal(Announcer):
         )
         source = parts.data.train_source
         with suppress(BrokenPipeError):  # that nobody reads it (`| head`) must not end a run
-            if isinstance(source, TableSource):
-                show_table(
-                    source.described,
-                    f"columns of {parts.data.place}:",
-                    {"values": "{:,}", "missing": "{:,}"},
-                )
+            if isinstance(source, DescribesColumns):
+                show_columns(source.described, f"columns of {parts.data.place}:")
             say(*where, what, *(f"note: {note}" for note in notes))
 
 
