@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from multihead.datasets.table.cells import Column
 from multihead.datasets.table.choices import Choice
-from multihead.datasets.table.inference import BINARY
+from multihead.datasets.table.inference import BINARY, NO, YES
 from multihead.datasets.table.known import Known
 from multihead.datasets.table.made import Made, WantedHead, listed
 from multihead.datasets.table.tags import separator_of, tags_of
@@ -26,7 +26,7 @@ def classification(wanted: WantedHead) -> Made:
     if names:
         return _of_classes(wanted, names, places(wanted, names))
     numbers = wanted.known.numbers
-    if not numbers.are_numbers.all():
+    if not numbers.are_numbers.all() or numbers.coded:
         found, codes = np.unique(np.array(wanted.known.texts), return_inverse=True)
         return _of_classes(wanted, found.tolist(), codes)
     values, codes = np.unique(numbers.values, return_inverse=True)
@@ -97,6 +97,8 @@ def _no_and_yes(wanted: WantedHead) -> tuple[Sequence[str], NDArray[np.int64]]:
     if pair is not None:
         codes = np.array([pair.index(word) for word in words], np.int64)
         return [word.removesuffix(".0") for word in pair], codes
+    if set(words) <= NO | YES:  # of several pairs
+        return ["no", "yes"], np.array([int(word in YES) for word in words], np.int64)
     if len(texts) != 2:
         raise DataError(
             f"{wanted.where} has {len(texts):,} values, {listed(texts)}, so it cannot be binary; "
@@ -142,7 +144,7 @@ def grouped(name: str, title: str, columns: Sequence[Column], choices: Sequence[
     for column, choice in zip(columns, choices, strict=True):
         known = Known.of(column, choice)
         words = {text.casefold() for text in known.texts}
-        if not choice.classes and not any(words <= set(pair) for pair in BINARY):
+        if not choice.classes and not words <= NO | YES:
             raise DataError(
                 f"column {column.name!r} is part of data.columns.{title}, but has "
                 f"{listed(known.texts[:3])}; its values must be 0 and 1, or yes and no."

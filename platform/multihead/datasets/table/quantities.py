@@ -27,7 +27,7 @@ def regression(wanted: WantedHead) -> Made:
     if not np.isfinite(labels).all():
         why = "which {IS} too large for a float32"
         raise wanted.refuse(np.flatnonzero(~np.isfinite(labels)).tolist(), why, "divide the column")
-    kind = FloatRegression(unit=choice.unit, log=choice.log)
+    kind = FloatRegression(unit=choice.unit or wanted.known.numbers.unit, log=choice.log)
     return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
 
 
@@ -52,7 +52,8 @@ def _of_levels(wanted: WantedHead, levels: int) -> Made:
     low, high = _range(wanted, values)
     scale = "log" if choice.log else "linear"
     try:
-        parameter = Parameter(low, high, scale, choice.unit, levels=levels)  # type: ignore[arg-type]
+        unit = choice.unit or wanted.known.numbers.unit
+        parameter = Parameter(low, high, scale, unit, levels=levels)  # type: ignore[arg-type]
     except ConfigError as error:
         raise DataError(f"{wanted.where}: {error}") from None
     kind = KINDS["regression" if choice.kind == "regression" else "ordinal"]
