@@ -8,6 +8,7 @@ from multihead.datasets.table.inference import MOST_CLASSES
 from multihead.datasets.table.made import Made, WantedHead
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Parameter
+from multihead.heads.kinds.angle import Angle
 from multihead.heads.kinds.float_regression import FloatRegression
 
 LEVELS = 256
@@ -28,6 +29,14 @@ def regression(wanted: WantedHead) -> Made:
         why = "which {IS} too large for a float32"
         raise wanted.refuse(np.flatnonzero(~np.isfinite(labels)).tolist(), why, "divide the column")
     kind = FloatRegression(unit=choice.unit or wanted.known.numbers.unit, log=choice.log)
+    return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
+
+
+def angle(wanted: WantedHead) -> Made:
+    """Make a head of angles, which are the same after a full turn, or after a given range."""
+    choice, labels = wanted.choice, _numbers(wanted).astype(np.float32)
+    low, high = choice.range or (0.0, 360.0)
+    kind = Angle(high - low, choice.unit or "degrees")
     return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
 
 
