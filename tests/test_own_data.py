@@ -1,5 +1,6 @@
 """The first five minutes with a table of one's own: inspect, train, evaluate, search."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,15 @@ def test_a_table_is_trained_evaluated_and_trained_again(
     for name, value in first.metrics.items():
         if name.startswith("test/") and np.isfinite(value):
             assert tested.metrics[name] == pytest.approx(value, rel=1e-5), name
+    other = photos.parent / "other"
+    shutil.copytree(photos, other)
+    (other / "labels.csv").write_text(
+        "picture,Farbe,is_red,Größe (cm)\n1.png,grün,FALSE,15.1\n3.png,grün,,1e3\n"
+    )
+    elsewhere = execute(evaluation_config(str(first.run_id), [f"data.table={other}/labels.csv"]))
+    assert elsewhere.metrics["test/Farbe_acc"] == 1
+    assert elsewhere.metrics["test/Größe_cm_rmse"] > 100
+    assert "labels.csv has no column 'tags', so this head is not tested" in elsewhere.notes
     again = rerun(str(first.run_id))
     assert again.metrics["test/loss"] == first.metrics["test/loss"]
     gone_on = run([f"resume={first.run_id}", "trainer.max_epochs=5"])

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.shards import all_rows, write_shards
 
 from multihead import DigitsDataModule, Heads, MultiheadDataModule, Source
+from multihead.datasets.vimh_stream import vimh_stream
 from multihead.errors import ConfigError, DataError
+from multihead.vimh.row_ranges import ranges_of
 
 RNG = np.random.default_rng(0)
 HEADS = Heads.from_outputs({"side": 4, "mark": 2})
@@ -139,3 +142,23 @@ def test_the_parts_do_not_depend_on_which_heads_are_used() -> None:
 def test_what_cannot_be_divided_so_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _ = module(**options).train_indices
+
+
+def test_folds_of_a_set_in_shards_are_read_in_few_requests(tmp_path: Path) -> None:
+    """Scattered rows would be a request each; labels are not known before they are read."""
+    write_shards(tmp_path / "s", train=50, rows_per_shard=8)
+    options = {"source": vimh_stream, "multihead": True, "folds": 3}
+    tested = []
+    for fold in range(3):
+        data = MultiheadDataModule(tmp_path / "s", **options, fold=fold)
+        assert sorted([*data.train_indices, *data.val_indices]) == list(range(50))
+        assert len(ranges_of(data.val_indices, data.train_source.file.starts)) <= 2 * 7
+        batches = all_rows(data.train_dataloader())
+        assert sorted(row for batch in batches for row in batch) == data.train_indices.tolist()
+        tested += data.val_indices.tolist()
+    assert sorted(tested) == list(range(50))
+    data = MultiheadDataModule(tmp_path / "s", **options, fold=0, stratify=["low"])
+    with pytest.raises(ConfigError, match=r"needs all labels before training, .* leave it out"):
+        _ = data.train_indices
+    with pytest.raises(ConfigError, match="only 50 samples"):
+        _ = MultiheadDataModule(tmp_path / "s", **{**options, "folds": 60}, fold=0).val_indices

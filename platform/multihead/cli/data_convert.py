@@ -1,16 +1,17 @@
-"""`multihead data convert`: any dataset, or pictures with a CSV file, written as VIMH."""
+"""`multihead data convert`: any dataset, or pictures with a table, written as VIMH."""
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from multihead.cli.overrides import Override
 from multihead.errors import ConfigError
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
-    from multihead.datasets.parameter_table import ColumnRules
+    from multihead.datasets.table.as_vimh import TableContent
     from multihead.vimh.info import PixelOrder
     from multihead.vimh.source import Form
 
@@ -25,6 +26,7 @@ _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 @click.command("convert")
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[data.KEY=VALUE]...", type=Override())
 @click.option("--to", "to", type=click.Choice(list(FORMS)), default="vimh", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace a dataset that is at DST.")
 @click.option(
@@ -36,13 +38,13 @@ _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
     "--csv",
     "table",
     type=click.Path(path_type=Path),
-    help="The parameters of an image folder; its only CSV file if not given.",
+    help="The table of the pictures in SRC, if it lies elsewhere or is one of several.",
 )
 @click.option("--classes", multiple=True, metavar="NAME", help="This column is classes.")
 @click.option("--range", "ranges", multiple=True, metavar="NAME=MIN:MAX")
 @click.option("--log", multiple=True, metavar="NAME", help="Levels spaced logarithmically.")
 @click.option("--unit", "units", multiple=True, metavar="NAME=UNIT")
-@click.option("--size", metavar="HxW", help="Scale pictures; otherwise all must be alike.")
+@click.option("--size", metavar="HxW", help="Stretch pictures; otherwise all must be alike.")
 @click.option(
     "--test-fraction", default=0.2, show_default=True, type=click.FloatRange(0, 1, max_open=True)
 )
@@ -50,6 +52,7 @@ _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 def command(
     source: Path,
     target: Path,
+    overrides: tuple[str, ...],
     to: str,
     overwrite: bool,
     pixel_order: "PixelOrder | None",
@@ -62,59 +65,100 @@ def command(
     test_fraction: float,
     seed: int,
 ) -> None:
-    """Write the dataset in the folder SRC as VIMH into the new folder DST.
+    """Write the dataset SRC as VIMH into the new folder DST.
 
-    SRC is of any format that `data list` knows, or a folder of pictures with a CSV file: a line
-    with the names of the columns, then a line per picture, the file's name first. Columns of text,
-    and of whole numbers that span at most 32, are classes; other numbers are parameters from their
-    least to their greatest value. The options from --csv on are for image folders.
+    SRC is a folder of any format that `data list` knows, or pictures of your own: a table, or a
+    folder, as `data.table` takes them. Columns become classes as in a training; numbers become 256
+    levels from their least to their greatest value. What VIMH cannot hold is refused. The options
+    from --csv on, and choices such as data.columns.id=ignore, are for tables.
     """
-    from multihead.datasets.convert import (
-        convert,
-        dataset_content,
-        folder_content,
-        refuse_same_place,
-    )
-    from multihead.datasets.formats import is_dataset, open_dataset
-    from multihead.datasets.image_folder import open_image_folder
+    from multihead.datasets.convert import convert, dataset_content, refuse_same_place
+    from multihead.datasets.formats import open_dataset
+    from multihead.datasets.table.source import is_own_table
 
     refuse_same_place(source, target)
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists already; remove it, or pass --overwrite.")
-    rules = _rules(classes, ranges, log, units)
-    if table is None and (is_dataset(source) or not list(source.glob("*.csv"))):
-        if rules.classes or rules.parameters or size is not None:
-            raise ConfigError(
-                f"{source} is no image folder with a CSV file; leave out its options."
-            )
-        content = dataset_content(open_dataset(source), pixel_order)
+    chosen = _choices(classes, ranges, log, units)
+    if table is not None or is_own_table(source):
+        data = _data(table or source, overrides, chosen, _size(size))
+        folder = None if table is None else source.absolute()
+        read = _read_table(data, folder, test_fraction, seed)
+        _tell(read)
+        content = read.content
+    elif chosen or size is not None or overrides:
+        raise ConfigError(f"{source} is no table and no folder of pictures; leave out its options.")
     else:
-        folder = open_image_folder(
-            source,
-            table=table,
-            rules=rules,
-            size=_size(size),
-            test_fraction=test_fraction,
-            seed=seed,
-        )
-        content = folder_content(folder)
+        content = dataset_content(open_dataset(source), pixel_order)
     counts = convert(content, target, FORMS[to], overwrite=overwrite)
     shown = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     heads = ", ".join(f"{name} ({levels})" for name, levels in content.heads.levels.items())
     say(f"wrote {target}: {shown}; heads {heads}; read again and equal")
 
 
-def _rules(
-    classes: tuple[str, ...], ranges: tuple[str, ...], log: tuple[str, ...], units: tuple[str, ...]
-) -> "ColumnRules":
-    from multihead.datasets.parameter_table import ColumnRules
+def _read_table(
+    data: dict[str, Any], folder: Path | None, test_fraction: float, seed: int
+) -> "TableContent":
+    from multihead.datasets.table.as_vimh import table_content, wanted_of
 
-    return ColumnRules(
-        frozenset(classes),
-        {name: _range(text) for name, text in map(_pair, ranges)},
-        frozenset(log),
-        dict(map(_pair, units)),
-    )
+    return table_content(wanted_of(data, folder), test_fraction, seed)
+
+
+def _tell(read: "TableContent") -> None:
+    from multihead.cli.tables import show_columns
+
+    show_columns(read.described)
+    say(*(f"- {note}" for note in read.notes))
+
+
+def _data(
+    table: Path,
+    overrides: tuple[str, ...],
+    chosen: dict[str, dict[str, Any]],
+    size: tuple[int, int] | None,
+) -> dict[str, Any]:
+    """Return the section `data` of a training on the table, with what the options say.
+
+    Raises:
+        ConfigError: For an override that is none, or that says nothing of what is written.
+    """
+    from multihead.datasets.table.as_vimh import CHOICES
+    from multihead.runs.config import compose_run
+    from multihead.runs.sections import RunConfig
+
+    allowed = [f"data.{choice}" for choice in CHOICES]
+    for override in overrides:
+        key = override.lstrip("+").partition("=")[0]
+        if ".".join(key.split(".")[:2]) not in allowed:
+            raise ConfigError(
+                f"{override!r:.100} is no choice of a conversion; there are {', '.join(allowed)}."
+            )
+    composed = compose_run(["data=table", *overrides])
+    composed["data"]["table"] = str(table)
+    data = dict(RunConfig.checked(composed).data.node)
+    columns = dict(data["columns"])
+    for name, said in chosen.items():
+        if name in columns:
+            raise ConfigError(f"an option and data.columns both name column {name!r}; keep one.")
+        columns[name] = said
+    fitted = {} if size is None else {"size": size, "resize": data["resize"] or "stretch"}
+    return {**data, "columns": columns, **fitted}
+
+
+def _choices(
+    classes: tuple[str, ...], ranges: tuple[str, ...], log: tuple[str, ...], units: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """Return what the options say of columns, as `data.columns` has it."""
+    said: list[tuple[str, str, Any]] = [
+        *((name, "kind", "classification") for name in classes),
+        *((name, "range", _range(text)) for name, text in map(_pair, ranges)),
+        *((name, "log", True) for name in log),
+        *((name, "unit", text) for name, text in map(_pair, units)),
+    ]
+    chosen: dict[str, dict[str, Any]] = {}
+    for name, key, value in said:
+        chosen.setdefault(name, {})[key] = value
+    return chosen
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -112,12 +112,12 @@ def _configured(
 
 def _show_columns(source: "Source", training: int, validation: int) -> None:
     """Print what each column of a table becomes, and what is odd."""
-    from multihead.cli.tables import show_table
-    from multihead.datasets.table.source import TableSource
+    from multihead.cli.tables import show_columns
+    from multihead.data.source import DescribesColumns
 
-    if not isinstance(source, TableSource):
+    if not isinstance(source, DescribesColumns):
         return
-    show_table(source.described, "columns", {"values": "{:,}", "missing": "{:,}"})
+    show_columns(source.described)
     for note in source.notes:
         say(f"- {note}")
     say(f"of the training file {training:,} pictures train and {validation:,} validate", "")

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from multihead.cli.tables import show_table
-from multihead.datasets.table.source import TableSource
+from multihead.cli.tables import show_columns
+from multihead.data.source import DescribesColumns
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
 from multihead.metrics.metric import Metric
@@ -34,19 +34,17 @@ class Terminal(Announcer):
         where = [] if run is None else [f"run {run.run_id}  {run.url or run.folder}"]
         shape = "x".join(map(str, parts.data.image_shape))
         heads = ", ".join(f"{head.shown} {head.outputs}" for head in parts.data.heads.values())
+        train = parts.settings.train
+        count = len(parts.data.indices("train" if train else "test"))
         what = (
-            f"{len(parts.data.train_indices):,} training images of {shape}, heads: {heads}; "
+            f"{count:,} {'training' if train else 'test'} images of {shape}, heads: {heads}; "
             f"{parts.parameters:,} parameters, {parts.trainer.precision} on "
             f"{_several(parts.ranks.world_size)}{parts.trainer.strategy.root_device}"
         )
         source = parts.data.train_source
         with suppress(BrokenPipeError):  # that nobody reads it (`| head`) must not end a run
-            if isinstance(source, TableSource):
-                show_table(
-                    source.described,
-                    f"columns of {parts.data.place}:",
-                    {"values": "{:,}", "missing": "{:,}"},
-                )
+            if isinstance(source, DescribesColumns):
+                show_columns(source.described, f"columns of {parts.data.place}:")
             say(*where, what, *(f"note: {note}" for note in notes))
 
 

@@ -46,3 +46,8 @@ def save(path: Path, write: Callable[[Path], None]) -> None:
         raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def show_columns(described: "pd.DataFrame", title: str = "columns") -> None:
+    """Print what each column of a table becomes, as `DescribesColumns` has it."""
+    show_table(described, title, {"values": "{:,}", "missing": "{:,}"})

@@ -18,9 +18,10 @@ from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_l
 from multihead.data.normalization import Normalization, channel_statistics, given_statistics
 from multihead.data.partition import Partition
 from multihead.data.ranks import Ranks
-from multihead.data.source import Source, SourceFunction, Split
+from multihead.data.source import Source, SourceFunction, Split, Trained
 from multihead.data.source_function import (
     fixed_in,
+    for_network,
     is_address,
     is_address_reader,
     with_options,
@@ -150,6 +151,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.transforms = given_transforms(augment or {})
         self.ranks = Ranks()
         self._fitted_as: Heads | None = None
+        self._trained_heads: Heads | None = None
         self._label_counts: dict[Part, dict[str, int]] = {}
 
     def read(self, split: Split) -> Source:
@@ -201,6 +203,18 @@ class MultiheadDataModule(pl.LightningDataModule):
         for name in ("_train_file", "train_source", "test_source"):
             if name in vars(self):
                 setattr(self, name, with_fits(getattr(self, name), heads))
+
+    def read_as(self, trained: Trained) -> bool:
+        """Have files read as those that a network was trained on, before anything is read.
+
+        Returns:
+            Whether the source can; if not, labels are what the files say.
+        """
+        source = for_network(self.source, trained)
+        if source is None:
+            return False
+        self.source, self._trained_heads = source, trained.heads
+        return True
 
     def share(self, other: "MultiheadDataModule") -> None:
         """Use what another module of the same files has read, instead of reading it again."""
@@ -275,6 +289,8 @@ class MultiheadDataModule(pl.LightningDataModule):
         return with_kinds(mapped, self.head_kinds)
 
     def _chosen(self, source: Source) -> Source:
+        if self._trained_heads is not None:
+            return source.select(list(self._trained_heads))
         if self.only_heads is None:
             return source
         unknown = [name for name in self.only_heads if name not in source.heads]

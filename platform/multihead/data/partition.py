@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.data.assign import SplitRules, assign_parts, check_fold, fold_numbers, part_sizes
+from multihead.data.loader import LoadsItself
 from multihead.data.source import Source
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Head
@@ -74,8 +75,7 @@ class Partition:
             )
         given = source.validation
         if self.folds is not None and not self.folded:
-            strata = self._strata(source)
-            folds = fold_numbers(len(source), self.folds, self.seed, source.groups, strata)
+            folds = self._folds(source, self.folds)
             return [np.flatnonzero(folds != self.fold), np.flatnonzero(folds == self.fold)]
         if given is not None and self.sizes is None:
             return [np.flatnonzero(~given), np.flatnonzero(given)]
@@ -100,6 +100,23 @@ class Partition:
         count = size if isinstance(size, int) else int(part_sizes(len(source), (size,))[0])
         return source.parts([count], self.seed, f"the test file of {source.name}")[0]
 
+    def _folds(self, source: Source, count: int) -> NDArray[np.integer[Any]]:
+        strata = self._strata(source)
+        if not isinstance(source, LoadsItself) or source.groups is not None:
+            return fold_numbers(len(source), count, self.seed, source.groups, strata)
+        sizes = [len(part) for part in np.array_split(np.arange(len(source)), count)]
+        if not min(sizes):
+            raise ConfigError(
+                f"data.folds is {count}, but there are only {len(source)} samples; choose fewer "
+                f"folds."
+            )
+        folds = np.empty(len(source), np.int64)
+        # Neighbours stay together, so that a fold is read in few requests.
+        what = f"the training file of {source.name}"
+        for number, rows in enumerate(source.parts(sizes, self.seed, what)):
+            folds[rows] = number
+        return folds
+
     def _counts(self, source: Source) -> list[int]:
         count = len(source)
         if self.sizes is None:
@@ -118,6 +135,11 @@ class Partition:
                 )
         if not self.stratify:
             return {}
+        if isinstance(source, LoadsItself):
+            raise ConfigError(
+                f"data.stratify needs all labels before training, but {source.name} is read as it "
+                f"is trained on; leave it out: every part takes the same share of each file."
+            )
         labels = source.take_labels(np.arange(len(source)))
         return {name: strata_of(source.heads[name], labels[name]) for name in self.stratify}
 

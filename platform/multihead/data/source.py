@@ -8,7 +8,7 @@ Source says so.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from multihead.data.splits import split_groups, split_indices
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Split = Literal["train", "test"]
 _BLOCK_BYTES = 8 << 20
@@ -27,6 +30,31 @@ class KnowsDigest(Protocol):
 
     def digest(self) -> bytes:
         """Return 32 bytes that change with any pixel."""
+
+
+@runtime_checkable
+class DescribesColumns(Protocol):
+    """A source of a table, which can say what it made of each column.
+
+    Commands show it before a training, and a run records it.
+    """
+
+    @property
+    def described(self) -> "pd.DataFrame":
+        """A row per column: what it became, and why."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a network was trained on, for sources that can read other files as its own were.
+
+    Attributes:
+        heads: Its heads; classes have the numbers that these say.
+        preparation: As `Source.preparation`.
+    """
+
+    heads: Heads
+    preparation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

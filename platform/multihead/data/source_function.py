@@ -9,11 +9,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from multihead.data.source import Source, SourceFunction
+from multihead.data.source import Source, SourceFunction, Trained
 from multihead.errors import ConfigError
 
 _Function = TypeVar("_Function", bound=Callable[..., Source])
 _ADDRESS_READERS: set[Callable[..., Source]] = set()
+_AS_TRAINED: set[Callable[..., Source]] = set()
+
+
+def reads_as_trained(function: _Function) -> _Function:
+    """Mark a source function that has an argument `trained`, a `data.source.Trained` or None.
+
+    It is no key of `data`. An evaluation gives it, so that the same label has the same number.
+    """
+    _AS_TRAINED.add(function)
+    return function
+
+
+def for_network(source: SourceFunction | None, trained: Trained) -> SourceFunction | None:
+    """Return a source function that reads as a network was trained; None if it cannot."""
+    if source is None or plain(source) not in _AS_TRAINED:
+        return None
+    return partial(source, trained=trained)
 
 
 def reads_addresses(function: _Function) -> _Function:
@@ -35,7 +52,10 @@ def plain(source: SourceFunction | None) -> SourceFunction | None:
 def options_of(source: SourceFunction) -> dict[str, inspect.Parameter]:
     """Return the arguments of a source function after the folder and the split, by name."""
     parameters = list(inspect.signature(source).parameters.values())
-    return {parameter.name: parameter for parameter in parameters[2:]}
+    known = {parameter.name: parameter for parameter in parameters[2:]}
+    if plain(source) in _AS_TRAINED:
+        known.pop("trained", None)
+    return known
 
 
 def with_options(

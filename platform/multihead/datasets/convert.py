@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from multihead.data.source import Source, Split
 from multihead.datasets.formats import Dataset
-from multihead.datasets.image_folder import ImageFolder
-from multihead.datasets.pictures import Shape
 from multihead.errors import ConfigError, DataError
 from multihead.heads import Heads
 from multihead.inspection.inspect import chunks
@@ -49,7 +47,7 @@ class Content:
 
     name: str
     heads: Heads
-    image_shape: Shape
+    image_shape: tuple[int, int, int]
     splits: tuple[Split, ...]
     batches: Callable[[Split], Iterator[Batch]]
     fixed: Mapping[str, float] = field(default_factory=dict)
@@ -109,17 +107,6 @@ def sources_content(sources: Mapping[Split, Source]) -> Content:
         info.encoding,
         info.extra,
     )
-
-
-def folder_content(folder: ImageFolder) -> Content:
-    """Return what an image folder holds."""
-
-    def batches(split: Split) -> Iterator[Batch]:
-        return ((images, codes, None) for images, codes in folder.batches(split))
-
-    name, table = folder.folder.resolve().name, folder.table
-    shape, splits = folder.image_shape, tuple(folder.splits)
-    return Content(name, table.heads, shape, splits, batches, table.fixed)
 
 
 def convert(

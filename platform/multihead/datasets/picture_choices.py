@@ -10,6 +10,7 @@ from typing import Literal
 
 from multihead.datasets.picture_survey import Look
 from multihead.datasets.preparation import Preparation, Resize
+from multihead.errors import DataError
 
 Colour = Literal["auto", "grey", "rgb", "rgba"]
 _CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
@@ -28,11 +29,13 @@ class Wishes:
         size: Height and width; chosen if none.
         resize: What is done to pictures of other sizes; chosen if none.
         colour: `auto`, or what every picture becomes.
+        alike: Whether pictures of several sizes are refused where none is given.
     """
 
     size: tuple[int, int] | None = None
     resize: Resize | None = None
     colour: Colour = "auto"
+    alike: bool = False
 
 
 def choose(looks: Sequence[Look], wishes: Wishes) -> tuple[Preparation, tuple[str, ...]]:
@@ -41,6 +44,9 @@ def choose(looks: Sequence[Look], wishes: Wishes) -> tuple[Preparation, tuple[st
     Args:
         looks: At each picture whose header can be read, 1 or more.
         wishes: What is fixed.
+
+    Raises:
+        DataError: For several sizes where all must be alike.
     """
     notes: list[str] = []
     channels = _channels(looks, wishes.colour, notes)
@@ -101,22 +107,31 @@ def _size(
     sizes = {(one.height, one.width) for one in looks}
     if wishes.size is not None:
         size = wishes.size
-    elif len(sizes) == 1 and max(next(iter(sizes))) <= _LARGEST_KEPT:
+    elif len(sizes) == 1 and (wishes.alike or max(next(iter(sizes))) <= _LARGEST_KEPT):
         size = next(iter(sizes))
     else:
+        if wishes.alike:
+            raise DataError(
+                f"the pictures are {_range(looks)} (height x width); make them alike, or say which "
+                f"size they get: data.size=[H,W]."
+            )
         size = _usual(looks)
     if sizes == {size}:
         return size, wishes.resize
     how = wishes.resize or _how(looks, size)
-    least = (min(one.height for one in looks), min(one.width for one in looks))
-    most = (max(one.height for one in looks), max(one.width for one in looks))
-    found = f"{least[0]} x {least[1]} to {most[0]} x {most[1]}" if len(sizes) > 1 else _by(least)
+    found = _range(looks)
     if wishes.size is None or wishes.resize is None:
         notes.append(
             f"pictures are {found} (height x width): {_DONE[how]} {_by(size)} "
             f"(data.size=[H,W] and data.resize=pad, crop or stretch choose otherwise)"
         )
     return size, how
+
+
+def _range(looks: Sequence[Look]) -> str:
+    least = _by((min(one.height for one in looks), min(one.width for one in looks)))
+    most = _by((max(one.height for one in looks), max(one.width for one in looks)))
+    return least if least == most else f"{least} to {most}"
 
 
 _DONE = {"pad": "scaled and padded to", "crop": "scaled and cropped to", "stretch": "scaled to"}

@@ -39,6 +39,8 @@ class PictureOptions:
         follow_links: Whether symbolic links may lead out of the folder.
         colour: `grey`, `rgb` or `rgba`; `auto` has colour where any picture has it, and
             transparency where most pictures have it.
+        alike: Whether pictures of several sizes are refused where no size is given, and those of
+            one size are kept however large they are.
 
     Raises:
         ConfigError: For other values.
@@ -50,6 +52,7 @@ class PictureOptions:
     cache: bool = True
     follow_links: bool = False
     colour: Colour = "auto"
+    alike: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None:
@@ -93,7 +96,12 @@ class Pictures:
 
 
 def open_pictures(
-    paths: Sequence[Path], *, root: Path, rows: Sequence[int], options: PictureOptions
+    paths: Sequence[Path],
+    *,
+    root: Path,
+    rows: Sequence[int],
+    options: PictureOptions,
+    like: Preparation | None = None,
 ) -> Pictures:
     """Prepare the pictures of a table: look at all of them, choose, decode, and keep the pixels.
 
@@ -104,6 +112,7 @@ def open_pictures(
         root: The folder that they must be in.
         rows: The table's row of each path, for messages.
         options: What is done to them.
+        like: What was done to those that a network was trained on, and is done to these.
 
     Raises:
         DataError: Listing every path that leads out of the folder, or every picture that is
@@ -120,8 +129,8 @@ def open_pictures(
     known = [one for one in looks if one.height]
     if not known:
         raise DataError(_refusal(files, _problems(looks), options))
-    wishes = Wishes(options.size, options.resize, options.colour)
-    preparation, notes = choose(known, wishes)
+    wishes = Wishes(options.size, options.resize, options.colour, options.alike)
+    preparation, notes = choose(known, wishes) if like is None else (like, ())
     digests, problems = [one.digest for one in looks], _problems(looks)
     images: PreparedPictures
     if options.cache:

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.ranks import Ranks
+from multihead.data.source import Trained
 from multihead.errors import ConfigError, MultiheadError, message_of
 from multihead.metrics import registry
 from multihead.metrics.metric import Metric
@@ -28,6 +29,7 @@ from multihead.runs.checks import (
     check_step,
     check_test_part,
     take_fits,
+    trained_on,
 )
 from multihead.runs.config import nearest
 from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
@@ -132,7 +134,8 @@ def build_run(
     run, devices = config.run, devices_of(config.trainer, config.data.batch_size)
     if not run.train and run.ckpt_path is None:
         raise ConfigError("train is false and ckpt_path is not set; name a checkpoint to evaluate.")
-    data = build_data(config.data, opened, test=run.test)
+    tested = None if run.train or run.ckpt_path is None else trained_on(run.ckpt_path)
+    data = build_data(config.data, opened, test=run.test, tested=tested)
     if run.ckpt_path is not None:
         take_fits(data, run.ckpt_path)
     seed_everything(run.seed)
@@ -175,6 +178,7 @@ def build_data(
     opened: dict[str, MultiheadDataModule] | None = None,
     *,
     test: bool = False,
+    tested: Trained | None = None,
 ) -> MultiheadDataModule:
     """Read the data and split them.
 
@@ -183,6 +187,7 @@ def build_data(
         opened: Data that earlier runs of this process read, by their settings, to be shared and
             added to; none to read anew.
         test: Whether the test split will be read, and so has to fit.
+        tested: Of the network that is only tested; data that can are read as its own were.
 
     Raises:
         DataError: For files that are missing, damaged or hostile.
@@ -193,9 +198,11 @@ def build_data(
         raise ConfigError(
             f"data._target_ makes a {type(data).__name__}, not a MultiheadDataModule."
         )
+    as_trained = tested is not None and data.read_as(tested)
     if opened is not None:
         data.share(opened.setdefault(section.files, data))
-    data.check_labels()
+    if not as_trained:
+        data.check_labels()
     if test:
         check_test_part(data)
     return data

@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.source import Trained
 from multihead.data.transforms import Mixed
 from multihead.errors import CheckpointError, ConfigError, message_of
 from multihead.heads import Head
@@ -122,6 +123,16 @@ def take_fits(data: MultiheadDataModule, path: str) -> None:
     """
     if any(head.kind.is_fitted_to_labels for head in data.heads.values()):
         data.fit_as(check_record(read_checkpoint(path), path)["heads"])
+
+
+def trained_on(path: str) -> Trained:
+    """Return what the network of a checkpoint was trained on.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged.
+    """
+    record = check_record(read_checkpoint(path), path)
+    return Trained(record["heads"], record.get("preparation"))
 
 
 def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> dict[str, Any]:

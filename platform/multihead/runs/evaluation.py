@@ -72,7 +72,20 @@ def evaluation_config(
     }
     if chosen:
         typed["data"] = compose_run(chosen)["data"]
+    others += _all_rows(others)
     config = recomposed(record, others, name, trust, typed)
     if not ours:
         check_places(RunConfig.of({**config, "ckpt_path": None}), overrides, store)
     return {**config, "ckpt_path": str(checkpoint), "train": False, "test": True}
+
+
+def _all_rows(overrides: Sequence[str]) -> list[str]:
+    """Return what tests all rows of another table, unless that says its parts or a person does."""
+    keys = {override.lstrip("+").partition("=")[0] for override in overrides}
+    if "data.table" not in keys or keys & {"data.sizes", "data.folds", "data.fold"}:
+        return []
+    of_training = ["data.folds=null", "data.fold=null", "data.group_column=null"]
+    return [
+        "data.sizes=[0.0,0.0,1.0]",
+        *(o for o in of_training if o.partition("=")[0] not in keys),
+    ]

@@ -16,8 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from multihead import __version__
 from multihead.data.datamodule import MultiheadDataModule, Part
-from multihead.data.source import Source
-from multihead.datasets.table.source import TableSource
+from multihead.data.source import DescribesColumns, Source
 from multihead.inspection.redundancy import functional_heads
 from multihead.inspection.shared_pictures import shared_pictures
 from multihead.metrics import registry
@@ -318,7 +317,7 @@ def _record_start(run: TrackedRun, config: RunConfig, parts: Parts, notes: list[
 def _record_columns(run: TrackedRun, parts: Parts) -> None:
     """Record what each column of a table became."""
     source = parts.data.train_source
-    if isinstance(source, TableSource):
+    if isinstance(source, DescribesColumns):
         write_csv(source.described, run.folder / COLUMNS_FILE)
         run.log_file(run.folder / COLUMNS_FILE)
 

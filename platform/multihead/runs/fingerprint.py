@@ -36,6 +36,7 @@ _SINCE = {
     "data.stratify": None,
     "data.folds": None,
     "data.fold": None,
+    "data.duplicates": "join",
 }
 
 

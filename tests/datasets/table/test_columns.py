@@ -172,7 +172,7 @@ def test_what_is_constant_in_training_is_no_head(tmp_path: Path) -> None:
         ({"grade": {"range": [0, 3], "log": True}}, "with log the range must be above 0"),
         ({"grade": {"range": [0, 2]}}, "'3' in row 4, outside 0 to 2"),
         ({"grade": {"kind": "binary"}}, "has 4 values, .* so it cannot be binary"),
-        ({"kind": "regression"}, "'cat' in row 1, which is no number"),
+        ({"kind": "regression"}, "'cat' in row 1 and 'dog' .* which are no number"),
         ({"kind": {"classes": ["cat"]}}, "'dog' in row 2, which is none of 'cat'"),
         ({"kind": "ignore", "kind ": "ignore"}, "names 'kind '"),
         ({"Größe_cm": "ignore", "Größe (cm)": "ignore"}, "'Größe .cm.' twice"),
@@ -209,3 +209,12 @@ def test_forty_columns_of_yes_and_no_are_told_to_fit_one_head(tmp_path: Path) ->
     source = whole(write_table(tmp_path, {f"a{i}": ["yes", "no"] * 10 for i in range(40)}))
     assert len(source.heads) == 40
     assert any("40 columns are a binary head each" in note for note in source.notes)
+
+
+def test_an_angle_is_the_same_after_a_turn(tmp_path: Path) -> None:
+    write_table(tmp_path, {"turn": [f"{i * 8.5}" for i in range(20)]})
+    for choice, period in (("angle", 360), ({"kind": "angle", "range": [0, 180]}, 180)):
+        kind = opened(tmp_path, columns={"turn": choice}).heads["turn"].kind
+        assert (kind.name, kind.options()["period"]) == ("angle", period)
+    with pytest.raises(MultiheadError, match="log is for numbers, and kind is angle"):
+        opened(tmp_path, columns={"turn": {"kind": "angle", "log": True}})

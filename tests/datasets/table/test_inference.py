@@ -1,8 +1,10 @@
 """What columns become: each row of the table in docs/own_data.md."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from tests.datasets.table.own_table import opened, write_table
 
 from multihead.datasets.table.cells import Cell, Column
 from multihead.datasets.table.choices import Choice
@@ -22,7 +24,17 @@ TWENTY = range(20)
     ("cells", "kind"),
     [
         (["cat", "dog"] * 10, "classification"),
-        (["ja", "nein"] * 10, "classification"),
+        (["ja", "nein"] * 10, "binary"),
+        (["yes", "no", "Y", "N", "1"] * 4, "binary"),
+        (["yes", "no", "unknown"] * 7, "classification"),
+        (["007", "012", "100"] * 7, "classification"),
+        ([f"{i}%" for i in TWENTY], "regression"),
+        ([f"{i} mm" for i in TWENTY], "regression"),
+        ([f"${i}.50" for i in TWENTY], "regression"),
+        ([f"{i}a" for i in range(3)] * 7, "classification"),
+        ([f"{1 + i},{i:03},500" for i in TWENTY], "regression"),
+        ([f"{1 + i}'000" for i in TWENTY], "regression"),
+        ([f"{1 + i} 000,5" for i in TWENTY], "regression"),
         ([f"dark {c}" for c in ("red", "blue", "green")] * 7, "classification"),
         (["Doe, Jane", "Doe, John", "Roe, Jane"] * 7, "classification"),
         (["yes", "no"] * 10, "binary"),
@@ -59,6 +71,12 @@ def test_labels_are_told_by_their_cells(cells: list[Cell], kind: str) -> None:
         ([f"free text {i}" for i in range(300)], "text with 300 values in 300 rows"),
         ([f"2024-01-{1 + i % 3:02}" for i in TWENTY], "dates"),
         ([f"{1 + i % 3}.12.2024 10:00" for i in TWENTY], "dates"),
+        ([f"Mar {1 + i % 3}, 2024" for i in TWENTY], "dates"),
+        ([f"0{1 + i % 3}-Mar-2024" for i in TWENTY], "dates"),
+        ([f"2024030{1 + i % 3}" for i in TWENTY], "dates"),
+        ([str(2**60 + i) for i in TWENTY], "as ids have"),
+        ([("0.5", "1.5"), ("0.25", "2")] * 9, "lists of numbers"),
+        (["3 mm", "2 cm"] * 9, "numbers in 'cm' and in 'mm'; write one unit"),
         ([str(i) for i in range(300)], "300 whole numbers in 300 rows, as ids have"),
         (["1.5", "2,5", "3.5"] * 5, "'2,5' and '1.5'"),
         (["1,234", "2,345"] * 5, "may have a decimal comma or be in thousands"),
@@ -98,3 +116,39 @@ def test_a_lone_value_is_told(cells: list[Cell], lone: str | None) -> None:
 
 def test_classes_that_differ_in_case_are_told() -> None:
     assert "'Cat' and 'cat'" in inferred(["Cat", "cat", "dog"] * 7)[1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([f"{10.0 ** (i % 9 - 4) * 1.5:g}" for i in TWENTY], "its logarithm: {KEY}.log=true"),
+        ([f"{1.7e9 + i / 4}" for i in range(20)], "beyond the seven digits of a float32"),
+        (["a", "b", "Unknown"] * 7, "a missing label: {KEY}.missing=[Unknown]"),
+    ],
+)
+def test_what_a_person_would_overlook_is_told(cells: list[Cell], said: str) -> None:
+    kind, told = inferred(cells, "weight")
+    assert kind is not None
+    assert said in told
+
+
+def test_units_are_those_of_the_head_and_codes_keep_their_zeros(tmp_path: Path) -> None:
+    """The last rows are empty, as spreadsheets leave them."""
+    folder = write_table(
+        tmp_path,
+        {
+            "length": [f"{i / 2} mm" for i in TWENTY],
+            "cost": [f"$1,{i:03}.50" for i in TWENTY],
+            "site": ["007", "012"] * 10,
+            "ok": ["N", "yes"] * 10,
+        },
+        delimiter="|",
+    )
+    with (folder / "labels.csv").open("a") as file:
+        file.write("||||\n\n||||\n")
+    source = opened(folder)
+    assert (source.heads["length"].unit, source.heads["cost"].unit) == ("mm", "$")
+    assert set(source.labels["cost"].tolist()) <= {1000.5 + i for i in TWENTY}
+    assert source.heads["site"].classes == ("007", "012")
+    assert source.heads["ok"].classes == ("no", "yes")
+    assert "labels.csv ends with empty rows (2), which are left out" in source.notes

@@ -189,7 +189,7 @@ def test_counts_may_leave_rows_out_and_say_so(tmp_path: Path) -> None:
             "2 tables, b.csv, labels.csv; name one",
         ),
         (lambda f: write_table(f, {"k": KINDS}, pictures=False), "no column that names pictures"),
-        (lambda f: write_table(f, {"file": ["0.png"] * N, "k": KINDS}), "rows 1 and 2 both name"),
+        (lambda f: write_table(f, {"file": ["0.png"] * N, "k": KINDS}), "1 picture has several"),
         (lambda f: write_table(f, {"file": ["0.png", ""] * 10, "k": KINDS}), "row 2 names no pic"),
         (
             lambda f: write_table(f, {"file": [f"../{i}.png" for i in range(N)], "k": KINDS}),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from multihead.data.source import Split
+from multihead.datasets.shapes.heads import heads_of
 from multihead.datasets.shapes.outlines import SYMMETRY
 from multihead.datasets.shapes.plan import CLASSES, FACTORS, SPLITS, Plan
 
@@ -56,7 +57,7 @@ def draw_factors(plan: Plan, split: Split) -> Drawn:
 
 
 def labels_of(plan: Plan, split: Split, drawn: Drawn) -> dict[str, NDArray[Any]]:
-    """Return the labels of a file's pictures by head: -1 or NaN where they are missing.
+    """Return the labels of a file's pictures by head; some may be missing, as their kinds say.
 
     Those of the training file have the noise and the gaps that the plan says; those of the test
     file are true, and missing only where an orientation cannot be told.
@@ -67,7 +68,8 @@ def labels_of(plan: Plan, split: Split, drawn: Drawn) -> dict[str, NDArray[Any]]
     if "orientation" in labels:
         labels["orientation"] %= plan.period
         symmetry = np.array([SYMMETRY[name] for name in CLASSES])[drawn.shape]
-        labels["orientation"][symmetry < plan.period] = np.nan
+        kind = heads_of(plan)["orientation"].kind
+        labels["orientation"][symmetry < plan.period] = kind.missing_number
     if split == "train":
         _remove(plan, labels)
     return labels
@@ -87,9 +89,10 @@ def _spoil(plan: Plan, labels: Values) -> None:
 
 
 def _remove(plan: Plan, labels: Values) -> None:
+    heads = heads_of(plan)
     for name, share in plan.missing.items():
         gone = _uniform(plan, "train", _MISSING, name, columns=1)[:, 0] < share
-        labels[name][gone] = np.nan if labels[name].dtype.kind == "f" else -1
+        labels[name][gone] = heads[name].kind.missing_number
 
 
 def _uniform(

@@ -6,9 +6,8 @@ from pathlib import Path
 from multihead.data.source import Source, Split
 from multihead.datasets.shapes.draw import draw
 from multihead.datasets.shapes.factors import draw_factors, labels_of
-from multihead.datasets.shapes.plan import CLASSES, Plan
-from multihead.heads import KINDS, Head, Heads
-from multihead.heads.kinds.angle import Angle
+from multihead.datasets.shapes.heads import heads_of
+from multihead.datasets.shapes.plan import Plan
 
 # Means and deviations of scaled pixels are those of pictures without clutter, roughly.
 _COLOUR_MEAN, _COLOUR_STD = (0.14, 0.14, 0.14), (0.1, 0.1, 0.1)
@@ -105,15 +104,3 @@ def shapes(
         ),
         breaks={name: _BREAKS[name] for name in heads if name in _BREAKS},
     )
-
-
-def heads_of(plan: Plan) -> Heads:
-    """Return the heads of a plan's pictures."""
-    made = {
-        "shape": Head("shape", len(CLASSES), CLASSES),
-        "orientation": Head("orientation", kind=Angle(plan.period)),
-        "hue": Head("hue", kind=Angle(360)),
-        "filled": Head("filled", 2, ("no", "yes"), kind=KINDS["binary"]),
-        "marked": Head("marked", 2, ("no", "yes"), kind=KINDS["binary"]),
-    }
-    return Heads(made.get(name) or Head(name, kind=KINDS["regression"]) for name in plan.heads)

@@ -1,7 +1,8 @@
 """One reading for both files of a table: each is handed out once, so that nothing gets stale."""
 
 from multihead.data.source import Split
-from multihead.datasets.table.prepare import Prepared, Wanted, prepare
+from multihead.datasets.table.prepare import Prepared, prepare
+from multihead.datasets.table.samples import Wanted
 
 # The last reading, and the files of it that have not been handed out.
 _WAITING: dict[str, tuple[Prepared, set[Split]]] = {}

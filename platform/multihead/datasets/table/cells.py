@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 # Text, or the elements of a list.
 Cell = str | tuple[str, ...]
 # Compared without regard to case.
-MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "<na>", "null", "none", "-"})
+MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "<na>", "null", "none", "-", "?", "n.a."})
 
 
 @dataclass(frozen=True)

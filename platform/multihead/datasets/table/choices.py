@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from multihead.errors import ConfigError
 
-KindName = Literal["classification", "binary", "multilabel", "ordinal", "regression"]
+KindName = Literal["classification", "binary", "multilabel", "ordinal", "regression", "angle"]
 IGNORE = "ignore"
 _KINDS: tuple[str, ...] = get_args(KindName)
 _OF_NUMBERS = ("range", "unit", "levels", "log")
@@ -19,8 +19,8 @@ class Choice(BaseModel):
 
     Attributes:
         kind: Of the head.
-        range: Least and greatest value; others are refused.
-        unit: Of a regression or an ordinal head.
+        range: Least and greatest value; others are refused. An angle is the same after it.
+        unit: Of numbers.
         levels: Labels are levels of the range, equally spaced, instead of numbers.
         log: A regression on the logarithm; levels spaced logarithmically.
         classes: The classes (tags) in their order; of a binary head no, then yes.
@@ -44,6 +44,8 @@ class Choice(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> "Choice":
         numeric = [name for name in _OF_NUMBERS if getattr(self, name)]
+        if self.kind == "angle":
+            numeric = [name for name in ("levels", "log") if name in numeric]
         if numeric and self.kind not in (None, "ordinal", "regression"):
             raise ValueError(f"{numeric[0]} is for numbers, and kind is {self.kind}")
         if self.classes and (numeric or self.kind == "regression"):
@@ -73,7 +75,9 @@ class Choice(BaseModel):
     @property
     def is_number(self) -> bool:
         """Whether the column must be of numbers."""
-        return self.kind == "regression" or any(getattr(self, name) for name in _OF_NUMBERS)
+        return self.kind in ("regression", "angle") or any(
+            getattr(self, name) for name in _OF_NUMBERS
+        )
 
 
 Choices = Mapping[str, Choice | None]

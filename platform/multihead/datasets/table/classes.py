@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from multihead.datasets.table.cells import Column
 from multihead.datasets.table.choices import Choice
-from multihead.datasets.table.inference import BINARY
+from multihead.datasets.table.inference import BINARY, NO, YES
 from multihead.datasets.table.known import Known
 from multihead.datasets.table.made import Made, WantedHead, listed
 from multihead.datasets.table.tags import separator_of, tags_of
@@ -26,7 +26,7 @@ def classification(wanted: WantedHead) -> Made:
     if names:
         return _of_classes(wanted, names, places(wanted, names))
     numbers = wanted.known.numbers
-    if not numbers.are_numbers.all():
+    if not numbers.are_numbers.all() or numbers.coded:
         found, codes = np.unique(np.array(wanted.known.texts), return_inverse=True)
         return _of_classes(wanted, found.tolist(), codes)
     values, codes = np.unique(numbers.values, return_inverse=True)
@@ -47,26 +47,32 @@ def _of_classes(wanted: WantedHead, names: Sequence[str], codes: NDArray[Any]) -
 def places(wanted: WantedHead, classes: Sequence[str]) -> NDArray[np.int64]:
     """Return the place of each label among given classes, [V]: equal texts, else equal numbers.
 
-    YAML reads `no` and `yes` as truth, so `false` and `true` stand for all such words.
+    YAML reads `no` and `yes` as truth, so `false` and `true` stand for all such words; the words of
+    any pair that means no and yes are those of all such pairs.
 
     Raises:
-        DataError: For a label that is none of them, with its row.
+        DataError: For labels that are none of them, with the first row.
     """
     place_of: dict[str | float, int] = {}
     for place, text in enumerate(classes):
         place_of[text] = place
+    words = tuple(text.casefold() for text in classes)
+    alike = list(zip(*BINARY, strict=True)) if words in BINARY else []
     for place, text in enumerate(classes):
-        for other in (_float(text), text.casefold(), *_WORDS.get(text, ())):
+        same = alike[place] if alike else _WORDS.get(text, ())
+        for other in (_float(text), text.casefold(), *same):
             if other is not None:
                 place_of.setdefault(other, place)
-    found = np.empty(len(wanted.known.texts), np.int64)
+    found = np.full(len(wanted.known.texts), -1, np.int64)
     numbers = wanted.known.numbers.values.tolist()
     for index, (text, number) in enumerate(zip(wanted.known.texts, numbers, strict=True)):
-        words = (text, number, text.casefold())
-        known = next((place_of[word] for word in words if word in place_of), None)
-        if known is None:
-            raise wanted.refuse(index, f"which is none of {listed(classes)}", "add it")
-        found[index] = known
+        known = (text, number, text.casefold())
+        found[index] = next((place_of[word] for word in known if word in place_of), -1)
+    unknown = np.flatnonzero(found < 0).tolist()
+    if unknown:
+        raise wanted.refuse(
+            unknown, f"which {{IS}} none of {listed(classes)}", "add it to the classes"
+        )
     return found
 
 
@@ -91,6 +97,8 @@ def _no_and_yes(wanted: WantedHead) -> tuple[Sequence[str], NDArray[np.int64]]:
     if pair is not None:
         codes = np.array([pair.index(word) for word in words], np.int64)
         return [word.removesuffix(".0") for word in pair], codes
+    if set(words) <= NO | YES:  # of several pairs
+        return ["no", "yes"], np.array([int(word in YES) for word in words], np.int64)
     if len(texts) != 2:
         raise DataError(
             f"{wanted.where} has {len(texts):,} values, {listed(texts)}, so it cannot be binary; "
@@ -112,7 +120,7 @@ def multilabel(wanted: WantedHead) -> Made:
         unknown = [tag for tag in cell if tag not in place_of]
         if unknown:
             what = f"where {one_line(unknown[0], 60)!r} is none of {listed(tags)}"
-            raise wanted.refuse(row, what, "add it")
+            raise wanted.refuse([row], what, "add it to the classes")
         rows[row, [place_of[tag] for tag in cell]] = 1
     head = Head(wanted.name, kind=Multilabel(tags=tags), title=wanted.title)
     return wanted.with_labels(head, rows)
@@ -136,7 +144,7 @@ def grouped(name: str, title: str, columns: Sequence[Column], choices: Sequence[
     for column, choice in zip(columns, choices, strict=True):
         known = Known.of(column, choice)
         words = {text.casefold() for text in known.texts}
-        if not choice.classes and not any(words <= set(pair) for pair in BINARY):
+        if not choice.classes and not words <= NO | YES:
             raise DataError(
                 f"column {column.name!r} is part of data.columns.{title}, but has "
                 f"{listed(known.texts[:3])}; its values must be 0 and 1, or yes and no."

@@ -30,6 +30,7 @@ class Columns:
         notes: What a person should look at.
         breaks: By head name, transforms that make its label wrong.
         asked_for: Heads whose kind a person chose.
+        names: Of the head that each column is or would be, by the column's.
     """
 
     made: tuple[Made, ...]
@@ -37,6 +38,7 @@ class Columns:
     notes: tuple[str, ...]
     breaks: Mapping[str, frozenset[str]]
     asked_for: frozenset[str]
+    names: Mapping[str, str]
 
     def of_rows(self, rows: NDArray[np.int64]) -> "Columns":
         """Return the heads with the labels of some rows."""
@@ -86,6 +88,7 @@ class Columns:
 class _Collected:
     """What goes through the columns gather."""
 
+    levels: int | None = None
     made: list[Made] = field(default_factory=list)
     described: list[Described] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -101,7 +104,10 @@ class _Collected:
 
 
 def heads_of(
-    table: Table, choices: Mapping[str, Choice | None], roles: Mapping[str, str]
+    table: Table,
+    choices: Mapping[str, Choice | None],
+    roles: Mapping[str, str],
+    levels: int | None = None,
 ) -> Columns:
     """Make heads of the columns of a table.
 
@@ -109,26 +115,33 @@ def heads_of(
         table: All rows.
         choices: By name of a column or of its head, what a person says; None ignores it.
         roles: By column, what it is instead of a head: `pictures`, `split` or `group`.
+        levels: Of how many levels heads of numbers are, where nobody says; numbers if none.
 
     Raises:
         ConfigError: If a choice names no column, or contradicts a role.
         DataError: If a label does not suit what was chosen.
     """
-    chosen, found = chosen_for(table, choices), _Collected()
+    chosen, found = chosen_for(table, choices), _Collected(levels)
     for column in table.columns.values():
         _add_column(found, column, chosen, roles.get(column.name))
-    for name, members in chosen.groups.items():
-        columns = [table.columns[member] for member in members]
-        said = [chosen.of_column.get(member) or Choice() for member in members]
-        made = grouped(chosen.names[name], name, columns, said)
-        found.add_head(made, chosen.of_group[name], asked_for=True)
+    for name in chosen.groups:
+        found.add_head(group_of_tags(table, chosen, name), chosen.of_group[name], asked_for=True)
     return Columns(
         tuple(found.made),
         tuple(found.described),
         (*found.notes, *_many_binary(found.made)),
         found.breaks,
         frozenset(found.asked_for),
+        chosen.names,
     )
+
+
+def group_of_tags(table: Table, chosen: Chosen, name: str) -> Made:
+    """Make the head of a group of columns, by the group's name."""
+    members = chosen.groups[name]
+    said = [chosen.of_column.get(member) or Choice() for member in members]
+    columns = [table.columns[member] for member in members]
+    return grouped(chosen.names[name], name, columns, said)
 
 
 def _add_column(found: _Collected, column: Column, chosen: Chosen, role: str | None) -> None:
@@ -161,10 +174,14 @@ def _add_head(found: _Collected, wanted: WantedHead, row: Described) -> None:
             raise DataError(f"{wanted.where} cannot be a head: {verdict.why}.")
         found.described.append(replace(row, why=verdict.why))
         return
-    made = make_head(wanted, verdict.kind)
+    kind, levels = verdict.kind, wanted.choice.levels or found.levels
+    if kind in ("regression", "ordinal") and levels is not None and not wanted.choice.classes:
+        wanted = replace(wanted, choice=wanted.choice.model_copy(update={"levels": levels}))
+        kind = kind if wanted.choice.kind else "ordinal"
+    made = make_head(wanted, kind)
     found.add_head(made, wanted.choice, asked_for=wanted.choice.kind is not None)
-    kind = made.head.kind.name
-    found.described.append(replace(row, head=wanted.name, becomes=kind, why=verdict.why))
+    becomes = made.head.kind.name
+    found.described.append(replace(row, head=wanted.name, becomes=becomes, why=verdict.why))
 
 
 def _nothing_to_learn(made: Made, training: NDArray[np.bool_]) -> str:

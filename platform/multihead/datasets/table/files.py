@@ -64,11 +64,23 @@ def _json_lines(path: Path, raw: bytes) -> Table:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     check_size(where, len(rows), len(keys))
     names = different(keys)
-    columns = [
-        Column.of_cells(name, [_cell(row.get(key), where, name) for row in rows])
-        for name, key in zip(names, keys, strict=True)
-    ]
-    return Table.of_columns(path, columns, len(rows))
+    columns, notes = [], []
+    for name, key in zip(names, keys, strict=True):
+        values = [row.get(key) for row in rows]
+        if any(_is_nested(value) for value in values):
+            shown = one_line(name, 60)
+            notes.append(f"column {shown!r} holds objects, which are no labels; it is ignored")
+        else:
+            columns.append(Column.of_cells(name, [_cell(v, where, name) for v in values]))
+    if not columns:
+        raise DataError(f"{where}: {notes[0] if notes else 'it has no columns'}.")
+    return Table.of_columns(path, columns, len(rows), notes)
+
+
+def _is_nested(value: Any) -> bool:
+    """Tell whether a value of JSON is an object, or a list of lists or objects."""
+    inner = value if isinstance(value, list) else ()
+    return isinstance(value, dict) or any(isinstance(one, list | dict) for one in inner)
 
 
 def _parquet(path: Path, raw: bytes) -> Table:
@@ -114,8 +126,6 @@ def _cell(value: Any, where: str, name: str) -> Cell:
         return str(value).lower()
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, dict):
-        raise DataError(one_line(f"{where}: column {name!r} holds objects, which are no labels."))
     text = str(value).strip()
     if not is_whole(text):
         raise DataError(one_line(f"{where}: column {name!r} has half of a surrogate pair."))

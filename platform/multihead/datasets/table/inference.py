@@ -6,22 +6,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from multihead.datasets.table.known import Known
-from multihead.datasets.table.numbers import lone_value
+from multihead.datasets.table.numbers import lone_value, read_numbers
 from multihead.datasets.table.tags import looks_like_tags
 from multihead.text import one_line
 
 # By what they mean: no first. Compared without regard to case.
-BINARY = (("no", "yes"), ("false", "true"), ("0", "1"), ("n", "y"), ("f", "t"), ("0.0", "1.0"))
+BINARY = (
+    *(("no", "yes"), ("false", "true"), ("0", "1"), ("n", "y"), ("f", "t"), ("0.0", "1.0")),
+    *(("nein", "ja"), ("non", "oui"), ("no", "sí"), ("no", "si"), ("não", "sim"), ("nee", "ja")),
+)
+NO, YES = (frozenset(words) for words in zip(*BINARY, strict=True))
+# Text that says that nobody knows.
+_UNKNOWN = frozenset({"unknown", "unk", "missing", "undefined", "not available", "unbekannt"})
 MOST_CLASSES = 1000
 _SHORT = 32  # whole numbers of this span are classes
 _NEARLY = 0.9  # of the rows have values of their own: ids, dates, notes
 _MIXED = 0.5  # of the values are numbers and the others text
 _FEW = 10
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_TIME = r"\d{1,2}:\d{2}(:\d{2})?.{0,25}"
 _DATE = re.compile(
-    r"\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.{0,30})?|\d{1,2}[./]\d{1,2}[./](\d{4}|\d{2})"
-    r"([T ]\d{1,2}:\d{2}.{0,30})?",
-    re.ASCII,
+    rf"(\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.](\d{{4}}|\d{{2}})"
+    rf"|\d{{1,2}}[- ./]*{_MONTH}[- ,/]*(\d{{4}}|\d{{2}})|{_MONTH} *\d{{1,2}},? *\d{{4}})"
+    rf"([T ]{_TIME})?"
+    rf"|{_TIME}",
+    re.ASCII | re.IGNORECASE,
 )
+# 20210331
+_EIGHT_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII)
+_DECADES = 1e4  # between the least and the greatest number: a logarithm may be better
 _ID = re.compile(r"(^|[\W_])(id|ids|uid|uuid|guid|idx|index|key|nr|no)([\W_]|$)", re.IGNORECASE)
 _ID_AT_END = re.compile(r"[a-z](ID|Id|Nr|No|Idx)$")
 
@@ -46,7 +59,8 @@ def infer(known: Known) -> Verdict:
 
     - No label, or the same one everywhere: ignored.
     - Lists and combinations of tags: multilabel.
-    - yes and no, true and false, 0 and 1: binary.
+    - yes and no, true and false, 0 and 1, ja and nein: binary; also several such pairs.
+    - Digits with a zero first, such as 007: text. Numbers with a unit are numbers.
     - Whole numbers of a short span, or without a gap from 0 or 1 on: classes. As many whole numbers
       as rows: ids, ignored. Other numbers: regression.
     - Text with few values: classes. Text with nearly as many values as rows, and dates: ignored.
@@ -56,10 +70,16 @@ def infer(known: Known) -> Verdict:
     if len(known.values) == 1:
         return Verdict(None, f"{known.texts[0]!r:.60} in every row that has a value")
     if known.has_lists:
-        return Verdict("multilabel", "lists")
+        return _of_lists(known)
     words = frozenset(text.casefold() for text in known.texts)
     if any(words == set(pair) for pair in BINARY):
         return Verdict("binary", f"{' and '.join(sorted(words))}")
+    if words <= NO | YES and words & NO and words & YES:
+        return Verdict("binary", f"words for no and yes: {', '.join(sorted(words))}")
+    if known.numbers.coded:
+        return _of_text(known)
+    if all(_EIGHT_DIGITS.fullmatch(text) for text in known.texts):
+        return Verdict(None, f"dates, {len(known.values):,} in {known.rows:,} rows")
     numbers = known.numbers
     if numbers.are_numbers.all():
         return _of_numbers(known)
@@ -77,6 +97,13 @@ def infer(known: Known) -> Verdict:
     return _of_text(known)
 
 
+def _of_lists(known: Known) -> Verdict:
+    numbers = read_numbers(sorted({one for cell in known.values for one in cell}))
+    if numbers.are_numbers.all() and not numbers.whole:
+        return Verdict(None, "lists of numbers", ("is ignored: it has lists of numbers",))
+    return Verdict("multilabel", "lists")
+
+
 def _few_whole(known: Known) -> bool:
     return known.numbers.whole and len(known.values) <= _FEW
 
@@ -86,11 +113,14 @@ def _of_numbers(known: Known) -> Verdict:
     if numbers.problem:
         return Verdict(None, numbers.problem, (f"is ignored: {numbers.problem}",))
     notes = _lone_note(known)
+    if not numbers.whole and all(text.isdecimal() for text in known.texts):
+        return Verdict(None, "whole numbers of more than 15 digits, as ids have")
     if not numbers.whole:
         few = len(known.values) <= _FEW and known.rows >= 5 * len(known.values)
         hint = f"has only {len(known.values)} values; for classes: {{KEY}}.kind=classification"
         commas = ", with decimal commas" if numbers.commas else ""
-        return Verdict("regression", f"numbers{commas}", (*notes, *((hint,) if few else ())))
+        told = (*notes, *((hint,) if few else ()), *_log_note(known))
+        return Verdict("regression", f"numbers{_in_unit(known)}{commas}", told)
     values = numbers.values
     span = int(values.max() - values.min()) + 1
     distinct = len(np.unique(values))
@@ -106,12 +136,36 @@ def _of_numbers(known: Known) -> Verdict:
     gapless = span == distinct <= MOST_CLASSES and values.min() in (0, 1)
     if (span <= _SHORT or gapless) and known.rows >= 2 * distinct:
         return Verdict("classification", f"whole numbers, {distinct} values", notes)
-    return Verdict("regression", f"whole numbers from {values.min():g} to {values.max():g}", notes)
+    why = f"whole numbers{_in_unit(known)} from {values.min():g} to {values.max():g}"
+    return Verdict("regression", why, (*notes, *_log_note(known)))
+
+
+def _in_unit(known: Known) -> str:
+    return f" in {known.numbers.unit}" if known.numbers.unit else ""
+
+
+def _log_note(known: Known) -> tuple[str, ...]:
+    """Return notes on numbers of many sizes, and on those that a float32 cannot tell apart."""
+    values = np.unique(known.numbers.values)
+    notes = []
+    if values[0] > 0 and values[-1] / values[0] >= _DECADES:
+        notes.append(
+            f"goes from {values[0]:g} to {values[-1]:g}; to learn its logarithm: {{KEY}}.log=true"
+        )
+    with np.errstate(over="ignore"):
+        if len(np.unique(values.astype(np.float32))) < len(values):
+            notes.append(
+                "has numbers that differ beyond the seven digits of a float32, so some labels "
+                "become equal; subtract an offset"
+            )
+    return tuple(notes)
 
 
 def _are_ids(known: Known) -> bool:
     values = known.numbers.values
     distinct = len(np.unique(values))
+    if known.numbers.unit or known.numbers.grouped:
+        return False
     if distinct == known.rows:
         return True
     if distinct < _NEARLY * known.rows:
@@ -142,7 +196,17 @@ def _of_text(known: Known) -> Verdict:
         return Verdict("multilabel", f"tags, such as {max(known.texts, key=len)!r:.60}")
     if 2 * distinct > known.rows or distinct > MOST_CLASSES:
         return Verdict(None, f"text with {distinct:,} values in {known.rows:,} rows")
-    return Verdict("classification", f"text, {distinct:,} values", _case_note(known))
+    notes = (*_case_note(known), *_unknown_note(known))
+    return Verdict("classification", f"text, {distinct:,} values", notes)
+
+
+def _unknown_note(known: Known) -> tuple[str, ...]:
+    text = next((text for text in known.texts if text.casefold() in _UNKNOWN), None)
+    if text is None:
+        return ()
+    return (
+        f"has the class {text!r:.40}; if it stands for a missing label: {{KEY}}.missing=[{text}]",
+    )
 
 
 def _case_note(known: Known) -> tuple[str, ...]:

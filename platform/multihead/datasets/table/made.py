@@ -60,12 +60,23 @@ class WantedHead:
         """
         return Made(head, self.known.spread(labels, head.kind.missing_number))
 
-    def refuse(self, place: int, why: str, advice: str) -> DataError:
-        """Return an error about the label at a place of the distinct cells, with its first row."""
-        text = one_line(self.known.texts[place], 60)
+    def refuse(self, places: Sequence[int], why: str, advice: str) -> DataError:
+        """Return an error about labels at places of the distinct cells, with the first row.
+
+        Args:
+            places: One or more.
+            why: With `{IS}` for is or are.
+            advice: What else can be done than to name them missing.
+        """
+        texts = [one_line(self.known.texts[place], 60) for place in places]
+        rows = int(self.known.counts[list(places)].sum())
+        row = f"in row {self.known.row_of(places[0]):,}"
+        more = f" and {listed(texts[1:])} ({rows:,} rows in all)" if len(texts) > 1 else ""
+        said = why.replace("{IS}", "are" if more else "is")
+        them, shown = "them" if more else "it", ", ".join(texts[:20])
         return DataError(
-            f"{self.where} has {text!r} in row {self.known.row_of(place):,}, {why}; {advice}, or "
-            f"name it missing: data.columns.{self.name}.missing=[{text}]."
+            f"{self.where} has {texts[0]!r} {row}{more}, {said}; {advice}, or name {them} missing: "
+            f"data.columns.{self.name}.missing=[{shown}]."
         )
 
     def check_count(self, count: int, what: str = "classes", least: int = 2) -> None:

@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from multihead.datasets.table.units import without_units
 
 _EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
 _POINT = re.compile(rf"[+-]?(?:\d+(?:\.\d*)?|\.\d+){_EXPONENT}", re.ASCII)
@@ -16,6 +18,12 @@ _GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+", re.ASCII)
 _GROUPED_POINT = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", re.ASCII)
 # What 1,234 means nobody can tell: a thousand or one.
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+# 1,234,567 and 1.234.567
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3}){2,}|(?:\.\d{3}){2,})", re.ASCII)
+# 1'234.5 and 1 234,5
+_SPACED = re.compile(r"[+-]?\d{1,3}(?:['\u2019 \u00a0\u202f]\d{3})+(?:[.,]\d+)?", re.ASCII)
+_BETWEEN = re.compile(r"['\u2019 \u00a0\u202f]")
+_CODE = re.compile(r"0\d+", re.ASCII)
 _FEW = 3  # other values that show where a lone one is far from them
 _NINES = re.compile(r"-?9{2,}")
 _LONGEST = 400  # characters of a number
@@ -29,11 +37,17 @@ class Numbers:
         values: One per cell; NaN for what is no number.
         commas: Whether there are decimal commas.
         problem: Why the numbers are not to be trusted, or empty.
+        unit: Written with each of them, or empty.
+        grouped: Whether some have marks between thousands, as quantities do.
+        coded: Whether some have a zero first, such as 007, as codes do.
     """
 
     values: NDArray[np.float64]
     commas: bool = False
     problem: str = ""
+    unit: str = ""
+    grouped: bool = False
+    coded: bool = False
 
     @property
     def are_numbers(self) -> NDArray[np.bool_]:
@@ -50,9 +64,36 @@ class Numbers:
 def read_numbers(cells: Sequence[str]) -> Numbers:
     """Read distinct cells as numbers.
 
-    Decimal commas are read where every cell with a comma has one. `1,234` alone may also be a
-    thousand, and a column with both `1,5` and `1.5` may mean anything: that is a problem.
+    A unit that all of them have is left out, and so are marks between thousands. Decimal commas are
+    read where every cell with a comma has one. `1,234` alone may also be a thousand, and a column
+    with both `1,5` and `1.5` may mean anything: that is a problem.
     """
+    cells = list(cells)
+    parted = without_units(cells) if cells else None
+    if parted is not None:
+        numbers, units = parted
+        read = read_numbers(numbers)
+        if read.are_numbers.all():
+            several = f"it has numbers in {units[0]!r} and in {units[-1]!r}; write one unit"
+            problem = several if len(units) > 1 else read.problem
+            return replace(read, unit=units[0], problem=problem)
+    plain = _without_marks(cells)
+    read = _read(plain)
+    return replace(read, grouped=plain != cells, coded=any(map(_CODE.fullmatch, cells)))
+
+
+def _without_marks(cells: Sequence[str]) -> list[str]:
+    """Leave out what stands between thousands, where it can stand for nothing else."""
+    found = [_BETWEEN.sub("", cell) if _SPACED.fullmatch(cell) else cell for cell in cells]
+    sure = next((cell for cell in found if _THOUSANDS.fullmatch(cell)), None)
+    if sure is None:
+        return found
+    mark = "," if "," in sure else "."
+    whole = re.compile(rf"[+-]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})*", re.ASCII)
+    return [cell.replace(mark, "") if whole.fullmatch(cell) else cell for cell in found]
+
+
+def _read(cells: Sequence[str]) -> Numbers:
     with_comma = [cell for cell in cells if "," in cell]
     commas = [c for c in with_comma if _COMMA.fullmatch(c) or _GROUPED_COMMA.fullmatch(c)]
     values = np.array([_number(cell) for cell in cells], np.float64)

@@ -34,6 +34,15 @@ class Given:
     groups: NDArray[np.int64] | None
     said_by: str = ""
 
+    def of(self, rows: NDArray[np.int64]) -> "Given":
+        """Return what is said of some rows."""
+        parts, groups = self.parts, self.groups
+        return Given(
+            None if parts is None else parts[rows],
+            None if groups is None else groups[rows],
+            self.said_by,
+        )
+
 
 def split_column_of(table: Table) -> str | None:
     """Return the only column of which all cells are words for splits, if there is one."""

@@ -1,46 +1,22 @@
 """Read a table and its pictures once: heads, labels, parts and what to tell a person."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multihead.data.assign import SplitRules
 from multihead.data.partition import strata_of
-from multihead.datasets.picture_files import PictureOptions, Pictures, open_pictures
-from multihead.datasets.table.cells import Table, joined
-from multihead.datasets.table.choices import read_choices
-from multihead.datasets.table.columns import Columns, heads_of
-from multihead.datasets.table.folders import Part, open_parts
-from multihead.datasets.table.parts import (
-    Given,
-    all_parts,
-    given_parts,
-    group_notes,
-    group_numbers,
-    split_column_of,
-)
-from multihead.datasets.table.picture_column import column_named, picture_column
-from multihead.datasets.table.splits import TRAIN
-from multihead.errors import ConfigError, DataError
-from multihead.text import one_line
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a person says of a table; see `source.table`."""
-
-    path: Path
-    columns: Mapping[str, Any]
-    image_column: str | None
-    split_column: str | None
-    group_column: str | None
-    stratify: Sequence[str] | None
-    rules: SplitRules
-    pictures: PictureOptions
+from multihead.data.source import Trained
+from multihead.datasets.picture_files import Pictures, open_pictures
+from multihead.datasets.preparation import Preparation
+from multihead.datasets.table.columns import Columns
+from multihead.datasets.table.parts import all_parts
+from multihead.datasets.table.samples import Wanted, read_samples
+from multihead.datasets.table.splits import TEST, TRAIN
+from multihead.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -64,17 +40,6 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Read:
-    table: Table
-    root: Path
-    paths: tuple[Path, ...]
-    rows: tuple[int, ...]
-    parts: NDArray[np.int8] | None
-    image_column: str
-    notes: tuple[str, ...]
-
-
 def prepare(wanted: Wanted) -> Prepared:
     """Read everything that the training and the test file have.
 
@@ -82,39 +47,36 @@ def prepare(wanted: Wanted) -> Prepared:
         ConfigError: If a choice does not fit the table.
         DataError: If the table or a picture cannot be read, or nothing is left to predict.
     """
-    read = _read(wanted)
-    table = read.table
-    roles = {read.image_column: "pictures"}
-    split = wanted.split_column
-    if split is not None:
-        split = column_named(table, split, "data.split_column")
-    elif read.parts is None:
-        split = split_column_of(table)
-    if split is not None:
-        roles[split] = "split"
-    groups = None
-    if wanted.group_column is not None:
-        group = column_named(table, wanted.group_column, "data.group_column")
-        roles[group], groups = "group", group_numbers(table.columns[group])
-    given = _given(read, split, groups, wanted)
-    columns = heads_of(table, read_choices(wanted.columns), roles)
-    parts, notes = all_parts(table.count, given, wanted.rules, _strata(columns, wanted.stratify))
-    columns = columns.that_teach(parts == TRAIN)
-    pictures = open_pictures(read.paths, root=read.root, rows=read.rows, options=wanted.pictures)
+    read = read_samples(wanted)
+    columns, count, groups = read.columns, len(read.rows), read.given.groups
+    notes: list[str] = []
+    if wanted.tests_all and read.given.parts is None:
+        parts = np.full(count, TEST, np.int8)
+    else:
+        strata = _strata(columns, wanted.stratify)
+        parts, notes = all_parts(count, read.given, wanted.rules, strata)
+    columns = read.tested or columns.that_teach(parts == TRAIN)
+    pictures = open_pictures(
+        read.paths,
+        root=read.root,
+        rows=read.rows,
+        options=wanted.pictures,
+        like=_preparation(wanted.trained),
+    )
     kept = pictures.kept
-    if len(kept) < table.count:
-        columns = columns.of_rows(kept).that_teach(parts[kept] == TRAIN)
+    if len(kept) < count:
+        columns = columns.of_rows(kept)
+        columns = columns if read.tested else columns.that_teach(parts[kept] == TRAIN)
     unused = int((parts[kept] < 0).sum())
     told = (
         *read.notes,
-        *(() if wanted.group_column else group_notes(table, {*roles, *wanted.columns})),
         *columns.notes,
         *notes,
         *((f"{unused:,} rows are in no part, as data.sizes leaves them out",) if unused else ()),
         *pictures.notes,
     )
     return Prepared(
-        _name(wanted.path),
+        table_name(wanted.path),
         pictures,
         parts[kept],
         None if groups is None else groups[kept],
@@ -123,61 +85,9 @@ def prepare(wanted: Wanted) -> Prepared:
     )
 
 
-def _read(wanted: Wanted) -> _Read:
-    """Read the tables below each other."""
-    found, notes = open_parts(wanted.path)
-    root = wanted.path if wanted.path.is_dir() else wanted.path.parent
-    named = [picture_column(part, wanted.image_column) for part in found]
-    paths = tuple(path for column in named for path in column.paths)
-    rows = tuple(row for part in found for row in range(1, part.table.count + 1))
-    _check_once(paths, rows)
-    tables = [part.table for part in found]
-    if len(tables) == 1:
-        table = tables[0]
-    else:  # one column of pictures, whatever it is called in each
-        name = named[0].name
-        tables = [_renamed(t, c.name, name) for t, c in zip(tables, named, strict=True)]
-        table = joined(wanted.path, tables)
-    return _Read(table, root, paths, rows, _parts_of(found), named[0].name, (*notes, *table.notes))
-
-
-def _renamed(table: Table, old: str, new: str) -> Table:
-    if old == new:
-        return table
-    columns = {(new if name == old else name): column for name, column in table.columns.items()}
-    return replace(table, columns=columns)
-
-
-def _parts_of(found: Sequence[Part]) -> NDArray[np.int8] | None:
-    said = [part.split for part in found]
-    if None in said:
-        return None
-    counts = [part.table.count for part in found]
-    return np.repeat(np.array(said, np.int8), counts)
-
-
-def _check_once(paths: Sequence[Path], rows: Sequence[int]) -> None:
-    seen: dict[Path, int] = {}
-    for path, row in zip(paths, rows, strict=True):
-        if path in seen:
-            raise DataError(
-                f"rows {seen[path]:,} and {row:,} both name {one_line(str(path))}; a picture has "
-                f"one row."
-            )
-        seen[path] = row
-
-
-def _given(
-    read: _Read, split: str | None, groups: NDArray[np.int64] | None, wanted: Wanted
-) -> Given:
-    if split is None:
-        return Given(read.parts, groups, "the layout of the folder")
-    if read.parts is not None:
-        raise ConfigError(
-            f"data.split_column is {wanted.split_column!r}, but {one_line(str(wanted.path))} has "
-            f"its splits in files or folders of their own; leave out one."
-        )
-    return Given(given_parts(read.table.columns[split]), groups, f"the split column {split!r}")
+def _preparation(trained: Trained | None) -> Preparation | None:
+    record = None if trained is None else trained.preparation
+    return None if record is None else Preparation.from_record(record)
 
 
 def _strata(columns: Columns, stratify: Sequence[str] | None) -> dict[str, NDArray[Any]]:
@@ -194,6 +104,7 @@ def _strata(columns: Columns, stratify: Sequence[str] | None) -> dict[str, NDArr
     return {name: labels[name] for name in chosen}
 
 
-def _name(path: Path) -> str:
+def table_name(path: Path) -> str:
+    """Return what the data of a table are called: as their folder."""
     folder = path if path.is_dir() else path.parent
     return folder.resolve().name or "table"

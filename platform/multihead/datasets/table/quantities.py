@@ -8,6 +8,7 @@ from multihead.datasets.table.inference import MOST_CLASSES
 from multihead.datasets.table.made import Made, WantedHead
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Parameter
+from multihead.heads.kinds.angle import Angle
 from multihead.heads.kinds.float_regression import FloatRegression
 
 LEVELS = 256
@@ -20,14 +21,22 @@ def regression(wanted: WantedHead) -> Made:
         return _of_levels(wanted, choice.levels)
     values = _numbers(wanted)
     if choice.log and (values <= 0).any():
-        why = "which has no logarithm"
-        raise wanted.refuse(int((values <= 0).argmax()), why, "leave log out")
+        why = "of which there is no logarithm"
+        raise wanted.refuse(np.flatnonzero(values <= 0).tolist(), why, "leave log out")
     with np.errstate(over="ignore"):
         labels = values.astype(np.float32)
     if not np.isfinite(labels).all():
-        why = "which is too large for a float32"
-        raise wanted.refuse(int((~np.isfinite(labels)).argmax()), why, "divide the column")
-    kind = FloatRegression(unit=choice.unit, log=choice.log)
+        why = "which {IS} too large for a float32"
+        raise wanted.refuse(np.flatnonzero(~np.isfinite(labels)).tolist(), why, "divide the column")
+    kind = FloatRegression(unit=choice.unit or wanted.known.numbers.unit, log=choice.log)
+    return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
+
+
+def angle(wanted: WantedHead) -> Made:
+    """Make a head of angles, which are the same after a full turn, or after a given range."""
+    choice, labels = wanted.choice, _numbers(wanted).astype(np.float32)
+    low, high = choice.range or (0.0, 360.0)
+    kind = Angle(high - low, choice.unit or "degrees")
     return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
 
 
@@ -52,7 +61,8 @@ def _of_levels(wanted: WantedHead, levels: int) -> Made:
     low, high = _range(wanted, values)
     scale = "log" if choice.log else "linear"
     try:
-        parameter = Parameter(low, high, scale, choice.unit, levels=levels)  # type: ignore[arg-type]
+        unit = choice.unit or wanted.known.numbers.unit
+        parameter = Parameter(low, high, scale, unit, levels=levels)  # type: ignore[arg-type]
     except ConfigError as error:
         raise DataError(f"{wanted.where}: {error}") from None
     kind = KINDS["regression" if choice.kind == "regression" else "ordinal"]
@@ -71,12 +81,12 @@ def _numbers(wanted: WantedHead) -> NDArray[np.float64]:
         raise DataError(f"{wanted.where}: {numbers.problem}.")
     if not numbers.are_numbers.all():
         raise wanted.refuse(
-            int((~numbers.are_numbers).argmax()), "which is no number", "mend the cell"
+            np.flatnonzero(~numbers.are_numbers).tolist(), "which {IS} no number", "mend the cell"
         )
     low, high = wanted.choice.range or (-np.inf, np.inf)
     outside = (numbers.values < low) | (numbers.values > high)
     if outside.any():
         raise wanted.refuse(
-            int(outside.argmax()), f"outside {low:g} to {high:g}", "widen the range"
+            np.flatnonzero(outside).tolist(), f"outside {low:g} to {high:g}", "widen the range"
         )
     return numbers.values

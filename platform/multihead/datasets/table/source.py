@@ -10,13 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from multihead.data.assign import SplitRules
-from multihead.data.source import Source, Split
+from multihead.data.source import Source, Split, Trained
+from multihead.data.source_function import reads_as_trained
 from multihead.datasets.formats import is_dataset
 from multihead.datasets.picture_files import PictureOptions
 from multihead.datasets.table.cached import once_each
 from multihead.datasets.table.described import frame
 from multihead.datasets.table.folders import has_layout
-from multihead.datasets.table.prepare import Prepared, Wanted
+from multihead.datasets.table.prepare import Prepared
+from multihead.datasets.table.repeated import DUPLICATES
+from multihead.datasets.table.samples import Wanted
 from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION
 from multihead.errors import ConfigError
 from multihead.heads import Heads
@@ -35,6 +38,7 @@ class TableSource(Source):
     described: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
 
 
+@reads_as_trained
 def table(
     data_dir: Path,
     split: Split,
@@ -54,6 +58,8 @@ def table(
     cache: bool = True,
     follow_links: bool = False,
     colour: Literal["auto", "grey", "rgb", "rgba"] = "auto",
+    duplicates: Literal["join", "keep"] = "join",
+    trained: Trained | None = None,
 ) -> Source:
     """Open the training or the test file of a table; both come from one reading.
 
@@ -76,6 +82,10 @@ def table(
         cache: Keep decoded pictures.
         follow_links: Whether pictures may be links out of the folder.
         colour: Channels of pictures.
+        duplicates: Whether several rows of a picture are one sample, and refused if their labels
+            differ, or a sample each, all in one part.
+        trained: Of the network that is tested on the table: columns become its heads, and pictures
+            are prepared as its own were. Only then may there be no training rows.
 
     Raises:
         ConfigError: If there is no table, or a choice does not fit it.
@@ -86,6 +96,9 @@ def table(
         raise ConfigError(
             "data.table is missing; give a table or a folder: data.table=photos/labels.csv."
         )
+    if duplicates not in DUPLICATES:
+        raise ConfigError(f"data.duplicates is {duplicates!r:.80}; choose join or keep.")
+    tests_all = trained is not None and len(sizes) == 3 and not sizes[0]
     wanted = Wanted(
         Path(table).expanduser().absolute(),
         columns or {},
@@ -93,7 +106,7 @@ def table(
         split_column,
         group_column,
         stratify,
-        _rules(sizes, folds, fold, split_seed),
+        _rules((1.0, 0.0, 0.0) if tests_all else sizes, folds, fold, split_seed),
         PictureOptions(
             size=None if size is None else tuple(size),  # type: ignore[arg-type]  # checked there
             resize=resize,
@@ -102,6 +115,9 @@ def table(
             follow_links=follow_links,
             colour=colour,
         ),
+        duplicates=duplicates,
+        trained=trained,
+        tests_all=tests_all,
     )
     return _source(once_each(wanted, split), split)
 
@@ -120,6 +136,8 @@ def _rules(sizes: Sequence[Size], folds: int | None, fold: int | None, seed: int
 def _source(read: Prepared, split: Split) -> TableSource:
     wanted = (TEST,) if split == "test" else (TRAIN, VALIDATION)
     rows = np.flatnonzero(np.isin(read.parts, wanted))
+    if not len(rows) and split == "train":  # all are tested, so nothing is trained
+        rows = np.arange(len(read.parts))
     labels = {made.head.name: made.labels[rows] for made in read.columns.made}
     heads = Heads(made.head for made in read.columns.made)
     images = read.pictures.part(rows)

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from multihead.datasets.table.names import different
 from multihead.errors import DataError
 from multihead.text import one_line
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _LOOKED_AT = 50  # lines that tell the delimiter
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -40,13 +41,24 @@ def read_text_table(path: Path, raw: bytes) -> Table:
     check_size(where, found.num_rows, found.num_columns)
     if not found.num_rows:
         raise DataError(f"{where} has no rows below the names of its columns.")
-    columns = [
-        Column.of_cells(name, _stripped(cells))
-        for name, cells in zip(different(found.column_names), found.columns, strict=True)
-    ]
+    names, cells = different(found.column_names), [_stripped(part) for part in found.columns]
+    count = _filled(cells, found.num_rows)
+    if not count:
+        raise DataError(f"{where} has no rows below the names of its columns.")
+    if count < found.num_rows:
+        empty = found.num_rows - count
+        notes.append(f"{path.name} ends with empty rows ({empty:,}), which are left out")
+    columns = [Column.of_cells(name, part[:count]) for name, part in zip(names, cells, strict=True)]
     if delimiter != ",":
         notes.append(f"{path.name} is read with the delimiter {DELIMITERS[delimiter]}")
-    return Table.of_columns(path, columns, found.num_rows, notes)
+    return Table.of_columns(path, columns, count, notes)
+
+
+def _filled(columns: Sequence[Sequence[Cell]], count: int) -> int:
+    """Return the number of rows up to the last one with a cell that is not empty."""
+    while count and not any(cells[count - 1] for cells in columns):
+        count -= 1
+    return count
 
 
 def _stripped(cells: pa.ChunkedArray) -> list[Cell]:

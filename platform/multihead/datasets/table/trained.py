@@ -1,0 +1,139 @@
+"""The columns of a table as the heads of a network that was trained before.
+
+Nothing is inferred: classes have the numbers that the network knows, levels its range, tags its
+places. So another table of the same columns can be tested on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multihead.datasets.table.cells import Column, Table
+from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.choosing import Chosen, chosen_for
+from multihead.datasets.table.columns import Columns, group_of_tags
+from multihead.datasets.table.heads import make_head
+from multihead.datasets.table.known import Known
+from multihead.datasets.table.made import Made, WantedHead, listed
+from multihead.datasets.table.names import head_names
+from multihead.errors import DataError
+from multihead.heads import Head, Heads
+from multihead.text import one_line
+
+
+def that_apply(table: Table, choices: Mapping[str, Choice | None]) -> dict[str, Choice | None]:
+    """Return the choices that name a column of the table, or join columns."""
+    there = {*table.columns, *head_names(table.columns).values()}
+    return {n: said for n, said in choices.items() if n in there or (said and said.columns)}
+
+
+def as_trained(
+    table: Table,
+    choices: Mapping[str, Choice | None],
+    roles: Mapping[str, str],
+    found: Columns,
+    heads: Heads,
+) -> Columns:
+    """Return the heads of a network with the labels of a table; others stay as they were inferred.
+
+    Args:
+        table: All rows.
+        choices: What a person says of columns.
+        roles: By column, what it is instead of a head.
+        found: What is inferred.
+        heads: Of the network. One that the table says nothing of has no label, which is told.
+
+    Raises:
+        DataError: For a label that the network does not know, or no label at all.
+    """
+    chosen = chosen_for(table, choices)
+    made, notes, columns = [], [], {}
+    for head in heads.values():
+        labels, column, note = _labels(table, chosen, roles, head)
+        made.append(Made(head, labels))
+        notes += [note] if note else []
+        if column:
+            columns[column] = head
+    if all(each.head.kind.is_missing(each.labels).all() for each in made):
+        wanted = listed([head.shown for head in heads.values()])
+        raise DataError(
+            f"{one_line(table.path.name)} has no label of {wanted}, which the run predicts; its "
+            f"columns are {listed(list(table.columns))}."
+        )
+    others = [each for each in found.made if each.head.name not in heads]
+    described = (
+        replace(row, becomes=columns[row.column].kind.name, head=columns[row.column].name)
+        if row.column in columns
+        else row
+        for row in found.described
+    )
+    return replace(
+        found,
+        made=(*made, *others),
+        described=tuple(
+            replace(row, why="as the run has it") if row.column in columns else row
+            for row in described
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _labels(
+    table: Table, chosen: Chosen, roles: Mapping[str, str], head: Head
+) -> tuple[NDArray[Any], str, str]:
+    """Return the labels of a head, [N, ...], the column they are from, and a note or nothing."""
+    group = next((name for name in chosen.groups if chosen.names[name] == head.name), None)
+    if group is not None:
+        return *_of_tags(group_of_tags(table, chosen, group), head), ""
+    column = _column_of(table, chosen, roles, head)
+    said = chosen.of_column.get(column.name) if column else None
+    if column is not None:
+        known = Known.of(column, _choice(head, said or Choice()))
+        if known.rows:
+            wanted = WantedHead(head.name, known, _choice(head, said or Choice()))
+            kind = str(wanted.choice.kind)
+            return make_head(wanted, kind).labels, column.name, ""
+    name = one_line(head.shown, 60)
+    why = "has no value of" if column else "has no column"
+    note = f"{one_line(table.path.name)} {why} {name!r}, so this head is not tested"
+    return head.kind.absent(head, table.count), "" if column is None else column.name, note
+
+
+def _column_of(table: Table, chosen: Chosen, roles: Mapping[str, str], head: Head) -> Column | None:
+    named = [head.shown] if head.shown in table.columns else []
+    named += [name for name in table.columns if chosen.names[name] == head.name]
+    return next((table.columns[name] for name in named if name not in roles), None)
+
+
+def _choice(head: Head, said: Choice) -> Choice:
+    """Return what a person would have to say to get the labels of a head."""
+    kind, parameter = head.kind, head.parameter
+    names = kind.class_names(head)
+    given: dict[str, Any]
+    if kind.label_shape(head):
+        given = {"kind": "multilabel", "classes": names}
+    elif np.isnan(kind.missing_number):
+        given = {"kind": "regression", "classes": (), "range": None, "levels": None}
+    elif parameter is not None and not head.classes:
+        ends = (parameter.minimum, parameter.maximum)
+        spaced = {"levels": parameter.levels, "log": parameter.scale == "log"}
+        given = {"kind": "ordinal", "classes": (), "range": ends, **spaced}
+    elif parameter is not None:
+        given = {"kind": "ordinal", "classes": names}
+    else:
+        numbers = range(head.first, head.first + head.num_classes)
+        given = {"kind": "classification", "classes": head.classes or tuple(map(str, numbers))}
+    return said.model_copy(update=given)
+
+
+def _of_tags(made: Made, head: Head) -> tuple[NDArray[Any], str]:
+    """Return labels of tags in the places that the network has them; a tag not there is untold."""
+    tags = made.head.kind.class_names(made.head)
+    labels = head.kind.absent(head, len(made.labels))
+    for place, tag in enumerate(head.kind.class_names(head)):
+        if tag in tags:
+            labels[:, place] = made.labels[:, tags.index(tag)]
+    return labels, ""
