@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from multihead import settings
 from multihead.datasets.picture_arrays import DecodedPictures, PreparedPictures, StoredPictures
-from multihead.datasets.picture_cache import Problems, prepare_once
+from multihead.datasets.picture_cache import prepare_once
 from multihead.datasets.picture_choices import Colour, Wishes, choose
 from multihead.datasets.picture_opening import ignore_advice, load_decoders
 from multihead.datasets.picture_paths import PictureFile, find_files, listed
+from multihead.datasets.picture_store import Problems
 from multihead.datasets.picture_survey import Look, survey
 from multihead.datasets.preparation import RESIZES, Preparation, Resize
 from multihead.errors import ConfigError, DataError
