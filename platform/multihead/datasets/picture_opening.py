@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from multihead.errors import DataError
 from multihead.text import one_line
@@ -59,8 +59,12 @@ def open_picture(file: Path | bytes) -> Image.Image:
             in all.
     """
     content = read_content(file) if isinstance(file, Path) else file
-    with decoding("is no picture that can be read"):
-        picture = Image.open(io.BytesIO(content), formats=_formats(content))
+    none = "is no picture that can be read"
+    with decoding(none):
+        try:
+            picture = Image.open(io.BytesIO(content), formats=_formats(content))
+        except UnidentifiedImageError:  # its message names our buffer
+            raise PictureError(none) from None
     width, height = picture.size
     if max(width, height) > LARGEST_SIDE or width * height > LARGEST_PIXELS:
         raise PictureError(
