@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -31,13 +32,13 @@ _VERSION = 1
 _SPARE = 64 << 20  # bytes that a disk keeps for others
 
 
-def content_key(looks: Sequence[Look], preparation: Preparation) -> str:
-    """Return the digest of what the pixels depend on: the files' content and how it is prepared."""
+def prepared_path(looks: Sequence[Look], preparation: Preparation, folder: Path) -> Path:
+    """Return where pixels are kept, by what they depend on: content and how it is prepared."""
     what = json.dumps([_VERSION, PIL.__version__, preparation.record()], sort_keys=True)
     key = blake2b(what.encode(), digest_size=16)
     for one in looks:
         key.update(f"{one.digest or one.problem}\n".encode())
-    return key.hexdigest()
+    return folder / f"pictures-{key.hexdigest()}.npy"
 
 
 def prepare_once(
@@ -59,13 +60,12 @@ def prepare_once(
     Raises:
         DataError: If the folder cannot be written to, or the disk is too small.
     """
-    path = folder / f"pictures-{content_key(looks, preparation)}.npy"
+    path = prepared_path(looks, preparation, folder)
     shape = (len(files), *preparation.shape)
     found = read_pictures(path, shape)
     if found is not None:
         return path, *found
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with keeping(folder):
         lock = folder / f".{path.name}.lock"
         with FileLock(lock):
             found = read_pictures(path, shape)
@@ -77,20 +77,33 @@ def prepare_once(
                 found = read_pictures(path, shape)
             # Whoever already waits for this lock looks for the pictures first.
             lock.unlink(missing_ok=True)
+    if found is None:
+        raise DataError(f"{path} was changed while it was written; delete it and try again.")
+    return path, *found
+
+
+@contextmanager
+def keeping(folder: Path) -> Iterator[None]:
+    """Make a folder, and say in one line why prepared pictures cannot be kept in it, if so."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         advice = "free some of it" if error.errno == errno.ENOSPC else "make it writable"
         raise DataError(
             f"the prepared pictures cannot be kept in {folder} ({error.strerror or error}); "
             f"{advice}, or set data.cache=false to decode them anew in each epoch."
         ) from error
-    if found is None:
-        raise DataError(f"{path} was changed while it was written; delete it and try again.")
-    return path, *found
+
+
+def enough_room(folder: Path, needed: int) -> bool:
+    """Tell whether a folder's disk takes so many bytes, and keeps some for others."""
+    return needed + _SPARE <= shutil.disk_usage(folder).free
 
 
 def _refuse_small_disk(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed + _SPARE > free:
+    if not enough_room(folder, needed):
+        free = shutil.disk_usage(folder).free
         raise DataError(
             f"the prepared pictures take {needed / 1e9:,.1f} GB, and {folder} has "
             f"{free / 1e9:,.1f} GB left; choose a smaller data.size, set MULTIHEAD_HOME to a "

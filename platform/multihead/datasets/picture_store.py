@@ -49,6 +49,16 @@ def write_picture(path: Path, start: int, position: int, pixels: NDArray[np.uint
         os.close(number)
 
 
+def of_shape(path: Path, shape: Shape) -> bool:
+    """Tell whether a file holds pictures of a shape [N, C, H, W]."""
+    header = _header(shape)
+    try:
+        with path.open("rb") as file:
+            return file.read(len(header)) == header
+    except OSError:
+        return False
+
+
 def read_pictures(path: Path, shape: Shape) -> tuple[int, Problems] | None:
     """Return where the pixels begin and what is missing, if the file is whole and of that shape."""
     header, size = _header(shape), int(np.prod(shape))
