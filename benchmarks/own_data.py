@@ -13,9 +13,10 @@ torchvision   `ImageFolder`, a `DataLoader` with as many workers as multihead ha
 
 An epoch is timed from before the files are first listed, or from asking for the first batch, to
 its last batch; `later` is the mean of the later epochs. On a machine that others use as well, the
-processors' time is fairer: `cpu` is that of the process and its workers, per picture. Memory is the
-largest proportional set (pages that processes share count once) of all of them, beyond what there
-was when the libraries were imported; the budget is 2 times, and 0.1 times, all pixels.
+processors' time is fairer: `cpu` is that of the process and its workers, also of those that ended,
+per picture. Memory is the largest proportional set (pages that processes share count once) of all
+of them, beyond what there was when the libraries were imported; another process looks twice a
+second. The budget is 2 times, and 0.1 times, all pixels.
 
 Then a ResNet-18 takes some steps on each, and the share of their time is told in which it waits
 for its batch.
@@ -25,6 +26,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -63,39 +65,42 @@ def write_pictures(folder: Path, count: int) -> None:
         list(pool.map(write, range(count)))
 
 
-def _processes() -> list[psutil.Process]:
-    process = psutil.Process()
-    return [process, *process.children(recursive=True)]
-
-
 def processor_seconds() -> float:
-    """Return the processors' time of this process and its workers so far."""
-    return sum(sum(one.cpu_times()[:2]) for one in _processes())
+    """Return the processors' time so far of this process and its workers, also of ended ones."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    total = sum(sum(resource.getrusage(one)[:2]) for one in whose)
+    for worker in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            total += sum(worker.cpu_times()[:4])  # its own, and of what it waited for
+    return total
 
 
 class Memory:
-    """The largest proportional set of this process and its workers, sampled all the time."""
+    """The largest proportional set of another process and its workers, looked at in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: int) -> None:
+        self.process = psutil.Process(process)
         self.before = self.most = self._now()
-        self.used = 0.0  # the watching thread's own time
-        threading.Thread(target=self._watch, daemon=True).start()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+        self.thread.start()
 
     def _now(self) -> int:
         total = 0
-        for one in _processes():
+        for one in (self.process, *self.process.children(recursive=True)):
             with suppress(psutil.Error):
                 total += one.memory_full_info().pss
         return total
 
     def _watch(self) -> None:
-        while True:
-            self.most = max(self.most, self._now())
-            self.used = time.thread_time()
-            time.sleep(0.1)
+        while not self.done.wait(0.5):
+            with suppress(psutil.Error):
+                self.most = max(self.most, self._now())
 
-    @property
     def megabytes(self) -> float:
+        """Return what was needed in MB, and look no more."""
+        self.done.set()
+        self.thread.join()
         return (self.most - self.before) / 1e6
 
 
@@ -189,7 +194,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(options.workers)
     torch.zeros(1, device=options.device)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.workers])
-    memory = Memory()
+    print("ready", flush=True)
+    sys.stdin.readline()  # memory was looked at
     if options.way == "torchvision":
         epoch = image_folder(options.folder, options)
     else:
@@ -197,17 +203,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         epoch = multihead(options.folder, options, budget)
     seconds, busy = [], []
     for number in range(options.epochs):
-        used, count = processor_seconds() - memory.used, 0
+        used, count = processor_seconds(), 0
         began = time.perf_counter()
         for images, _ in epoch(number):
             count += len(images)
         _wait(options.device)
         seconds.append(time.perf_counter() - began)
-        busy.append(processor_seconds() - memory.used - used)
+        busy.append(processor_seconds() - used)
         assert count == options.count, (count, options.count)
-    megabytes = memory.megabytes  # before the network has its own
+    print("read", flush=True)  # memory is not looked at any more: the network has its own
     waited = waiting_share(epoch(options.epochs), options) if options.steps else {}
-    return {"seconds": seconds, "cpu": busy, "megabytes": megabytes, **waited}
+    return {"seconds": seconds, "cpu": busy, **waited}
 
 
 def waiting_share(batches: Batches, options: argparse.Namespace) -> dict[str, float]:
@@ -286,19 +292,35 @@ def _in_process(way: str, options: argparse.Namespace, scratch: Path) -> dict[st
     words = ["--way", way, "--folder", options.folder]
     for name in ("count", "side", "batch", "epochs", "steps", "workers", "device"):
         words += [f"--{name}", getattr(options, name)]
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, __file__, *map(str, words)],
         # A home of its own for each, so that nothing is kept of the way before.
         env=os.environ | {"MULTIHEAD_HOME": str(scratch / way.replace(" ", "-"))},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        check=True,
-    )
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        _wait_for("ready", process.stdout)
+        memory = Memory(process.pid)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        try:
+            _wait_for("read", process.stdout)
+        finally:
+            megabytes = memory.megabytes()
+        figures: dict[str, Any] = json.loads(process.stdout.readlines()[-1])
+    figures["megabytes"] = megabytes
     for name, values in (("", figures["seconds"]), ("cpu_", figures["cpu"])):
         first, later = values[0], sum(values[1:]) / len(values[1:])
         figures |= {f"{name}first": options.count / first, f"{name}later": options.count / later}
     return figures
+
+
+def _wait_for(word: str, lines: Iterable[str]) -> None:
+    if word not in (line.strip() for line in lines):
+        raise SystemExit("a way of reading pictures failed, as said above.")
 
 
 def show(found: dict[str, dict[str, Any]], options: argparse.Namespace, size: int) -> None:

@@ -1,18 +1,10 @@
-"""Prepared pictures in one file: written once, whole or not at all, and read in parts.
-
-The file is what `numpy.save` writes, uint8 [N, C, H, W], so that people can open it. Behind the
-pixels it says which of them could not be decoded. It is never mapped into memory: pages of a map
-count as the process's own, and a full disk would kill who writes to one.
-"""
+"""Prepared pictures are kept in one file: made once, whole or not at all, and found by content."""
 
 import errno
-import io
 import json
-import os
 import shutil
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -23,6 +15,12 @@ from filelock import FileLock
 
 from multihead.datasets.picture_opening import PictureError, read_content
 from multihead.datasets.picture_paths import PictureFile
+from multihead.datasets.picture_store import (
+    Problems,
+    read_pictures,
+    write_picture,
+    write_pictures,
+)
 from multihead.datasets.picture_survey import Look, digest
 from multihead.datasets.picture_workers import in_workers
 from multihead.datasets.preparation import Preparation
@@ -32,16 +30,15 @@ from multihead.files import write_atomically
 # Part of the key: to be changed with what `Preparation` does, so that old pixels are not found.
 _VERSION = 1
 _SPARE = 64 << 20  # bytes that a disk keeps for others
-Problems = dict[int, str]
 
 
-def content_key(looks: Sequence[Look], preparation: Preparation) -> str:
-    """Return the digest of what the pixels depend on: the files' content and how it is prepared."""
+def prepared_path(looks: Sequence[Look], preparation: Preparation, folder: Path) -> Path:
+    """Return where pixels are kept, by what they depend on: content and how it is prepared."""
     what = json.dumps([_VERSION, PIL.__version__, preparation.record()], sort_keys=True)
     key = blake2b(what.encode(), digest_size=16)
     for one in looks:
         key.update(f"{one.digest or one.problem}\n".encode())
-    return key.hexdigest()
+    return folder / f"pictures-{key.hexdigest()}.npy"
 
 
 def prepare_once(
@@ -63,38 +60,50 @@ def prepare_once(
     Raises:
         DataError: If the folder cannot be written to, or the disk is too small.
     """
-    path = folder / f"pictures-{content_key(looks, preparation)}.npy"
+    path = prepared_path(looks, preparation, folder)
     shape = (len(files), *preparation.shape)
-    found = _read(path, shape)
+    found = read_pictures(path, shape)
     if found is not None:
         return path, *found
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with keeping(folder):
         lock = folder / f".{path.name}.lock"
         with FileLock(lock):
-            found = _read(path, shape)
+            found = read_pictures(path, shape)
             if found is None:
                 for left in folder.glob(f".{path.name}.*.tmp"):
                     left.unlink()
                 _refuse_small_disk(folder, int(np.prod(shape)))
                 write_atomically(path, partial(_write, files, looks, preparation))
-                found = _read(path, shape)
+                found = read_pictures(path, shape)
             # Whoever already waits for this lock looks for the pictures first.
             lock.unlink(missing_ok=True)
+    if found is None:
+        raise DataError(f"{path} was changed while it was written; delete it and try again.")
+    return path, *found
+
+
+@contextmanager
+def keeping(folder: Path) -> Iterator[None]:
+    """Make a folder, and say in one line why prepared pictures cannot be kept in it, if so."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         advice = "free some of it" if error.errno == errno.ENOSPC else "make it writable"
         raise DataError(
             f"the prepared pictures cannot be kept in {folder} ({error.strerror or error}); "
             f"{advice}, or set data.cache=false to decode them anew in each epoch."
         ) from error
-    if found is None:
-        raise DataError(f"{path} was changed while it was written; delete it and try again.")
-    return path, *found
+
+
+def enough_room(folder: Path, needed: int) -> bool:
+    """Tell whether a folder's disk takes so many bytes, and keeps some for others."""
+    return needed + _SPARE <= shutil.disk_usage(folder).free
 
 
 def _refuse_small_disk(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed + _SPARE > free:
+    if not enough_room(folder, needed):
+        free = shutil.disk_usage(folder).free
         raise DataError(
             f"the prepared pictures take {needed / 1e9:,.1f} GB, and {folder} has "
             f"{free / 1e9:,.1f} GB left; choose a smaller data.size, set MULTIHEAD_HOME to a "
@@ -105,39 +114,12 @@ def _refuse_small_disk(folder: Path, needed: int) -> None:
 def _write(
     files: Sequence[PictureFile], looks: Sequence[Look], preparation: Preparation, path: Path
 ) -> None:
-    shape = (len(files), *preparation.shape)
-    header, size = _header(shape), int(np.prod(preparation.shape))
-    with path.open("wb") as file:
-        number = file.fileno()
-        os.pwrite(number, header, 0)
+    wanted = [(i, *each) for i, each in enumerate(zip(files, looks, strict=True))]
 
-        prepare = partial(_prepare, path, len(header), preparation)
-        wanted = [(i, *each) for i, each in enumerate(zip(files, looks, strict=True))]
-        with _flushed_meanwhile(number):
-            reasons = list(in_workers(prepare, wanted, "preparing pictures"))
-        problems = {str(i): reason for i, reason in enumerate(reasons) if reason}
-        end = len(header) + len(files) * size
-        os.ftruncate(number, end)
-        _write_all(number, memoryview(json.dumps(problems).encode()), end)
+    def prepare(start: int) -> Iterator[str]:
+        return in_workers(partial(_prepare, path, start, preparation), wanted, "preparing pictures")
 
-
-@contextmanager
-def _flushed_meanwhile(number: int) -> Iterator[None]:
-    """Have what is written go to the disk while more is made, so that the end need not wait."""
-    done = threading.Event()
-
-    def flush() -> None:
-        while not done.wait(0.5):
-            with suppress(OSError):  # the end finds out, and says so
-                os.fsync(number)
-
-    thread = threading.Thread(target=flush, name="flush", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    write_pictures(path, (len(files), *preparation.shape), prepare)
 
 
 def _prepare(
@@ -154,36 +136,5 @@ def _prepare(
         pixels = preparation.read(content)
     except PictureError as error:
         return str(error)
-    with path.open("r+b", buffering=0) as opened:
-        _write_all(opened.fileno(), pixels.data.cast("B"), start + position * pixels.nbytes)
+    write_picture(path, start, position, pixels)
     return ""
-
-
-def _write_all(number: int, content: memoryview, offset: int) -> None:
-    while content:
-        done = os.pwrite(number, content, offset)
-        content, offset = content[done:], offset + done
-
-
-def _read(path: Path, shape: tuple[int, ...]) -> tuple[int, Problems] | None:
-    """Return where the pixels begin and what is missing, if the file is whole and of that shape."""
-    header, size = _header(shape), int(np.prod(shape))
-    try:
-        with path.open("rb") as file:
-            if file.read(len(header)) != header:
-                return None
-            file.seek(len(header) + size)
-            problems = json.loads(file.read())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(problems, dict):
-        return None
-    return len(header), {int(position): str(reason) for position, reason in problems.items()}
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
-    )
-    return header.getvalue()

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from multihead import settings
 from multihead.datasets.picture_arrays import DecodedPictures, PreparedPictures, StoredPictures
-from multihead.datasets.picture_cache import Problems, prepare_once
+from multihead.datasets.picture_cache import prepare_once
 from multihead.datasets.picture_choices import Colour, Wishes, choose
+from multihead.datasets.picture_one_pass import prepare_while_looking
 from multihead.datasets.picture_opening import ignore_advice, load_decoders
 from multihead.datasets.picture_paths import PictureFile, find_files, listed
-from multihead.datasets.picture_survey import Look, survey
+from multihead.datasets.picture_store import Problems
+from multihead.datasets.picture_survey import Look, survey, survey_path
 from multihead.datasets.preparation import RESIZES, Preparation, Resize
 from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
@@ -124,12 +126,15 @@ def open_pictures(
         raise DataError(f"the table names no pictures in {one_line(str(root))}.")
     files = find_files(paths, rows, root, follow_links=options.follow_links)
     folder = settings.home() / _FOLDER
-    looks = survey(files, folder, whole=not options.cache)
+    wishes = Wishes(options.size, options.resize, options.colour, options.alike)
+    kept_at = survey_path(files, folder, whole=not options.cache)
+    if options.cache and like is None and not options.alike:
+        prepare_while_looking(files, kept_at, folder, wishes)
+    looks = survey(files, kept_at, whole=not options.cache)
     # Damage that decoding alone finds decides nothing: with a cache it is found later.
     known = [one for one in looks if one.height]
     if not known:
         raise DataError(_refusal(files, _problems(looks), options))
-    wishes = Wishes(options.size, options.resize, options.colour, options.alike)
     preparation, notes = choose(known, wishes) if like is None else (like, ())
     digests, problems = [one.digest for one in looks], _problems(looks)
     images: PreparedPictures

@@ -1,6 +1,7 @@
 """Open picture files from strangers, within bounds that are known before anything is decoded."""
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from multihead.errors import DataError
 from multihead.text import one_line
@@ -21,6 +22,8 @@ EIGHT_BITS = frozenset(
     {"1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"}
 )
 _REFUSED = frozenset({"EPS"})  # decoding one starts Ghostscript, which runs the program in it
+# Pillow asks its formats by name, and most answer after they began to read. These are asked first.
+_COMMON = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
 # What decoders raise on bytes that are not what they claim.
 DAMAGED = (
     OSError,
@@ -56,10 +59,12 @@ def open_picture(file: Path | bytes) -> Image.Image:
             in all.
     """
     content = read_content(file) if isinstance(file, Path) else file
-    Image.init()
-    formats = [name for name in Image.ID if name not in _REFUSED]
-    with decoding("is no picture that can be read"):
-        picture = Image.open(io.BytesIO(content), formats=formats)
+    none = "is no picture that can be read"
+    with decoding(none):
+        try:
+            picture = Image.open(io.BytesIO(content), formats=_formats(content))
+        except UnidentifiedImageError:  # its message names our buffer
+            raise PictureError(none) from None
     width, height = picture.size
     if max(width, height) > LARGEST_SIDE or width * height > LARGEST_PIXELS:
         raise PictureError(
@@ -67,6 +72,13 @@ def open_picture(file: Path | bytes) -> Image.Image:
             f"{LARGEST_PIXELS:,} in all are read"
         )
     return picture
+
+
+def _formats(content: bytes) -> list[str]:
+    """Return the formats that may be tried, beginning with what the content looks like."""
+    Image.init()
+    likely = [name for start, name in _COMMON.items() if content.startswith(start)]
+    return [*likely, *(name for name in Image.ID if name not in _REFUSED and name not in likely)]
 
 
 def read_content(path: Path) -> bytes:
@@ -77,7 +89,11 @@ def read_content(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            # As much as there is: asking for the limit would reserve it each time.
+            size = min(os.fstat(file.fileno()).st_size, LARGEST_FILE)
+            content = file.read(size + 1)
+            if len(content) > size:  # it grew, or its system does not know sizes
+                content += file.read(LARGEST_FILE + 1 - len(content))
     except OSError as error:
         raise PictureError(f"cannot be read ({error.strerror or error})") from None
     if not content:

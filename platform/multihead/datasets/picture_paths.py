@@ -99,7 +99,8 @@ class _Finder:
         """
         name = self._inside(path)
         shown = one_line(name, _NAME)
-        for other, candidate in enumerate((path, self._alike(path))):
+        for other in (False, True):
+            candidate = self._alike(path) if other else path
             if candidate is None:
                 continue
             try:
@@ -110,14 +111,15 @@ class _Finder:
             if not stat.S_ISREG(facts.st_mode):
                 return PictureFile(path, shown, row, problem="is no file")
             stamp = facts.st_mtime_ns, facts.st_ctime_ns
-            return PictureFile(Path(real), shown, row, facts.st_size, stamp, other=bool(other))
+            return PictureFile(Path(real), shown, row, facts.st_size, stamp, other=other)
         return PictureFile(path, shown, row, problem="is missing")
 
     def _inside(self, path: Path) -> str:
         root = self.root.absolute() if path.is_absolute() else self.root
-        if not path.is_relative_to(root):
-            raise DataError(f"{one_line(str(path), _NAME)} is a path elsewhere")
-        name = path.relative_to(root)
+        try:
+            name = path.relative_to(root)
+        except ValueError:
+            raise DataError(f"{one_line(str(path), _NAME)} is a path elsewhere") from None
         if ".." in name.parts:
             raise DataError(f"{one_line(str(name), _NAME)} has ..")
         return str(name)

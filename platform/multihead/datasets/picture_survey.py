@@ -6,7 +6,7 @@ What was found is kept, so that a set that did not change is not read again to k
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -63,32 +63,61 @@ class Look:
     problem: str = ""
 
 
-def survey(files: Sequence[PictureFile], folder: Path, *, whole: bool) -> list[Look]:
-    """Return what each file holds, from what is kept in the folder if nothing changed.
+def survey(files: Sequence[PictureFile], path: Path, *, whole: bool) -> list[Look]:
+    """Return what each file holds, as it is kept if nothing changed.
 
     Args:
         files: As `find_files` found them.
-        folder: Where it is kept. Nothing is kept if it cannot be written to.
+        path: Where it is kept, as `survey_path` says. Nothing is kept if it cannot be written.
         whole: Whether every picture is decoded, to see that it can be.
     """
-    path = folder / f"survey-{_key(files, whole=whole)}.json"
-    kept = _kept(path, len(files))
-    if kept is not None:
-        return kept
-    found = list(in_workers(partial(look, whole=whole), files, "looking at pictures"))
-    with contextlib.suppress(OSError):
-        write_text_atomically(path, json.dumps([astuple(one) for one in found]))
+    found = kept_survey(path, len(files))
+    if found is None:
+        found = list(in_workers(partial(look, whole=whole), files, "looking at pictures"))
+        keep_survey(path, found)
     return found
+
+
+def survey_path(files: Sequence[PictureFile], folder: Path, *, whole: bool) -> Path:
+    """Return where it is kept what files hold; another path when any is written or replaced."""
+    key = blake2b(f"{_VERSION} {PIL.__version__} {whole}".encode(), digest_size=16)
+    for file in files:
+        facts = f"{file.path}\0{file.size} {file.stamp} {file.problem}\n"
+        key.update(facts.encode("utf-8", "backslashreplace"))
+    return folder / f"survey-{key.hexdigest()}.json"
+
+
+def kept_survey(path: Path, count: int) -> list[Look] | None:
+    """Return what is kept of so many files, if it is of our kind."""
+    try:
+        rows: Any = json.loads(path.read_text(encoding="utf-8"))
+        found = [Look(*row) for row in rows]
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return found if len(found) == count else None
+
+
+def keep_survey(path: Path, looks: Sequence[Look]) -> None:
+    """Keep what files hold, if the folder can be written to."""
+    with contextlib.suppress(OSError):
+        write_text_atomically(path, json.dumps([[*vars(one).values()] for one in looks]))
 
 
 def look(file: PictureFile, *, whole: bool) -> Look:
     """Look at one file."""
     if file.problem:
         return Look("", problem=file.problem)
-    found = ""
     try:
         content = read_content(file.path)
-        found = digest(content)
+    except PictureError as error:
+        return Look("", problem=str(error))
+    return look_at(content, whole=whole)
+
+
+def look_at(content: bytes, *, whole: bool) -> Look:
+    """Look at the content of one file."""
+    found = digest(content)
+    try:
         with open_picture(content) as picture:
             return _look(picture, content, Look(found), whole=whole)
     except PictureError as error:
@@ -150,22 +179,3 @@ def _deepest(picture: Image.Image) -> int:
 def _alpha(picture: Image.Image) -> int:
     low, high = picture.convert("RGBA").getchannel("A").getextrema()
     return 0 if low == 255 else 1 if low == high else 2
-
-
-def _key(files: Sequence[PictureFile], *, whole: bool) -> str:
-    """Return a digest that changes when any of the files is written, moved or replaced."""
-    key = blake2b(f"{_VERSION} {PIL.__version__} {whole}".encode(), digest_size=16)
-    for file in files:
-        facts = f"{file.path}\0{file.size} {file.stamp} {file.problem}\n"
-        key.update(facts.encode("utf-8", "backslashreplace"))
-    return key.hexdigest()
-
-
-def _kept(path: Path, count: int) -> list[Look] | None:
-    """Return what is kept, if it is of our kind."""
-    try:
-        rows: Any = json.loads(path.read_text(encoding="utf-8"))
-        found = [Look(*row) for row in rows]
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None
-    return found if len(found) == count else None

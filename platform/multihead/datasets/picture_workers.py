@@ -17,10 +17,10 @@ from joblib import delayed
 from multihead.datasets.picture_opening import ignore_advice, load_decoders
 from multihead.errors import DataError
 from multihead.pools import cores, process_pool
-from multihead.terminal.drawn import Screen, progress
 
 _WORTH_A_BAR = 500  # pictures
-_BLOCK = 32  # pictures that a thread or process takes at a time, at most
+_LARGEST_BLOCK = {"thread": 32, "process": 128}  # pictures that one takes at a time
+_BLOCKS = 16  # that each process takes, at least: all should end together
 _WORTH_PROCESSES = 2_000  # pictures: starting processes takes as long as some hundred
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,7 +40,8 @@ def in_workers(work: Callable[[T], R], items: Sequence[T], title: str = "") -> I
     if len(items) < _WORTH_PROCESSES or cores() == 1:
         yield from in_threads(work, items, title)
         return
-    blocks = (items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK))
+    size = min(_LARGEST_BLOCK["process"], max(1, len(items) // (_BLOCKS * cores())))
+    blocks = (items[start : start + size] for start in range(0, len(items), size))
     parts = process_pool()(delayed(_in_process)(work, block) for block in blocks)
     with _bar(title, len(items)) as advance:
         try:
@@ -73,7 +74,7 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], title: str = "") -> I
         title: What a bar on the terminal says, for many items; no bar if empty.
     """
     count = cores()
-    size = min(_BLOCK, max(1, len(items) // (2 * count)))
+    size = min(_LARGEST_BLOCK["thread"], max(1, len(items) // (2 * count)))
     blocks = iter([items[start : start + size] for start in range(0, len(items), size)])
 
     def each(block: Sequence[T]) -> list[R]:
@@ -95,6 +96,8 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], title: str = "") -> I
 @contextlib.contextmanager
 def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
     """Yield what moves a bar on."""
+    from multihead.terminal.drawn import Screen, progress  # worker processes draw none
+
     screen = Screen(err=True)
     if not title or count < _WORTH_A_BAR or not screen.is_terminal:
         yield lambda done: None
