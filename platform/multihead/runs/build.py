@@ -11,7 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import BaseFinetuning, Callback, Checkpoint
 from omegaconf.errors import OmegaConfBaseException
 
 from multihead.data.datamodule import MultiheadDataModule, Part
@@ -137,11 +137,12 @@ def build_run(
         take_fits(data, run.ckpt_path)
     seed_everything(run.seed)
     module = build_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
+    configured = build_callbacks(config.callbacks)
     if run.ckpt_path is not None:
-        record = check_checkpoint(run.ckpt_path, module, to_train=run.train)
+        regrouped = any(isinstance(callback, BaseFinetuning) for callback in configured)
+        record = check_checkpoint(run.ckpt_path, module, to_train=run.train, regrouped=regrouped)
         if not run.train:
             data.normalise_as(record["mean"], record["std"])
-    configured = build_callbacks(config.callbacks)
     if run.train:
         names = logged_metrics(module, data, validates=config.trainer.validates)
         check_monitors(_monitors(config, module), names)

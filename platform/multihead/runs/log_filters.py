@@ -21,6 +21,8 @@ def quiet_libraries() -> Iterator[None]:
             ".*GPU available but not used.*",
             ".*Early stopping conditioned on metric.*",
             ".*`srun` command is available.*",
+            # Lightning's own callback leaves batch norm training, and then wonders that it trains.
+            ".*params to be frozen already exist within another group.*",
             # Every process logs what all of them counted together.
             ".*It is recommended to use `self.log.*sync_dist=True.*",
         ):

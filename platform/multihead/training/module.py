@@ -42,7 +42,7 @@ from multihead.training.metrics import (
 )
 from multihead.training.mixing import dominant, gathered
 from multihead.training.nonfinite import FiniteWatch
-from multihead.training.optimization import Optimization, parameter_groups
+from multihead.training.optimization import Optimization, parameter_groups, regroups, thaw_again
 from multihead.training.presence import Presence
 
 # The last, what labels are mixed with, where images are.
@@ -173,6 +173,11 @@ class MultiheadLitModule(pl.LightningModule):
         else:
             super().__setattr__(name, value)
 
+    @property
+    def backbone(self) -> nn.Module:
+        """The network's backbone, by the name that Lightning's `BackboneFinetuning` looks for."""
+        return cast(MultiheadNetwork, self.net).backbone
+
     # -- configuration ---------------------------------------------------------------------
 
     def configure_from(self, data: MultiheadDataModule) -> None:
@@ -296,8 +301,16 @@ class MultiheadLitModule(pl.LightningModule):
         """Build the optimizer, fused where that works, and the scheduler."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         batch_size = getattr(data, "batch_size", None)
-        groups = parameter_groups(self, self.balancer)
+        groups = self.parameter_groups(only_trained=regroups(self.trainer))
         return self.optimization.configured(groups, self.trainer, self.device.type, batch_size)
+
+    def parameter_groups(self, *, only_trained: bool = False) -> list[dict[str, Any]]:
+        """Return the groups of parameters that the optimizer is made with.
+
+        Args:
+            only_trained: Leave out those that are frozen.
+        """
+        return parameter_groups(self, self.balancer, only_trained=only_trained)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step per-step schedulers; `on_train_epoch_end` moves those that move once an epoch."""
@@ -483,6 +496,8 @@ class MultiheadLitModule(pl.LightningModule):
                     f"the checkpoint is damaged: its sums or random state are unusable ({error})."
                 ) from error
             self._resumed = None
+            if regroups(self.trainer):
+                thaw_again(self, self.trainer.optimizers[0])
         if ranks.rank > len(others):
             seed_rank(ranks.rank, self.global_step)
 
