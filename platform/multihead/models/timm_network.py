@@ -84,6 +84,29 @@ class TimmNetwork(MultiheadNetwork):
             dropout=dropout,
         )
 
+        self.pretrained = pretrained
+
+    @property
+    def loaded_part(self) -> nn.Module:
+        """Timm's network, without the padding before it."""
+        return cast(nn.Sequential, self.backbone)[1]
+
+    @property
+    def prefix_of_loaded(self) -> str:
+        """What comes before timm's names in the backbone."""
+        return "1."
+
+    @property
+    def published_normalisation(self) -> tuple[list[float], list[float]] | None:
+        """Mean and deviation per channel of the images that timm's published weights are for."""
+        config = cast(Mapping[str, Any], self.loaded_part.pretrained_cfg)
+        return list(config["mean"]), list(config["std"])
+
+    @property
+    def normalisation(self) -> tuple[list[float], list[float]] | None:
+        """That of the published weights, if it started from them."""
+        return self.published_normalisation if self.pretrained else None
+
 
 class PadTo(nn.Module):
     """Pad images with zeros on all sides: [B, C, h, w] to [B, C, H, W].

@@ -28,6 +28,7 @@ from multihead.runs.checks import (
     check_step,
     check_test_part,
     take_fits,
+    take_normalisation,
 )
 from multihead.runs.config import nearest
 from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
@@ -41,6 +42,7 @@ from multihead.runs.sections import (
     RunSection,
     TrainerSection,
 )
+from multihead.runs.start import DIGEST, FROM, Start, start_network, with_file
 from multihead.runs.tensors import with_tensors
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
@@ -77,6 +79,7 @@ class Parts:
         interrupts: Where signals are noted.
         settings: What is to be done with them.
         ranks: This process among those that train together.
+        start: What the network's weights started from, if not from chance or a checkpoint.
     """
 
     data: MultiheadDataModule
@@ -88,6 +91,7 @@ class Parts:
     interrupts: Interrupts
     settings: RunSection
     ranks: Ranks
+    start: Start | None = None
 
     def join(self) -> None:
         """Take this rank's part of each batch from now on; the ranks must be connected."""
@@ -106,7 +110,8 @@ def build(
     rank: int = 0,
 ) -> Parts:
     """Check a composed configuration in plain types, and do what `build_run` does."""
-    return build_run(RunConfig.checked(config), opened=opened, rank=rank)
+    checked = RunConfig.checked(config).composed
+    return build_run(RunConfig.of(with_file(checked)), opened=opened, rank=rank)
 
 
 def build_run(
@@ -135,8 +140,10 @@ def build_run(
     data = build_data(config.data, opened, test=run.test)
     if run.ckpt_path is not None:
         take_fits(data, run.ckpt_path)
+        if run.train and config.model.starts_from_weights:
+            take_normalisation(data, run.ckpt_path)
     seed_everything(run.seed)
-    module = build_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
+    module, start = start_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
     configured = build_callbacks(config.callbacks)
     if run.ckpt_path is not None:
         regrouped = any(isinstance(callback, BaseFinetuning) for callback in configured)
@@ -168,6 +175,7 @@ def build_run(
         interrupts=interrupts,
         settings=run,
         ranks=ranks,
+        start=start,
     )
 
 
@@ -207,6 +215,16 @@ def build_module(
 ) -> MultiheadLitModule:
     """Make the network for the data's images and heads, and the module around it.
 
+    Args and errors are those of `start_module`.
+    """
+    return start_module(section, data, from_checkpoint=from_checkpoint)[0]
+
+
+def start_module(
+    section: ModelSection, data: MultiheadDataModule, *, from_checkpoint: bool
+) -> tuple[MultiheadLitModule, Start | None]:
+    """Make network and module, and say what the network's weights started from.
+
     Args:
         section: Of a configuration.
         data: Read and split.
@@ -222,13 +240,16 @@ def build_module(
         derived["heads_config"] = data.num_classes
     del model["net"]
     net = make_network(section.net, derived, from_checkpoint=from_checkpoint)
+    start = None if from_checkpoint else start_network(model, net, data)
+    for key in (FROM, DIGEST):
+        model.pop(key, None)
     model["scheduler"] = model.get("scheduler") or None
     module = _make(with_tensors({**model, "_partial_": True}, locate), "model", net=net)
     if not isinstance(module, MultiheadLitModule):
         raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
     module.configure_from(data)
     check_step(module, data)
-    return module
+    return module, start
 
 
 def learn_metrics(section: ModelSection) -> None:

@@ -99,6 +99,8 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
     except BUILD_ERRORS as error:
         raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
     optimization.check_clipping(optimizer, trainer)
+    if module.finetuning.groups_parameters:
+        optimizer = _grouped(module)
     if optimization.scheduler is None:
         return
     try:
@@ -113,6 +115,18 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         )
 
 
+def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:
+    """Make an optimizer with the groups of the training, of spare parameters."""
+    groups = [{**group, "params": [_spare(torch.zeros(1))]} for group in module.parameter_groups()]
+    try:
+        return module.optimization.made(groups)
+    except BUILD_ERRORS as error:
+        raise ConfigError(
+            f"model.optimizer does not take the groups that model.finetune makes: "
+            f"{message_of(error)}"
+        ) from error
+
+
 def take_fits(data: MultiheadDataModule, path: str) -> None:
     """Read labels as the network of a checkpoint does, where its kinds were fitted to labels.
 
@@ -121,6 +135,16 @@ def take_fits(data: MultiheadDataModule, path: str) -> None:
     """
     if any(head.kind.is_fitted_to_labels for head in data.heads.values()):
         data.fit_as(check_record(read_checkpoint(path), path)["heads"])
+
+
+def take_normalisation(data: MultiheadDataModule, path: str) -> None:
+    """Normalise images as a checkpoint's, where that began from weights of others.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged.
+    """
+    record = check_record(read_checkpoint(path), path)
+    data.normalise_all_as(record["mean"], record["std"])
 
 
 def check_checkpoint(

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from multihead.errors import ConfigError
+from multihead.training.finetuning import SCALE
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.schedules import build_scheduler
 
@@ -53,8 +54,14 @@ class Optimization:
         self.scaling = scaling
 
     def made(self, groups: list[dict[str, Any]], **options: Any) -> Optimizer:
-        """Make the optimizer; a single group is passed as a list of parameters."""
-        return self.optimizer(groups if len(groups) > 1 else groups[0]["params"], **options)
+        """Make the optimizer; a single group is passed as a list of parameters.
+
+        A group's `lr_scale` is what its learning rate is multiplied by.
+        """
+        optimizer = self.optimizer(groups if len(groups) > 1 else groups[0]["params"], **options)
+        for group in optimizer.param_groups:
+            group["lr"] *= group.pop(SCALE, 1.0)
+        return optimizer
 
     def configured(
         self, groups: list[dict[str, Any]], trainer: pl.Trainer, device: str, batch_size: int | None
