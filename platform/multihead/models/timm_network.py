@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork, as_size, check_backbone
+from multihead.models.published import check_published, unreachable
 from multihead.models.timm_options import check_options
 
 # What timm's constructors raise for arguments that they do not take.
@@ -139,9 +140,13 @@ def _check_name(name: str) -> None:
 
 
 def _create(name: str, settings: Mapping[str, Any]) -> nn.Module:
+    if settings["pretrained"]:
+        check_published(name)
     try:
         return timm.create_model(name, **settings)
     except _REFUSALS as error:
+        if settings["pretrained"] and isinstance(error, OSError):
+            raise unreachable(name) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"timm cannot build {name!r} with {dict(settings)}: {reason}") from error
 

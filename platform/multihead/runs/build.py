@@ -13,6 +13,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import BaseFinetuning, Callback, Checkpoint
 from omegaconf.errors import OmegaConfBaseException
+from torch import nn
 
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.ranks import Ranks
@@ -21,6 +22,7 @@ from multihead.metrics import registry
 from multihead.metrics.metric import Metric
 from multihead.metrics.own import own
 from multihead.models.network import MultiheadNetwork
+from multihead.models.own_network import own_network
 from multihead.runs.checks import (
     BUILD_ERRORS,
     check_checkpoint,
@@ -278,18 +280,23 @@ def make_network(
         from_checkpoint: Whether weights follow, so that none are fetched to start from.
 
     Raises:
-        ConfigError: If the target is not a MultiheadNetwork (nothing else is called, because
-            the node may come from someone else's run), or refuses its arguments.
+        ConfigError: If the target is no class of modules (nothing else is called), or refuses its
+            arguments.
     """
     target = locate(node.get("_target_"), "model.net._target_")
-    if not (isinstance(target, type) and issubclass(target, MultiheadNetwork)):
-        raise ConfigError(f"model.net._target_ is {node['_target_']}, not a MultiheadNetwork.")
+    if not (isinstance(target, type) and issubclass(target, nn.Module)):
+        raise ConfigError(
+            f"model.net._target_ is {node['_target_']}; it must be a class of torch's nn.Module, "
+            f"from images to features, or a MultiheadNetwork."
+        )
     # Not Hydra's instantiate: that would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
-    if from_checkpoint:
-        given = {k: v for k, v in given.items() if k not in target.initial_weights}
     try:
+        if not issubclass(target, MultiheadNetwork):
+            return own_network(target, derived, given)
+        if from_checkpoint:
+            given = {k: v for k, v in given.items() if k not in target.initial_weights}
         return target(**{**derived, **given})
     except BUILD_ERRORS as error:
         raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error

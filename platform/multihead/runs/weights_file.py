@@ -95,13 +95,14 @@ def _statistics(
     mean, std = record.get("mean"), record.get("std")
     if mean is None and std is None:
         return None, None
-    are_lists = isinstance(mean, list) and isinstance(std, list)
-    if are_lists and are_numbers([*mean, *std]) and len(mean) == len(std) and 0 not in std:
+    if not (isinstance(mean, list) and isinstance(std, list)):
+        raise CheckpointError(f"{path} is damaged: its mean and std are no lists.")
+    if are_numbers([*mean, *std]) and len(mean) == len(std) and 0 not in std:
         return [float(value) for value in mean], [float(value) for value in std]
     raise CheckpointError(f"{path} is damaged: its mean and std do not fit.")
 
 
-def _within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
+def _within(state: Mapping[Any, Any], prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): value
         for name, value in state.items()
