@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,3 +102,13 @@ def test_a_network_whose_weights_follow_fetches_none() -> None:
         make_network(node, {"heads_config": HEADS})
     made = make_network(node, {"heads_config": HEADS}, from_checkpoint=True)
     assert made.heads_config == HEADS
+
+
+def test_weights_that_cannot_be_had_say_at_once_where_to_put_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    said = "models--timm--resnet18.a1_in1k .* or give the file: .*model.init_from="
+    with pytest.raises(ConfigError, match=said):
+        TimmNetwork("resnet18", 3, HEADS, 32, pretrained=True)

@@ -131,3 +131,14 @@ def test_a_run_of_two_devices_is_evaluated_and_loaded_on_one(shared: Path, two: 
     assert found.metrics["test/score"] == pytest.approx(two.metrics["test/score"], abs=EXACT)
     answers = load_run(two.run_id).predict(torch.zeros(3, 1, 8, 8, dtype=torch.uint8))
     assert {name: len(values) for name, values in answers.items()} == dict.fromkeys(two.heads, 3)
+
+
+def test_thawing_in_two_processes_is_that_of_one(shared: Path) -> None:
+    """Of parameters that are frozen when the processes agree on whose gradients they exchange."""
+    thawed = ["model/finetune=gradual", "model.finetune.unfreeze=[1,2]", "trainer.max_epochs=3"]
+    whole, parts = (run([*UNEVEN, *thawed, "test=false", *where]) for where in (ONE, TWO))
+    one, two = (
+        read_checkpoint(shared / str(r.run_id) / "checkpoints/last.ckpt") for r in (whole, parts)
+    )
+    for name, value in one["state_dict"].items():
+        torch.testing.assert_close(value, two["state_dict"][name], rtol=1e-4, atol=EXACT)

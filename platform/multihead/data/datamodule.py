@@ -15,7 +15,12 @@ from multihead import settings
 from multihead.data.kinds import HeadKinds, fitted_to, with_fits, with_kinds
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
 from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_loader
-from multihead.data.normalization import Normalization, channel_statistics, given_statistics
+from multihead.data.normalization import (
+    Normalization,
+    Statistics,
+    channel_statistics,
+    given_statistics,
+)
 from multihead.data.partition import Partition
 from multihead.data.ranks import Ranks
 from multihead.data.source import Source, SourceFunction, Split, Trained
@@ -152,6 +157,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.ranks = Ranks()
         self._fitted_as: Heads | None = None
         self._trained_heads: Heads | None = None
+        self._normalised_for: Statistics | None = None
         self._label_counts: dict[Part, dict[str, int]] = {}
 
     def read(self, split: Split) -> Source:
@@ -192,6 +198,13 @@ class MultiheadDataModule(pl.LightningDataModule):
             DataError: If the images have another number of channels.
         """
         self.test_source = replace(self.test_source, mean=tuple(mean), std=tuple(std))
+
+    def normalise_all_as(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Have all images normalised as those that the initial weights were trained on."""
+        self._normalised_for = tuple(mean), tuple(std)
+        for name in ("train_source", "test_source"):
+            if name in vars(self):
+                setattr(self, name, self._normalised(getattr(self, name)))
 
     def fit_as(self, heads: Heads) -> None:
         """Have kinds that are fitted to training labels as those that a network was trained with.
@@ -302,6 +315,9 @@ class MultiheadDataModule(pl.LightningDataModule):
         return source.select(self.only_heads)
 
     def _normalised(self, source: Source) -> Source:
+        if self._normalised_for is not None:
+            mean, std = self._normalised_for
+            return replace(source, mean=mean, std=std)
         if self.normalize == "default":
             return source
         if self.normalize == "stats":

@@ -78,6 +78,26 @@ class MultiheadNetwork(nn.Module):
         """Return the logits [B, K] of every head for features [B, F]."""
         return {name: self.heads[f"{name}_head"](features) for name in self.heads_config}
 
+    @property
+    def loaded_part(self) -> nn.Module:
+        """What weights from elsewhere are for: the backbone, or what of it has their names."""
+        return self.backbone
+
+    @property
+    def prefix_of_loaded(self) -> str:
+        """What comes before the names of `loaded_part` in the backbone."""
+        return ""
+
+    @property
+    def published_normalisation(self) -> tuple[list[float], list[float]] | None:
+        """Mean and deviation per channel that published weights of it want, if there are any."""
+        return None
+
+    @property
+    def normalisation(self) -> tuple[list[float], list[float]] | None:
+        """Mean and deviation per channel that its initial weights want; None for any."""
+        return None
+
     def check_images(self, channels: int, size: tuple[int, int]) -> None:
         """Refuse images this network was not built for, before any training.
 

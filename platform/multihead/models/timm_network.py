@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork, as_size, check_backbone
+from multihead.models.published import check_published, unreachable
 from multihead.models.timm_options import check_options
 
 # What timm's constructors raise for arguments that they do not take.
@@ -84,6 +85,29 @@ class TimmNetwork(MultiheadNetwork):
             dropout=dropout,
         )
 
+        self.pretrained = pretrained
+
+    @property
+    def loaded_part(self) -> nn.Module:
+        """Timm's network, without the padding before it."""
+        return cast(nn.Sequential, self.backbone)[1]
+
+    @property
+    def prefix_of_loaded(self) -> str:
+        """What comes before timm's names in the backbone."""
+        return "1."
+
+    @property
+    def published_normalisation(self) -> tuple[list[float], list[float]] | None:
+        """Mean and deviation per channel of the images that timm's published weights are for."""
+        config = cast(Mapping[str, Any], self.loaded_part.pretrained_cfg)
+        return list(config["mean"]), list(config["std"])
+
+    @property
+    def normalisation(self) -> tuple[list[float], list[float]] | None:
+        """That of the published weights, if it started from them."""
+        return self.published_normalisation if self.pretrained else None
+
 
 class PadTo(nn.Module):
     """Pad images with zeros on all sides: [B, C, h, w] to [B, C, H, W].
@@ -116,9 +140,13 @@ def _check_name(name: str) -> None:
 
 
 def _create(name: str, settings: Mapping[str, Any]) -> nn.Module:
+    if settings["pretrained"]:
+        check_published(name)
     try:
         return timm.create_model(name, **settings)
     except _REFUSALS as error:
+        if settings["pretrained"] and isinstance(error, OSError):
+            raise unreachable(name) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"timm cannot build {name!r} with {dict(settings)}: {reason}") from error
 

@@ -11,8 +11,9 @@ from typing import Any
 import lightning.pytorch as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import BaseFinetuning, Callback, Checkpoint
 from omegaconf.errors import OmegaConfBaseException
+from torch import nn
 
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.ranks import Ranks
@@ -22,6 +23,7 @@ from multihead.metrics import registry
 from multihead.metrics.metric import Metric
 from multihead.metrics.own import own
 from multihead.models.network import MultiheadNetwork
+from multihead.models.own_network import own_network
 from multihead.runs.checks import (
     BUILD_ERRORS,
     check_checkpoint,
@@ -29,6 +31,7 @@ from multihead.runs.checks import (
     check_step,
     check_test_part,
     take_fits,
+    take_normalisation,
     trained_on,
 )
 from multihead.runs.config import nearest
@@ -43,6 +46,7 @@ from multihead.runs.sections import (
     RunSection,
     TrainerSection,
 )
+from multihead.runs.start import DIGEST, FROM, Start, start_network, with_file
 from multihead.runs.tensors import with_tensors
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
@@ -79,6 +83,7 @@ class Parts:
         interrupts: Where signals are noted.
         settings: What is to be done with them.
         ranks: This process among those that train together.
+        start: What the network's weights started from, if not from chance or a checkpoint.
     """
 
     data: MultiheadDataModule
@@ -90,6 +95,7 @@ class Parts:
     interrupts: Interrupts
     settings: RunSection
     ranks: Ranks
+    start: Start | None = None
 
     def join(self) -> None:
         """Take this rank's part of each batch from now on; the ranks must be connected."""
@@ -108,7 +114,8 @@ def build(
     rank: int = 0,
 ) -> Parts:
     """Check a composed configuration in plain types, and do what `build_run` does."""
-    return build_run(RunConfig.checked(config), opened=opened, rank=rank)
+    checked = RunConfig.checked(config).composed
+    return build_run(RunConfig.of(with_file(checked)), opened=opened, rank=rank)
 
 
 def build_run(
@@ -138,13 +145,16 @@ def build_run(
     data = build_data(config.data, opened, test=run.test, tested=tested)
     if run.ckpt_path is not None:
         take_fits(data, run.ckpt_path)
+        if run.train and config.model.starts_from_weights:
+            take_normalisation(data, run.ckpt_path)
     seed_everything(run.seed)
-    module = build_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
+    module, start = start_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
+    configured = build_callbacks(config.callbacks)
     if run.ckpt_path is not None:
-        record = check_checkpoint(run.ckpt_path, module, to_train=run.train)
+        regrouped = any(isinstance(callback, BaseFinetuning) for callback in configured)
+        record = check_checkpoint(run.ckpt_path, module, to_train=run.train, regrouped=regrouped)
         if not run.train:
             data.normalise_as(record["mean"], record["std"])
-    configured = build_callbacks(config.callbacks)
     if run.train:
         names = logged_metrics(module, data, validates=config.trainer.validates)
         check_monitors(_monitors(config, module), names)
@@ -170,6 +180,7 @@ def build_run(
         interrupts=interrupts,
         settings=run,
         ranks=ranks,
+        start=start,
     )
 
 
@@ -213,6 +224,16 @@ def build_module(
 ) -> MultiheadLitModule:
     """Make the network for the data's images and heads, and the module around it.
 
+    Args and errors are those of `start_module`.
+    """
+    return start_module(section, data, from_checkpoint=from_checkpoint)[0]
+
+
+def start_module(
+    section: ModelSection, data: MultiheadDataModule, *, from_checkpoint: bool
+) -> tuple[MultiheadLitModule, Start | None]:
+    """Make network and module, and say what the network's weights started from.
+
     Args:
         section: Of a configuration.
         data: Read and split.
@@ -228,13 +249,16 @@ def build_module(
         derived["heads_config"] = data.num_classes
     del model["net"]
     net = make_network(section.net, derived, from_checkpoint=from_checkpoint)
+    start = None if from_checkpoint else start_network(model, net, data)
+    for key in (FROM, DIGEST):
+        model.pop(key, None)
     model["scheduler"] = model.get("scheduler") or None
     module = _make(with_tensors({**model, "_partial_": True}, locate), "model", net=net)
     if not isinstance(module, MultiheadLitModule):
         raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
     module.configure_from(data)
     check_step(module, data)
-    return module
+    return module, start
 
 
 def learn_metrics(section: ModelSection) -> None:
@@ -263,18 +287,23 @@ def make_network(
         from_checkpoint: Whether weights follow, so that none are fetched to start from.
 
     Raises:
-        ConfigError: If the target is not a MultiheadNetwork (nothing else is called, because
-            the node may come from someone else's run), or refuses its arguments.
+        ConfigError: If the target is no class of modules (nothing else is called), or refuses its
+            arguments.
     """
     target = locate(node.get("_target_"), "model.net._target_")
-    if not (isinstance(target, type) and issubclass(target, MultiheadNetwork)):
-        raise ConfigError(f"model.net._target_ is {node['_target_']}, not a MultiheadNetwork.")
+    if not (isinstance(target, type) and issubclass(target, nn.Module)):
+        raise ConfigError(
+            f"model.net._target_ is {node['_target_']}; it must be a class of torch's nn.Module, "
+            f"from images to features, or a MultiheadNetwork."
+        )
     # Not Hydra's instantiate: that would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
-    if from_checkpoint:
-        given = {k: v for k, v in given.items() if k not in target.initial_weights}
     try:
+        if not issubclass(target, MultiheadNetwork):
+            return own_network(target, derived, given)
+        if from_checkpoint:
+            given = {k: v for k, v in given.items() if k not in target.initial_weights}
         return target(**{**derived, **given})
     except BUILD_ERRORS as error:
         raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error

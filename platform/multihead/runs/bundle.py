@@ -21,11 +21,12 @@ from multihead.files import inside
 from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
 from multihead.runs.trust import check_network, import_kinds
+from multihead.runs.weights_file import MODEL, read_safetensors
 from multihead.vimh.checked_json import read_json_object
 
-WEIGHTS, MODEL, EXAMPLES = "weights.safetensors", "model.json", "examples.npy"
+WEIGHTS, EXAMPLES = "weights.safetensors", "examples.npy"
 _FORMAT = 1
-_LARGEST_HEADER, _LARGEST_EXAMPLES = 16 << 20, 1 << 30
+_LARGEST_EXAMPLES = 1 << 30
 _KEYS = {"format", "net", "heads", "image_shape", "mean", "std"}
 
 
@@ -77,15 +78,11 @@ def read_bundle(folder: Path, *, trust: Collection[str] = ()) -> LoadedRun:
         CheckpointError: If a file is missing, damaged or of another architecture.
         ConfigError: If the network is neither ours nor trusted, or cannot be built.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = inside(folder, WEIGHTS, "the file of the weights")
     try:
         description = read_json_object(inside(folder, MODEL, "the file of the model"))
-        _check_header(path)
-        weights = load_file(path)
-    except (OSError, ValueError, DataError, SafetensorError) as error:
+        weights = read_safetensors(path)
+    except (OSError, ValueError, DataError, CheckpointError) as error:
         raise CheckpointError(f"the model in {folder} is damaged: {message_of(error)}.") from error
     if (
         not set(description) >= _KEYS
@@ -94,22 +91,6 @@ def read_bundle(folder: Path, *, trust: Collection[str] = ()) -> LoadedRun:
     ):
         raise CheckpointError(f"{folder / MODEL} does not describe a model of format {_FORMAT}.")
     return described(description, weights, path, trust=trust)
-
-
-def _check_header(path: Path) -> None:
-    """Check that the names and shapes in a file of weights are not too many to be read.
-
-    The library itself compares each tensor's place and size with the file's.
-
-    Raises:
-        ValueError: If they are.
-    """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > _LARGEST_HEADER:
-        raise ValueError(
-            f"the header of {path.name} claims {length:,} bytes; {_LARGEST_HEADER:,} are read"
-        )
 
 
 def described(

@@ -22,7 +22,6 @@ from multihead.training.checkpoints import (
     read_checkpoint,
 )
 from multihead.training.module import MultiheadLitModule
-from multihead.training.optimization import parameter_groups
 from multihead.training.schedules import build_scheduler
 
 # What torch, Lightning or a user's own class may raise for arguments that it refuses.
@@ -101,6 +100,8 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
     except BUILD_ERRORS as error:
         raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
     optimization.check_clipping(optimizer, trainer)
+    if module.finetuning.groups_parameters:
+        optimizer = _grouped(module)
     if optimization.scheduler is None:
         return
     try:
@@ -113,6 +114,18 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
             "model.scheduler_interval is 'step', but ReduceLROnPlateau watches a metric that is "
             "logged once an epoch; set it to epoch."
         )
+
+
+def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:
+    """Make an optimizer with the groups of the training, of spare parameters."""
+    groups = [{**group, "params": [_spare(torch.zeros(1))]} for group in module.parameter_groups()]
+    try:
+        return module.optimization.made(groups)
+    except BUILD_ERRORS as error:
+        raise ConfigError(
+            f"model.optimizer does not take the groups that model.finetune makes: "
+            f"{message_of(error)}"
+        ) from error
 
 
 def take_fits(data: MultiheadDataModule, path: str) -> None:
@@ -135,13 +148,26 @@ def trained_on(path: str) -> Trained:
     return Trained(record["heads"], record.get("preparation"))
 
 
-def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -> dict[str, Any]:
+def take_normalisation(data: MultiheadDataModule, path: str) -> None:
+    """Normalise images as a checkpoint's, where that began from weights of others.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged.
+    """
+    record = check_record(read_checkpoint(path), path)
+    data.normalise_all_as(record["mean"], record["std"])
+
+
+def check_checkpoint(
+    path: str, module: MultiheadLitModule, *, to_train: bool, regrouped: bool = False
+) -> dict[str, Any]:
     """Check that a checkpoint is readable and of this network.
 
     Args:
         path: The checkpoint.
         module: Has the network.
         to_train: Whether a training will go on from it.
+        regrouped: Whether a callback of Lightning's changes the optimizer's groups as it trains.
 
     Returns:
         What our module wrote into it.
@@ -171,27 +197,42 @@ def check_checkpoint(path: str, module: MultiheadLitModule, *, to_train: bool) -
     check_heads(record, module.heads, path)
     if to_train:
         check_training_state(checkpoint, path)
-        _check_optimizer_state(checkpoint, module, path)
+        _check_optimizer_state(checkpoint, module, path, regrouped=regrouped)
     return record
 
 
 def _check_optimizer_state(
-    checkpoint: Mapping[str, Any], module: MultiheadLitModule, path: str
+    checkpoint: Mapping[str, Any], module: MultiheadLitModule, path: str, *, regrouped: bool
 ) -> None:
     """Load the optimizer's state into one made for nothing, and take a step with it."""
-    groups = [
-        {**group, "params": [torch.nn.Parameter(torch.zeros_like(p)) for p in group["params"]]}
-        for group in parameter_groups(module, module.balancer)
-    ]
-    parameters = [parameter for group in groups for parameter in group["params"]]
-    optimizer = module.optimization.made(groups)
     try:
+        groups = _recorded_groups(checkpoint, module) if regrouped else module.parameter_groups()
+        groups = [{**g, "params": [_spare(p) for p in g["params"]]} for g in groups]
+        parameters = [parameter for group in groups for parameter in group["params"]]
+        optimizer = module.optimization.made(groups)
         optimizer.load_state_dict(checkpoint["optimizer_states"][0])
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
     except (KeyError, IndexError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        name = type(module.optimization.made([{"params": [_spare(torch.zeros(1))]}])).__name__
         raise CheckpointError(
-            f"{path} holds the state of another optimizer than {type(optimizer).__name__}; "
+            f"{path} holds the state of another optimizer than {name}; "
             f"choose the one it was trained with."
         ) from error
+
+
+def _spare(parameter: torch.Tensor) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.zeros_like(parameter))
+
+
+def _recorded_groups(
+    checkpoint: Mapping[str, Any], module: MultiheadLitModule
+) -> list[dict[str, Any]]:
+    """Return the groups that Lightning's `BaseFinetuning` made, and will make again."""
+    named = dict(module.named_parameters())
+    for state in checkpoint["callbacks"].values():
+        groups = state.get("internal_optimizer_metadata", {}).get(0)
+        if groups is not None:
+            return [{"params": [named[name] for name in group["params"]]} for group in groups]
+    return module.parameter_groups()

@@ -155,10 +155,15 @@ def make_strategy(
         )
     check_batch_norm(module, devices.kind)
     if devices.strategy == "fsdp":
+        if module.finetuning.freezes or module.finetuning.groups_parameters:
+            raise ConfigError(
+                "trainer.strategy is fsdp, which divides parameters so that model.finetune cannot "
+                "tell them apart; set trainer.strategy=ddp, or model/finetune=full as it comes."
+            )
         return FSDPStrategy(state_dict_type="full"), [WholeBatchNorm(devices.kind)]
     strategy = DDPStrategy(
         forward_sync_buffers=False,  # batch norm's are the same everywhere
-        find_unused_parameters=_has_unused_parameters(module),
+        find_unused_parameters=module.finetuning.thaws or _has_unused_parameters(module),
     )
     return strategy, [WholeBatchNorm(devices.kind)]
 

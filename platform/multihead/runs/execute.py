@@ -20,6 +20,7 @@ from multihead.data.source import DescribesColumns, Source
 from multihead.inspection.redundancy import functional_heads
 from multihead.inspection.shared_pictures import shared_pictures
 from multihead.metrics import registry
+from multihead.models.network import MultiheadNetwork
 from multihead.runs.augmented import store_augmented
 from multihead.runs.build import Parts, build_run
 from multihead.runs.collector import few_collections
@@ -41,6 +42,7 @@ from multihead.runs.numerics import (
 from multihead.runs.results import store_test
 from multihead.runs.run_description import NOTE_TAG, note
 from multihead.runs.sections import ModelSection, RunConfig
+from multihead.runs.start import Start, called, with_digest, with_file
 from multihead.spreadsheet import write_csv
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
@@ -57,7 +59,7 @@ from multihead.yaml_file import read_yaml
 
 # Of the many facts of `environment.json`, those worth a column in a list of runs.
 _TAGGED_VERSIONS = ("python", "torch")
-COLUMNS_FILE = "columns.csv"
+COLUMNS_FILE, START_FILE = "columns.csv", "init_from.csv"
 _NOTED_SAMPLES = 10_000  # that show which heads are functions of others
 _INEXACT_TAG = "resumed.inexact"
 
@@ -145,16 +147,19 @@ def execute(
     """
     interrupts = Interrupts()
     with quiet_libraries(), interrupts.installed(), own_threads_afterwards():
-        asked = RunConfig.checked(config)
+        asked = RunConfig.of(with_digest(RunConfig.checked(config).composed))
         store = asked.store()
         member = member or Membership("run" if asked.run.train else "evaluation")
         step, before = _left_at(store, asked.run.ckpt_path, resume)
         settled = prepare(asked, before if like is None else like)
+        settled = RunConfig.of(with_file(settled.composed))
         parts = build_run(settled, interrupts, callbacks=member.callbacks, opened=member.opened)
         parts.module.numerics = numerics_of(parts)
         changed = inexact(before, parts.module.numerics)
         left_out = parts.data.notes if asked.run.train else ()
-        found = [*left_out, *_notes(parts), *_copies(parts, member)]
+        start = None if parts.start is None else called(parts.start, asked.composed)
+        of_start = [] if start is None else start.notes
+        found = [*of_start, *left_out, *_notes(parts), *_copies(parts, member)]
         notes = [*([changed] if changed else []), *found]
         announcer = announcer or Announcer()
         if asked.trainer.tries_only:
@@ -170,13 +175,15 @@ def execute(
                 _record_columns(run, parts)
             if asked.run.train and member.kind != "trial":  # a study keeps few pictures
                 store_augmented(run, parts.data)
+            if start is not None:
+                _record_weights(run, start)
             if changed:
                 run.set_tags({_INEXACT_TAG: changed})  # that stays when the run goes on once more
             parts.logger.run = run
             if parts.checkpoint is not None:
                 parts.checkpoint.dirpath = run.folder / "checkpoints"
-                start = asked.run.ckpt_path
-                parts.checkpoint.start_from = Path(start) if start else None
+                before_it = asked.run.ckpt_path
+                parts.checkpoint.start_from = Path(before_it) if before_it else None
                 parts.checkpoint.saved = partial(_note_checkpoint, run)
             announcer.started(run, parts, notes)
             run.pace()
@@ -322,6 +329,14 @@ def _record_columns(run: TrackedRun, parts: Parts) -> None:
         run.log_file(run.folder / COLUMNS_FILE)
 
 
+def _record_weights(run: TrackedRun, start: Start) -> None:
+    """Record what the network's weights started from, and what fitted."""
+    run.set_tags({name: value for name, value in start.tags.items() if value})
+    if start.fits:
+        write_csv(start.table(), run.folder / START_FILE)
+        run.log_file(run.folder / START_FILE)
+
+
 def _derived(model: ModelSection, parts: Parts) -> dict[str, str]:
     """Return what the configuration comes to: sizes, and the learning rate at the start."""
     batch, devices = parts.data.batch_size, parts.ranks.world_size
@@ -375,7 +390,12 @@ def _notes(parts: Parts) -> list[str]:
     for head, base in functional_heads(labels, data.heads).items():
         by_base.setdefault(base, []).append(head)
     of_kinds = [head.kind.notes(head, labels[name]) for name, head in data.heads.items()]
+    module = parts.module
+    of_start: list[str] = []
+    if parts.settings.train and isinstance(module.net, MultiheadNetwork):
+        of_start = module.finetuning.notes(module.net, parts.trainer.max_epochs or 1)
     return [
+        *of_start,
         *data.train_source.notes,
         *chain.from_iterable(of_kinds),
         *_functions(by_base),

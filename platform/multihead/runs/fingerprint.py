@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multihead.runs.former_names import current
+from multihead.runs.start import with_digest
 
 HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
 _SEEDS = ("seed", "data.seed")
@@ -20,6 +21,7 @@ _WITHOUT_EFFECT = (
     *("paths", "logger", "name", "tags", "train", "test", "optimized_metric"),
     *("data.data_dir", "data.table", "data.generate", "data.memory_budget_mb"),
     "data.cache",
+    "model.init_from",  # but what is in it
     *("model.predictions_mb", "data.num_workers", "data.pin_memory", "data.persistent_workers"),
     *("callbacks.progress", "callbacks.telemetry"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
@@ -33,6 +35,14 @@ _SINCE = {
     "model.class_weights": None,
     "model.pos_weight": None,
     "model.label_smoothing": None,
+    "model.finetune": {
+        "_target_": "multihead.training.finetuning.Finetuning",
+        "unfreeze": "all",
+        "layer_decay": 1.0,
+        "head_lr": None,
+        "decay_norms_and_biases": True,
+    },
+    "model.init_digest": None,
     "data.stratify": None,
     "data.folds": None,
     "data.fold": None,
@@ -57,6 +67,8 @@ def settings_hash(config: Mapping[str, Any]) -> str:
 def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
     # An evaluation names the checkpoint that its training made, and a hash without one is the same
     # as ever.
+    if not _at(config, "model.init_digest"):
+        config = with_digest(config)
     if not (config["train"] and config["ckpt_path"]):
         left_out = (*left_out, "ckpt_path")
     if not _at(config, "data.augment"):  # also where records have no such keys

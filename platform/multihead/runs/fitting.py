@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from multihead.errors import CheckpointError, ConfigError
 from multihead.models.network import MultiheadNetwork
+from multihead.models.own_network import OwnBackbone
 
 _MOST_VALUES, _DEEPEST = 1000, 20
 _LARGEST_NUMBER, _LONGEST_TEXT = 1_000_000, 1000
@@ -149,7 +150,8 @@ def _load(network: nn.Module, weights: Mapping[str, Tensor], path: Path, *, assi
 
 
 def _is_ours(network: nn.Module) -> bool:
-    return type(network).__module__.startswith(_OURS)
+    # A module of a person's own may hold anything that its weights do not tell.
+    return type(network).__module__.startswith(_OURS) and not isinstance(network, OwnBackbone)
 
 
 def _has_more(network: nn.Module) -> bool:

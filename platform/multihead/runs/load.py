@@ -19,6 +19,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.runs.build import make_network
 from multihead.runs.fitting import check_node, fitted
 from multihead.runs.recorded import read_config
+from multihead.runs.run_files import run_file
 from multihead.runs.sections import Node
 from multihead.runs.trust import check_network, import_kinds
 from multihead.text import one_line
@@ -281,15 +282,3 @@ def _is_finite(value: object) -> bool:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:  # a whole number beyond any float
         return False
-
-
-def run_file(store: Store, record: Any, local: Path, artifact: str) -> Path | None:
-    """Return the file in the run's folder, else a copy from the store, else None."""
-    if local.is_file():
-        return local
-    with store.errors():
-        client, run_id = store.client, record.info.run_id
-        folder = artifact.rpartition("/")[0] or None
-        if artifact not in [f.path for f in client.list_artifacts(run_id, folder)]:
-            return None
-        return Path(client.download_artifacts(run_id, artifact))

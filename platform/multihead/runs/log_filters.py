@@ -21,6 +21,10 @@ def quiet_libraries() -> Iterator[None]:
             ".*GPU available but not used.*",
             ".*Early stopping conditioned on metric.*",
             ".*`srun` command is available.*",
+            # Lightning's own callback leaves batch norm training, and then wonders that it trains.
+            ".*params to be frozen already exist within another group.*",
+            # Batch norm that is frozen.
+            ".*in eval mode at the start of training.*",
             # Every process logs what all of them counted together.
             ".*It is recommended to use `self.log.*sync_dist=True.*",
         ):

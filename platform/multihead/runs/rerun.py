@@ -11,11 +11,13 @@ from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult, execute
-from multihead.runs.load import config_of, run_file
+from multihead.runs.load import config_of
 from multihead.runs.numerics import ENVIRONMENT_FILE, NAMES, differences, numerics_of
 from multihead.runs.places import check_places
 from multihead.runs.recorded import recomposed
+from multihead.runs.run_files import run_file
 from multihead.runs.sections import RunConfig
+from multihead.runs.trust import started
 from multihead.tracking import facts
 from multihead.tracking.code import DIFF_TAG, LOCK_TAG, code_tags
 from multihead.tracking.find import find_run, folder_of
@@ -37,6 +39,7 @@ _COMPARED = {
 }
 _MOST_PACKAGES = 10
 _PLACES = ("paths.", "logger.tracking_uri")
+_FROM = "model.init_from"
 _PRETRAINED = "model.net.pretrained"
 
 
@@ -94,6 +97,7 @@ def recorded_configs(
             f"{name} starts from weights that timm downloads; type {_PRETRAINED}=true to have them "
             f"downloaded now, or {_PRETRAINED}=false."
         )
+    now["model"] = started(now["model"], name, typed=_types(overrides, _FROM))
     if not _types(overrides, "paths.home"):
         now["paths"]["home"] = str(settings.home())
     if not _types(overrides, "logger.tracking_uri"):

@@ -84,7 +84,10 @@ def check_config(config: Mapping[str, Any]) -> None:
     trainer = dict(config["trainer"])
     if trainer.get("precision") == "auto":  # ours, not Lightning's
         del trainer["precision"]
-    for group, node in (("data", config["data"]), ("model", config["model"]), ("trainer", trainer)):
+    model = dict(config["model"])
+    for key in ("init_from", "init_digest"):  # ours, not the module's
+        _check_value(model.pop(key, None), str | None, f"model.{key}")
+    for group, node in (("data", config["data"]), ("model", model), ("trainer", trainer)):
         check_node(node, group)
     check_node(config["model"].get("net"), "model.net")
     for name, node in (config["callbacks"] or {}).items():

@@ -84,6 +84,11 @@ class ModelSection:
         return net
 
     @property
+    def starts_from_weights(self) -> bool:
+        """Whether the network starts from weights of others, for which images are normalised."""
+        return bool(self.node.get("init_from") or self.net.get("pretrained"))
+
+    @property
     def learning_rate(self) -> float | None:
         """The optimizer's, before it is scaled with the batch; None for the optimizer's own."""
         rate: float | None = self.node["optimizer"].get("lr")

@@ -9,9 +9,13 @@ if TYPE_CHECKING:
 
 
 def wants_tensor(hint: Any) -> bool:
-    """Return whether a type hint is a tensor, or a tensor or None."""
+    """Return whether a type hint is a tensor, or a tensor or None.
+
+    Where a number will do, such as a learning rate, it stays one: a tensor would have less digits,
+    and all groups of an optimizer would have the same one, changed in place.
+    """
     options = (hint, *typing.get_args(hint))
-    return any(
+    return not any(each in (float, int) for each in options) and any(
         isinstance(each, type) and (each.__module__, each.__name__) == ("torch", "Tensor")
         for each in options
     )

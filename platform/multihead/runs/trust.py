@@ -29,6 +29,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.runs.former_names import current
 from multihead.runs.schema import check_node, locate
 from multihead.tracking.secrets import typed_command
+from multihead.training.finetuning import Finetuning
 from multihead.training.module import MultiheadLitModule
 
 # By group of a configuration: the package that must define the class, and what the class must be.
@@ -44,6 +45,7 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
     ),
     "model": (
         ("multihead.training", MultiheadLitModule),
+        ("multihead.training.finetuning", Finetuning),
         ("multihead.models", nn.Module),
         ("multihead.heads.losses", nn.Module),
         ("multihead.balancing", Balancer),
@@ -130,6 +132,28 @@ def check_targets(
             _check_places(found, node, recorded.get(path, {}), path, name)
     if strange:
         raise _untrusted(strange, name)
+
+
+def started(model: Mapping[str, Any], name: str, *, typed: bool) -> dict[str, Any]:
+    """Return a recorded model that may be started from what it names.
+
+    Args:
+        model: The section of the configuration.
+        name: What to call the record in messages.
+        typed: Whether a person typed what it starts from; the digest is then of something else.
+
+    Raises:
+        ConfigError: If it starts from a file: no file that a record names is opened.
+    """
+    start = model.get("init_from")
+    if typed:
+        return {**model, "init_digest": None}
+    if start is not None and str(start).endswith((".ckpt", ".safetensors")):
+        raise ConfigError(
+            f"{name} starts from the file {shown(str(start))}, and no file that a record names is "
+            f"opened; type model.init_from=FILE, or model.init_from=null."
+        )
+    return dict(model)
 
 
 def check_network(node: Mapping[str, Any], name: str, trust: Collection[str] = ()) -> None:

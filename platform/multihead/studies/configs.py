@@ -6,7 +6,7 @@ from typing import Any
 from multihead.runs.config import Base
 from multihead.runs.recorded import check_texts
 from multihead.runs.sections import RunConfig
-from multihead.runs.trust import check_targets
+from multihead.runs.trust import check_targets, started
 from multihead.studies.definition import Definition
 
 # Far from the seeds of any search, which are the base's and those just after it.
@@ -64,6 +64,7 @@ class TrialConfigs:
     def _checked(self, config: dict[str, Any]) -> dict[str, Any]:
         if self._trust is not None:
             check_targets(config, self._name, self._trust)
+            started(config["model"], self._name, typed=False)
         return config
 
     def _base(self, groups: Mapping[str, Any]) -> Base:

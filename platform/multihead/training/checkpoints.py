@@ -103,9 +103,9 @@ def check_record(checkpoint: dict[str, Any], path: str | Path) -> dict[str, Any]
         raise CheckpointError(f"{path} is damaged: {error}") from error
     for name, fits in (
         ("image_shape", _is_shape),
-        ("mean", _are_numbers),
-        ("std", _are_numbers),
-        ("best", lambda best: isinstance(best, dict) and _are_numbers(list(best.values()))),
+        ("mean", are_numbers),
+        ("std", are_numbers),
+        ("best", lambda best: isinstance(best, dict) and are_numbers(list(best.values()))),
         ("train_sums", lambda sums: isinstance(sums, dict)),
     ):
         if not fits(record[name]):
@@ -148,7 +148,8 @@ def _is_shape(shape: object) -> bool:
     return counts and len(shape) == 3  # type: ignore[arg-type]
 
 
-def _are_numbers(values: object) -> bool:
+def are_numbers(values: object) -> bool:
+    """Tell whether this is a list of numbers."""
     return isinstance(values, list) and all(
         isinstance(v, int | float) and not isinstance(v, bool) for v in values
     )

@@ -1,7 +1,7 @@
 """The one LightningModule: any multi-head network, a criterion and a weight per head."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import lightning.pytorch as pl
 import torch
@@ -27,6 +27,7 @@ from multihead.training.accumulation import label_shares
 from multihead.training.accumulators import HeadSums
 from multihead.training.checkpoints import RECORD, check_heads, check_record
 from multihead.training.criteria import Criteria
+from multihead.training.finetuning import Finetuning
 from multihead.training.fit import fitting_heads
 from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_memory_format
@@ -42,7 +43,7 @@ from multihead.training.metrics import (
 )
 from multihead.training.mixing import dominant, gathered
 from multihead.training.nonfinite import FiniteWatch
-from multihead.training.optimization import Optimization, parameter_groups
+from multihead.training.optimization import Optimization, parameter_groups, regroups, thaw_again
 from multihead.training.presence import Presence
 
 # The last, what labels are mixed with, where images are.
@@ -85,6 +86,7 @@ class MultiheadLitModule(pl.LightningModule):
         reference_batch: Images in the batch that the learning rate is meant for.
         metrics: By head name, what is measured: names of metrics that its kind has, functions and
             classes of torchmetrics (see `multihead.metrics.own`); its kind's own list if none.
+        finetune: Which weights train, from which epoch on and how fast; all of them if none.
         predictions_mb: Most memory, in MB of 10**6 bytes, for the predictions that some metrics
             need of a whole evaluation.
 
@@ -124,6 +126,7 @@ class MultiheadLitModule(pl.LightningModule):
         class_weights: Mapping[str, str | Sequence[float]] | None = None,
         pos_weight: Mapping[str, str | float | Sequence[float]] | None = None,
         label_smoothing: Mapping[str, float] | None = None,
+        finetune: Finetuning | None = None,
     ) -> None:
         super().__init__()
         self.given_metrics, self.predictions_mb = metrics, predictions_mb
@@ -136,6 +139,7 @@ class MultiheadLitModule(pl.LightningModule):
             fused=fused,
             scaling=BatchScaling(learning_rate_scaling, reference_batch),
         )
+        self.finetuning = finetune or Finetuning()
         self.gathering = Gathering()
         self.numerics: dict[str, str] = {}
         self.net = net
@@ -158,6 +162,7 @@ class MultiheadLitModule(pl.LightningModule):
         self.incomplete: dict[Part, Collection[str]] = {"train": (), "val": (), "test": ()}
         self.shares: Tensor | None = None
         self.probe: Callable[[Tensor, Tensor], None] | None = None
+        self._thawed_for = 0  # the epoch whose parameters train
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         made = [parameter_criterion, class_criterion, *self.given_criteria.values()]
@@ -173,6 +178,11 @@ class MultiheadLitModule(pl.LightningModule):
         else:
             super().__setattr__(name, value)
 
+    @property
+    def backbone(self) -> nn.Module:
+        """The network's backbone, by the name that Lightning's `BackboneFinetuning` looks for."""
+        return cast(MultiheadNetwork, self.net).backbone
+
     # -- configuration ---------------------------------------------------------------------
 
     def configure_from(self, data: MultiheadDataModule) -> None:
@@ -187,6 +197,7 @@ class MultiheadLitModule(pl.LightningModule):
                 input_channels=channels, input_size=(height, width), heads_config=data.num_classes
             )
         heads = fitting_heads(self.net, data, from_data=self.auto_configure_from_dataset)
+        self.finetuning.check(cast(MultiheadNetwork, self.net))
         self.normalisation = (list(data.train_source.mean), list(data.train_source.std))
         given = data.train_source.preparation
         self.preparation = None if given is None else dict(given)
@@ -296,8 +307,34 @@ class MultiheadLitModule(pl.LightningModule):
         """Build the optimizer, fused where that works, and the scheduler."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         batch_size = getattr(data, "batch_size", None)
-        groups = parameter_groups(self, self.balancer)
+        groups = self.parameter_groups(only_trained=regroups(self.trainer))
         return self.optimization.configured(groups, self.trainer, self.device.type, batch_size)
+
+    def parameter_groups(self, *, only_trained: bool = False) -> list[dict[str, Any]]:
+        """Return the groups of parameters that the optimizer is made with.
+
+        Args:
+            only_trained: Leave out those that are frozen.
+        """
+        if not self.finetuning.groups_parameters:
+            return parameter_groups(self, self.balancer, only_trained=only_trained)
+        apart = {id(parameter) for parameter in self.balancer.parameters()}
+        *_, of_balancer = parameter_groups(self, self.balancer)
+        groups = self.finetuning.groups(self, cast(MultiheadNetwork, self.net), apart)
+        return groups + [of_balancer] * bool(apart)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules, but that of batch norm that is frozen."""
+        super().train(mode)
+        if isinstance(self.net, MultiheadNetwork):
+            self.finetuning.set_modes(self.net, self._thawed_for)
+        return self
+
+    def _thaw(self) -> None:
+        """Freeze and thaw parameters for the epoch that begins or goes on."""
+        self._thawed_for = self.trainer.current_epoch
+        if isinstance(self.net, MultiheadNetwork):
+            self.finetuning.apply(self.net, self._thawed_for)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step per-step schedulers; `on_train_epoch_end` moves those that move once an epoch."""
@@ -421,9 +458,10 @@ class MultiheadLitModule(pl.LightningModule):
         return [*head.parameters(), *self.criteria.of(name).parameters()]
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the network that all heads have in common."""
+        """Return the parameters of the network that all heads have in common, and that train."""
         own = {id(p) for name in self._heads for p in self._own_parameters(name)}
-        return [p for p in cast(nn.Module, self.net).parameters() if id(p) not in own]
+        net = cast(nn.Module, self.net)
+        return [p for p in net.parameters() if id(p) not in own and p.requires_grad]
 
     def _outputs(self, images: Tensor) -> dict[str, Tensor]:
         if self.training and self._uses_features:
@@ -446,6 +484,7 @@ class MultiheadLitModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the sums from zero, or from where a checkpoint within this epoch left them."""
+        self._thaw()
         self._sums("train").reset()
         self.presence.reset()
         self.shares = self._label_shares()
@@ -470,6 +509,7 @@ class MultiheadLitModule(pl.LightningModule):
         Raises:
             CheckpointError: If they are damaged.
         """
+        self._thaw()
         ranks, others = self.gathering.ranks, []
         if self._resumed is not None:
             others = self._resumed.get("random_state_of_others", [])
@@ -483,6 +523,8 @@ class MultiheadLitModule(pl.LightningModule):
                     f"the checkpoint is damaged: its sums or random state are unusable ({error})."
                 ) from error
             self._resumed = None
+            if regroups(self.trainer):
+                thaw_again(self, self.trainer.optimizers[0])
         if ranks.rank > len(others):
             seed_rank(ranks.rank, self.global_step)
 

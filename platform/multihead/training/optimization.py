@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import BaseFinetuning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from multihead.errors import ConfigError
+from multihead.training.finetuning import SCALE
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.schedules import build_scheduler
 
@@ -51,8 +54,14 @@ class Optimization:
         self.scaling = scaling
 
     def made(self, groups: list[dict[str, Any]], **options: Any) -> Optimizer:
-        """Make the optimizer; a single group is passed as a list of parameters."""
-        return self.optimizer(groups if len(groups) > 1 else groups[0]["params"], **options)
+        """Make the optimizer; a single group is passed as a list of parameters.
+
+        A group's `lr_scale` is what its learning rate is multiplied by.
+        """
+        optimizer = self.optimizer(groups if len(groups) > 1 else groups[0]["params"], **options)
+        for group in optimizer.param_groups:
+            group["lr"] *= group.pop(SCALE, 1.0)
+        return optimizer
 
     def configured(
         self, groups: list[dict[str, Any]], trainer: pl.Trainer, device: str, batch_size: int | None
@@ -136,14 +145,45 @@ def _clips_half(trainer: pl.Trainer) -> bool:
     return bool(trainer.gradient_clip_val) and str(trainer.precision).endswith("-mixed")
 
 
-def parameter_groups(module: nn.Module, balancer: nn.Module) -> list[dict[str, Any]]:
+def regroups(trainer: pl.Trainer) -> bool:
+    """Return whether a callback of Lightning's adds parameters to the optimizer when it thaws them.
+
+    It wants an optimizer without them, and brings back their groups when a training goes on.
+    """
+    return any(isinstance(c, BaseFinetuning) for c in trainer.callbacks)  # type: ignore[attr-defined]
+
+
+def thaw_again(module: nn.Module, optimizer: Optimizer) -> None:
+    """Have parameters train that the optimizer has, in a training that goes on.
+
+    Lightning's callback freezes them before each training, and thaws them at the start of one epoch
+    alone. One that goes on after that epoch would not train them any more.
+    """
+    ours = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    for part in module.modules():
+        if any(id(p) in ours for p in part.parameters(recurse=False)):
+            for parameter in part.parameters(recurse=False):
+                parameter.requires_grad_(id(parameter) in ours)
+            if isinstance(part, _BatchNorm):
+                part.track_running_stats = True
+
+
+def parameter_groups(
+    module: nn.Module, balancer: nn.Module, *, only_trained: bool = False
+) -> list[dict[str, Any]]:
     """Return all parameters of a module; those of its balancer, if any, in a group of their own.
 
     What a balancer learns has no weight decay.
+
+    Args:
+        module: Has the parameters.
+        balancer: What weighs the heads' losses.
+        only_trained: Leave out those that are frozen.
     """
     of_balancer = list(balancer.parameters())
     own = {id(parameter) for parameter in of_balancer}
+    kept = [p for p in module.parameters() if id(p) not in own]
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in module.parameters() if id(p) not in own]}
+        {"params": [p for p in kept if p.requires_grad or not only_trained]}
     ]
     return groups + [{"params": of_balancer, "weight_decay": 0.0}] * bool(of_balancer)

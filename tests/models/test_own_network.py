@@ -1,0 +1,61 @@
+"""Any module from images to features is a network."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import Run
+from tests.training.fits import built, fitted
+
+from multihead import load_run
+from multihead.errors import ConfigError
+from multihead.runs.evaluation import evaluation_config
+from multihead.tracking.store import Store
+
+SMALL = "tests.models.outside_backbone.Small"
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A file of a user's folder that names the class."""
+    folder = tmp_path / "experiments" / "model" / "net"
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(f"_target_: {SMALL}\nwidth: 9\n")
+    (folder / "maps.yaml").write_text(f"_target_: {SMALL.replace('Small', 'Maps')}\n")
+    monkeypatch.chdir(tmp_path)
+    return ["model/net=small"]
+
+
+def test_its_width_is_found_with_a_blank_image(chosen: list[str]) -> None:
+    heads = built(*chosen).module.state_dict()
+    assert heads["net.heads.digit_head.weight"].shape == (10, 9)
+
+
+def test_it_starts_from_weights_and_freezes_by_its_layers(
+    chosen: list[str], tmp_path: Path
+) -> None:
+    fitted(tmp_path / "a", chosen, 1)
+    start = [*chosen, f"model.init_from={tmp_path}/a/last.ckpt", "model/finetune=head_only"]
+    before = built(*start).module.state_dict()
+    after = fitted(tmp_path / "b", start, 1).module.state_dict()
+    names = [name for name in before if name.startswith("net.backbone.")]
+    assert len(names) == 7
+    assert all(torch.equal(before[name], after[name]) for name in names)
+
+
+def test_maps_in_place_of_features_are_refused_in_a_line(chosen: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"makes \[1, 1, 8, 8\] of an image"):
+        built("model/net=maps")
+
+
+@pytest.mark.slow
+def test_a_record_of_it_is_loaded_only_when_it_is_trusted(
+    home: Path, train: Run, chosen: list[str], store: Store
+) -> None:
+    result = train(*chosen)
+    with pytest.raises(ConfigError, match="a record may not name"):
+        load_run(str(result.run_id), store)
+    with pytest.raises(ConfigError, match="a record may not name"):
+        evaluation_config(str(result.run_id), [])
+    loaded = load_run(str(result.run_id), store, trust=[SMALL])
+    assert loaded.network.heads["digit_head"].in_features == 9

@@ -1,0 +1,44 @@
+"""A training of a few small images, without a record."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import DIGITS
+
+from multihead.runs.build import Parts, build
+from multihead.runs.config import compose_run
+from multihead.runs.log_filters import quiet_libraries
+from multihead.training.checkpoints import read_checkpoint
+
+SMALL = (
+    *DIGITS,
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "callbacks.early_stopping=null",
+    "callbacks.progress=null",
+    "callbacks.telemetry=null",
+    "test=false",
+)
+
+
+def built(*overrides: str) -> Parts:
+    """Return the parts of a training of 128 digits of 8x8 pixels."""
+    return build(compose_run([*SMALL, *overrides]))
+
+
+def fitted(folder: Path, overrides: Sequence[str], epochs: int, resume: bool = False) -> Parts:
+    """Train, with checkpoints in a folder; from its last one if the training goes on."""
+    last = folder / "last.ckpt"
+    start = [f"ckpt_path={last}"] if resume else []
+    parts = built(*overrides, f"trainer.max_epochs={epochs}", *start)
+    assert parts.checkpoint is not None
+    parts.checkpoint.dirpath = folder
+    with quiet_libraries():
+        parts.trainer.fit(parts.module, parts.data, ckpt_path=last if resume else None)
+    return parts
+
+
+def last_of(folder: Path) -> dict[str, Any]:
+    """Return the last checkpoint in a folder."""
+    return read_checkpoint(folder / "last.ckpt")

@@ -1,0 +1,61 @@
+"""Callbacks of Lightning's that change which weights train, or which are kept, as they come."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.training.fits import built, fitted, last_of
+
+from multihead.runs.log_filters import quiet_libraries
+from multihead.training.checkpoints import read_checkpoint
+
+_OWN = "_target_: lightning.pytorch.callbacks"
+FREEZE = f"+callbacks.freeze={{{_OWN}.BackboneFinetuning, unfreeze_backbone_at_epoch: 1}}"
+EMA = f"+callbacks.ema={{{_OWN}.EMAWeightAveraging, decay: 0.8}}"
+SWA = f"+callbacks.swa={{{_OWN}.StochasticWeightAveraging, swa_lrs: 0.001, swa_epoch_start: 1}}"
+
+
+@pytest.mark.parametrize("callback", [FREEZE, EMA])
+def test_a_training_with_it_goes_on_to_the_bit(tmp_path: Path, callback: str) -> None:
+    fitted(tmp_path / "whole", [callback], 3)
+    fitted(tmp_path / "parts", [callback], 2)
+    fitted(tmp_path / "parts", [callback], 3, resume=True)
+    one, other = last_of(tmp_path / "whole"), last_of(tmp_path / "parts")
+    for part in {"state_dict", "current_model_state"} & one.keys():
+        for name, value in one[part].items():
+            assert torch.equal(value, other[part][name]), name
+
+
+def test_a_backbone_that_lightning_froze_stays_as_it_was(tmp_path: Path) -> None:
+    parts = fitted(tmp_path, [FREEZE.replace("epoch: 1", "epoch: 9")], 1)
+    trained = last_of(tmp_path)["state_dict"]
+    untrained = built().module.state_dict()
+    frozen = [n for n in trained if n.startswith(("net.backbone.0.", "net.backbone.9."))]
+    assert len(frozen) == 4
+    assert all(torch.equal(untrained[name], trained[name]) for name in frozen)
+    assert len(parts.trainer.optimizers[0].param_groups) == 1
+
+
+@pytest.mark.parametrize("callback", [EMA, SWA])
+def test_averaged_weights_are_validated_and_kept(tmp_path: Path, callback: str) -> None:
+    parts = fitted(
+        tmp_path,
+        [
+            callback,
+            "callbacks.model_checkpoint.monitor=val/loss",
+            "callbacks.model_checkpoint.mode=min",
+        ],
+        3,
+    )
+    best = read_checkpoint(tmp_path / "best.ckpt")
+    assert parts.checkpoint is not None
+    if callback is EMA:
+        assert not all(
+            torch.equal(v, best["state_dict"][n]) for n, v in best["current_model_state"].items()
+        )
+    parts.module.load_state_dict(best["state_dict"])
+    with quiet_libraries():
+        (measured,) = parts.trainer.validate(parts.module, parts.data, verbose=False)
+    assert measured["val/loss"] == pytest.approx(
+        parts.checkpoint.best_metrics["val/loss"], rel=1e-5
+    )
