@@ -37,6 +37,22 @@ def test_single_task_is_a_network_per_head_and_leaving_out_an_arm_per_head() -> 
     }
 
 
+def test_pairs_are_an_arm_per_two_heads() -> None:
+    definition = define(arms={"single": {"single_task": "all"}, "pair": {"pairs": "all"}})
+    found = parts_of(definition, compose(definition).variant({}), HEADS)
+    assert {part.name: part.heads for part in found if part.arm != "single"} == {
+        "pair_digit_thickness": ("digit", "thickness"),
+        "pair_digit_smoothness": ("digit", "smoothness"),
+        "pair_thickness_smoothness": ("thickness", "smoothness"),
+    }
+
+
+def test_pairs_whose_names_are_the_same_are_refused() -> None:
+    definition = define(arms={"single": {}, "pair": {"pairs": "all"}})
+    with pytest.raises(ConfigError, match="two arms would have the name 'pair_a_b_c'"):
+        parts_of(definition, compose(definition).variant({}), ["a_b", "c", "a", "b_c"])
+
+
 def test_an_arm_differs_from_the_base_in_what_the_file_says_alone() -> None:
     definition = define()
     base = flat(compose(definition).variant({"seed": 1}))
@@ -96,9 +112,11 @@ def test_another_seed_draws_other_weights() -> None:
     [
         ({"single_task": ["digt"]}, "did you mean 'digit'"),
         ({"loss_weights": {"colour": 1.0}}, "names head 'colour'"),
+        ({"pairs": ["digit", "digt"]}, "did you mean 'digit'"),
+        ({"pairs": ["digit"]}, "is pairs of heads, but there is only 'digit'"),
     ],
 )
-def test_an_unknown_head_is_named(arm: dict[str, object], message: str) -> None:
+def test_an_unknown_head_or_a_pair_of_one_is_named(arm: dict[str, object], message: str) -> None:
     definition = define(arms={"single": {}, "odd": arm})
     with pytest.raises(ConfigError, match=message):
         parts_of(definition, compose(definition).variant({}), HEADS)

@@ -42,6 +42,8 @@ def test_a_shipped_ablation_has_seeds_enough_for_a_verdict(path: Path) -> None:
         ("arms.both={single_task: all, heads: [digit]}", "heads and single_task are two arms"),
         ("arms.pair={heads: [digit, digit]}", "heads names 'digit' twice"),
         ("arms.pair={heads: []}", "at least 1"),
+        ("arms.pair={heads: [digit], pairs: all}", "heads and pairs are two arms"),
+        ("arms={single: {pairs: all}, b: {}}", "the baseline is several arms"),
         ("arms.uniform={trials: 3}", "there is no tuning"),
         ("arms={alone: {}}", "at least 2"),
         ("reuse=never", "'version' or 'any'"),

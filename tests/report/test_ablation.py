@@ -4,11 +4,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.report.ablations import HOSTILE, ablation
 
+from multihead.ablation.affinity import PAIRS, Affinity, grouping_table
 from multihead.ablation.definition import load_definition
+from multihead.ablation.gains import Gains
 from multihead.ablation.record import definition_text
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare
@@ -197,3 +200,52 @@ def test_an_arm_that_lost_all_its_runs_is_on_the_page() -> None:
     assert "2 arms on 2 heads, 0 to 3 seeds each" in text
     assert "uniform, digit: inconclusive against single: no seed has acc in both arms." in text
     assert not re.search(r"\bnan\b", text)
+
+
+@pytest.fixture(scope="module")
+def with_affinity(small: Result) -> Result:
+    """Two heads: digit helps thickness by affinity, and in a pair; the other way it harms."""
+    columns = {"affinity_sd": 0.01, "trainings": 3, "gain_low": np.nan, "gain_high": np.nan}
+    pairs = pd.DataFrame(
+        {
+            "source": ["digit", "thickness"],
+            "target": ["thickness", "digit"],
+            "affinity": [0.02, -0.01],
+            "gain": [3.1, -0.4],
+            **columns,
+            **{"seeds": 3, "arm": "uniform"},
+        }
+    )
+    gains = Gains(small.values, {}, {"digit": ("acc",), "thickness": ("acc",)}, 0.95)
+    groupings = grouping_table(["digit", "thickness"], pairs, gains)
+    found = Affinity(pairs[list(PAIRS)], groupings)
+    return Result(**{**vars(small), "affinity": found})
+
+
+def test_affinity_has_a_section_where_it_was_measured(
+    small: Result, with_affinity: Result, tmp_path: Path
+) -> None:
+    assert "Which heads belong together" not in page(small)
+    text = page(with_affinity)
+    _read(text)
+    assert '<td class="h6">+0.020</td>' in text
+    assert '<td class="n3">\u22120.010</td>' in text
+    assert "heads: [digit, thickness]" in text
+    assert "2 ordered pairs of heads have both, 4 or more" in text
+    assert not re.search(r"\bnan\b", text.partition('id="affinity"')[2].partition("</section>")[0])
+    first = write(with_affinity, tmp_path / "a")
+    assert write(load(tmp_path / "a"), tmp_path / "b").read_text() == first.read_text()
+    assert "## Which heads belong together" in (tmp_path / "b" / "report.md").read_text()
+
+
+def test_affinity_that_is_not_of_each_head_with_each_is_refused(
+    with_affinity: Result, tmp_path: Path
+) -> None:
+    """A matrix of as many heads as a table has rows could fill the memory."""
+    write(with_affinity, tmp_path)
+    path = tmp_path / "affinity.parquet"
+    table = pd.read_parquet(path)
+    many = pd.concat([table] * 1000, ignore_index=True)
+    many.assign(source=[f"h{i}" for i in range(2000)]).to_parquet(path)
+    with pytest.raises(DataError, match="not of each head with each other"):
+        load(tmp_path)

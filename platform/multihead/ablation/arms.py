@@ -6,6 +6,7 @@ A part is one training setup: an arm has one, or, of single-task networks, one p
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from multihead.ablation.definition import Arm, Chosen, Definition
@@ -65,7 +66,9 @@ def parts_of(definition: Definition, base: Mapping[str, Any], heads: Sequence[st
     """
     parts = [p for name, arm in definition.arms.items() for p in _parts(name, arm, base, heads)]
     for part in parts:
-        if any(o.arm == part.arm and o.definition is not part.definition for o in parts):
+        same = [o for o in parts if o.arm == part.arm]
+        # Only the networks of a single-task arm are one arm together.
+        if any(o.definition is not part.definition or (o != part and not o.head) for o in same):
             raise ConfigError(f"two arms would have the name {part.arm!r}; rename one of them.")
     return parts
 
@@ -85,6 +88,14 @@ def _parts(name: str, arm: Arm, base: Mapping[str, Any], heads: Sequence[str]) -
         return [
             Part(f"{name}_{head}", "", tuple(rest), (*keep(base, rest), *arm.overrides), arm)
             for head, rest in rests.items()
+        ]
+    if arm.pairs is not None:
+        named = _named(name, arm.pairs, heads)
+        if len(set(named)) < 2:
+            raise ConfigError(f"arm {name!r} is pairs of heads, but there is only {named[0]!r}.")
+        return [
+            Part(f"{name}_{a}_{b}", "", (a, b), (*keep(base, [a, b]), *arm.overrides), arm)
+            for a, b in combinations(dict.fromkeys(named), 2)
         ]
     if arm.heads is not None:
         kept = _named(name, arm.heads, heads)

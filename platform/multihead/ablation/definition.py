@@ -19,12 +19,13 @@ class _Strict(BaseModel):
 
 
 class Arm(_Strict):
-    """One side of the comparison: at most one of the first five keys, and any overrides.
+    """One side of the comparison: at most one of the first six keys, and any overrides.
 
     Attributes:
         heads: Those of one network, which leaves the others out.
         single_task: One network per head, for all heads or those named; together they are an arm.
         leave_one_head_out: One arm per head, `ARM_HEAD`, of a network with all other heads.
+        pairs: One arm per two heads, `ARM_HEAD_HEAD`, of all heads or of those named.
         loss_weights: `uniform`, or a weight by head name; 1 for a head without one.
         study: Name of a study whose best trial this is.
         overrides: Of the base, in Hydra's grammar.
@@ -35,15 +36,21 @@ class Arm(_Strict):
     heads: tuple[str, ...] | None = Field(default=None, min_length=1)
     single_task: Chosen | None = None
     leave_one_head_out: Chosen | None = None
+    pairs: Chosen | None = None
     loss_weights: Literal["uniform"] | dict[str, float] | None = None
     study: str | None = None
     overrides: tuple[str, ...] = ()
     space: dict[str, Any] = Field(default_factory=dict)
     trials: int | None = Field(default=None, ge=0)
 
+    @property
+    def is_several(self) -> bool:
+        """Whether the key of the file makes several arms."""
+        return self.leave_one_head_out is not None or self.pairs is not None
+
     @model_validator(mode="after")
     def _one_kind(self) -> "Arm":
-        kinds = ("heads", "single_task", "leave_one_head_out", "loss_weights", "study")
+        kinds = ("heads", "single_task", "leave_one_head_out", "pairs", "loss_weights", "study")
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are two arms; give each its own")
@@ -133,7 +140,7 @@ class Definition(_Strict):
     def _fits(self) -> "Definition":
         if self.baseline not in self.arms:
             raise ValueError(f"the baseline {self.baseline!r} is no arm; arms: {list(self.arms)}")
-        if self.arms[self.baseline].leave_one_head_out is not None:
+        if self.arms[self.baseline].is_several:
             raise ValueError("the baseline is several arms; choose one that is a single arm")
         if len(self.seeds) < 2 and self.folds is None:
             raise ValueError(f"seeds: {_FEW}")

@@ -8,6 +8,7 @@ import numpy as np
 from multihead.ablation.arms import base_overrides
 from multihead.ablation.collect import collect
 from multihead.ablation.ledger import early_reads, ledger
+from multihead.ablation.measured_affinity import affinity_of
 from multihead.ablation.plan import Plan
 from multihead.ablation.protocol import checks
 from multihead.ablation.record import definition_text, selected
@@ -60,6 +61,7 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
         baseline=definition.baseline,
         url=None if info is None else store.run_url(info.experiment_id, info.run_id),
         test_reads=reads,
+        affinity=affinity_of(plan, found.affinities, found.values),
     )
 
 

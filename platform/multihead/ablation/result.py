@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from multihead.ablation.affinity import Affinity
 from multihead.ablation.statistics import Comparison
 
 
@@ -40,6 +41,7 @@ class Result:
         baseline: The arm that the others are compared with.
         url: Of the ablation's run, or None.
         test_reads: As `ledger.COLUMNS` says.
+        affinity: Which heads helped each other, if an arm has measured it.
     """
 
     name: str
@@ -55,3 +57,4 @@ class Result:
     baseline: str
     url: str | None
     test_reads: pd.DataFrame = field(default_factory=pd.DataFrame)
+    affinity: Affinity | None = None

@@ -111,6 +111,10 @@ def _show(result: "Result") -> None:
     say(*result.comparison.sentences)
     table = result.comparison.table[[*_FIGURES, "verdict"]]
     show_table(table, f"differences from {result.baseline}:", dict.fromkeys(_FIGURES[3:], "{:.4g}"))
+    if result.affinity is not None:
+        from multihead.ablation.agreement import sentences
+
+        say(*sentences(result.affinity, result.comparison.level))
     for check in result.protocol:
         if not check.met:
             say(f"not met: {check.name}: {check.reason}")

@@ -10,6 +10,7 @@ from multihead.ablation.pairs import over_folds
 from multihead.ablation.result import Result
 from multihead.errors import ConfigError
 from multihead.files import write_atomically
+from multihead.report.ablation_affinity import affinity_section
 from multihead.report.ablation_answers import answers, groups
 from multihead.report.ablation_charts import curve_cards, interval_cards, pair_cards
 from multihead.report.ablation_rows import (
@@ -85,6 +86,7 @@ def page(result: Result) -> str:
         machines=_machines(result.runs),
         redundancy=heat_rows(result.redundancy),
         functions=result.functions,
+        affinity=affinity_section(result),
         protocol=result.protocol,
         folds=over_folds(result.values),
         met=sum(check.met for check in result.protocol),

@@ -11,6 +11,7 @@ from multihead.ablation.statistics import Comparison
 from multihead.errors import DataError, message_of
 from multihead.files import inside
 from multihead.markdown import escaped, fenced, table
+from multihead.report.ablation_affinity import affinity_from, affinity_section, affinity_tables
 from multihead.report.costs import cost_table
 from multihead.report.parquet import read_parquet
 from multihead.vimh.checked_json import read_json_object
@@ -35,6 +36,7 @@ def tables(result: Result) -> dict[str, pd.DataFrame]:
             columns=["rule", "met", "reason"],
         ),
         "test_reads": result.test_reads,
+        **affinity_tables(result.affinity),
     }
 
 
@@ -91,6 +93,7 @@ def _load(folder: Path) -> Result:
         baseline=said["baseline"],
         url=said["url"],
         test_reads=found["test_reads"],
+        affinity=affinity_from(found),
     )
 
 
@@ -114,6 +117,12 @@ def _parts(result: Result) -> Iterator[str]:
         yield table(found[name])
     if result.functions:
         yield "\n".join(f"- {escaped(line)}" for line in result.functions)
+    section = affinity_section(result)
+    if section is not None:
+        yield "## Which heads belong together"
+        yield "\n".join(f"- {escaped(sentence)}" for sentence in section.sentences)
+        yield table(found["affinity"])
+        yield table(found["groupings"])
     yield "## Protocol"
     yield "\n".join(
         f"- [{'x' if check.met else ' '}] {escaped(check.name)}: {escaped(check.reason)}"

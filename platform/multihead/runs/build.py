@@ -51,6 +51,7 @@ from multihead.runs.tensors import with_tensors
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
 from multihead.tracking.logger import RunLogger
+from multihead.training.affinity import TaskAffinity
 from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint
 from multihead.training.conflict import GradientConflict
 from multihead.training.gathering import Gathering
@@ -80,6 +81,7 @@ class Parts:
         logger: Gets its run when one is recorded.
         checkpoint: The callback that keeps best.ckpt and last.ckpt, or None.
         conflict: The callback that looks at the heads' gradients, or None.
+        affinity: The callback that looks at which heads help each other, or None.
         interrupts: Where signals are noted.
         settings: What is to be done with them.
         ranks: This process among those that train together.
@@ -92,6 +94,7 @@ class Parts:
     logger: RunLogger
     checkpoint: RunCheckpoint | None
     conflict: GradientConflict | None
+    affinity: TaskAffinity | None
     interrupts: Interrupts
     settings: RunSection
     ranks: Ranks
@@ -177,6 +180,7 @@ def build_run(
         logger=logger,
         checkpoint=kept[0] if kept else None,
         conflict=next((c for c in configured if isinstance(c, GradientConflict)), None),
+        affinity=next((c for c in configured if isinstance(c, TaskAffinity)), None),
         interrupts=interrupts,
         settings=run,
         ranks=ranks,

@@ -21,6 +21,7 @@ from multihead.inspection.redundancy import functional_heads
 from multihead.inspection.shared_pictures import shared_pictures
 from multihead.metrics import registry
 from multihead.models.network import MultiheadNetwork
+from multihead.runs.affinity import store_affinity
 from multihead.runs.augmented import store_augmented
 from multihead.runs.build import Parts, build_run
 from multihead.runs.collector import few_collections
@@ -194,6 +195,7 @@ def execute(
             ):
                 result = _train_and_test(parts, run, notes)
             store_conflict(run, parts)
+            store_affinity(run, parts)
             run.set_tags({NOTE_TAG: note(parts, result.metrics, run.run_id)})
             if asked.run.train and member.kind != "trial":  # a study keeps few of them
                 notes += log_run_model(run, parts.data, asked.model.net)
