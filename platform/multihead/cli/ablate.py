@@ -36,10 +36,12 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[s
     """
     from multihead.ablation.definition import load_definition
     from multihead.ablation.plan import prepare
+    from multihead.ablation.tuning import check_searches
 
     definition = load_definition(name, overrides)
     plan = prepare(definition, trust)
     store = plan.base.store()
+    check_searches(definition, plan.untuned)
     if dry_run:
         from multihead.ablation.dry_run import describe
 
@@ -86,7 +88,8 @@ def _run(plan: "Plan", store: "Store", trust: tuple[str, ...]) -> None:
         raise
     record.run.finish("FINISHED")
     _show(result)
-    failed = failures(works)
+    lost = [f"{name}: {reason}" for name, reason in plan.lost.items()]
+    failed = [*lost, *failures(works)]
     for line in failed:
         complain(f"FAILED {line}")
     if failed:
