@@ -21,16 +21,19 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
     definition, missing = plan.definition, {cell.name for cell in plan.missing(store)}
     seconds = 0.0
     for part in plan.parts:
+        if part.name in plan.lost:
+            yield f"{part.name}: is not trained: {plan.lost[part.name]}"
+            continue
         cells = [cell for cell in plan.cells if cell.part.name == part.name]
         left = sum(cell.name in missing for cell in cells)
         each = training_seconds(cells[0])
         seconds += each * (left + trials_of(definition, part) * (part in plan.untuned))
         yield _line(plan, part, f"{len(cells) - left} on record, {left} to train", each)
-    count = len(definition.seeds)
+    count, total = len(definition.seeds), len(plan.trainable)
     folds = f", {definition.folds} folds each" if definition.folds else ""
     yield (
-        f"{len(plan.cells)} trainings with seeds {', '.join(map(str, definition.seeds))}{folds}: "
-        f"{len(plan.cells) - len(missing)} on record, {len(missing)} to train, at most "
+        f"{total} trainings with seeds {', '.join(map(str, definition.seeds))}{folds}: "
+        f"{total - len(missing)} on record, {len(missing)} to train, at most "
         f"{span(seconds / definition.workers)} with {definition.workers} workers on the CPU"
     )
     if plan.untuned:

@@ -101,7 +101,7 @@ def _train(runner: "Runner") -> dict[str, "Work"]:
     from multihead.terminal.drawn import Screen
 
     cells = runner.missing()
-    total = len(runner.plan.cells)
+    total = len(runner.plan.trainable)
     say(f"{total} trainings: {total - len(cells)} on record, {len(cells)} to run")
     with Progress(Screen(err=True)) as progress:
         return runner.run(cells, progress)
@@ -112,6 +112,8 @@ def _show(result: "Result") -> None:
     from multihead.cli.tables import show_table
 
     say(*result.comparison.sentences)
+    if result.ranking is not None:
+        say(f"ranks: {result.ranking.sentence}")
     table = result.comparison.table[[*_FIGURES, "verdict"]]
     show_table(table, f"differences from {result.baseline}:", dict.fromkeys(_FIGURES[3:], "{:.4g}"))
     for check in result.protocol:
