@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from multihead.ablation.paired import holm
-from multihead.ablation.ranks import cliques, friedman_p, paired_p, ranking
+from multihead.ablation.ranks import cliques, friedman_p, paired_p, ranking, signed_rank_p
 
 
 def table(scores: np.ndarray, arms: str = "abcdefg", metric: str = "acc") -> pd.DataFrame:
@@ -132,6 +132,17 @@ def test_ties_and_zeros_are_tested_over_all_signs() -> None:
     ours = np.array([[1.0], [1.0], [2.0], [2.0], [3.0], [0.0], [0.0]])
     assert paired_p(ours, np.zeros_like(ours)) == pytest.approx(2 / 32)
     assert paired_p(ours, ours) == 1.0
+
+
+@pytest.mark.parametrize("seeds", [6, 9])
+def test_the_signed_rank_test_is_scipys(seeds: int) -> None:
+    """With ties and zeros SciPy tries all signs; without them it knows the distribution."""
+    rng = np.random.default_rng(seeds)
+    plain, rounded = rng.normal(0.3, 1, seeds), rng.integers(-2, 4, seeds).astype(float)
+    assert signed_rank_p(plain) == pytest.approx(stats.wilcoxon(plain, method="exact").pvalue)
+    every = stats.PermutationMethod(n_resamples=2**seeds)
+    with_ties = stats.wilcoxon(rounded, zero_method="pratt", method=every)
+    assert signed_rank_p(rounded) == pytest.approx(with_ties.pvalue)
 
 
 def test_friedman_of_equal_scores_is_one() -> None:
