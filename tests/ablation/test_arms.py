@@ -5,6 +5,8 @@ import torch
 from tests.ablation.definitions import define
 
 from multihead.ablation.arms import Part, compose, override, parts_of
+from multihead.ablation.tuning import study_of
+from multihead.balancing.ranges import RANGES
 from multihead.errors import ConfigError
 from multihead.runs.build import Parts, build
 from multihead.tracking.run import flat
@@ -131,3 +133,52 @@ def test_an_override_keeps_its_value_through_hydras_grammar() -> None:
     value = {"a": [1, 2.5, 1e-05, None, True], "b": "it's, {odd} \\ text"}
     config = compose(define(), [override("data.odd", value, "+")]).variant({})
     assert config["data"]["odd"] == value
+
+
+def of_methods(*names: str) -> list[Part]:
+    definition = define(arms={"methods": {"balancers": names}}, baseline=names[0])
+    return parts_of(definition, compose(definition).variant({}), HEADS)
+
+
+def test_each_method_is_an_arm_that_differs_in_its_balancer_alone() -> None:
+    parts = of_methods("uniform", "static", "dwa", "mgda")
+    assert [part.name for part in parts] == ["uniform", "static", "dwa", "mgda"]
+    assert {part.heads for part in parts} == {tuple(HEADS)}
+    base = flat(compose(define()).variant({}))
+    for part in parts[1:]:
+        config = flat(compose(define(), part.overrides).variant({}))
+        keys = {k for k in {*base, *config} if base.get(k) != config.get(k)}
+        assert all(key.startswith("model.balancer") for key in keys)
+        assert bool(keys) == (part.name != "static")
+
+
+def test_a_method_is_searched_with_its_own_parameters_and_static_with_its_weights() -> None:
+    """Beside what is common; `uniform` stays what it is."""
+    tuning = {"trials": 2, "space": {"model.optimizer.lr": {"low": 1e-4, "high": 1e-2}}}
+    definition = define(tuning=tuning)
+    spaces = {
+        part.name: list(study_of(definition, part).space)
+        for part in of_methods("uniform", "static", "cagrad", "fairgrad", "pcgrad")
+    }
+    lr = "model.optimizer.lr"
+    assert spaces == {
+        "uniform": [lr],
+        "static": ["loss_weights", lr],
+        "cagrad": ["model.balancer.c", lr],
+        "fairgrad": ["model.balancer.weighting.alpha", lr],
+        "pcgrad": [lr],
+    }
+
+
+def test_all_are_the_shipped_methods() -> None:
+    definition = define(arms={"methods": {"balancers": "all"}}, baseline="static")
+    assert definition.arms["methods"].methods == tuple(RANGES)
+
+
+def test_two_arms_of_a_name_and_methods_for_one_head_are_refused() -> None:
+    arms = {"dwa": {}, "methods": {"balancers": ["dwa"]}}
+    definition = define(arms=arms, baseline="dwa")
+    with pytest.raises(ConfigError, match="two arms would have the name 'dwa'"):
+        parts_of(definition, {}, HEADS)
+    with pytest.raises(ConfigError, match="there is only 'digit'"):
+        parts_of(definition, {}, ["digit"])

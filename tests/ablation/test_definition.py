@@ -46,6 +46,11 @@ def test_a_shipped_ablation_has_seeds_enough_for_a_verdict(path: Path) -> None:
         ("arms={single: {pairs: all}, b: {}}", "the baseline is several arms"),
         ("arms.uniform={trials: 3}", "there is no tuning"),
         ("arms={alone: {}}", "at least 2"),
+        ("arms.methods={balancers: [dwa, dwa]}", "each once"),
+        ("arms.methods={balancers: []}", "each once"),
+        ("arms.methods={balancers: [a/b]}", "'a/b' is no name"),
+        ("arms.methods={balancers: all, loss_weights: uniform}", "are two arms"),
+        ("arms.methods={balancers: all, trials: 3}", "add tuning: {trials: ..., space: ...}"),
         ("reuse=never", "'version' or 'any'"),
     ],
 )
@@ -60,6 +65,15 @@ def test_other_arguments_are_overrides_of_the_base(file: Path) -> None:
     definition = load_definition(str(file), ["workers=3", "trainer.max_epochs=1"])
     assert definition.workers == 3
     assert definition.overrides == ("trainer.max_epochs=1",)
+
+
+def test_a_method_can_be_the_baseline_but_not_all_of_them(file: Path) -> None:
+    """Each method is an arm of its own name."""
+    methods = "arms.methods={balancers: [uniform, dwa]}"
+    arms = "arms={methods: {balancers: [uniform, dwa]}}"
+    assert load_definition(str(file), [arms, "baseline=dwa"]).baseline == "dwa"
+    with pytest.raises(ConfigError, match="the baseline is several arms"):
+        load_definition(str(file), [methods, "baseline=methods"])
 
 
 def test_seeds_are_counted_from_one_or_named(file: Path) -> None:

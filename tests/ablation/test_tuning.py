@@ -9,6 +9,7 @@ from tests.ablation.definitions import SMALL, ablate, define
 from multihead.ablation.plan import prepare
 from multihead.ablation.records import search
 from multihead.errors import ConfigError
+from multihead.report.ablation_record import recorded
 from multihead.studies.create_or_resume import start
 from multihead.studies.definition import Definition as Study
 from multihead.tracking.store import Store
@@ -54,3 +55,36 @@ def test_every_network_is_tuned_alike_before_it_is_tested(
     again = ablate(str(path))
     assert "4 on record, 0 to run" in again.stdout
     assert "tunes" not in again.stdout
+
+
+@pytest.mark.slow(minutes=1.0)
+def test_each_method_is_tuned_by_itself_and_one_that_fails_does_not_end_the_ablation(
+    home: Path, store: Store, tmp_path: Path
+) -> None:
+    """Its search has no trial with a result, which the report says; the others are compared."""
+    path = tmp_path / "methods.yaml"
+    content = {
+        "experiment": "multihead_cnn_digits",
+        "overrides": list(SMALL),
+        "arms": {
+            "methods": {"balancers": ["static"]},
+            "diverges": {"balancers": ["dwa"], "overrides": ["model.optimizer.lr=1.0e+30"]},
+        },
+        "baseline": "static",
+        "seeds": 2,
+        "tuning": {
+            "trials": 1,
+            "space": {"model.optimizer.weight_decay": {"low": 0.0, "high": 0.01}},
+            "sampler": "random",
+        },
+    }
+    path.write_text(yaml.safe_dump(content))
+    done = ablate(str(path))
+    assert done.exit_code == 1
+    assert "FAILED dwa: no trial of its search methods-dwa has a result" in done.stderr
+    assert "not met: no trial of a search failed: dwa: 1 of 1 failed" in done.stdout
+    result = recorded("methods", store)
+    assert set(result.values["arm"]) == {"static"}
+    lost = result.runs[result.runs["arm"] == "dwa"]
+    assert list(lost["state"]) == ["FAILED"] * 2
+    assert set(result.comparison.table.query("arm == 'dwa'")["verdict"]) == {"inconclusive"}

@@ -1,6 +1,7 @@
 """The report on an ablation: what it says, what it must not do, and its tables."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare
 from multihead.errors import ConfigError, DataError
 from multihead.report.ablation import page, write
-from multihead.report.ablation_tables import load, markdown
+from multihead.report.ablation_overall import MOST_PAIRS, front_cards
+from multihead.report.ablation_tables import load, markdown, tables
+from multihead.report.charts.arms import arms_of
 from multihead.report.costs import cost_table
 
 MANY = ("single", "uniform", "b", "c", "d", "e")
@@ -141,7 +144,7 @@ def test_the_file_that_the_first_command_names_defines_what_was_run(tmp_path: Pa
 
 def test_a_record_cannot_write_out_of_the_folder(small: Result, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no name of an ablation"):
-        write(Result(**{**vars(small), "name": "../evil"}), tmp_path / "out")
+        write(replace(small, name="../evil"), tmp_path / "out")
     assert list(tmp_path.rglob("*.yaml")) == []
 
 
@@ -249,3 +252,49 @@ def test_affinity_that_is_not_of_each_head_with_each_is_refused(
     many.assign(source=[f"h{i}" for i in range(2000)]).to_parquet(path)
     with pytest.raises(DataError, match="not of each head with each other"):
         load(tmp_path)
+
+
+def shifted(shifts: dict[str, float], seeds: int) -> Result:
+    """An ablation whose arms differ by some shifts, but for noise of 0.001."""
+    result = ablation(tuple(shifts), ("digit", "thickness"), seeds)
+    noise = np.random.default_rng(0).normal(0, 0.001, len(result.values))
+    values = result.values.assign(value=0.9 + result.values["arm"].map(shifts) + noise)
+    return replace(result, values=values)
+
+
+def test_arms_that_seeds_cannot_tell_apart_are_joined() -> None:
+    result = shifted({"single": 0.0, "dwa": 0.0001, "mgda": -0.02}, seeds=8)
+    text = page(result)
+    _read(text)
+    assert "not told apart: " in text
+    assert re.search(r"Ranks over seeds:</b> (single|dwa) ranks first and is told apart", text)
+    assert "told apart from mgda" in markdown(result)
+
+
+@pytest.mark.parametrize("seeds", [3, 8])
+def test_where_ranks_may_be_chance_the_page_says_so_and_joins_nothing(seeds: int) -> None:
+    """Too few seeds, and arms that do not differ."""
+    text = page(shifted({"single": 0.0, "dwa": 0.0, "mgda": 0.0}, seeds))
+    _read(text)
+    assert "Ranks over seeds:</b> inconclusive" in text
+    assert "not told apart: " not in text
+
+
+def test_arms_between_two_heads_are_marked_where_none_beats_them() -> None:
+    """Networks of one head are lines, and on no front."""
+    text = page(shifted({"single": 0.01, "dwa": 0.0, "mgda": -0.02}, seeds=6))
+    assert "single: a network per head" in text
+    assert "dwa: on the front" in text
+    assert "mgda: another arm is at least as good on both heads" in text
+
+
+def test_of_many_heads_some_pairs_are_drawn_and_all_are_in_the_table() -> None:
+    result = ablation(("single", "uniform"), tuple("abcde"))
+    arms = arms_of(("single", "uniform"), "single")
+    assert len(list(front_cards(result, arms))) == MOST_PAIRS
+    assert len(tables(result)["points"]) == 10
+
+
+def test_two_arms_have_no_ranks_and_one_head_no_front() -> None:
+    names = set(tables(ablation(("single", "uniform"), ("digit",))))
+    assert not names & {"ranks", "rank_pairs", "points", "front"}

@@ -5,11 +5,12 @@ A part is one training setup: an arm has one, or, of single-task networks, one p
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from multihead.ablation.definition import Arm, Chosen, Definition
+from multihead.ablation.definition import UNIFORM, Arm, Chosen, Definition
+from multihead.balancing.ranges import RANGES
 from multihead.errors import ConfigError
 from multihead.runs.config import Base, nearest
 from multihead.studies.space import lookup
@@ -31,6 +32,8 @@ class Part:
         heads: Those of the network.
         overrides: Of the ablation's base, in Hydra's grammar.
         definition: The arm in the file.
+        method: The choice of `model/balancer` that the arm is named after; empty otherwise.
+        ranges: What its tuning searches because of its method, as a study's space has it.
     """
 
     arm: str
@@ -38,6 +41,8 @@ class Part:
     heads: tuple[str, ...]
     overrides: tuple[str, ...]
     definition: Arm
+    method: str = ""
+    ranges: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -97,11 +102,50 @@ def _parts(name: str, arm: Arm, base: Mapping[str, Any], heads: Sequence[str]) -
             Part(f"{name}_{a}_{b}", "", (a, b), (*keep(base, [a, b]), *arm.overrides), arm)
             for a, b in combinations(dict.fromkeys(named), 2)
         ]
+    if arm.balancers is not None:
+        return _methods(name, arm, heads)
     if arm.heads is not None:
         kept = _named(name, arm.heads, heads)
         return [Part(name, "", tuple(kept), (*keep(base, kept), *arm.overrides), arm)]
     weights = [] if arm.loss_weights is None else [_weights(name, arm.loss_weights, heads)]
     return [Part(name, "", everything, (*weights, *arm.overrides), arm)]
+
+
+def _methods(name: str, arm: Arm, heads: Sequence[str]) -> list[Part]:
+    if len(heads) < 2:
+        raise ConfigError(
+            f"arm {name!r} has balancers, which weigh heads against each other, but there is only "
+            f"{heads[0]!r}."
+        )
+    return [
+        Part(
+            arm=method,
+            head="",
+            heads=tuple(heads),
+            overrides=(*chosen_method(method), *arm.overrides),
+            definition=arm,
+            method=method,
+            ranges=ranges_of(method, heads),
+        )
+        for method in arm.methods
+    ]
+
+
+def chosen_method(method: str) -> list[str]:
+    """Return the overrides that train with a method; static weights that stay 1 are `uniform`."""
+    if method == UNIFORM:
+        return ["model/balancer=static", "model.loss_weights=null"]
+    return [f"model/balancer={method}"]
+
+
+def ranges_of(method: str, heads: Sequence[str]) -> dict[str, Any]:
+    """Return what a search of a method varies beside what is common, as a study's space has it.
+
+    A method that is not shipped has nothing of its own.
+    """
+    if method == "static":
+        return {"loss_weights": {"simplex": list(heads)}}
+    return {f"model.balancer.{path}": spec for path, spec in RANGES.get(method, {}).items()}
 
 
 def keep(base: Mapping[str, Any], heads: Sequence[str]) -> list[str]:

@@ -62,7 +62,9 @@ def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
         shown = [run for run in found if run is result or not is_result(run)]
         runs += [_run_row(cell, run, store) for run in shown]
         if not shown or (result is None and all(r.info.status == "FINISHED" for r in shown)):
-            runs.append(_row_without_run(cell, works.get(cell.name, Work())))
+            lost = plan.lost.get(cell.part.name)
+            work = Work("FAILED", reason=lost) if lost else works.get(cell.name, Work())
+            runs.append(_row_without_run(cell, work))
         if result is not None:
             values += _values(plan, cell, result)
             curves += _curves(plan, cell, result, store)

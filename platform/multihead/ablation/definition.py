@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from multihead.balancing.ranges import RANGES
 from multihead.studies.definition import PLAIN_NAME, PlainName
 from multihead.studies.file import apply_argument, explain, find_file, read_file
 
@@ -12,6 +13,7 @@ GROUP = "ablation"
 _MOST_SEEDS = 1000
 _FEW = "differences need two seeds or more, each once; six can reach p < 0.05"
 Chosen = Literal["all"] | tuple[str, ...]
+UNIFORM = "uniform"
 
 
 class _Strict(BaseModel):
@@ -27,6 +29,8 @@ class Arm(_Strict):
         leave_one_head_out: One arm per head, `ARM_HEAD`, of a network with all other heads.
         pairs: One arm per two heads, `ARM_HEAD_HEAD`, of all heads or of those named.
         loss_weights: `uniform`, or a weight by head name; 1 for a head without one.
+        balancers: One arm per method of `model/balancer`, named after it and tuned by itself: all
+            shipped ones or those named. `uniform` is static weights that are not searched.
         study: Name of a study whose best trial this is.
         overrides: Of the base, in Hydra's grammar.
         space: What this arm's tuning searches beside the common space, such as loss weights.
@@ -38,6 +42,7 @@ class Arm(_Strict):
     leave_one_head_out: Chosen | None = None
     pairs: Chosen | None = None
     loss_weights: Literal["uniform"] | dict[str, float] | None = None
+    balancers: Chosen | None = None
     study: str | None = None
     overrides: tuple[str, ...] = ()
     space: dict[str, Any] = Field(default_factory=dict)
@@ -50,7 +55,8 @@ class Arm(_Strict):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Arm":
-        kinds = ("heads", "single_task", "leave_one_head_out", "pairs", "loss_weights", "study")
+        one = ("heads", "single_task", "loss_weights", "study")
+        kinds = (*one, "leave_one_head_out", "pairs", "balancers")
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are two arms; give each its own")
@@ -58,6 +64,22 @@ class Arm(_Strict):
         if twice:
             raise ValueError(f"heads names {twice[0]!r} twice; name each once")
         return self
+
+    @field_validator("balancers")
+    @classmethod
+    def _each_once(cls, balancers: Chosen | None) -> Chosen | None:
+        if isinstance(balancers, tuple):
+            if not balancers or len(set(balancers)) < len(balancers):
+                raise ValueError("give all, or a list of methods, each once")
+            for name in balancers:
+                if not PLAIN_NAME.fullmatch(name):
+                    raise ValueError(f"{name!r} is no name of a choice of model/balancer")
+        return balancers
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of `balancers`, each of which is an arm of its own."""
+        return tuple(RANGES) if self.balancers == "all" else tuple(self.balancers or ())
 
 
 class Tuning(_Strict):
@@ -101,7 +123,7 @@ class Definition(_Strict):
     name: PlainName
     experiment: str | None = None
     overrides: tuple[str, ...] = ()
-    arms: dict[str, Arm] = Field(min_length=2)
+    arms: dict[str, Arm] = Field(min_length=1)
     baseline: str
     seeds: tuple[int, ...]
     folds: int | None = Field(default=None, ge=2, le=_MOST_SEEDS)
@@ -138,9 +160,13 @@ class Definition(_Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> "Definition":
-        if self.baseline not in self.arms:
-            raise ValueError(f"the baseline {self.baseline!r} is no arm; arms: {list(self.arms)}")
-        if self.arms[self.baseline].is_several:
+        single = [n for name, arm in self.arms.items() for n in arm.methods or (name,)]
+        if len(single) < 2 and not any(arm.is_several for arm in self.arms.values()):
+            raise ValueError("arms: an ablation compares at least 2")
+        if self.baseline not in (*self.arms, *single):
+            raise ValueError(f"the baseline {self.baseline!r} is no arm; arms: {single}")
+        several = [n for n, a in self.arms.items() if a.is_several]
+        if self.baseline not in single or self.baseline in several:
             raise ValueError("the baseline is several arms; choose one that is a single arm")
         if len(self.seeds) < 2 and self.folds is None:
             raise ValueError(f"seeds: {_FEW}")
@@ -152,7 +178,10 @@ class Definition(_Strict):
         if self.tuning is None:
             for name, arm in self.arms.items():
                 if arm.space or arm.trials:
-                    raise ValueError(f"arm {name!r} has space or trials, but there is no tuning")
+                    raise ValueError(
+                        f"arm {name!r} has space or trials, but there is no tuning; add "
+                        f"tuning: {{trials: ..., space: ...}}, which every arm gets"
+                    )
         return self
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from multihead.ablation.arms import Part
 from multihead.ablation.plan import Cell, Plan
 from multihead.ablation.power import smallest_p
-from multihead.ablation.tuning import trials_of
+from multihead.ablation.tuning import study_of, trials_of
 from multihead.runs.build import build
 from multihead.studies.dry_run import epoch_seconds
 from multihead.studies.progress import span
@@ -21,21 +21,28 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
     definition, missing = plan.definition, {cell.name for cell in plan.missing(store)}
     seconds = 0.0
     for part in plan.parts:
+        if part.name in plan.lost:
+            yield f"{part.name}: is not trained: {plan.lost[part.name]}"
+            continue
         cells = [cell for cell in plan.cells if cell.part.name == part.name]
         left = sum(cell.name in missing for cell in cells)
         each = training_seconds(cells[0])
         seconds += each * (left + trials_of(definition, part) * (part in plan.untuned))
         yield _line(plan, part, f"{len(cells) - left} on record, {left} to train", each)
-    count = len(definition.seeds)
+    count, total = len(definition.seeds), len(plan.trainable)
     folds = f", {definition.folds} folds each" if definition.folds else ""
     yield (
-        f"{len(plan.cells)} trainings with seeds {', '.join(map(str, definition.seeds))}{folds}: "
-        f"{len(plan.cells) - len(missing)} on record, {len(missing)} to train, at most "
+        f"{total} trainings with seeds {', '.join(map(str, definition.seeds))}{folds}: "
+        f"{total - len(missing)} on record, {len(missing)} to train, at most "
         f"{span(seconds / definition.workers)} with {definition.workers} workers on the CPU"
     )
     if plan.untuned:
         names = ", ".join(part.name for part in plan.untuned)
-        yield f"to be tuned before that, so none of their trainings is on record yet: {names}"
+        trials = sum(trials_of(definition, part) for part in plan.untuned)
+        yield (
+            f"to be tuned before that with {trials} trials, whose time is counted above, so none "
+            f"of their trainings is on record yet: {names}"
+        )
     p, heads = smallest_p(count), len(plan.metrics)
     if definition.folds is None:
         yield (
@@ -54,7 +61,10 @@ def training_seconds(cell: Cell) -> float:
 
 
 def _line(plan: Plan, part: Part, count: str, seconds: float) -> str:
-    tuning = f"{trials_of(plan.definition, part)} trials of tuning, " * (part in plan.untuned)
+    tuning = ""
+    if part in plan.untuned:
+        searched = ", ".join(study_of(plan.definition, part).space)
+        tuning = f"{trials_of(plan.definition, part)} trials of tuning of {searched}, "
     return (
         f"{part.name}: heads {', '.join(part.heads)}; {plan.parameters[part.name]:,} parameters; "
         f"{tuning}{count}, about {span(seconds)} each; {' '.join(part.overrides) or 'the base'}"

@@ -79,7 +79,7 @@ def early_reads(
     """
     now = pd.Timestamp.now(tz="UTC")
     found: dict[str, list[pd.DataFrame]] = {}
-    for cell in {cell.part.name: cell for cell in plan.cells}.values():
+    for cell in {cell.part.name: cell for cell in plan.trainable}.values():
         result, settings = plan.tuned.get(cell.part.name), settings_hash(cell.config.composed)
         when = selected.get(settings, now)
         if result is not None:

@@ -76,7 +76,7 @@ def commands(plan: Plan) -> tuple[str, ...]:
     definition = plan.definition
     seeds = ",".join(map(str, definition.seeds))
     trainings = []
-    for part in plan.parts:
+    for part in (part for part in plan.parts if part.name not in plan.lost):
         result = plan.tuned.get(part.name)
         chosen = () if result is None else result.overrides
         overrides = [*base_overrides(definition), *part.overrides, *chosen, f"seed={seeds}"]

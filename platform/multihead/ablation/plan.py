@@ -99,16 +99,27 @@ class Plan:
         searched = [p for p in self.parts if trials_of(self.definition, p)]
         return [p for p in searched if p.name not in self.tuned]
 
+    @property
+    def lost(self) -> dict[str, str]:
+        """Why a part cannot be trained, by its name: no trial of its search has a result."""
+        return {name: result.lost for name, result in self.tuned.items() if result.lost}
+
+    @property
+    def trainable(self) -> list[Cell]:
+        """The cells whose part is not lost."""
+        return [cell for cell in self.cells if cell.part.name not in self.lost]
+
     def on_record(self, store: Store) -> dict[str, list[Any]]:
         """Return the runs that trained what a cell trains, by cell name, the oldest first."""
-        settings = [settings_hash(cell.config.composed) for cell in self.cells]
+        settings = [settings_hash(cell.config.composed) for cell in self.trainable]
         found = trainings(store, settings, any_version=self.definition.reuse == "any")
-        return {cell.name: found.get(cell.identity, []) for cell in self.cells}
+        runs: dict[str, list[Any]] = {cell.name: [] for cell in self.cells}
+        return runs | {cell.name: found.get(cell.identity, []) for cell in self.trainable}
 
     def missing(self, store: Store) -> list[Cell]:
-        """Return the cells without a finished, tested run."""
+        """Return the cells that can be trained and have no finished, tested run."""
         runs = self.on_record(store)
-        return [cell for cell in self.cells if not any(map(is_result, runs[cell.name]))]
+        return [cell for cell in self.trainable if not any(map(is_result, runs[cell.name]))]
 
 
 @dataclass

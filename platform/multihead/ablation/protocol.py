@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from multihead.ablation.definition import UNIFORM
 from multihead.ablation.plan import Plan
 from multihead.ablation.power import smallest_p
 from multihead.ablation.result import Check
@@ -31,7 +32,8 @@ def checks(
         _arms(plan),
         _data(plan),
         equal_steps(runs),
-        _tuning(plan),
+        tuning(plan),
+        *([no_trial_failed(plan)] if plan.tuned else []),
         _seeds(plan, runs),
         _independent(plan)
         if plan.definition.folds
@@ -55,12 +57,14 @@ def checks(
 
 def _arms(plan: Plan) -> Check:
     arms = plan.definition.arms.values()
+    methods = {part.method for part in plan.parts}
     has = {
         "a single-task network per head": any(a.single_task == "all" for a in arms),
-        "uniform weights": any(a.loss_weights == "uniform" for a in arms),
+        "uniform weights": any(a.loss_weights == UNIFORM for a in arms) or UNIFORM in methods,
         "other static weights": any(
             isinstance(a.loss_weights, dict) or "loss_weights" in a.space or a.study for a in arms
-        ),
+        )
+        or ("static" in methods and plan.definition.tuning is not None),
     }
     missing = [what for what, there in has.items() if not there]
     reason = f"missing: {', '.join(missing)}" if missing else f"there are {', '.join(has)}"
@@ -89,19 +93,34 @@ def _range(counts: pd.Series) -> str:
     return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
 
 
-def _tuning(plan: Plan) -> Check:
+def tuning(plan: Plan) -> Check:
+    """Return whether all arms had the same number of trials."""
     counts = {
-        p.name: plan.tuned[p.name].trials
-        if p.definition.study is not None
-        else trials_of(plan.definition, p)
+        p.name: plan.tuned[p.name].trials if p.name in plan.tuned else trials_of(plan.definition, p)
         for p in plan.parts
     }
-    shown = ", ".join(f"{name} {count}" for name, count in counts.items())
     if len(set(counts.values())) > 1:
-        return Check("equal tuning", False, f"trials: {shown}; {plan.definition.unequal}")
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        given_up = [f"{n} was given up: {t.stopped}" for n, t in plan.tuned.items() if t.stopped]
+        reasons = [f"trials: {shown}", plan.definition.unequal, *given_up]
+        return Check("equal tuning", False, "; ".join(filter(None, reasons)))
     count = next(iter(counts.values()))
     reason = f"{count} trials for each network" if count else "no arm is tuned"
     return Check("equal tuning", True, reason)
+
+
+def no_trial_failed(plan: Plan) -> Check:
+    """Return whether the searches of all arms had as many trials with a result as planned.
+
+    A trial that failed counts in the budget, so an arm with failures chose among fewer.
+    """
+    said = [
+        f"{name}: {result.failed} of {result.trials} failed"
+        for name, result in plan.tuned.items()
+        if result.failed
+    ]
+    reason = f"{', '.join(said)}; these arms chose among fewer trials than others" * bool(said)
+    return Check("no trial of a search failed", not said, reason or "none did")
 
 
 def _seeds(plan: Plan, runs: pd.DataFrame) -> Check:

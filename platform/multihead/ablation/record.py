@@ -45,7 +45,7 @@ class AblationRecord:
                 store, experiment, config, name=name, kind=PARENT_KIND, tags=tags
             )
         known = selected(store, name)
-        hashes = {settings_hash(cell.config.composed) for cell in plan.cells} - set(known)
+        hashes = {settings_hash(cell.config.composed) for cell in plan.trainable} - set(known)
         now = datetime.now(UTC).isoformat()
         self.run.set_tags({f"{_SINCE}{each}": now for each in sorted(hashes)})
         with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".ablation.") as scratch:

@@ -1,11 +1,14 @@
 """What an ablation came to, in one object: all that a report says."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
 from multihead.ablation.affinity import Affinity
-from multihead.ablation.statistics import Comparison
+from multihead.ablation.front import Front, front
+from multihead.ablation.ranks import Ranking, ranking
+from multihead.ablation.statistics import Comparison, falling_metrics
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,33 @@ class Result:
     url: str | None
     test_reads: pd.DataFrame = field(default_factory=pd.DataFrame)
     affinity: Affinity | None = None
+
+    @property
+    def split(self) -> str:
+        """What is compared: the test split, or validation if no run was tested."""
+        return "test" if "test" in set(self.values["split"]) else "val"
+
+    @property
+    def single_task(self) -> frozenset[str]:
+        """The arms of a network per head."""
+        return frozenset(self.runs.loc[self.runs["head"].fillna("") != "", "arm"])
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """How arms rank over seeds; None for fewer than three."""
+        level, arms = self.comparison.level, list(dict.fromkeys(self.runs["arm"]))
+        return ranking(self._compared, self._falling, level=level, arms=arms)
+
+    @cached_property
+    def front(self) -> Front | None:
+        """Where arms lie between the heads; None for one head."""
+        level = self.comparison.level
+        return front(self._compared, self._falling, self.single_task, level=level)
+
+    @property
+    def _compared(self) -> pd.DataFrame:
+        return self.values[self.values["split"] == self.split]
+
+    @property
+    def _falling(self) -> frozenset[str]:
+        return falling_metrics(self.values["metric"].unique())

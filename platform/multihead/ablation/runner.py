@@ -45,7 +45,7 @@ class Runner:
         """Return the cells to be trained, after what runs could not deliver is delivered."""
         reap_and_tell(self.store.home)
         runs = self.plan.on_record(self.store)
-        missing = [cell for cell in self.plan.cells if not any(map(is_result, runs[cell.name]))]
+        missing = [cell for cell in self.plan.trainable if not any(map(is_result, runs[cell.name]))]
         ended = [w.run for c in missing if (w := self._file(c).read()).state == "FINISHED"]
         known = [run for run in ended if run and inside(self.store.home, run, "a run").is_dir()]
         sent = [done for run in known for done in sync(self.store.home, run)]

@@ -12,16 +12,18 @@ from multihead.ablation.arms import Part, override
 from multihead.ablation.definition import Definition
 from multihead.errors import ConfigError, StoreError
 from multihead.settings import study_storage
+from multihead.studies.check import check
 from multihead.studies.create_or_resume import OpenStudy, load, start
 from multihead.studies.definition import Definition as Study
 from multihead.studies.definition import load_definition
 from multihead.studies.file import explain
+from multihead.studies.lease import rows_of
 from multihead.studies.progress import Progress
 from multihead.studies.record import StudyRecord
 from multihead.studies.registry import registered
 from multihead.studies.runner import Runner
 from multihead.studies.storage import StudyStorage
-from multihead.studies.table import ranked
+from multihead.studies.table import causes, ranked
 from multihead.training.interrupts import RunInterrupted
 
 
@@ -35,6 +37,9 @@ class Tuned:
         trials: How many ended.
         seeds: Those that it trained with.
         ended: When the last trial did, in seconds since 1970.
+        failed: How many of them failed.
+        lost: Why there is no best trial; empty if there is one.
+        stopped: Why fewer trials ended than planned; empty if all did.
     """
 
     study: str
@@ -42,6 +47,9 @@ class Tuned:
     trials: int
     seeds: tuple[int, ...]
     ended: float
+    failed: int = 0
+    lost: str = ""
+    stopped: str = ""
 
 
 def tuned(
@@ -66,7 +74,7 @@ def tuned(
         elif trials_of(definition, part):
             study = study_of(definition, part)
             if (opened := _if_ended(study)) is not None:
-                found[part.name] = _result(opened, definition)
+                found[part.name] = _result(opened, definition, own=True)
     counts = {
         p.name: found[p.name].trials if p.definition.study else trials_of(definition, p)
         for p in parts
@@ -95,14 +103,14 @@ def trials_of(definition: Definition, part: Part) -> int:
 
 
 def study_of(definition: Definition, part: Part) -> Study:
-    """Return the search of a part: the common one, and what its arm adds to the space."""
+    """Return the search of a part: the common one, and what its method and arm add to the space."""
     tuning = definition.tuning
     assert tuning is not None
     content = {
         "name": f"{definition.name}-{part.name}",
         "experiment": definition.experiment,
         "overrides": [*definition.overrides, "optimized_metric=null", *part.overrides],
-        "space": {**tuning.space, **part.definition.space},
+        "space": {**part.ranges, **tuning.space, **part.definition.space},
         "objectives": tuning.objectives,
         "sampler": tuning.sampler,
         "pruner": tuning.pruner,
@@ -116,8 +124,25 @@ def study_of(definition: Definition, part: Part) -> Study:
         raise explain(error, f"{definition.name}: tuning", Study) from error
 
 
+def check_searches(definition: Definition, parts: Sequence[Part]) -> None:
+    """Check searches before the first one starts: the last one may be hours away.
+
+    Raises:
+        MultiheadError: Naming the search, and what is wrong.
+    """
+    for part in parts:
+        study = study_of(definition, part)
+        try:
+            check(study)
+        except ConfigError as error:
+            raise ConfigError(f"the search {study.name}: {error}") from error
+
+
 def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> None:
     """Run a search to its end, or go on with it.
+
+    One whose trials fail again and again is given up, which its arm then says: the other arms can
+    be compared all the same.
 
     Raises:
         MultiheadError: If it cannot run, or another command runs it.
@@ -134,7 +159,9 @@ def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> Non
     record.end(ended.reason, interrupted=ended.signum is not None)
     if ended.signum is not None:
         raise RunInterrupted(ended.signum)
-    if ended.reason is not None:
+    if _given_up(opened) is not None:
+        notice(f"gives up {study.name}: {ended.reason}")
+    elif ended.reason is not None:
         raise StoreError(f"the search {study.name} stopped early: {ended.reason}.")
 
 
@@ -149,7 +176,14 @@ def _if_ended(study: Study) -> OpenStudy | None:
         return None
     opened = _opened(study.name, study)
     done = sum(trial.state.is_finished() for trial in opened.trials())
-    return opened if done >= study.n_trials else None
+    return opened if done >= study.n_trials or _given_up(opened) else None
+
+
+def _given_up(opened: OpenStudy) -> str | None:
+    """Return why a search was given up, or None: its trials failed again and again."""
+    rows = rows_of(opened.storage, opened.name)
+    done = sum(row.decided is not None for row in rows)
+    return opened.budget.exhausted(rows) if done < opened.definition.n_trials else None
 
 
 def _opened(name: str, wanted: Study | None, trust: Collection[str] = ()) -> OpenStudy:
@@ -186,7 +220,12 @@ def _own(name: str) -> Study | None:
         return None
 
 
-def _result(opened: OpenStudy, definition: Definition) -> Tuned:
+def _result(opened: OpenStudy, definition: Definition, *, own: bool = False) -> Tuned:
+    """Return what a study came to; `own` if it is the search of an arm, which may have no result.
+
+    Raises:
+        ConfigError: If it is of another experiment, or another's without a finished trial.
+    """
     name = opened.name
     if opened.definition.experiment != definition.experiment:
         raise ConfigError(
@@ -195,15 +234,20 @@ def _result(opened: OpenStudy, definition: Definition) -> Tuned:
         )
     trials = opened.trials()
     order = ranked(opened.definition, trials)
-    if not order:
+    if not order and not own:
         raise ConfigError(f"study {name!r} has no finished trial, so it has no best one; run it.")
-    values = opened.plan.space.values(order[0].params).items()
+    failed = causes(trials)
+    why = failed[-1] if failed else "all were pruned"
+    values = opened.plan.space.values(order[0].params).items() if order else ()
     ends = [t.datetime_complete.timestamp() for t in trials if t.datetime_complete is not None]
     configs = opened.plan.configs
     return Tuned(
         study=name,
         overrides=tuple(override(p.lstrip("+"), v, "" if "/" in p else "++") for p, v in values),
         trials=sum(trial.state.is_finished() for trial in trials),
+        failed=len(failed),
+        lost="" if order else f"no trial of its search {name} has a result: {why}",
+        stopped=(_given_up(opened) or "") if own else "",
         seeds=tuple(configs.seed(index) for index in range(opened.definition.seeds)),
         ended=max(ends),
     )

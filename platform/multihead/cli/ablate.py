@@ -36,10 +36,12 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[s
     """
     from multihead.ablation.definition import load_definition
     from multihead.ablation.plan import prepare
+    from multihead.ablation.tuning import check_searches
 
     definition = load_definition(name, overrides)
     plan = prepare(definition, trust)
     store = plan.base.store()
+    check_searches(definition, plan.untuned)
     if dry_run:
         from multihead.ablation.dry_run import describe
 
@@ -86,7 +88,8 @@ def _run(plan: "Plan", store: "Store", trust: tuple[str, ...]) -> None:
         raise
     record.run.finish("FINISHED")
     _show(result)
-    failed = failures(works)
+    lost = [f"{name}: {reason}" for name, reason in plan.lost.items()]
+    failed = [*lost, *failures(works)]
     for line in failed:
         complain(f"FAILED {line}")
     if failed:
@@ -98,7 +101,7 @@ def _train(runner: "Runner") -> dict[str, "Work"]:
     from multihead.terminal.drawn import Screen
 
     cells = runner.missing()
-    total = len(runner.plan.cells)
+    total = len(runner.plan.trainable)
     say(f"{total} trainings: {total - len(cells)} on record, {len(cells)} to run")
     with Progress(Screen(err=True)) as progress:
         return runner.run(cells, progress)
@@ -109,6 +112,8 @@ def _show(result: "Result") -> None:
     from multihead.cli.tables import show_table
 
     say(*result.comparison.sentences)
+    if result.ranking is not None:
+        say(f"ranks: {result.ranking.sentence}")
     table = result.comparison.table[[*_FIGURES, "verdict"]]
     show_table(table, f"differences from {result.baseline}:", dict.fromkeys(_FIGURES[3:], "{:.4g}"))
     if result.affinity is not None:

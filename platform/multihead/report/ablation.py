@@ -13,6 +13,7 @@ from multihead.files import write_atomically
 from multihead.report.ablation_affinity import affinity_section
 from multihead.report.ablation_answers import answers, groups
 from multihead.report.ablation_charts import curve_cards, interval_cards, pair_cards
+from multihead.report.ablation_overall import MOST_PAIRS, front_cards, front_rows, ranks
 from multihead.report.ablation_rows import (
     cost_rows,
     heat_rows,
@@ -64,7 +65,7 @@ def write(result: Result, folder: Path) -> Path:
 def page(result: Result) -> str:
     """Return the page as HTML."""
     arms = arms_of([*result.runs["arm"], *result.values["arm"]], result.baseline)
-    split = "test" if "test" in set(result.values["split"]) else "val"
+    split = result.split
     found = groups(result, arms, split)
     return render(
         "ablation",
@@ -79,6 +80,10 @@ def page(result: Result) -> str:
         level=f"{100 * result.comparison.level:g}%",
         groups=found,
         summary=list(summary_rows(result, arms)),
+        ranks=ranks(result, arms),
+        fronts=list(front_cards(result, arms)),
+        volumes=list(front_rows(result, arms)),
+        most_pairs=MOST_PAIRS,
         intervals=list(interval_cards(result, found, arms, split)),
         pairs=list(pair_cards(result, found, arms, split)),
         curves=list(curve_cards(result, found, arms)),

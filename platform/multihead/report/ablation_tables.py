@@ -21,12 +21,20 @@ _MOST_CELLS = 10_000_000
 _VALUES = ["arm", "seed", "head", "metric", "split", "value", "run"]
 
 
+def _overall(result: Result) -> dict[str, pd.DataFrame]:
+    """Return the tables over all heads, as far as there are arms and heads enough for them."""
+    found, front = result.ranking, result.front
+    of_ranks = {} if found is None else {"ranks": found.table, "rank_pairs": found.pairs}
+    return of_ranks | ({} if front is None else {"points": front.points, "front": front.table})
+
+
 def tables(result: Result) -> dict[str, pd.DataFrame]:
     """Return the tables by the name of their file."""
     return {
         "values": result.values[_VALUES],
         "statistics": result.comparison.table,
         "summary": result.comparison.summary,
+        **_overall(result),
         "costs": cost_table(result.runs, result.baseline),
         "runs": result.runs,
         "curves": result.curves,
@@ -107,14 +115,19 @@ def _parts(result: Result) -> Iterator[str]:
     yield f"# {escaped(result.name)}"
     yield "\n".join(f"- {escaped(sentence)}" for sentence in result.comparison.sentences)
     yield f"Baseline: {escaped(result.baseline)}. Differences are arm minus baseline."
+    if result.ranking is not None:
+        yield f"Ranks: {escaped(result.ranking.sentence)}"
     for title, name in (
         ("Statistics", "statistics"),
         ("Over all heads", "summary"),
+        ("Ranks", "ranks"),
+        ("Between the heads", "front"),
         ("Cost of a seed", "costs"),
         ("Redundancy between heads", "redundancy"),
     ):
-        yield f"## {title}"
-        yield table(found[name])
+        if name in found:
+            yield f"## {title}"
+            yield table(found[name])
     if result.functions:
         yield "\n".join(f"- {escaped(line)}" for line in result.functions)
     section = affinity_section(result)

@@ -30,6 +30,7 @@ _WITHOUT_EFFECT = (
 # Keys that earlier releases did not have, with the value that does what those did.
 _SINCE = {
     "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
+    "model.balancer.decay": 0.001,
     "model.metrics": None,
     "model.class_criterion": None,
     "model.class_weights": None,

@@ -94,6 +94,12 @@ def best_of(definition: Definition, trials: Sequence[FrozenTrial]) -> str:
     return f"front: {count} of {len(order)} trials, by mean rank first {first}"
 
 
+def causes(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Return why each of the failed trials failed, in the order of the trials."""
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    return [str(trial.user_attrs.get("cause", "unknown")) for trial in failed]
+
+
 def ranked(definition: Definition, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the complete trials, the best first.
 

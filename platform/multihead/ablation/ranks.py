@@ -1,0 +1,276 @@
+"""Rank arms over seeds, and say which of them the seeds can tell apart.
+
+A block is a seed: the ranks of its heads are averaged first, because heads of one training are not
+independent. Friedman's test asks whether the arms differ at all; only if they do, every two arms
+are compared. docs/statistics.md has the formulas.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from multihead.ablation.paired import Floats, differences, holm
+from multihead.ablation.pairs import MEAN, over_folds
+
+FEWEST_SEEDS = 6
+MOST_ARMS = 40
+TABLE = ("arm", "rank", "seeds", "groups")
+PAIRS = ("arm", "other", "rank_difference", "p", "p_holm")
+_TIE = 1e-9
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How the arms that have all heads rank.
+
+    Attributes:
+        table: `TABLE`, the best arm first; `groups` holds the letters of the groups it is in.
+        pairs: `PAIRS`, every two arms; empty where Friedman's test does not carry it.
+        groups: Maximal sets of arms of which no two can be told apart, best first; none where
+            Friedman's test does not carry it.
+        seeds: The number of blocks.
+        p: Of Friedman's test; NaN if it was not made.
+        sentence: What may be said.
+    """
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    groups: tuple[tuple[str, ...], ...]
+    seeds: int
+    p: float
+    sentence: str
+
+
+def ranking(
+    values: pd.DataFrame,
+    lower_is_better: Collection[str],
+    *,
+    level: float = 0.95,
+    arms: Sequence[str] = (),
+) -> Ranking | None:
+    """Rank the arms over the seeds that all of them have.
+
+    Source: Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7, 2006;
+    pairs by Wilcoxon's test with Holm's correction instead of mean ranks, which depend on the arms
+    that happen to be there: Benavoli, Corani & Mangili, JMLR 17, 2016.
+
+    Args:
+        values: Of one split: arm, seed, head, metric, value. A head is judged by its first metric.
+        lower_is_better: Metrics of which less is better.
+        level: `1 - level` is what a p has to be below.
+        arms: All there are, so that those without any value are named.
+
+    Returns:
+        None for fewer than three arms with all heads and a seed: two are compared head by head.
+    """
+    cube, left_out = goodness(values, lower_is_better)
+    if cube is None:
+        return None
+    left_out += [arm for arm in arms if arm not in set(values["arm"])]
+    arms, found = list(cube.columns.unique("arm")), _blocks(cube)
+    by_head = np.stack([_ranks(found[:, :, head]) for head in range(found.shape[2])])
+    ranks = by_head.mean(0).round(9)  # equal sums are equal numbers
+    means = pd.Series(ranks.mean(0), index=arms).sort_values(kind="stable")
+    p = friedman_p(ranks)
+    why_not = _why_not(found.shape, p, 1 - level, folds=over_folds(values))
+    pairs = pd.DataFrame(columns=list(PAIRS))
+    groups: list[tuple[str, ...]] = []
+    if not why_not:
+        pairs = _compared(found, ranks, arms, list(means.index))
+        told = pairs[pairs["p_holm"] <= 1 - level]
+        groups = cliques(list(means.index), set(zip(told["arm"], told["other"], strict=True)))
+        groups = groups if len(groups) <= len(_LETTERS) else []
+    table = pd.DataFrame(
+        {
+            "arm": means.index,
+            "rank": means.to_numpy(),
+            "seeds": len(found),
+            "groups": [_letters(arm, groups) for arm in means.index],
+        },
+        columns=list(TABLE),
+    )
+    said = f"inconclusive: {why_not}" if why_not else _said(means.index[0], pairs, p, 1 - level)
+    over = f"{len(arms)} arms over {len(found)} seeds, ranks averaged over {found.shape[2]} heads"
+    lacking = f" Not ranked, for lack of heads or seeds: {', '.join(left_out)}." if left_out else ""
+    said = f"{said} ({over} within a seed).{lacking}"
+    return Ranking(table, pairs, tuple(groups), len(found), p, said)
+
+
+def goodness(
+    values: pd.DataFrame, lower_is_better: Collection[str]
+) -> tuple[pd.DataFrame | None, list[str]]:
+    """Return values that are better where they are larger, and the arms that have none.
+
+    Left out are arms without all heads, and those with few seeds where others have enough: their
+    blocks would be the others' as well.
+
+    Returns:
+        A row per seed that all arms have, columns (arm, head), or None for fewer than three arms;
+        and the names of the arms left out.
+    """
+    rows = values[(values["head"] != MEAN) & np.isfinite(values["value"])]
+    judged = rows.drop_duplicates("head").set_index("head")["metric"]
+    rows = rows[rows["metric"] == rows["head"].map(judged)]
+    rows = rows.drop_duplicates(["arm", "seed", "head"])
+    sign = np.where(rows["metric"].isin(lower_is_better), -1.0, 1.0)
+    wide = rows.assign(value=sign * rows["value"]).pivot(
+        index="seed", columns=["arm", "head"], values="value"
+    )
+    everyone, heads = list(dict.fromkeys(values["arm"])), list(judged.index)
+    seeds = {
+        arm: int(wide[arm].reindex(columns=heads).notna().all(axis=1).sum())
+        for arm in everyone
+        if arm in wide.columns.unique("arm")
+    }
+    enough = min(FEWEST_SEEDS, max(seeds.values(), default=0))
+    arms = [arm for arm, count in seeds.items() if count >= max(enough, 1)]
+    left_out = [arm for arm in everyone if arm not in arms]
+    if len(arms) < 3:
+        return None, left_out
+    columns = pd.MultiIndex.from_product([arms, heads], names=["arm", "head"])
+    whole = wide.reindex(columns=columns).dropna()
+    return (None if whole.empty else whole), left_out
+
+
+def friedman_p(scores: Floats) -> float:
+    """Return the p of Friedman's test of scores [blocks, arms]; 1 where all are equal."""
+    from scipy import stats
+
+    if (np.ptp(scores, axis=1) <= _TIE).all():
+        return 1.0
+    return float(stats.friedmanchisquare(*scores.T).pvalue)
+
+
+def paired_p(ours: Floats, theirs: Floats) -> float:
+    """Return the two-sided p of Wilcoxon's signed-rank test of two arms over seeds.
+
+    Heads have units of their own, so the differences of a head are divided by their root mean
+    square over the seeds, and averaged over the heads. No other arm has a say in it.
+
+    Args:
+        ours: Values that are better where they are larger, [seeds, heads].
+        theirs: Those of the other arm.
+    """
+    found = differences(ours, theirs)
+    size = np.sqrt(np.square(found).mean(0))
+    scaled = np.divide(found, size, out=np.zeros_like(found), where=size > 0).mean(1)
+    return signed_rank_p(scaled.round(9))
+
+
+def signed_rank_p(deltas: Floats) -> float:
+    """Return the two-sided p of Wilcoxon's signed-rank test of differences [n].
+
+    Exact also with ties, and with zeros as of Pratt (JASA 54, 1959): by the distribution of the
+    rank sum over all choices of signs. `scipy.stats.wilcoxon` gives the same p, but with ties only
+    by trying all signs one by one, which takes seconds.
+    """
+    from scipy import stats
+
+    doubled = np.rint(2 * stats.rankdata(np.abs(deltas))).astype(int)  # ties share: halves
+    signs = np.sign(deltas)
+    chances = np.zeros(int(doubled.sum()) + 1)
+    chances[0] = 1.0
+    for rank in doubled[signs != 0]:  # half of the choices add it to the sum
+        chances = (chances + np.concatenate([np.zeros(rank), chances[:-rank]])) / 2
+    total = int(doubled[signs > 0].sum())
+    least = min(chances[: total + 1].sum(), chances[total:].sum())
+    return float(min(1.0, 2 * least))
+
+
+def cliques(arms: Sequence[str], apart: Collection[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Return the maximal sets of two or more arms of which no two are apart, in the arms' order.
+
+    There can be very many; no more are looked for when they are more than the letters that name
+    them. Source: Bron & Kerbosch, Communications of the ACM 16, 1973.
+
+    Args:
+        arms: In the order in which they shall stand.
+        apart: Pairs that can be told apart, either way round.
+    """
+    near = {
+        arm: {o for o in arms if o != arm and not {(arm, o), (o, arm)} & set(apart)} for arm in arms
+    }
+    found: list[tuple[str, ...]] = []
+
+    def grow(chosen: set[str], possible: set[str], done: set[str]) -> None:
+        if len(found) > len(_LETTERS):
+            return
+        if not possible and not done and len(chosen) > 1:
+            found.append(tuple(sorted(chosen, key=arms.index)))
+        pivot = max(possible | done, key=lambda arm: len(near[arm] & possible), default=None)
+        for arm in sorted(possible - (near[pivot] if pivot else set()), key=arms.index):
+            grow(chosen | {arm}, possible & near[arm], done & near[arm])
+            possible, done = possible - {arm}, done | {arm}
+
+    grow(set(), set(arms), set())
+    return sorted(found, key=lambda group: [arms.index(arm) for arm in group])
+
+
+def _blocks(cube: pd.DataFrame) -> Floats:
+    arms, heads = cube.columns.unique("arm"), cube.columns.unique("head")
+    blocks: Floats = cube.to_numpy(np.float64).reshape(len(cube), len(arms), len(heads))
+    return blocks
+
+
+def _ranks(scores: Floats) -> Floats:
+    """Return the ranks within each row [blocks, arms]; 1 is the largest, ties share."""
+    from scipy import stats
+
+    ranks: Floats = stats.rankdata(-scores, axis=1)
+    return ranks
+
+
+def _compared(
+    found: Floats, ranks: Floats, arms: Sequence[str], order: Sequence[str]
+) -> pd.DataFrame:
+    place = {arm: arms.index(arm) for arm in order}
+    rows = [
+        (
+            *(a, b),
+            float(ranks[:, place[b]].mean() - ranks[:, place[a]].mean()),
+            paired_p(found[:, place[a]], found[:, place[b]]),
+        )
+        for a, b in combinations(order, 2)
+    ]
+    table = pd.DataFrame(rows, columns=list(PAIRS[:-1]))
+    return table.assign(p_holm=holm(table["p"].to_numpy(np.float64)))
+
+
+def _why_not(shape: tuple[int, ...], p: float, alpha: float, *, folds: bool) -> str:
+    """Return why no groups may be drawn; empty if they may.
+
+    Args:
+        shape: Numbers of seeds, arms and heads.
+        p: Of Friedman's test.
+        alpha: What it has to be below.
+        folds: Whether blocks are folds.
+    """
+    seeds, arms, _ = shape
+    if folds:
+        return "folds are not independent, which the test takes them for"
+    if seeds < FEWEST_SEEDS:
+        return f"{seeds} seeds that all arms have are fewer than the {FEWEST_SEEDS} it takes"
+    if p >= alpha:
+        return f"Friedman's test does not tell the arms apart (p = {p:.2g})"
+    if arms > MOST_ARMS:
+        return f"{arms} arms are more than the {MOST_ARMS} of which every two are compared"
+    return ""
+
+
+def _letters(arm: str, groups: Sequence[tuple[str, ...]]) -> str:
+    return "".join(_LETTERS[i] for i, group in enumerate(groups) if arm in group)
+
+
+def _said(first: str, pairs: pd.DataFrame, p: float, alpha: float) -> str:
+    own = pairs[(pairs["arm"] == first) & (pairs["p_holm"] <= alpha)]
+    told = ", ".join(own["other"])
+    known = (
+        f"{first} ranks first and is told apart from {told}"
+        if told
+        else f"{first} ranks first, but is told apart from no other arm"
+    )
+    return f"{known}; Friedman p = {p:.2g}"
