@@ -96,7 +96,9 @@ def _configured(
     from multihead.runs.sections import RunConfig
 
     if table is None:
-        config = compose_run(overrides)
+        chosen = any(text.startswith(("data=", "experiment=")) for text in overrides)
+        own = not chosen and any(text.startswith("data.table=") for text in overrides)
+        config = compose_run(["data=table", *overrides] if own else overrides)
     else:
         config = compose_run(["data=table", *overrides])
         config["data"]["table"] = str(Path(table).absolute())

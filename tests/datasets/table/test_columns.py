@@ -65,6 +65,14 @@ def test_a_choice_names_the_column_or_its_head(folder: Path, name: str) -> None:
     assert "Größe_cm" not in whole(folder, columns={name: "ignore"}).heads
 
 
+def test_an_angle_has_a_period_and_a_unit_of_its_own(folder: Path) -> None:
+    choice = {"kind": "angle", "period": 24, "unit": "h"}
+    head = whole(folder, columns={"Größe_cm": choice}).heads["Größe_cm"]
+    assert head.kind.options() == {"period": 24.0, "unit": "h"}
+    with pytest.raises(ConfigError, match="period is of an angle"):
+        whole(folder, columns={"Größe_cm": {"period": 24}})
+
+
 @pytest.mark.parametrize(
     ("choice", "kind", "levels"),
     [
@@ -72,10 +80,12 @@ def test_a_choice_names_the_column_or_its_head(folder: Path, name: str) -> None:
         ({"kind": "regression", "levels": 16}, "regression", 16),
         ({"log": True}, "regression", 0),
         ({"kind": "classification"}, "classification", 20),
+        ({"kind": "angle"}, "angle", 0),
+        ("angle", "angle", 0),
     ],
 )
 def test_numbers_become_what_is_said(
-    folder: Path, choice: dict[str, Any], kind: str, levels: int
+    folder: Path, choice: dict[str, Any] | str, kind: str, levels: int
 ) -> None:
     head = whole(folder, columns={"Größe_cm": choice}).heads["Größe_cm"]
     assert (head.kind.name, head.num_classes) == (kind, levels)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from multihead.datasets.table.classes import binary, classification, multilabel
 from multihead.datasets.table.made import Made, WantedHead
-from multihead.datasets.table.quantities import ordinal, regression
+from multihead.datasets.table.quantities import angle, ordinal, regression
 
 _MAKERS: Mapping[str, Callable[[WantedHead], Made]] = {
     "classification": classification,
@@ -12,6 +12,7 @@ _MAKERS: Mapping[str, Callable[[WantedHead], Made]] = {
     "multilabel": multilabel,
     "ordinal": ordinal,
     "regression": regression,
+    "angle": angle,
 }
 
 
@@ -20,7 +21,7 @@ def make_head(wanted: WantedHead, kind: str) -> Made:
 
     Args:
         wanted: The column.
-        kind: `classification`, `binary`, `multilabel`, `ordinal` or `regression`.
+        kind: `classification`, `binary`, `multilabel`, `ordinal`, `regression` or `angle`.
 
     Raises:
         DataError: If a label does not suit the kind or the choice, with its row.

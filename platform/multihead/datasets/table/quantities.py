@@ -8,6 +8,7 @@ from multihead.datasets.table.inference import MOST_CLASSES
 from multihead.datasets.table.made import Made, WantedHead
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Parameter
+from multihead.heads.kinds.angle import Angle
 from multihead.heads.kinds.float_regression import FloatRegression
 
 LEVELS = 256
@@ -22,12 +23,17 @@ def regression(wanted: WantedHead) -> Made:
     if choice.log and (values <= 0).any():
         why = "which has no logarithm"
         raise wanted.refuse(int((values <= 0).argmax()), why, "leave log out")
-    with np.errstate(over="ignore"):
-        labels = values.astype(np.float32)
-    if not np.isfinite(labels).all():
-        why = "which is too large for a float32"
-        raise wanted.refuse(int((~np.isfinite(labels)).argmax()), why, "divide the column")
     kind = FloatRegression(unit=choice.unit, log=choice.log)
+    return wanted.with_labels(
+        Head(wanted.name, kind=kind, title=wanted.title), _as_float32(wanted, values)
+    )
+
+
+def angle(wanted: WantedHead) -> Made:
+    """Make a head of angles, in any turn."""
+    choice = wanted.choice
+    kind = Angle(choice.period or 360.0, choice.unit or "degrees")
+    labels = _as_float32(wanted, _numbers(wanted))
     return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
 
 
@@ -58,6 +64,15 @@ def _of_levels(wanted: WantedHead, levels: int) -> Made:
     kind = KINDS["regression" if choice.kind == "regression" else "ordinal"]
     head = Head(wanted.name, levels, (), kind, parameter, title=wanted.title)
     return wanted.with_labels(head, parameter.encode(values))
+
+
+def _as_float32(wanted: WantedHead, values: NDArray[np.float64]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        labels = values.astype(np.float32)
+    if not np.isfinite(labels).all():
+        why = "which is too large for a float32"
+        raise wanted.refuse(int((~np.isfinite(labels)).argmax()), why, "divide the column")
+    return labels
 
 
 def _range(wanted: WantedHead, values: NDArray[np.float64]) -> tuple[float, float]:
