@@ -60,6 +60,8 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
         baseline=definition.baseline,
         url=None if info is None else store.run_url(info.experiment_id, info.run_id),
         test_reads=reads,
+        titles={name: head.title for name, head in plan.data.heads.items() if head.title},
+        units={name: head.unit for name, head in plan.data.heads.items() if head.unit},
     )
 
 

@@ -1,5 +1,6 @@
 """What an ablation came to, in one object: all that a report says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -40,6 +41,9 @@ class Result:
         baseline: The arm that the others are compared with.
         url: Of the ablation's run, or None.
         test_reads: As `ledger.COLUMNS` says.
+        titles: What heads are called where people read, by name; a head that is not in it is
+            called by its name.
+        units: Of the heads' labels, by name, where they have one.
     """
 
     name: str
@@ -55,3 +59,9 @@ class Result:
     baseline: str
     url: str | None
     test_reads: pd.DataFrame = field(default_factory=pd.DataFrame)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, head: str) -> str:
+        """Return what a head is called where people read."""
+        return self.titles.get(head) or head
