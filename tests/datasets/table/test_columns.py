@@ -219,3 +219,17 @@ def test_forty_columns_of_yes_and_no_are_told_to_fit_one_head(tmp_path: Path) ->
     source = whole(write_table(tmp_path, {f"a{i}": ["yes", "no"] * 10 for i in range(40)}))
     assert len(source.heads) == 40
     assert any("40 columns are a binary head each" in note for note in source.notes)
+
+
+def test_an_empty_cell_of_tags_is_missing_or_no_tag_as_is_said(tmp_path: Path) -> None:
+    path = write_table(tmp_path, {"tags": ["a|b", "", "b", "NA"] * 5})
+    source = whole(path)
+    assert np.isnan(source.labels["tags"][1]).all()
+    (note,) = [note for note in source.notes if "empty cells" in note]
+    assert "5 empty cells" in note
+    assert note.endswith("""'data.columns.tags.classes=[""]'""")
+    said = whole(path, columns={"tags": {"classes": [""]}})
+    assert said.heads["tags"].kind.class_names(said.heads["tags"]) == ("a", "b")
+    np.testing.assert_array_equal(said.labels["tags"][:3], [[1, 1], [0, 0], [0, 1]])
+    assert np.isnan(said.labels["tags"][3]).all()
+    assert not [note for note in said.notes if "empty cells" in note]
