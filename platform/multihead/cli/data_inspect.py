@@ -120,7 +120,8 @@ def _show_columns(source: "Source", training: int, validation: int) -> None:
     if not isinstance(source, TableSource):
         return
     show_table(source.described, "columns", {"values": "{:,}", "missing": "{:,}"})
-    for note in source.notes:
+    of_kinds = (head.kind.notes(head, source.labels[name]) for name, head in source.heads.items())
+    for note in (*source.notes, *(note for notes in of_kinds for note in notes)):
         say(f"- {note}")
     say(f"of the training file {training:,} pictures train and {validation:,} validate", "")
 
