@@ -1,6 +1,7 @@
 """The first five minutes with a table of one's own: inspect, train, evaluate, search."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,19 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    "where",
+    [lambda photos: [str(photos / "labels.csv")], lambda photos: [f"data.table={photos}"]],
+    ids=["path", "key"],
+)
 def test_a_table_is_inspected_before_anything_is_trained(
-    photos: Path, home: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    where: Callable[[Path], list[str]],
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        main(["data", "inspect", str(photos / "labels.csv"), "data.columns.grade (%)=ordinal"])
+        main(["data", "inspect", *where(photos), "data.columns.grade (%)=ordinal"])
     shown = capsys.readouterr().out
     assert end.value.code == 0, shown
     for column, becomes in (
@@ -67,6 +76,7 @@ def test_a_table_is_inspected_before_anything_is_trained(
         (["data.columns.tags.kind=colour"], "data.columns.tags.kind is 'colour'"),
         (["data.split_column=x"], "data.split_column is 'x', but labels.csv has the columns"),
         (["data.colums=1"], "did you mean 'columns'"),
+        (["data.columns.Größe (cm).unit=cm", "data.colums=1"], "did you mean 'columns'"),
     ],
 )
 def test_what_does_not_fit_ends_with_2_and_a_line(

@@ -1,7 +1,10 @@
 """Angles: what is near on the circle is near, however it is numbered."""
 
 import math
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -51,3 +54,22 @@ def test_a_guess_scores_nothing() -> None:
 def test_a_period_is_above_zero(period: float) -> None:
     with pytest.raises(ConfigError, match="the period of an angle is"):
         Angle(period)
+
+
+def test_a_test_leaves_angles_with_the_shorter_error_and_pictures(tmp_path: Path) -> None:
+    class Shown:
+        def metric(self, name: str) -> float | None:
+            return 8.0
+
+        def images(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return numbers, np.zeros((len(numbers), 3, 8, 8), np.uint8)
+
+    head = Head("h", kind=Angle(), title="Winkel (°)")
+    for artifact in head.kind.artifacts(head):
+        artifact.add(points([2.0, 90.0], 360), torch.tensor([718.0, 90.0]), torch.tensor([5, 6]))
+        artifact.write(tmp_path, Shown())
+    table = pd.read_csv(tmp_path / "predicted_h.csv")
+    assert table["sample"].tolist() == [5, 6]
+    np.testing.assert_allclose(table["error"], [4.0, 0.0], atol=1e-3)
+    assert (tmp_path / "predicted_h.png").read_bytes()[:4] == b"\x89PNG"
+    assert pd.read_csv(tmp_path / "worst_h.csv")["image"][0] == 5

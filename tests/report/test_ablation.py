@@ -1,5 +1,6 @@
 """The report on an ablation: what it says, what it must not do, and its tables."""
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -127,6 +128,20 @@ def test_the_tables_beside_the_page_are_the_results_own(small: Result, tmp_path:
 def test_a_report_is_made_again_from_its_own_files(small: Result, tmp_path: Path) -> None:
     first = write(small, tmp_path / "a")
     assert write(load(tmp_path / "a"), tmp_path / "b").read_text() == first.read_text()
+
+
+def test_heads_are_called_as_their_table_calls_them_and_errors_have_a_unit(tmp_path: Path) -> None:
+    result = ablation(("single", "uniform"), ("Groesse_cm", "kind"), metric="mae")
+    named = replace(result, titles={"Groesse_cm": "Größe (cm)"}, units={"Groesse_cm": "cm"})
+    write(named, tmp_path)
+    found = page(load(tmp_path))
+    assert "Größe (cm), mae [cm]" in found
+    assert "uniform, Größe (cm): " in found
+    assert "Groesse_cm" not in found
+    words = json.loads((tmp_path / "result.json").read_text())
+    (tmp_path / "result.json").write_text(json.dumps({**words, "titles": {"kind": 1}}))
+    with pytest.raises(DataError, match="titles or units"):
+        load(tmp_path)
 
 
 def test_the_file_that_the_first_command_names_defines_what_was_run(tmp_path: Path) -> None:

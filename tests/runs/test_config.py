@@ -6,7 +6,7 @@ import yaml
 from multihead import settings
 from multihead.cli.listing import KINDS, described
 from multihead.errors import ConfigError
-from multihead.runs.config import compose_run
+from multihead.runs.config import compose_record, compose_run
 from multihead.runs.schema import check_config
 
 EXPERIMENTS = sorted(described("experiments", "experiment"))
@@ -124,3 +124,9 @@ def test_a_value_that_fits_no_class_is_named(override: str, message: str) -> Non
     config = compose_run(["experiment=multihead_cnn_digits", override])
     with pytest.raises(ConfigError, match=message):
         check_config(config)
+
+
+def test_a_record_takes_values_and_no_choice_of_files() -> None:
+    record = {"data": {"augment": {"shift": {"share": 0.1}}}}
+    with pytest.raises(ConfigError, match=r"data\.augment\.KEY=\.\.\., or train anew with"):
+        compose_record(record, ["data/augment=none"])

@@ -15,6 +15,7 @@ from multihead.hosts import KnownHosts
 from multihead.serving.app import Limits, make_app
 from multihead.serving.batching import Answer
 from multihead.serving.model import ServedModel
+from multihead.serving.pictures import _webp_pixels
 
 RAW = {"Content-Type": "application/octet-stream"}
 HEADS = ("digit", "thickness", "smoothness")
@@ -91,7 +92,7 @@ def test_a_probability_for_each_head_and_all_of_them_on_request(
         (b'{"images": []}', 400, "not a list of pictures"),
         (b'{"images": [3]}', 400, "picture 0 is not text"),
         (b'{"images": ["*"]}', 400, "picture 0 is not base64"),
-        (b'{"images": ["AAAA"]}', 400, "not a PNG or JPEG"),
+        (b'{"images": ["AAAA"]}', 400, "not a PNG, JPEG, WebP or BMP"),
         (b'{"images": ["AAAA"], "resize": 1}', 400, "resize is 1"),
         (json.dumps({"images": ["A"] * 17}).encode(), 413, "takes 16 in a request"),
         (b" " * 20_001, 413, "more than 20,000 bytes"),
@@ -161,6 +162,42 @@ def test_a_small_file_that_unpacks_to_a_huge_picture_is_refused(client: TestClie
     answer = client.post("/invocations", json={"images": [bomb], "resize": True})
     assert answer.status_code in (400, 413), answer.text
     assert "picture 0" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
+def test_a_picture_may_have_any_format_that_is_bounded(client: TestClient, form: str) -> None:
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    file = base64.b64decode(_picture(grey, form))
+    answer = client.post(
+        "/invocations", content=file, headers={"Content-Type": f"image/{form.lower()}"}
+    )
+    assert answer.is_success, answer.text
+
+
+@pytest.mark.parametrize("form", ["TIFF", "GIF"])
+def test_other_formats_are_refused_whatever_they_are_called(client: TestClient, form: str) -> None:
+    file = base64.b64decode(_picture(np.zeros((8, 8), np.uint8), form))
+    answer = client.post("/invocations", content=file, headers={"Content-Type": "image/png"})
+    assert answer.status_code == 400
+    assert "is not a PNG, JPEG, WebP or BMP" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("extended", [True, False])
+def test_the_size_of_a_webp_is_known_before_it_is_opened(lossless: bool, extended: bool) -> None:
+    file = io.BytesIO()
+    extra = {"exif": b"Exif\0\0"} if extended else {}
+    Image.new("RGB", (70, 30)).save(file, "WEBP", lossless=lossless, **extra)
+    assert _webp_pixels(file.getvalue()) == 70 * 30
+
+
+def test_a_webp_that_claims_a_huge_picture_is_refused_unopened(client: TestClient) -> None:
+    side = (16_383).to_bytes(3, "little")
+    chunk = b"VP8X" + struct.pack("<I", 10) + bytes(4) + side + side
+    file = b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+    answer = client.post("/invocations", content=file, headers={"Content-Type": "image/webp"})
+    assert answer.status_code == 413
+    assert "268,435,456 pixels" in answer.json()["error"]
 
 
 def test_a_truncated_picture_is_named(client: TestClient) -> None:
@@ -286,6 +323,8 @@ def _damaged() -> dict[str, bytes]:
         "a text that unpacks to a gigabyte": png(
             0, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8))), pixels
         ),
+        "a webp that ends early": b"RIFF\x20\0\0\0WEBPVP8L\x08\0\0\0\x2f\7\xc0\1\0",
+        "run lengths": b"BM" + bytes(12) + b"\x28" + bytes(15) + b"\1\0\0\0" + bytes(60),
         "scans without end": jpeg[:scan] + jpeg[scan:-2] * 500 + jpeg[-2:],
     }
 

@@ -183,6 +183,7 @@ def test_a_loaded_run_reads_pictures_as_its_training_did(
     loaded = load_run(trained.run, trained.store)
     paths = sorted(folder.iterdir())
     assert np.array_equal(loaded.pictures(paths), pictures(folder, "test").images[:])
+    assert np.array_equal(loaded.pictures(list(map(str, paths))), loaded.pictures(paths))
     with pytest.raises(DataError, match=r"none\.png cannot be read"):
         loaded.pictures([folder / "none.png"])
 

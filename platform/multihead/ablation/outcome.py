@@ -62,6 +62,8 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
         url=None if info is None else store.run_url(info.experiment_id, info.run_id),
         test_reads=reads,
         affinity=affinity_of(plan, found.affinities, found.values),
+        titles={name: head.title for name, head in plan.data.heads.items() if head.title},
+        units={name: head.unit for name, head in plan.data.heads.items() if head.unit},
     )
 
 

@@ -1,5 +1,6 @@
 """What an ablation came to, in one object: all that a report says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -45,6 +46,9 @@ class Result:
         url: Of the ablation's run, or None.
         test_reads: As `ledger.COLUMNS` says.
         affinity: Which heads helped each other, if an arm has measured it.
+        titles: What heads are called where people read, by name; a head that is not in it is
+            called by its name.
+        units: Of the heads' labels, by name, where they have one.
     """
 
     name: str
@@ -91,3 +95,10 @@ class Result:
     @property
     def _falling(self) -> frozenset[str]:
         return falling_metrics(self.values["metric"].unique())
+
+    titles: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, head: str) -> str:
+        """Return what a head is called where people read."""
+        return self.titles.get(head) or head

@@ -96,7 +96,9 @@ def _configured(
     from multihead.runs.sections import RunConfig
 
     if table is None:
-        config = compose_run(overrides)
+        chosen = any(text.startswith(("data=", "experiment=")) for text in overrides)
+        own = not chosen and any(text.startswith("data.table=") for text in overrides)
+        config = compose_run(["data=table", *overrides] if own else overrides)
     else:
         config = compose_run(["data=table", *overrides])
         config["data"]["table"] = str(Path(table).absolute())
@@ -118,7 +120,8 @@ def _show_columns(source: "Source", training: int, validation: int) -> None:
     if not isinstance(source, DescribesColumns):
         return
     show_columns(source.described)
-    for note in source.notes:
+    of_kinds = (head.kind.notes(head, source.labels[name]) for name, head in source.heads.items())
+    for note in (*source.notes, *(note for notes in of_kinds for note in notes)):
         say(f"- {note}")
     say(f"of the training file {training:,} pictures train and {validation:,} validate", "")
 

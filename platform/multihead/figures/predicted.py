@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from multihead.figures import words
@@ -47,5 +48,8 @@ def predicted_figure(
     axes.set(xscale=scale, yscale=scale, aspect="equal")
     axes.set_title(words.title(title), fontsize="medium")
     axes.legend(loc="upper left", frameon=False)
-    figure.colorbar(mesh, ax=axes, label="images", shrink=0.8)
+    bar = figure.colorbar(mesh, ax=axes, label="images", shrink=0.8)
+    if most <= _MOST_LINEAR:
+        bar.locator = MaxNLocator(integer=True)
+        bar.update_ticks()
     figure.savefig(path, dpi=120)

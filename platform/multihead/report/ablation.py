@@ -89,7 +89,7 @@ def page(result: Result) -> str:
         curves=list(curve_cards(result, found, arms)),
         costs=list(cost_rows(result, arms)),
         machines=_machines(result.runs),
-        redundancy=heat_rows(result.redundancy),
+        redundancy=heat_rows(result),
         functions=result.functions,
         affinity=affinity_section(result),
         protocol=result.protocol,

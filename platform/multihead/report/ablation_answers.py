@@ -8,6 +8,8 @@ from multihead.ablation.pairs import MEAN, with_mean
 from multihead.ablation.result import Result
 from multihead.ablation.rows import BETTER, WORSE
 from multihead.ablation.statistics import falling_metrics
+from multihead.metrics.metric import Unit
+from multihead.metrics.registry import unit_of
 from multihead.report.charts.arms import Arm
 from multihead.report.numbers import MISSING, interval, number, places, probability, signed
 
@@ -94,22 +96,27 @@ class Group:
 
     Attributes:
         head: Its name, or `mean`.
+        shown: What the head is called where people read.
         metric: The metric's name.
+        unit: Of the metric, if it is that of the labels; else empty.
         falling: Whether lower values are better.
         baseline: Mean and standard deviation of the baseline over all its seeds.
         rows: One per arm but the baseline.
     """
 
     head: str
+    shown: str
     metric: str
+    unit: str
     falling: bool
     baseline: str
     rows: list[Row]
 
     @property
     def title(self) -> str:
-        """Head and metric."""
-        return f"{_shown(self.head)}, {self.metric}"
+        """Head, metric and unit."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        return f"{self.shown}, {self.metric}{unit}"
 
 
 def answers(result: Result, groups: Sequence[Group]) -> list[Answer]:
@@ -121,9 +128,21 @@ def answers(result: Result, groups: Sequence[Group]) -> list[Answer]:
     for group in groups:
         first.setdefault(group.head, group)
     return [
-        Answer(_shown(head), group.rows, [said[row.arm.name, head] for row in group.rows])
+        Answer(
+            group.shown,
+            group.rows,
+            [_renamed(said[row.arm.name, head], row.arm.name, head, result) for row in group.rows],
+        )
         for head, group in first.items()
     ]
+
+
+def _renamed(sentence: str, arm: str, head: str, result: Result) -> str:
+    """Return a sentence that begins with arm and head, with the head as people read it."""
+    begins = f"{arm}, {head}:"
+    if not sentence.startswith(begins):
+        return sentence
+    return f"{arm}, {result.shown(head)}:{sentence.removeprefix(begins)}"
 
 
 def groups(result: Result, arms: Mapping[str, Arm], split: str) -> list[Group]:
@@ -138,7 +157,9 @@ def groups(result: Result, arms: Mapping[str, Arm], split: str) -> list[Group]:
         decimals = places([*part["sd"], own.std(), *(part["ci_high"] - part["ci_low"])])
         rows = [_row(row, arms, decimals) for row in part.to_dict("records")]
         level = _level(own.mean(), own.std(), decimals)
-        found.append(Group(head, metric, metric in falling, level, rows))
+        unit = result.units.get(head, "") if unit_of(metric) is Unit.LABEL else ""
+        shown = _shown(result, head)
+        found.append(Group(head, shown, metric, unit, metric in falling, level, rows))
     return sorted(found, key=lambda group: group.head == MEAN)
 
 
@@ -162,5 +183,5 @@ def _level(mean: float, sd: float, decimals: int) -> str:
     return number(mean, decimals) + ("" if sd != sd else f" ± {number(sd, decimals)}")
 
 
-def _shown(head: str) -> str:
-    return "mean over heads" if head == MEAN else head or MISSING
+def _shown(result: Result, head: str) -> str:
+    return "mean over heads" if head == MEAN else result.shown(head) or MISSING

@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pandas as pd
-
 from multihead.ablation.result import Result
 from multihead.report.charts.arms import Arm
 from multihead.report.costs import cost_table
@@ -21,7 +19,7 @@ def summary_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, 
             "arm": arms[row["arm"]],
             "heads": row["n_heads"],
             "delta_m": signed(row["delta_m"], 2),
-            "worst_head": row["worst_head"] or MISSING,
+            "worst_head": result.shown(row["worst_head"]) or MISSING,
             "worst_delta": signed(row["worst_delta"], places([row["worst_delta"]])),
             "mean_rank": number(row["mean_rank"], 2),
             "note": row["delta_m_note"],
@@ -55,7 +53,7 @@ def run_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]
             "link": web_address(row["url"]),
             "arm": arms[row["arm"]],
             "seed": row["seed"],
-            "head": row["head"],
+            "head": result.shown(row["head"]),
             "state": row["state"],
             "finished": row["state"] == "FINISHED",
             "epochs": number(row["epochs"], 0),
@@ -66,10 +64,11 @@ def run_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]
         }
 
 
-def heat_rows(nmi: pd.DataFrame) -> list[dict[str, Any]]:
+def heat_rows(result: Result) -> list[dict[str, Any]]:
     """Return the matrix of heads: by head, texts and steps of shade from 0 to 10."""
+    nmi = result.redundancy
     return [
-        {"name": head, "cells": [(number(v, 2), _shade(v)) for v in values]}
+        {"name": result.shown(head), "cells": [(number(v, 2), _shade(v)) for v in values]}
         for head, values in zip(nmi.index, nmi.to_numpy(), strict=True)
     ]
 

@@ -14,10 +14,12 @@ from multihead.markdown import escaped, fenced, table
 from multihead.report.ablation_affinity import affinity_from, affinity_section, affinity_tables
 from multihead.report.costs import cost_table
 from multihead.report.parquet import read_parquet
+from multihead.text import one_line
 from multihead.vimh.checked_json import read_json_object
 
 WORDS = "result.json"
 _MOST_CELLS = 10_000_000
+_LONGEST_TITLE = 200
 _VALUES = ["arm", "seed", "head", "metric", "split", "value", "run"]
 
 
@@ -60,6 +62,8 @@ def words(result: Result) -> str:
             "functions": result.functions,
             "commands": result.commands,
             "definition": result.definition,
+            "titles": dict(result.titles),
+            "units": dict(result.units),
         },
         indent=2,
     )
@@ -102,7 +106,15 @@ def _load(folder: Path) -> Result:
         url=said["url"],
         test_reads=found["test_reads"],
         affinity=affinity_from(found),
+        titles=_texts(said.get("titles", {})),  # reports were written without them
+        units=_texts(said.get("units", {})),
     )
+
+
+def _texts(found: object) -> dict[str, str]:
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise ValueError("titles or units of its heads are no texts")
+    return {name: one_line(text, _LONGEST_TITLE) for name, text in found.items()}
 
 
 def markdown(result: Result) -> str:

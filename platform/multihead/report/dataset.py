@@ -39,7 +39,7 @@ _PICTURE_HEADS = 40
 
 def dataset_page(inspection: Inspection) -> str:
     """Return the page on a dataset as HTML."""
-    samples, nmi = inspection.samples, inspection.redundancy.nmi
+    samples, nmi = inspection.samples, _by_title(inspection)
     depth, height, width = inspection.image_shape
     return render(
         "dataset",
@@ -90,7 +90,7 @@ def save_dataset_picture(inspection: Inspection, path: Path) -> None:
         inspection.samples.images,
         captions,
         bars,
-        inspection.redundancy.nmi,
+        _by_title(inspection),
     )
     figure.savefig(path, dpi=110)
 
@@ -146,11 +146,23 @@ def _redundancy_svg(nmi: pd.DataFrame) -> Markup:
     return trusted(inline_svg(figure, "Normalised mutual information of every two heads"))
 
 
+def _by_title(inspection: Inspection) -> pd.DataFrame:
+    """Return how much heads tell of each other, called as their table calls them."""
+    names = {name: head.shown for name, head in inspection.heads.items()}
+    return inspection.redundancy.nmi.rename(index=names, columns=names)
+
+
 def _pairs(inspection: Inspection) -> list[tuple[str, str, float, str]]:
     """Return the pairs of heads to name, and how they are related."""
-    found = inspection.redundancy
+    found, heads = inspection.redundancy, inspection.heads
     functions = {frozenset(pair) for pair in found.functions}
+    named = [
+        *((b, a, found.nmi.loc[a, b], True) for b, a in found.functions),
+        *((a, b, nmi, False) for a, b, nmi in found.pairs if frozenset((a, b)) not in functions),
+    ]
     return [
-        *((b, a, found.nmi.loc[a, b], f"{b} is a function of {a}") for b, a in found.functions),
-        *((a, b, nmi, "") for a, b, nmi in found.pairs if frozenset((a, b)) not in functions),
+        (first, second, nmi, f"{first} is a function of {second}" if follows else "")
+        for first, second, nmi, follows in (
+            (heads[a].shown, heads[b].shown, nmi, follows) for a, b, nmi, follows in named
+        )
     ]

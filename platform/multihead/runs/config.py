@@ -207,6 +207,11 @@ def _unknown_override(
     key = text.split("Could not override '", 1)[1].split("'", 1)[0].split("@")[0]
     if "not in struct" not in text and "No match in the defaults list" not in text:
         return ConfigError(text)
+    if "/" in key and folder is not None:
+        return ConfigError(
+            f"{key} chooses among files of settings, and a record has values alone; change these, "
+            f"such as {key.replace('/', '.')}.KEY=..., or train anew with {key}=... ."
+        )
     others = [o for o in overrides if _key(o) != key]
     if len(others) == len(overrides):
         return ConfigError(text)
@@ -227,7 +232,7 @@ def _unknown_override(
 
 
 def _key(override: str) -> str:
-    parsed = OverridesParser.create().parse_override(override)
+    parsed = OverridesParser.create().parse_override(opened(override))
     return parsed.key_or_group
 
 

@@ -75,7 +75,7 @@ class LoadedRun:
         """
         return {n: self.readouts[n].values(v).numpy() for n, v in self.outputs(images).items()}
 
-    def pictures(self, files: Sequence[Path | bytes]) -> NDArray[np.uint8]:
+    def pictures(self, files: Sequence[str | Path | bytes]) -> NDArray[np.uint8]:
         """Return pictures as `predict` takes them, uint8 [B, C, H, W], made as in training.
 
         Args:
@@ -89,7 +89,8 @@ class LoadedRun:
                 "this run does not say how its pictures were read; give pixels to `predict`."
             )
         found = []
-        for number, file in enumerate(files):
+        for number, given in enumerate(files):
+            file = Path(given) if isinstance(given, str) else given
             try:
                 found.append(self.preparation.read(file))
             except PictureError as error:

@@ -36,7 +36,7 @@ from multihead.serving.budget import Budget, Share, slow_body
 from multihead.serving.decode import decode_json, decode_raw
 from multihead.serving.errors import RequestError, too_large
 from multihead.serving.model import ServedModel
-from multihead.serving.pictures import decode_file
+from multihead.serving.pictures import TYPES, decode_file
 from multihead.serving.protocol import HEADER_SECONDS
 
 PAGE = Path(__file__).parent / "page"
@@ -213,7 +213,7 @@ class _Server:
                 )
             case "application/octet-stream":
                 return partial(decode_raw, shape=shape, stated=request.headers.get("x-shape"))
-            case "image/png" | "image/jpeg":
+            case _ if kind in TYPES:
                 resize = request.query_params.get("resize") == "true"
                 return partial(
                     decode_file,
@@ -224,8 +224,8 @@ class _Server:
                 )
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Type is {kind[:100]!r}; give application/json, application/octet-stream, "
-            f"image/png or image/jpeg.",
+            f"Content-Type is {kind[:100]!r}; give application/json, application/octet-stream "
+            f"or {', '.join(sorted(TYPES))}.",
         )
 
     async def _read(self, request: Request, memory: Share) -> bytearray:

@@ -17,7 +17,7 @@ from multihead.datasets.preparation import Preparation
 from multihead.serving.budget import Share
 from multihead.serving.errors import too_large, wrong
 from multihead.serving.numbers import Shape, read_numbers, wanted
-from multihead.serving.pictures import decode_base64
+from multihead.serving.pictures import NAMED, decode_base64
 
 Images = NDArray[np.uint8]
 _NUMBERS = ("inputs", "instances")
@@ -63,7 +63,7 @@ def decode_json(
     memory: Share,
     preparation: Preparation | None = None,
 ) -> Images:
-    """Read `{"inputs": [[[[0, ...]]]]}` or `{"images": ["<base64 of a PNG or JPEG>", ...]}`.
+    """Read `{"inputs": [[[[0, ...]]]]}` or `{"images": ["<base64 of a picture>", ...]}`.
 
     Args:
         body: JSON; `instances` is another name of `inputs`, and `"resize": true` fits pictures
@@ -125,6 +125,6 @@ def _count(body: bytes | bytearray, character: bytes) -> int:
 
 def _check_pictures(pictures: Any, max_batch: int) -> None:
     if not isinstance(pictures, list) or not pictures:
-        raise wrong("images is not a list of pictures; give base64 of PNG or JPEG files.")
+        raise wrong(f"images is not a list of pictures; give base64 of {NAMED} files.")
     if len(pictures) > max_batch:
         raise too_large(f"{len(pictures)} images; this server takes {max_batch} in a request.")

@@ -1,4 +1,4 @@
-"""PNG and JPEG files to pixels, with a bound on what they may unpack to.
+"""Files of pictures to pixels, with a bound on what they may unpack to.
 
 A model that was trained on pictures' files says how; its pictures become what they were in
 training. For others, grey and colour are converted to what the model takes, and what is
@@ -22,12 +22,22 @@ from multihead.serving.errors import too_large, wrong
 
 # Of all pictures of a request together: a small file can unpack to gigabytes.
 MAX_PIXELS = 16_000_000
+_AT_MOST = f"a request may have {MAX_PIXELS:,} in all."
 _PIXEL_BYTES = 20  # while it is read: four bytes each for the file's, with and without transparency
 # Passes over a JPEG, each as long as the picture is large, in 20 bytes of file; 10 are usual.
 _MAX_SCANS = 100
 _SCAN = b"\xff\xda"
 _HEAD = "base64,"  # ends the head of a data URL
-_PNG = b"\x89PNG"
+_RUN_LENGTHS = (b"\1\0\0\0", b"\2\0\0\0")  # of a BMP's compression
+_JPEG = b"\xff\xd8"
+# What is decoded. Of a TIFF, tiles may claim gigabytes that its size does not tell; Pillow takes
+# minutes over the comments of a GIF, and reads a BMP of run lengths byte by byte in Python.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+TYPES = frozenset(f"image/{name.lower()}" for name in FORMATS)
+NAMED = "PNG, JPEG, WebP or BMP"
+# The decoder of WebP holds two pictures with transparency from the moment a file is opened, and
+# gives out a third.
+_WEBP_BYTES = 12
 _PIECE = 1 << 20  # characters of base64 decoded at once, for Python's lock is held meanwhile
 
 
@@ -42,7 +52,7 @@ def decode_base64(
     """Return the pictures as uint8 [B, H, W, C].
 
     Args:
-        pictures: Base64 of PNG or JPEG files, with or without the head of a data URL.
+        pictures: Base64 of files of `FORMATS`, with or without the head of a data URL.
         shape: H, W, C of the model.
         memory: What the request may hold; what a picture unpacks to is taken from it meanwhile.
         resize: Whether pictures of another height or width are fitted, or refused, where the
@@ -69,14 +79,14 @@ def decode_file(
     resize: bool,
     preparation: Preparation | None = None,
 ) -> NDArray[np.uint8]:
-    """Return a PNG or JPEG file as uint8 [1, H, W, C]; see `decode_base64`."""
+    """Return a file of `FORMATS` as uint8 [1, H, W, C]; see `decode_base64`."""
     pixels, _ = _pixels(file, 0, shape, MAX_PIXELS, memory, preparation, resize=resize)
     return np.stack([pixels])  # a copy, which torch may write to
 
 
 def _file(text: Any, number: int) -> bytes:
     if not isinstance(text, str):
-        raise wrong(f"picture {number} is not text; give the base64 of a PNG or JPEG file.")
+        raise wrong(f"picture {number} is not text; give the base64 of a {NAMED} file.")
     head = text.find(_HEAD, 0, 100)
     begin = 0 if head < 0 else head + len(_HEAD)
     try:
@@ -104,21 +114,25 @@ def _pixels(
     prepared = _without_record(shape) if preparation is None else preparation
     if resize and prepared.resize is None:
         prepared = replace(prepared, resize="stretch")
-    if file.count(_SCAN) > _MAX_SCANS and not file.startswith(_PNG):
-        raise wrong(f"picture {number} is a JPEG of more than {_MAX_SCANS} scans; 10 are usual.")
+    _check_effort(file, number)
+    claimed = _webp_pixels(file)
+    if claimed > left:
+        raise too_large(f"picture {number} has {claimed:,} pixels; {_AT_MOST}")
     try:
-        with Image.open(io.BytesIO(file), formats=("PNG", "JPEG")) as picture:
+        with (
+            memory.during(claimed * _WEBP_BYTES),
+            Image.open(io.BytesIO(file), formats=FORMATS) as picture,
+        ):
             size = picture.width * picture.height
             if size > left:
                 raise too_large(
-                    f"picture {number} has {picture.width} x {picture.height} pixels; "
-                    f"a request may have {MAX_PIXELS:,} in all."
+                    f"picture {number} has {picture.width} x {picture.height} pixels; {_AT_MOST}"
                 )
             stored = picture.size
             with memory.during(size * _PIXEL_BYTES):
                 return prepared.pixels(picture).transpose(1, 2, 0), size
     except UnidentifiedImageError as error:
-        raise wrong(f"picture {number} is not a PNG or JPEG file.") from error
+        raise wrong(f"picture {number} is not a {NAMED} file.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(f"picture {number} is too large: {error}") from error
     except OtherSizeError as error:
@@ -141,3 +155,29 @@ def _without_record(shape: tuple[int, int, int]) -> Preparation:
     if channels not in (1, 3):
         raise wrong(f"this model takes {channels} channels, pictures have 1 or 3; send numbers.")
     return Preparation(channels, (height, width), ground="black", upright=False, draft=False)
+
+
+def _check_effort(file: bytes | bytearray, number: int) -> None:
+    """Refuse what would be decoded for long though it is small."""
+    if file.startswith(_JPEG) and file.count(_SCAN) > _MAX_SCANS:
+        raise wrong(f"picture {number} is a JPEG of more than {_MAX_SCANS} scans; 10 are usual.")
+    if file[:2] == b"BM" and file[30:34] in _RUN_LENGTHS:
+        raise wrong(f"picture {number} is a BMP of run lengths; save it without compression.")
+
+
+def _webp_pixels(file: bytes | bytearray) -> int:
+    """Return how many pixels a WebP file says it has, before its decoder takes memory for them.
+
+    0 for another format. Source: RFC 9649, sections 2.5 to 2.7.
+    """
+    if file[:4] != b"RIFF" or file[8:12] != b"WEBP":
+        return 0
+    kind, head = bytes(file[12:16]), bytes(file[20:30])
+    if kind == b"VP8X":
+        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (4, 7))
+    elif kind == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    return width * height

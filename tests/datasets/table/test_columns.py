@@ -65,6 +65,14 @@ def test_a_choice_names_the_column_or_its_head(folder: Path, name: str) -> None:
     assert "Größe_cm" not in whole(folder, columns={name: "ignore"}).heads
 
 
+def test_an_angle_has_a_period_and_a_unit_of_its_own(folder: Path) -> None:
+    choice = {"kind": "angle", "period": 24, "unit": "h"}
+    head = whole(folder, columns={"Größe_cm": choice}).heads["Größe_cm"]
+    assert head.kind.options() == {"period": 24.0, "unit": "h"}
+    with pytest.raises(ConfigError, match="period is of an angle"):
+        whole(folder, columns={"Größe_cm": {"period": 24}})
+
+
 @pytest.mark.parametrize(
     ("choice", "kind", "levels"),
     [
@@ -72,10 +80,12 @@ def test_a_choice_names_the_column_or_its_head(folder: Path, name: str) -> None:
         ({"kind": "regression", "levels": 16}, "regression", 16),
         ({"log": True}, "regression", 0),
         ({"kind": "classification"}, "classification", 20),
+        ({"kind": "angle"}, "angle", 0),
+        ("angle", "angle", 0),
     ],
 )
 def test_numbers_become_what_is_said(
-    folder: Path, choice: dict[str, Any], kind: str, levels: int
+    folder: Path, choice: dict[str, Any] | str, kind: str, levels: int
 ) -> None:
     head = whole(folder, columns={"Größe_cm": choice}).heads["Größe_cm"]
     assert (head.kind.name, head.num_classes) == (kind, levels)
@@ -211,10 +221,15 @@ def test_forty_columns_of_yes_and_no_are_told_to_fit_one_head(tmp_path: Path) ->
     assert any("40 columns are a binary head each" in note for note in source.notes)
 
 
-def test_an_angle_is_the_same_after_a_turn(tmp_path: Path) -> None:
-    write_table(tmp_path, {"turn": [f"{i * 8.5}" for i in range(20)]})
-    for choice, period in (("angle", 360), ({"kind": "angle", "range": [0, 180]}, 180)):
-        kind = opened(tmp_path, columns={"turn": choice}).heads["turn"].kind
-        assert (kind.name, kind.options()["period"]) == ("angle", period)
-    with pytest.raises(MultiheadError, match="log is for numbers, and kind is angle"):
-        opened(tmp_path, columns={"turn": {"kind": "angle", "log": True}})
+def test_an_empty_cell_of_tags_is_missing_or_no_tag_as_is_said(tmp_path: Path) -> None:
+    path = write_table(tmp_path, {"tags": ["a|b", "", "b", "NA"] * 5})
+    source = whole(path)
+    assert np.isnan(source.labels["tags"][1]).all()
+    (note,) = [note for note in source.notes if "empty cells" in note]
+    assert "5 empty cells" in note
+    assert note.endswith("""'data.columns.tags.classes=[""]'""")
+    said = whole(path, columns={"tags": {"classes": [""]}})
+    assert said.heads["tags"].kind.class_names(said.heads["tags"]) == ("a", "b")
+    np.testing.assert_array_equal(said.labels["tags"][:3], [[1, 1], [0, 0], [0, 1]])
+    assert np.isnan(said.labels["tags"][3]).all()
+    assert not [note for note in said.notes if "empty cells" in note]

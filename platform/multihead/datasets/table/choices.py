@@ -19,8 +19,9 @@ class Choice(BaseModel):
 
     Attributes:
         kind: Of the head.
-        range: Least and greatest value; others are refused. An angle is the same after it.
-        unit: Of numbers.
+        range: Least and greatest value; others are refused.
+        unit: Of a regression, an ordinal head or an angle.
+        period: After which angles are the same, in the unit; 360 degrees unless it is said.
         levels: Labels are levels of the range, equally spaced, instead of numbers.
         log: A regression on the logarithm; levels spaced logarithmically.
         classes: The classes (tags) in their order; of a binary head no, then yes.
@@ -34,6 +35,7 @@ class Choice(BaseModel):
     kind: KindName | None = None
     range: tuple[float, float] | None = None
     unit: str = Field(default="", max_length=100)
+    period: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     levels: int | None = Field(default=None, ge=2, le=65_536)
     log: bool = False
     classes: tuple[str | int | float | bool, ...] = ()
@@ -44,12 +46,13 @@ class Choice(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> "Choice":
         numeric = [name for name in _OF_NUMBERS if getattr(self, name)]
-        if self.kind == "angle":
-            numeric = [name for name in ("levels", "log") if name in numeric]
-        if numeric and self.kind not in (None, "ordinal", "regression"):
-            raise ValueError(f"{numeric[0]} is for numbers, and kind is {self.kind}")
-        if self.classes and (numeric or self.kind == "regression"):
-            raise ValueError(f"classes and {numeric[0] if numeric else 'regression'} contradict")
+        of_kind = [name for name in numeric if not (self.kind == "angle" and name == "unit")]
+        if of_kind and self.kind not in (None, "ordinal", "regression"):
+            raise ValueError(f"{of_kind[0]} is for numbers, and kind is {self.kind}")
+        if self.period is not None and self.kind != "angle":
+            raise ValueError("period is of an angle, so it needs kind: angle")
+        if self.classes and (numeric or self.kind in ("regression", "angle")):
+            raise ValueError(f"classes and {numeric[0] if numeric else self.kind} contradict")
         if self.columns and (self.kind not in (None, "multilabel") or numeric or self.classes):
             raise ValueError("columns are tags of a multilabel head, and go with no other choice")
         if self.range is not None:

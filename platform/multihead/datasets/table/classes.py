@@ -109,10 +109,11 @@ def _no_and_yes(wanted: WantedHead) -> tuple[Sequence[str], NDArray[np.int64]]:
 
 
 def multilabel(wanted: WantedHead) -> Made:
-    """Make tags, sorted unless they are given."""
+    """Make tags, sorted unless they are given; among given ones "" makes an empty cell no tag."""
     separator = separator_of(wanted.known.values)
     cells = [tags_of(cell, separator) for cell in wanted.known.values]
-    tags = wanted.choice.class_texts or tuple(sorted({tag for cell in cells for tag in cell}))
+    given = tuple(tag for tag in wanted.choice.class_texts if tag)
+    tags = given or tuple(sorted({tag for cell in cells for tag in cell}))
     wanted.check_count(len(tags), "tags", least=1)
     place_of = {tag: place for place, tag in enumerate(tags)}
     rows = np.zeros((len(cells), len(tags)), np.float32)

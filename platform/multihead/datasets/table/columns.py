@@ -164,6 +164,18 @@ def _add_column(found: _Collected, column: Column, chosen: Chosen, role: str | N
         _add_head(found, WantedHead(chosen.names[name], known, choice), row)
 
 
+def _empty_tags(wanted: WantedHead, title: str, key: str) -> list[str]:
+    """Return how to say that an empty cell is a picture without tags, which it often is."""
+    column = wanted.known.column
+    count = int(column.counts()[list(column.values).index("")])
+    if "" in wanted.choice.class_texts or not count:
+        return []
+    return [
+        f"{title} has {count:,} empty cells, which are missing labels; if they mean that a picture "
+        f"has none of the tags: '{key}.classes=[\"\"]'"
+    ]
+
+
 def _add_head(found: _Collected, wanted: WantedHead, row: Described) -> None:
     verdict = decide(wanted.known, wanted.choice)
     key = f"data.columns.{wanted.name}"
@@ -174,6 +186,8 @@ def _add_head(found: _Collected, wanted: WantedHead, row: Described) -> None:
             raise DataError(f"{wanted.where} cannot be a head: {verdict.why}.")
         found.described.append(replace(row, why=verdict.why))
         return
+    if verdict.kind == "multilabel" and "" in wanted.known.column.values:
+        found.notes += _empty_tags(wanted, title, key)
     kind, levels = verdict.kind, wanted.choice.levels or found.levels
     if kind in ("regression", "ordinal") and levels is not None and not wanted.choice.classes:
         wanted = replace(wanted, choice=wanted.choice.model_copy(update={"levels": levels}))

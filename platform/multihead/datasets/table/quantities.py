@@ -23,20 +23,17 @@ def regression(wanted: WantedHead) -> Made:
     if choice.log and (values <= 0).any():
         why = "of which there is no logarithm"
         raise wanted.refuse(np.flatnonzero(values <= 0).tolist(), why, "leave log out")
-    with np.errstate(over="ignore"):
-        labels = values.astype(np.float32)
-    if not np.isfinite(labels).all():
-        why = "which {IS} too large for a float32"
-        raise wanted.refuse(np.flatnonzero(~np.isfinite(labels)).tolist(), why, "divide the column")
     kind = FloatRegression(unit=choice.unit or wanted.known.numbers.unit, log=choice.log)
-    return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
+    return wanted.with_labels(
+        Head(wanted.name, kind=kind, title=wanted.title), _as_float32(wanted, values)
+    )
 
 
 def angle(wanted: WantedHead) -> Made:
-    """Make a head of angles, which are the same after a full turn, or after a given range."""
-    choice, labels = wanted.choice, _numbers(wanted).astype(np.float32)
-    low, high = choice.range or (0.0, 360.0)
-    kind = Angle(high - low, choice.unit or "degrees")
+    """Make a head of angles, in any turn."""
+    choice = wanted.choice
+    kind = Angle(choice.period or 360.0, choice.unit or "degrees")
+    labels = _as_float32(wanted, _numbers(wanted))
     return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
 
 
@@ -68,6 +65,15 @@ def _of_levels(wanted: WantedHead, levels: int) -> Made:
     kind = KINDS["regression" if choice.kind == "regression" else "ordinal"]
     head = Head(wanted.name, levels, (), kind, parameter, title=wanted.title)
     return wanted.with_labels(head, parameter.encode(values))
+
+
+def _as_float32(wanted: WantedHead, values: NDArray[np.float64]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        labels = values.astype(np.float32)
+    if not np.isfinite(labels).all():
+        why = "which {IS} too large for a float32"
+        raise wanted.refuse(np.flatnonzero(~np.isfinite(labels)).tolist(), why, "divide the column")
+    return labels
 
 
 def _range(wanted: WantedHead, values: NDArray[np.float64]) -> tuple[float, float]:

@@ -76,6 +76,10 @@ class BinnedReliability(Artifact):
         """Return what `binned` is given of outputs [B, K]: the softmax [B, K]."""
         return outputs.softmax(1)
 
+    def axes_shown(self) -> tuple[str, str]:
+        """Return what stands at the horizontal and the vertical axis."""
+        return self.axes
+
     @abstractmethod
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return bins [B], and what is summed of the promised and the observed, [B] each."""
@@ -91,8 +95,8 @@ class BinnedReliability(Artifact):
         found, name = self.read(), self.head.name
         table = reliability_table(found.count, found.expected, found.observed)
         write_csv(table, folder / f"reliability_{name}.csv")
-        title = f"{name}: {self.metric.title} {found.error:.4f}\non the test split"
-        reliability_figure(table, title, folder / f"reliability_{name}.png", axes=self.axes)
+        title = f"{self.head.shown}: {self.metric.title} {found.error:.4f}\non the test split"
+        reliability_figure(table, title, folder / f"reliability_{name}.png", axes=self.axes_shown())
         measured = shown.metric(self.metric.name) is not None
         return {} if measured else {self.metric.name: found.error}
 
@@ -128,7 +132,13 @@ class ConfidenceReliability(BinnedReliability):
 class YesReliability(ConfidenceReliability):
     """Compare the probability of yes, class 1, with the share of samples that are it."""
 
-    axes = ("probability of class 1", "share of samples that are of class 1")
+    axes = ("probability of {yes}", "share of samples that are {yes}")
+
+    def axes_shown(self) -> tuple[str, str]:
+        """Return the axes with the name of class 1."""
+        probability, share = self.axes
+        yes = self.head.text(1)
+        return probability.replace("{yes}", yes), share.replace("{yes}", yes)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return those of class 1, [B]."""
@@ -143,6 +153,10 @@ class TagReliability(YesReliability):
     """Compare the probability of each tag with the share of samples that have it; all together."""
 
     axes = ("probability of a tag", "share of samples that have the tag")
+
+    def axes_shown(self) -> tuple[str, str]:
+        """Return the axes; no tag is named, because all are together."""
+        return self.axes
 
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
         """Add the tags of one batch that labels [B, K] tell."""

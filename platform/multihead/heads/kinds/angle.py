@@ -1,7 +1,7 @@
 """Angles, predicted as a point of the circle, so that 359 degrees are near 1 degree."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
+from multihead.heads.artifacts.hardest_labels import HardestLabels
+from multihead.heads.artifacts.predicted_angles import PredictedAngles
 from multihead.heads.head import Head, Kind, register
 from multihead.heads.losses.angle import AngleLoss
-from multihead.heads.results import Readout
+from multihead.heads.results import Artifact, Readout
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric
 
@@ -93,3 +95,11 @@ class Angle(Kind):
     def unit(self, head: Head) -> str:
         """Return the unit of the labels."""
         return self._unit
+
+    def artifacts(self, head: Head) -> Sequence[Artifact]:
+        """Return which angle was predicted for which, and the worst predictions."""
+        readout = AngleReadout(self.period)
+        return (
+            PredictedAngles(head, self.period),
+            HardestLabels(head, lambda outputs, labels: readout.measures(outputs, labels)[0]),
+        )

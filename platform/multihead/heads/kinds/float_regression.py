@@ -132,7 +132,7 @@ class FloatRegression(Kind):
         if high < _MANY_TIMES * low:
             return ()
         return (
-            f"labels of {head.name} go from {low:.3g} to {high:.3g}; if their ratios matter, "
+            f"labels of {head.shown} go from {low:.3g} to {high:.3g}; if their ratios matter, "
             f"choose data.head_kinds.{head.name}=log_regression",
         )
 
