@@ -6,11 +6,13 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tests.balancing.test_balancers import SMALL, StopAt
 
 from multihead import Heads, MultiheadLitModule, SimpleCNN
+from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.balancing.gradients import HeadGradients
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.source import Source
@@ -135,6 +137,11 @@ def test_without_the_callback_no_gradient_of_a_head_is_computed(
     assert len(made) == 3  # of batches 0 to 7
 
 
+def table_of(run_id: str, store: Store) -> pd.DataFrame:
+    table = pd.read_csv(store.home / run_id / "gradients.csv")
+    return table[table["stage"] == "backbone"]
+
+
 @pytest.mark.usefixtures("home")
 def test_a_run_keeps_table_and_heat_maps_in_mlflow(store: Store) -> None:
     small = [f"model.net.{key}={value}" for key, value in SMALL.items()]
@@ -144,7 +151,12 @@ def test_a_run_keeps_table_and_heat_maps_in_mlflow(store: Store) -> None:
     assert {"gradients.csv", "gradients.png", "gradients_9_linear.png"} <= there
     pairs = [n for n in done.metrics if n.startswith("gradients/") and n.count("/") == 1]
     assert not pairs  # nobody should stop at the least conflict
-    logged = store.client.get_run(done.mlflow_id).data.metrics
+    recorded = store.client.get_run(done.mlflow_id)
+    rows = pd.DataFrame(gradient_rows(recorded, "arm", 1, store), columns=list(COLUMNS))
+    kept = table_of(done.run_id, store)
+    assert rows["epoch"].max() == 2
+    np.testing.assert_allclose(np.sort(rows["cosine"]), np.sort(kept["cosine"]))
+    logged = recorded.data.metrics
     assert -1 <= logged["gradients/digit_thickness_cosine"] <= 1
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.ablation.plan import Cell, Plan
 from multihead.ablation.records import is_result, our_id
 from multihead.ablation.worker import Work
@@ -32,11 +33,13 @@ class Collected:
         runs: A row per training, failed ones among them; `RUNS`. `head` is that of a
             single-task network, `state` MLflow's status or PENDING.
         curves: A row per arm, seed, head, metric, split and epoch, from 1; `CURVES`.
+        gradients: A row per arm, seed, pair of heads and epoch, from 1; `gradients.COLUMNS`.
     """
 
     values: pd.DataFrame
     runs: pd.DataFrame
     curves: pd.DataFrame
+    gradients: pd.DataFrame
 
 
 def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
@@ -52,6 +55,7 @@ def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
     values: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
+    gradients: list[tuple[Any, ...]] = []
     for cell in plan.cells:
         found = on_record[cell.name]
         result = next(filter(is_result, found), None)
@@ -62,10 +66,12 @@ def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
         if result is not None:
             values += _values(plan, cell, result)
             curves += _curves(plan, cell, result, store)
+            gradients += gradient_rows(result, cell.part.arm, cell.block, store)
     return Collected(
         pd.DataFrame(values, columns=list(VALUES)),
         pd.DataFrame(runs, columns=list(RUNS)),
         pd.DataFrame(curves, columns=list(CURVES)),
+        pd.DataFrame(gradients, columns=list(COLUMNS)),
     )
 
 

@@ -60,6 +60,7 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
         baseline=definition.baseline,
         url=None if info is None else store.run_url(info.experiment_id, info.run_id),
         test_reads=reads,
+        gradients=found.gradients,
     )
 
 

@@ -40,6 +40,7 @@ class Result:
         baseline: The arm that the others are compared with.
         url: Of the ablation's run, or None.
         test_reads: As `ledger.COLUMNS` says.
+        gradients: As `gradients.COLUMNS` says; empty where no run looked at them.
     """
 
     name: str
@@ -55,3 +56,4 @@ class Result:
     baseline: str
     url: str | None
     test_reads: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gradients: pd.DataFrame = field(default_factory=pd.DataFrame)

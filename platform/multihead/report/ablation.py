@@ -13,6 +13,7 @@ from multihead.files import write_atomically
 from multihead.report.ablation_answers import answers, groups
 from multihead.report.ablation_charts import curve_cards, interval_cards, pair_cards
 from multihead.report.ablation_rows import (
+    conflict_cards,
     cost_rows,
     heat_rows,
     run_rows,
@@ -84,6 +85,7 @@ def page(result: Result) -> str:
         costs=list(cost_rows(result, arms)),
         machines=_machines(result.runs),
         redundancy=heat_rows(result.redundancy),
+        conflicts=conflict_cards(result.gradients, arms),
         functions=result.functions,
         protocol=result.protocol,
         folds=over_folds(result.values),

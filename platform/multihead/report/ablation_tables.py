@@ -35,6 +35,7 @@ def tables(result: Result) -> dict[str, pd.DataFrame]:
             columns=["rule", "met", "reason"],
         ),
         "test_reads": result.test_reads,
+        **({} if result.gradients.empty else {"gradients": result.gradients}),
     }
 
 
@@ -91,6 +92,7 @@ def _load(folder: Path) -> Result:
         baseline=said["baseline"],
         url=said["url"],
         test_reads=found["test_reads"],
+        gradients=found.get("gradients", pd.DataFrame()),
     )
 
 
@@ -112,6 +114,9 @@ def _parts(result: Result) -> Iterator[str]:
     ):
         yield f"## {title}"
         yield table(found[name])
+    if not result.gradients.empty:
+        yield "## Cosines of the heads' gradients, mean over seeds and epochs"
+        yield table(cosines(result.gradients))
     if result.functions:
         yield "\n".join(f"- {escaped(line)}" for line in result.functions)
     yield "## Protocol"
@@ -127,6 +132,12 @@ def _parts(result: Result) -> Iterator[str]:
     yield fenced("\n".join(result.commands), "sh")
     if result.definition:
         yield fenced(result.definition, "yaml")
+
+
+def cosines(gradients: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per arm and pair of heads, with the mean over seeds and epochs."""
+    means = gradients.groupby(["arm", "a", "b"], sort=False)["cosine"].mean()
+    return means.round(3).reset_index()
 
 
 def _wide(values: pd.DataFrame) -> pd.DataFrame:
