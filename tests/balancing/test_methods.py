@@ -112,14 +112,6 @@ def test_cagrad_finds_the_best_direction_of_its_ball(gradients: list[list[float]
     torch.testing.assert_close(found, nn.functional.normalize(best, dim=0), rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["imtl_g", "fairgrad", "db_mtl"])
-def test_a_loss_times_100_does_not_change_the_direction(name: str) -> None:
-    plain, scaled = CASES[0], [CASES[0][0], [100 * x for x in CASES[0][1]]]
-    one = direction(shipped(name), plain, torch.tensor([1.0, 2.0]))
-    other = direction(shipped(name), scaled, torch.tensor([1.0, 200.0]))
-    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
-
-
 def test_gradvac_equals_torchjds_over_several_batches() -> None:
     """The averages that it keeps are in the second and third batch."""
     ours, theirs = GradVac(TWO, scaled=False), aggregation.GradVacWeighting(beta=0.5)
@@ -189,7 +181,7 @@ def test_random_weights_are_other_ones_in_each_batch_and_leave_other_draws_alone
 @pytest.mark.parametrize(
     ("name", "aggregator"),
     [
-        ("mgda", aggregation.MGDA()),
+        ("mgda", aggregation.MGDA(epsilon=1e-6, max_iters=100_000)),
         ("imtl_g", aggregation.IMTLG()),
         ("aligned_mtl", aggregation.AlignedMTL()),
         ("upgrad", aggregation.UPGrad()),

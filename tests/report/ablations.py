@@ -1,8 +1,11 @@
 """Ablations made up for the report: of any number of arms, seeds and heads."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 
+from multihead.ablation.gradients import COLUMNS
 from multihead.ablation.result import Check, Result
 from multihead.ablation.statistics import compare, falling_metrics
 
@@ -19,6 +22,7 @@ def ablation(
     failed: tuple[tuple[str, int], ...] = (),
     functions: tuple[str, ...] = (),
     name: str = "digits_single_vs_multitask",
+    gradients: bool = False,
 ) -> Result:
     """Return an ablation with drawn figures, whose first arm has a network for each head.
 
@@ -31,6 +35,7 @@ def ablation(
         failed: Arms and seeds without values.
         functions: What is said of the heads.
         name: Of the ablation.
+        gradients: Whether the trainings of all heads looked at the heads' gradients.
     """
     rng = np.random.default_rng(0)
     values, runs, curves = [], [], []
@@ -72,7 +77,22 @@ def ablation(
         commands=(f"multihead ablate {name}", f"multihead report {name}"),
         baseline=arms[0],
         url="http://127.0.0.1:5000/#/experiments/1/runs/0",
+        gradients=_gradients(arms[1:], heads, seeds, epochs) if gradients else pd.DataFrame(),
     )
+
+
+def _gradients(
+    arms: tuple[str, ...], heads: tuple[str, ...], seeds: int, epochs: int
+) -> pd.DataFrame:
+    """Return cosines that fall from 0.5 to -0.5."""
+    rows = [
+        (arm, seed, a, b, epoch, 0.5 - (epoch - 1) / max(epochs - 1, 1))
+        for arm in arms
+        for seed in range(1, seeds + 1)
+        for a, b in combinations(heads, 2)
+        for epoch in range(1, epochs + 1)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _run(arm: str, seed: int, head: str, *, failed: bool) -> dict[str, object]:

@@ -83,6 +83,27 @@ def test_failed_runs_and_what_the_protocol_lacks_are_shown(small: Result) -> Non
     assert "thickness is a function of digit" in text
 
 
+@pytest.mark.parametrize(("epochs", "columns"), [(3, 3), (45, 15)])
+def test_cosines_of_gradients_are_a_heat_map_over_epochs(
+    epochs: int, columns: int, tmp_path: Path
+) -> None:
+    result = ablation(epochs=epochs, seeds=2, gradients=True)
+    text = page(result)
+    _read(text)
+    section = text[text.index('id="conflicts"') :].partition("</section>")[0]
+    row = section[section.index("digit and thickness") :].partition("</tr>")[0]
+    assert row.count("<td") == columns
+    assert re.search(r'<td class="h\d">0\.\d+', row)
+    assert re.search(r'<td class="n\d">\W*0\.\d+', row)
+    write(result, tmp_path)
+    assert page(load(tmp_path)) == text
+    assert "Cosines of the heads" in markdown(result)
+
+
+def test_without_a_look_at_gradients_the_page_says_nothing_of_them(small: Result) -> None:
+    assert "conflicts" not in page(small)
+
+
 @pytest.mark.parametrize(
     "arms", [("single", "uniform"), MANY, tuple(f"arm {i}" for i in range(9))], ids=len
 )

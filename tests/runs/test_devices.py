@@ -13,9 +13,10 @@ from multihead.models.network import MultiheadNetwork
 from multihead.models.simple_cnn import SimpleCNN
 from multihead.runs.build import build
 from multihead.runs.config import compose_run
-from multihead.runs.devices import Devices, devices_of
+from multihead.runs.devices import Devices, check_gradients, devices_of
 from multihead.runs.sections import RunConfig
 
+ONE_HEAD = ("data.only_heads=[digit]", "model.criteria=null", "model.loss_weights=null")
 DDP = ("trainer=ddp", "trainer.accelerator=cpu")
 
 
@@ -63,6 +64,30 @@ def test_devices_that_cannot_train_together_are_refused(overrides: list[str], me
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there are GPUs")
+@pytest.mark.parametrize(
+    ("devices", "precision", "asked", "message"),
+    [
+        ("fsdp", "32-true", "model/balancer=pcgrad", r"model\.balancer asks .*use trainer=ddp"),
+        ("fsdp", "32-true", "callbacks=conflict", r"callbacks\.conflict asks .*trainer=ddp"),
+        ("auto", "16-mixed", "model/balancer=pcgrad", "underflow.*use bf16-mixed"),
+    ],
+)
+def test_gradients_of_heads_are_refused_where_there_are_none(
+    devices: str, precision: str, asked: str, message: str
+) -> None:
+    parts = build(_config(asked))
+    given = Devices(devices, "cuda", 2), precision, parts.module, parts.trainer.callbacks
+    with pytest.raises(ConfigError, match=message) as refused:
+        check_gradients(*given)
+    assert "\n" not in str(refused.value)
+
+
+def test_other_methods_and_one_head_are_not_refused() -> None:
+    for words in (["model/balancer=uw"], ["model/balancer=pcgrad", *ONE_HEAD]):
+        parts = build(_config(*words))
+        check_gradients(Devices("fsdp", "cuda", 2), "32-true", parts.module, [])
+
+
 def test_more_gpus_than_there_are_are_refused() -> None:
     with pytest.raises(ConfigError, match="there are 0 GPUs"):
         _devices("trainer=ddp", "trainer.accelerator=cuda", "trainer.devices=2")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.ablation.measured_affinity import MEASURED, affinities
 from multihead.ablation.plan import Cell, Plan
 from multihead.ablation.records import is_result, our_id
@@ -34,12 +35,14 @@ class Collected:
             single-task network, `state` MLflow's status or PENDING.
         curves: A row per arm, seed, head, metric, split and epoch, from 1; `CURVES`.
         affinities: A row per arm, seed and ordered pair of heads; `MEASURED`.
+        gradients: A row per arm, seed, pair of heads and epoch, from 1; `gradients.COLUMNS`.
     """
 
     values: pd.DataFrame
     runs: pd.DataFrame
     curves: pd.DataFrame
     affinities: pd.DataFrame
+    gradients: pd.DataFrame
 
 
 def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
@@ -56,6 +59,7 @@ def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
     runs: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
     affinity: list[dict[str, Any]] = []
+    gradients: list[tuple[Any, ...]] = []
     for cell in plan.cells:
         found = on_record[cell.name]
         result = next(filter(is_result, found), None)
@@ -69,11 +73,13 @@ def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
             values += _values(plan, cell, result)
             curves += _curves(plan, cell, result, store)
             affinity += affinities(cell, result)
+            gradients += gradient_rows(result, cell.part.arm, cell.block, store)
     return Collected(
         pd.DataFrame(values, columns=list(VALUES)),
         pd.DataFrame(runs, columns=list(RUNS)),
         pd.DataFrame(curves, columns=list(CURVES)),
         pd.DataFrame(affinity, columns=list(MEASURED)),
+        pd.DataFrame(gradients, columns=list(COLUMNS)),
     )
 
 

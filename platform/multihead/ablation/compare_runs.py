@@ -7,6 +7,7 @@ import pandas as pd
 
 from multihead.ablation.collect import steps_of
 from multihead.ablation.compare_runs_protocol import checks, data_of
+from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.errors import ConfigError
@@ -59,6 +60,7 @@ def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
         [row for arm, seed, run in keys for row in _curves(arm, seed, run, judged, store)],
         columns=["arm", "seed", "head", "metric", "split", "epoch", "value"],
     )
+    looks = [row for arm, seed, run in keys for row in gradient_rows(run, arm, seed, store)]
     listed = pd.DataFrame([_run(arm, seed, run, store) for arm, seed, run in keys])
     split = "test" if "test" in set(values["split"]) else "val"
     names = [str(run.data.tags.get(RUN_TAG, run.info.run_id)) for run in runs]
@@ -85,6 +87,7 @@ def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
         commands=(*(f"multihead rerun {name}" for name in names), _command(names)),
         baseline=baseline,
         url=None,
+        gradients=pd.DataFrame(looks, columns=list(COLUMNS)),
     )
 
 

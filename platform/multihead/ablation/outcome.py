@@ -64,6 +64,7 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
         affinity=affinity_of(plan, found.affinities, found.values),
         titles={name: head.title for name, head in plan.data.heads.items() if head.title},
         units={name: head.unit for name, head in plan.data.heads.items() if head.unit},
+        gradients=found.gradients,
     )
 
 

@@ -49,6 +49,7 @@ class Result:
         titles: What heads are called where people read, by name; a head that is not in it is
             called by its name.
         units: Of the heads' labels, by name, where they have one.
+        gradients: As `gradients.COLUMNS` says; empty where no run looked at them.
     """
 
     name: str
@@ -65,6 +66,9 @@ class Result:
     url: str | None
     test_reads: pd.DataFrame = field(default_factory=pd.DataFrame)
     affinity: Affinity | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    gradients: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def split(self) -> str:
@@ -95,9 +99,6 @@ class Result:
     @property
     def _falling(self) -> frozenset[str]:
         return falling_metrics(self.values["metric"].unique())
-
-    titles: Mapping[str, str] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
 
     def shown(self, head: str) -> str:
         """Return what a head is called where people read."""

@@ -7,7 +7,9 @@ from multihead.balancing.dwa import DynamicWeightAverage
 from multihead.balancing.famo import FAMO
 from multihead.balancing.gradnorm import GradNorm
 from multihead.balancing.gradvac import GradVac
+from multihead.balancing.imtl_g import IMTLG
 from multihead.balancing.imtl_l import IMTLL
+from multihead.balancing.mgda import MGDA
 from multihead.balancing.of_gramian import GramianBalancer, GramianWeighting
 from multihead.balancing.of_scalarizer import ScalarizerWeighting
 from multihead.balancing.rlw import RandomWeighting
@@ -19,7 +21,9 @@ from multihead.balancing.uw_so import SoftOptimalUncertainty
 __all__ = [
     "DBMTL",
     "FAMO",
+    "IMTLG",
     "IMTLL",
+    "MGDA",
     "Balancer",
     "CAGrad",
     "DynamicWeightAverage",

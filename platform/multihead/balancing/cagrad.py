@@ -26,7 +26,8 @@ class CAGrad(SolvingBalancer):
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        c: 0 or more: the radius of the ball, in lengths of g_0. The paper's is 0.4.
+        c: 0 or more: the radius of the ball, in lengths of g_0. The paper has 0.4 for scenes, and
+            tunes it elsewhere.
         gramian_of: As `GramianBalancer`.
         every: As `GramianBalancer`.
         scaled: As `ScaledBalancer`.

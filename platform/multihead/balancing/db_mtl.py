@@ -18,13 +18,16 @@ class DBMTL(GramianBalancer):
     """Weigh heads so that the gradients of log L_t are all as long as the longest.
 
     This is the diagonal form: the paper averages gradients over batches, and here only their
-    squared lengths are averaged, for which the diagonal of the Gramian is enough.
+    squared lengths are averaged, for which the diagonal of the Gramian is enough. Each head's own
+    parameters learn from its own loss. (In the paper's code they learn from its logarithm, which an
+    optimizer such as Adam levels out.)
     Source: Lin et al., Dual-Balancing for Multi-Task Learning, 2023, arXiv:2308.12029.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        beta: Share of the earlier average that stays, 0 to below 1; 0 for none.
+        beta: Share of the earlier average that stays, 0 to below 1; 0 for none. The paper tunes
+            it, and lets it fall with the batches.
         gramian_of: As `GramianBalancer`.
         every: As `GramianBalancer`.
         scaled: As `ScaledBalancer`.
@@ -55,6 +58,7 @@ class DBMTL(GramianBalancer):
         found = cast(Tensor, gramian).diagonal().clamp(min=0) / losses.square()
         mixed = self.beta * self.squares + (1 - self.beta) * found
         mixed = torch.where(self.squares.isnan(), found, mixed)
-        self.squares = torch.where(seen, mixed, self.squares)
+        # A gradient that overflows is of its batch alone.
+        self.squares = torch.where(seen & found.isfinite(), mixed, self.squares)
         lengths = torch.where(seen, mixed, 0).sqrt()
         return lengths.max() / (lengths.clamp(min=_SMALL) * losses)

@@ -17,10 +17,12 @@ _LEAST = 0.01  # a weight of 0 could never grow again
 class GradNorm(GramianBalancer):
     """Learn weights w so that w_t |g_t| follows mean(w |g|) r_t^alpha.
 
-    r_t is what is left of a loss, L_t / L_t(first), over its mean. The lengths are the diagonal of
-    the Gramian. The weights make a plain gradient step, divided by the mean length so that the
-    rate does not depend on the scale of the losses, and are brought to a mean of 1. All parameters
-    learn from the weighted losses.
+    r_t is what is left of a loss, L_t / L_t(first), over its mean; the first is that of the first
+    batch with a label. The lengths are the diagonal of the Gramian: of all shared parameters, where
+    the paper takes the last shared layer. The weights make a plain gradient step (the paper's code
+    uses Adam), divided by the mean length so that the rate does not depend on the scale of the
+    losses, and are brought to a mean of 1, as in the paper. All parameters learn from the weighted
+    losses.
     Source: Chen et al., GradNorm, ICML 2018, arXiv:1711.02257, algorithm 1.
 
     Args:
@@ -64,4 +66,6 @@ class GradNorm(GramianBalancer):
         step = torch.sign(weighted - goal) * lengths / mean.clamp(min=1e-12)
         moved = (self.kept - self.lr * step).clamp(min=_LEAST)
         total = torch.where(seen, moved, 0).sum()
-        return moved * torch.where(seen, self.kept, 0).sum() / total
+        restored = moved * torch.where(seen, self.kept, 0).sum() / total
+        # A gradient that overflows is of its batch alone.
+        return torch.where(torch.isfinite(total), restored, self.kept)

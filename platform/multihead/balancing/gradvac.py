@@ -12,22 +12,24 @@ from multihead.errors import ConfigError
 from multihead.heads import Heads
 
 _SMALL = 1e-8
+_LEAST = 1e-60
 
 
 class GradVac(GramianBalancer):
     """Turn each head's gradient towards the others' until their cosines are what is usual.
 
-    As much of the other gradient is added as brings the cosine up to its moving average.
-
-    The other heads are taken in a random order. All of it happens in the coefficients of the
-    gradients, for which the Gramian is enough. The averages of a head without a label in the batch
-    stay as they are.
+    As much of the other gradient is added as brings the cosine up to its moving average. Gradients
+    are taken whole; the paper also treats layers apart. The other heads are taken in a random
+    order. All of it happens in the coefficients of the gradients, for which the Gramian is enough.
+    The averages of a head without a label in the batch stay as they are. Each head's own parameters
+    learn from its own loss.
     Source: Wang et al., Gradient Vaccine, ICLR 2021, arXiv:2010.05874, algorithm 1.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        beta: How fast the averages follow, 0 to 1. The paper's is 0.01 for many languages.
+        beta: How fast the averages follow, 0 to 1. The paper's is 0.01, for long trainings on many
+            languages; 0.5 is what LibMTL and TorchJD have.
         gramian_of: As `GramianBalancer`.
         every: As `GramianBalancer`.
         scaled: As `ScaledBalancer`.
@@ -59,6 +61,9 @@ class GradVac(GramianBalancer):
         count = len(losses)
         coefficients = torch.eye(count, dtype=torch.float64)
         there = seen.tolist()
+        if not torch.isfinite(given).all():  # an overflow must not stay in the averages
+            return torch.ones_like(losses)
+        given = given / given.diagonal().mean().clamp(min=_LEAST)  # _SMALL is then small
         with self.drawing():
             orders = [torch.randperm(count).tolist() for _ in range(count)]
         heads = [index for index in range(count) if there[index]]

@@ -1,4 +1,4 @@
-"""Methods of torchjd that make weights of the Gramian of the heads' gradients."""
+"""Methods that make weights of the Gramian of the heads' gradients, those of torchjd among them."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -76,9 +76,15 @@ class SolvingBalancer(GramianBalancer):
 class GramianWeighting(SolvingBalancer):
     """Weigh heads by a weighting of torchjd that keeps no state.
 
-    MGDA (Sener & Koltun 2018), PCGrad (Yu et al. 2020), CAGrad (Liu et al. 2021), IMTL-G (Liu et
-    al. 2021), FairGrad (Ban & Ji 2024), Aligned-MTL (Senushkin et al. 2023) and UPGrad (Quinton &
-    Rey 2024) among others.
+    Of those that ship: PCGrad (Yu et al. 2020, in its random order), FairGrad (Ban & Ji 2024;
+    with alpha 1 the equation of Nash-MTL, Navon et al. 2022), Aligned-MTL (Senushkin et al. 2023,
+    with `scale_mode: min` as in the paper; its code has rmse as well) and UPGrad (Quinton & Rey
+    2024). Each head's own parameters learn from its own loss. (The code of FairGrad and of Nash-MTL
+    weighs them too.)
+
+    Unless `scaled` is false, the squares of the gradients are brought to a mean of 1 first. That
+    changes no direction, but torchjd compares with fixed numbers: UPGrad would take gradients
+    whose squares sum to less than 0.0001, as late in a training, for 0.
 
     Args:
         heads: Fixes T and the order of the losses.
@@ -104,4 +110,6 @@ class GramianWeighting(SolvingBalancer):
 
     def solve(self, gramian: Tensor) -> Tensor:
         """Return what the weighting makes of the Gramian."""
+        if self.scaled:
+            gramian = gramian / gramian.diagonal().mean()
         return cast(Tensor, self.weighting(gramian))

@@ -13,7 +13,14 @@ from multihead.heads import Heads
 class ScalarizerWeighting(ScaledBalancer):
     """Weigh each loss by the derivative of a scalarizer of torchjd with respect to it.
 
-    For scalarizers without a state: GeometricMean (gls) and STCH among others.
+    For scalarizers without a state, of which two ship. All parameters learn from the weighted
+    losses.
+
+    - GeometricMean, the `gls` of Chennupati et al., CVPR workshops 2019, arXiv:1904.08492.
+    - STCH of Lin et al., ICML 2024, arXiv:2402.19078, with equal preferences and an ideal of 0. The
+      losses are taken as they are, as in the paper's formula; so losses of one scale are needed,
+      or static weights that bring them to one. The paper's code for networks takes logarithms of
+      losses over their mean in an epoch of warming up, with mu 1. `mu` is one that the paper tries.
 
     Args:
         heads: Fixes T and the order of the losses.

@@ -67,9 +67,13 @@ class ScaledBalancer(Balancer):
         return self._scaled(torch.where(seen, found, 0) * self.base, seen)
 
     def _scaled(self, weights: Tensor, seen: Tensor) -> Tensor:
-        """Scale to the static sum; static weights where the method found nothing to go on."""
+        """Scale to the static sum; static weights where the method found nothing to go on.
+
+        Where weights below 0 outweigh the others, it is the sum of the sizes that is scaled.
+        """
         static = self.base * seen
         total = weights.sum()
+        total = torch.where(total > 0, total, weights.abs().sum())
         good = torch.isfinite(total) & (total > 0)
         scaled = weights * (static.sum() / total) if self.scaled else weights
         return torch.where(good, scaled, static)

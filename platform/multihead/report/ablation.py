@@ -15,6 +15,7 @@ from multihead.report.ablation_answers import answers, groups
 from multihead.report.ablation_charts import curve_cards, interval_cards, pair_cards
 from multihead.report.ablation_overall import MOST_PAIRS, front_cards, front_rows, ranks
 from multihead.report.ablation_rows import (
+    conflict_cards,
     cost_rows,
     heat_rows,
     run_rows,
@@ -90,6 +91,7 @@ def page(result: Result) -> str:
         costs=list(cost_rows(result, arms)),
         machines=_machines(result.runs),
         redundancy=heat_rows(result),
+        conflicts=conflict_cards(result.gradients, arms),
         functions=result.functions,
         affinity=affinity_section(result),
         protocol=result.protocol,

@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pandas as pd
+
 from multihead.ablation.result import Result
 from multihead.report.charts.arms import Arm
 from multihead.report.costs import cost_table
 from multihead.report.numbers import MISSING, duration, number, places, signed
 
 _DIGEST = 10
+_COLUMNS = 20  # of a heat map over epochs
 
 
 def summary_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
@@ -73,6 +76,30 @@ def heat_rows(result: Result) -> list[dict[str, Any]]:
     ]
 
 
+def conflict_cards(
+    gradients: pd.DataFrame, arms: Mapping[str, Arm]
+) -> list[tuple[Arm, list[str], list[dict[str, Any]]]]:
+    """Return a heat map per arm: the arm, its epochs, and by pair of heads texts and shades.
+
+    Cosines are means over seeds; many epochs are brought to `_COLUMNS` columns, as their means.
+    """
+    if gradients.empty:
+        return []
+    cards = []
+    for name, rows in gradients[gradients["arm"].isin(arms)].groupby("arm", sort=False):
+        width = -(-int(rows["epoch"].max()) // _COLUMNS)
+        rows = rows.assign(pair=rows["a"] + " and " + rows["b"], part=(rows["epoch"] - 1) // width)
+        grid = rows.pivot_table(index="pair", columns="part", values="cosine", sort=False)
+        grid = grid[sorted(grid)]
+        epochs = [str(k + 1) if width == 1 else f"{k * width + 1}-{(k + 1) * width}" for k in grid]
+        pairs = [
+            {"name": pair, "cells": [(number(v, 2), _signed_shade(v)) for v in values]}
+            for pair, values in zip(grid.index, grid.to_numpy(), strict=True)
+        ]
+        cards.append((arms[str(name)], epochs, pairs))
+    return sorted(cards, key=lambda card: card[0].place)
+
+
 def web_address(url: str | None) -> str | None:
     """Return an address that a link may lead to: none that would run something."""
     return url if url and url.startswith(("http://", "https://")) else None
@@ -80,3 +107,8 @@ def web_address(url: str | None) -> str | None:
 
 def _shade(value: float) -> int:
     return min(max(round(10 * value), 0), 10) if math.isfinite(value) else 0
+
+
+def _signed_shade(value: float) -> str:
+    """Return the class of a cell: `n` for conflict and `h` for agreement, and a step to 10."""
+    return f"{'n' if value < 0 else 'h'}{_shade(abs(value))}"

@@ -47,6 +47,7 @@ def tables(result: Result) -> dict[str, pd.DataFrame]:
         ),
         "test_reads": result.test_reads,
         **affinity_tables(result.affinity),
+        **({} if result.gradients.empty else {"gradients": result.gradients}),
     }
 
 
@@ -108,6 +109,7 @@ def _load(folder: Path) -> Result:
         affinity=affinity_from(found),
         titles=_texts(said.get("titles", {})),  # reports were written without them
         units=_texts(said.get("units", {})),
+        gradients=found.get("gradients", pd.DataFrame()),
     )
 
 
@@ -140,6 +142,9 @@ def _parts(result: Result) -> Iterator[str]:
         if name in found:
             yield f"## {title}"
             yield table(found[name])
+    if not result.gradients.empty:
+        yield "## Cosines of the heads' gradients, mean over seeds and epochs"
+        yield table(cosines(result.gradients))
     if result.functions:
         yield "\n".join(f"- {escaped(line)}" for line in result.functions)
     section = affinity_section(result)
@@ -161,6 +166,12 @@ def _parts(result: Result) -> Iterator[str]:
     yield fenced("\n".join(result.commands), "sh")
     if result.definition:
         yield fenced(result.definition, "yaml")
+
+
+def cosines(gradients: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per arm and pair of heads, with the mean over seeds and epochs."""
+    means = gradients.groupby(["arm", "a", "b"], sort=False)["cosine"].mean()
+    return means.round(3).reset_index()
 
 
 def _wide(values: pd.DataFrame) -> pd.DataFrame:

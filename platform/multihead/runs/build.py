@@ -35,7 +35,14 @@ from multihead.runs.checks import (
     trained_on,
 )
 from multihead.runs.config import nearest
-from multihead.runs.devices import Devices, OneMachine, check_last_batch, devices_of, make_strategy
+from multihead.runs.devices import (
+    Devices,
+    OneMachine,
+    check_gradients,
+    check_last_batch,
+    devices_of,
+    make_strategy,
+)
 from multihead.runs.former_names import with_current_names
 from multihead.runs.schema import locate
 from multihead.runs.sections import (
@@ -170,6 +177,7 @@ def build_run(
     parts: list[Part] = ["val", "test"] if run.test else ["val"]
     module.head_metrics.check_memory({part: len(data.indices(part)) for part in parts})
     if run.train:
+        check_gradients(devices, str(trainer.precision), module, configured)
         check_optimizer(module, trainer)
         check_last_batch(module, data, devices.count)
     kept = [c for c in configured if isinstance(c, RunCheckpoint)]

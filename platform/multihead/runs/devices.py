@@ -3,11 +3,13 @@
 One run uses devices of one machine, one process for each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, Strategy
 
 from multihead.data.datamodule import MultiheadDataModule
@@ -17,6 +19,7 @@ from multihead.errors import ConfigError, message_of
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.sections import TrainerSection
 from multihead.training.batch_norm import WholeBatchNorm, batch_norms, check_batch_norm
+from multihead.training.conflict import GradientConflict
 from multihead.training.hardware import resolve_accelerator
 from multihead.training.module import MultiheadLitModule
 
@@ -166,6 +169,40 @@ def make_strategy(
         find_unused_parameters=module.finetuning.thaws or _has_unused_parameters(module),
     )
     return strategy, [WholeBatchNorm(devices.kind)]
+
+
+def check_gradients(
+    devices: Devices, precision: str, module: MultiheadLitModule, callbacks: Sequence[Callback]
+) -> None:
+    """Refuse gradients of each head where there are none to be had.
+
+    Args:
+        devices: Of the run.
+        precision: Lightning's name, such as bf16-mixed.
+        module: Has the balancer.
+        callbacks: Of the configuration.
+
+    Raises:
+        ConfigError: Naming the setting that asks for them.
+    """
+    balancer = module.balancer
+    asked = "model.balancer" if balancer.needs_gramian else None
+    if any(isinstance(callback, GradientConflict) for callback in callbacks):
+        asked = asked or "callbacks.conflict"
+    if asked is None or balancer.is_alone:
+        return
+    if devices.strategy == "fsdp":
+        raise ConfigError(
+            f"{asked} asks for the gradients of each head, but under trainer=fsdp a device has but "
+            f"a part of the parameters; use trainer=ddp, or "
+            f"{'another model/balancer' if asked == 'model.balancer' else 'callbacks=default'}."
+        )
+    if precision == "16-mixed":
+        raise ConfigError(
+            f"{asked} asks for the gradients of each head, which would underflow: "
+            f"trainer.precision=16-mixed scales the sum of the losses alone; use bf16-mixed or "
+            f"32-true."
+        )
 
 
 def check_last_batch(module: MultiheadLitModule, data: MultiheadDataModule, count: int) -> None:
