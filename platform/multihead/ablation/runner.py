@@ -39,6 +39,7 @@ class Runner:
         self.folder = store.home / "ablations" / plan.definition.name
         self.processes: dict[int, WorkerProcess] = {}
         self.signum: int | None = None
+        self._files: dict[str, CellFile] = {}
         self._gpus = Places(workers_of(store), 1, visible_gpus())
 
     def missing(self) -> list[Cell]:
@@ -73,10 +74,13 @@ class Runner:
         return self.states(cells)
 
     def _file(self, cell: Cell) -> CellFile:
-        # Another configuration, other data or another version must not go on with its run.
-        version = "" if self.plan.definition.reuse == "any" else __version__
-        digest = sha256(" ".join((*cell.identity, version)).encode()).hexdigest()
-        return CellFile(self.folder, f"{cell.name}-{digest[:8]}")
+        # All are read again and again while workers train, so names are not computed each time.
+        if cell.name not in self._files:
+            # Another configuration, other data or another version must not go on with its run.
+            version = "" if self.plan.definition.reuse == "any" else __version__
+            digest = sha256(" ".join((*cell.identity, version)).encode()).hexdigest()
+            self._files[cell.name] = CellFile(self.folder, f"{cell.name}-{digest[:8]}")
+        return self._files[cell.name]
 
     def hand_out(self, cells: Sequence[Cell]) -> None:
         """Write down what workers are to train; what was begun goes on."""
