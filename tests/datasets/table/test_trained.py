@@ -81,6 +81,26 @@ def test_what_the_run_does_not_know_is_listed_and_may_be_named_missing(
     assert set(source.labels["kind"].tolist()) == {0, -1}
 
 
+def test_numbers_in_another_unit_than_the_runs_are_refused(tmp_path: Path) -> None:
+    """They would count as they are, and be ten times too small."""
+    run = opened(write_table(tmp_path / "run", {"size": [f"{i}.5 mm" for i in range(N)]}))
+    other = write_table(tmp_path / "other", {"size": [f"{i}.5 cm" for i in range(N)]})
+    trained = Trained(run.heads, run.preparation)
+    with pytest.raises(DataError, match="column 'size' is in 'cm', but the run predicts 'mm'"):
+        opened(other, "test", trained=trained, sizes=ALL)
+    source = opened(other, "test", trained=trained, sizes=ALL, columns={"size": {"unit": "cm"}})
+    assert source.labels["size"][0] == 0.5
+
+
+def test_an_empty_cell_is_a_picture_without_tags_where_it_was_in_training(tmp_path: Path) -> None:
+    columns, said = {"tags": ["r|s", "s", "", "r"] * 6}, {"tags": {"classes": [""]}}
+    folder = write_table(tmp_path / "run", columns)
+    run = opened(folder, columns=said)
+    trained = Trained(run.heads, run.preparation)
+    source = opened(folder, "test", columns=said, trained=trained, sizes=ALL)
+    assert source.labels["tags"][2].tolist() == [0, 0]
+
+
 def test_a_column_that_is_not_there_is_told_and_not_tested(
     tmp_path: Path, trained: Trained
 ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multihead.data.assign import SplitRules
+from multihead.data.assign import SplitRules, assign_parts
 from multihead.data.source import Split
 from multihead.data.splits import split_indices
 from multihead.datasets.convert import Batch, Content
@@ -21,6 +21,7 @@ from multihead.datasets.table.columns import Columns
 from multihead.datasets.table.described import Described, frame
 from multihead.datasets.table.made import Made
 from multihead.datasets.table.numbers import read_numbers
+from multihead.datasets.table.parts import shared_groups
 from multihead.datasets.table.prepare import table_name
 from multihead.datasets.table.samples import Samples, Wanted, read_samples
 from multihead.datasets.table.splits import TEST
@@ -31,7 +32,7 @@ from multihead.vimh.mapping import LEVELS, write_parameter
 
 # The keys of `data` that say something of a table that is written, not trained on.
 CHOICES = (
-    *("columns", "image_column", "split_column"),
+    *("columns", "image_column", "split_column", "group_column"),
     *("size", "resize", "colour", "on_damaged", "follow_links"),
 )
 _BATCH_BYTES = 4 << 20
@@ -65,7 +66,7 @@ def wanted_of(data: Mapping[str, Any], folder: Path | None = None) -> Wanted:
         data["columns"],
         data["image_column"],
         data["split_column"],
-        None,
+        data["group_column"],
         None,
         SplitRules((1.0, 0.0, 0.0)),
         PictureOptions(
@@ -187,14 +188,20 @@ def _splits(
         raise ConfigError(f"the test fraction is {test_fraction}; give 0 to below 1.")
     count, said = len(kept), []
     splits: dict[Split, NDArray[np.int64]]
-    if read.given.parts is None:
+    given = read.given.of(kept)
+    if given.parts is None and given.groups is not None:
+        rules = SplitRules((1 - test_fraction, 0.0, test_fraction), seed=seed)
+        tests = assign_parts(count, rules, given.groups) == TEST
+        splits = {"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)}
+    elif given.parts is None:
         test = round(count * test_fraction)
         train_rows, test_rows = split_indices(count, [count - test, test], seed, "the table")
         splits = {"train": train_rows, "test": test_rows}
     else:
-        tests = read.given.parts[kept] == TEST
+        tests = given.parts == TEST
         splits = {"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)}
-        said.append(f"test rows are those of {read.given.said_by}; all others are for training")
+        said.append(f"test rows are those of {given.said_by}; all others are for training")
+        said += shared_groups(tests, given)
     if not len(splits["train"]):
         raise DataError("no row is for training; mend the splits of the table.")
     return {split: rows for split, rows in splits.items() if len(rows)}, said
