@@ -17,6 +17,6 @@ def test_pillows_advice_on_a_picture_is_not_logged() -> None:
     with warnings.catch_warnings(record=True) as caught, Budget(6400).share() as memory:
         warnings.simplefilter("always")
         ignore_advice_on_pictures()
-        with pytest.raises(RequestError, match="is not a PNG or JPEG"):
+        with pytest.raises(RequestError, match="is not a PNG, JPEG, WebP or BMP"):
             decode_file(ODD_EXIF, (8, 8, 1), memory, resize=False)
     assert not caught
