@@ -62,6 +62,7 @@ class Angle(Kind):
 
     name = "angle"
     dtype = np.float32
+    breaks = frozenset(["hflip", "vflip", "rotate", "shear"])
 
     def __init__(self, period: float = 360.0, unit: str = "degrees") -> None:
         if not 0 < period < math.inf:
