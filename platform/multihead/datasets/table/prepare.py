@@ -26,6 +26,7 @@ class Prepared:
     Attributes:
         name: Of the data.
         pictures: Of the rows whose picture is there, [N].
+        files: Of the pictures, [N], from the folder of the table on.
         parts: Of each picture, [N]: 0 trains, 1 validates, 2 tests, -1 nothing.
         groups: Group of each, [N], or None.
         columns: Heads and labels [N], and what each column became.
@@ -34,6 +35,7 @@ class Prepared:
 
     name: str
     pictures: Pictures
+    files: tuple[str, ...]
     parts: NDArray[np.int8]
     groups: NDArray[np.int64] | None
     columns: Columns
@@ -78,6 +80,7 @@ def prepare(wanted: Wanted) -> Prepared:
     return Prepared(
         table_name(wanted.path),
         pictures,
+        tuple(read.file(row) for row in kept),
         parts[kept],
         None if groups is None else groups[kept],
         columns,
