@@ -35,10 +35,17 @@ def trained(tmp_path: Path) -> Trained:
     return Trained(source.heads, source.preparation)
 
 
-def other(folder: Path, trained: Trained, columns: dict[str, Any], **choices: Any) -> TableSource:
+def other(
+    folder: Path,
+    trained: Trained,
+    columns: dict[str, Any],
+    split_column: str | None = None,
+    **choices: Any,
+) -> TableSource:
     write_table(folder, columns)
     said = {**CHOICES, **choices}
-    return opened(folder, "test", columns=said, trained=trained, sizes=ALL)
+    options: dict[str, Any] = {"columns": said, "split_column": split_column, "sizes": ALL}
+    return opened(folder, "test", trained=trained, **options)
 
 
 def test_classes_tags_and_levels_have_the_numbers_of_the_run(
@@ -90,6 +97,22 @@ def test_numbers_in_another_unit_than_the_runs_are_refused(tmp_path: Path) -> No
         opened(other, "test", trained=trained, sizes=ALL)
     source = opened(other, "test", trained=trained, sizes=ALL, columns={"size": {"unit": "cm"}})
     assert source.labels["size"][0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "tested", "note"),
+    [
+        (["train", "val"], N, "the split column 'part' has no test rows, so all rows are tested"),
+        (["val", "test"], N // 2, ""),
+    ],
+)
+def test_the_test_rows_of_another_table_are_tested_or_all_if_it_has_none(
+    tmp_path: Path, trained: Trained, words: list[str], tested: int, note: str
+) -> None:
+    columns = {**OF_RUN, "part": words * (N // 2)}
+    source = other(tmp_path / "other", trained, columns, split_column="part")
+    assert len(source) == tested
+    assert (note in source.notes) == bool(note)
 
 
 def test_an_empty_cell_is_a_picture_without_tags_where_it_was_in_training(tmp_path: Path) -> None:
