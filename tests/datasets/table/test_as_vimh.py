@@ -48,7 +48,7 @@ def test_classes_levels_and_what_does_not_vary_are_written_and_told(tmp_path: Pa
     assert info.fixed == {"still": 1.5}
     assert info.descriptions == {"Größe_cm": "Größe (cm)"}
     told = "; ".join(read.notes)
-    assert "Größe_cm becomes 256 levels from 0 to 2.375" in told
+    assert "Größe (cm) becomes 256 levels from 0 to 2.375" in told
     assert "Windows-1252" in told
     becomes = dict(zip(read.described["column"], read.described["becomes"], strict=True))
     assert (becomes["id"], becomes["still"]) == ("ignored", "fixed parameter")

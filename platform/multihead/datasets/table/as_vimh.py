@@ -17,7 +17,6 @@ from multihead.data.source import Split
 from multihead.data.splits import split_indices
 from multihead.datasets.convert import Batch, Content
 from multihead.datasets.picture_files import PictureOptions, Pictures, open_pictures
-from multihead.datasets.table.columns import Columns
 from multihead.datasets.table.described import Described, frame
 from multihead.datasets.table.made import Made
 from multihead.datasets.table.numbers import read_numbers
@@ -113,10 +112,16 @@ def table_content(wanted: Wanted, test_fraction: float, seed: int) -> TableConte
         tuple(splits),
         batches,
         fixed,
-        {e.head.name: was.head.title for e, was in _titled(made, read.columns)},
+        {each.head.name: each.head.title for each in read.columns.made if each.head.title},
     )
     described = [_described(row, fixed, read.columns.names) for row in read.columns.described]
-    notes = (*read.notes, *read.columns.notes, *_levels_note(made), *said, *pictures.notes)
+    notes = (
+        *read.notes,
+        *read.columns.notes,
+        *_levels_note(read.columns.made),
+        *said,
+        *pictures.notes,
+    )
     return TableContent(content, frame(described), tuple(dict.fromkeys(notes)))
 
 
@@ -167,15 +172,11 @@ def _described(row: Described, fixed: Mapping[str, float], names: Mapping[str, s
     return replace(row, becomes="fixed parameter") if is_fixed else row
 
 
-def _titled(made: list[Made], columns: Columns) -> Iterator[tuple[Made, Made]]:
-    pairs = zip(made, columns.made, strict=True)
-    return ((each, was) for each, was in pairs if was.head.title)
-
-
-def _levels_note(made: list[Made]) -> list[str]:
-    parameters = [(m.head.name, m.head.parameter) for m in made if m.head.parameter is not None]
+def _levels_note(made: Sequence[Made]) -> list[str]:
+    parameters = [(m.head.shown, m.head.parameter) for m in made if m.head.parameter is not None]
     return [
-        f"{name} becomes {LEVELS} levels from {parameter.minimum:g} to {parameter.maximum:g}"
+        f"{one_line(name, 60)} becomes {LEVELS} levels from {parameter.minimum:g} to "
+        f"{parameter.maximum:g}"
         for name, parameter in parameters
     ]
 
