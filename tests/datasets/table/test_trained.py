@@ -124,6 +124,13 @@ def test_an_empty_cell_is_a_picture_without_tags_where_it_was_in_training(tmp_pa
     assert source.labels["tags"][2].tolist() == [0, 0]
 
 
+def test_a_tag_of_two_words_stays_one_where_no_cell_has_two_tags(tmp_path: Path) -> None:
+    run = opened(write_table(tmp_path / "run", {"tags": ["dark red|s", "s", "dark red"] * 8}))
+    other = write_table(tmp_path / "other", {"tags": ["dark red", "s"] * 3})
+    source = opened(other, "test", trained=Trained(run.heads, run.preparation), sizes=ALL)
+    assert source.labels["tags"][:2].tolist() == [[1, 0], [0, 1]]
+
+
 def test_a_column_that_is_not_there_is_told_and_not_tested(
     tmp_path: Path, trained: Trained
 ) -> None:
