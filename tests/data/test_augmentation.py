@@ -1,6 +1,7 @@
 """A training image is changed as (seed, epoch, sample) say, whatever loads it and with whom."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from multihead.datasets.digits import digits
 from multihead.datasets.resonator.breaks import with_breaks
 from multihead.datasets.vimh_stream import vimh_stream
 from multihead.errors import ConfigError
+from multihead.heads.kinds.angle import Angle
 
 COUNT = 23
 SHIFTED: Mapping[str, Transform] = {"shift": Shift(0.5), "mine": Invert()}
@@ -197,8 +199,6 @@ def test_a_loader_of_ones_own_that_changes_nothing_is_refused() -> None:
 
     class Own(Source):
         def loader(self, index: np.ndarray, loading: Loading) -> object:
-            from dataclasses import replace
-
             plain = {f: getattr(self, f) for f in ("name", "images", "labels", "heads", "mean")}
             source = Source(**plain, std=self.std)
             return make_loader(source, index, replace(loading, augment=None))
@@ -226,6 +226,22 @@ def test_one_that_is_to_be_left_out_is_left_out_and_that_is_said() -> None:
     data = _data(both, of=_source(FLIPPED))
     assert list(data.augmentation.transforms) == ["shift"]
     assert data.notes == ("hflip is left out, because it would make side wrong",)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [({}, False), ({"turn": frozenset(["hue"])}, True), ({"turn": None}, True)]
+)
+def test_a_flip_breaks_an_angle_unless_the_data_say_what_does(said: dict, kept: bool) -> None:
+    """A hue is an angle as well, and not wrong after a flip."""
+    plain, given = _source(), {"turn": None} if None in said.values() else None
+    labels = {**plain.labels, "turn": np.zeros(len(plain), np.float32)}
+    heads = Heads([*plain.heads.values(), Head("turn", kind=Angle())])
+    breaks = {} if given else said
+    source = replace(plain, labels=labels, heads=heads, breaks=breaks)
+    flip = {"hflip": HorizontalFlip(where_allowed=True)}
+    data = _data(flip, of=source, breaks=given)
+    assert (data.augmentation is not None) == kept
+    assert data.notes == (() if kept else ("hflip is left out, because it would make turn wrong",))
 
 
 def test_a_head_that_is_not_trained_breaks_nothing() -> None:

@@ -64,12 +64,27 @@ def test_a_test_leaves_angles_with_the_shorter_error_and_pictures(tmp_path: Path
         def images(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return numbers, np.zeros((len(numbers), 3, 8, 8), np.uint8)
 
+        def files(self, numbers: np.ndarray) -> list[str]:
+            return [f"{number}.png" for number in numbers]
+
     head = Head("h", kind=Angle(), title="Winkel (°)")
     for artifact in head.kind.artifacts(head):
         artifact.add(points([2.0, 90.0], 360), torch.tensor([718.0, 90.0]), torch.tensor([5, 6]))
         artifact.write(tmp_path, Shown())
     table = pd.read_csv(tmp_path / "predicted_h.csv")
     assert table["sample"].tolist() == [5, 6]
+    assert table["file"].tolist() == ["5.png", "6.png"]
     np.testing.assert_allclose(table["error"], [4.0, 0.0], atol=1e-3)
     assert (tmp_path / "predicted_h.png").read_bytes()[:4] == b"\x89PNG"
-    assert pd.read_csv(tmp_path / "worst_h.csv")["image"][0] == 5
+    assert pd.read_csv(tmp_path / "worst_h.csv").loc[0, ["image", "file"]].tolist() == [5, "5.png"]
+
+
+def test_labels_that_look_like_radians_are_told() -> None:
+    """They would all be nearly the same angle."""
+    labels = np.linspace(-3.1, 3.1, 9, dtype=np.float32)
+    labels[4] = np.nan
+    head = Head("turn", kind=Angle())
+    (note,) = head.kind.notes(head, labels)
+    assert "span 6.2 of 360 degrees; for radians" in note
+    assert not head.kind.notes(head, 57 * labels)
+    assert not Angle(6.2832, "rad").notes(head, labels)

@@ -5,7 +5,6 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,8 @@ from multihead.runs.fitting import fitted
 from multihead.runs.load import LoadedRun
 from multihead.runs.recorded import read_config
 from multihead.studies.samplers import grid
+from multihead.studies.space import Parameter as Axis
+from multihead.studies.space import Space
 from multihead.training.checkpoints import read_checkpoint
 from multihead.vimh.info import read_info
 from multihead.yaml_file import MAX_BYTES, read_yaml
@@ -371,12 +372,9 @@ def test_an_ablation_has_so_many_seeds() -> None:
 @pytest.mark.parametrize("high", [10**12, 1000])
 def test_a_grid_has_so_many_points(high: int) -> None:
     """Of one parameter, and of all together."""
-    axes = [
-        SimpleNamespace(name=n, when=None, distribution=IntDistribution(1, high)) for n in "abc"
-    ]
-    space: Any = SimpleNamespace(parameters=axes)
+    axes = tuple(Axis(name, IntDistribution(1, high)) for name in "abc")
     with within(50), pytest.raises(ConfigError, match=r"the grid has [\d,]+ points or more"):
-        grid(space)
+        grid(Space(axes))
 
 
 def test_heads_have_so_many_classes_in_all() -> None:

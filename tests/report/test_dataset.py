@@ -1,10 +1,12 @@
 """The page stands alone: no file, no network, no text of the data's own that runs."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -79,3 +81,12 @@ def test_the_same_is_drawn_as_one_picture(inspection: Inspection, tmp_path: Path
     save_dataset_picture(inspection, tmp_path / "all.png")
     with Image.open(tmp_path / "all.png") as picture:
         assert picture.size[0] > 600
+
+
+def test_the_page_of_a_table_has_its_columns_and_notes(inspection: Inspection) -> None:
+    columns = pd.DataFrame({"column": [HOSTILE], "becomes": ["ignored"], "values": [7]})
+    page = dataset_page(replace(inspection, columns=columns, notes=("read as Windows-1252",)))
+    assert "Columns of the table" in page
+    assert "read as Windows-1252" in page
+    assert HOSTILE not in page
+    assert "Columns of the table" not in dataset_page(inspection)

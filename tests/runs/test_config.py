@@ -91,6 +91,7 @@ def test_experiments_of_the_current_folder_come_first(
         ("tainer.max_epochs=3", r"no key 'tainer' at the top \(did you mean 'trainer'"),
         ("sed=3", r"no key 'sed' at the top \(did you mean 'seed'"),
         ("nonsense", r"missing EQUAL"),
+        ("name=5 °C", r"""has the character '°'.* write 'name="5 °C"'"""),
         ("+seed=1", r"Could not append"),
         ("callbacks=null", r"must be a string"),
         ("seed=${nothing}", r"nothing"),

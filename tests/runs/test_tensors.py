@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from multihead.errors import ConfigError
-from multihead.runs.build import build_data, build_module
+from multihead.runs.build import build_data, start_module
 from multihead.runs.config import compose_run
 from multihead.runs.sections import RunConfig
 from multihead.training.module import MultiheadLitModule
@@ -16,7 +16,7 @@ DIGITS = ("experiment=multihead_cnn_digits", "trainer=cpu")
 
 def module_of(*overrides: str) -> MultiheadLitModule:
     config = RunConfig.checked(compose_run([*DIGITS, *overrides]))
-    return build_module(config.model, build_data(config.data), from_checkpoint=False)
+    return start_module(config.model, build_data(config.data), from_checkpoint=False)[0]
 
 
 def criterion(node: str) -> Any:

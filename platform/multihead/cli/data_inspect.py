@@ -116,12 +116,12 @@ def _show_columns(source: "Source", training: int, validation: int) -> None:
     """Print what each column of a table becomes, and what is odd."""
     from multihead.cli.tables import show_columns
     from multihead.data.source import DescribesColumns
+    from multihead.inspection.inspect import notes_of
 
     if not isinstance(source, DescribesColumns):
         return
     show_columns(source.described)
-    of_kinds = (head.kind.notes(head, source.labels[name]) for name, head in source.heads.items())
-    for note in (*source.notes, *(note for notes in of_kinds for note in notes)):
+    for note in notes_of(source):
         say(f"- {note}")
     say(f"of the training file {training:,} pictures train and {validation:,} validate", "")
 
@@ -139,7 +139,7 @@ def _show(inspection: "Inspection") -> None:
     show_table(balance_table(inspection), "labels", {"labelled": "{:,}", "seen": "{:,}", **shares})
     figures = {"min": "{:.0f}", "max": "{:.0f}", "mean": "{:.2f}", "std": "{:.2f}"}
     show_table(channels_table(inspection), "channels", figures)
-    nmi = inspection.redundancy.nmi
+    nmi = inspection.nmi
     if 1 < len(nmi) <= 12:
         frame = nmi.rename_axis("head").reset_index()
         title = "normalised mutual information, 2 I(A; B) / (H(A) + H(B))"

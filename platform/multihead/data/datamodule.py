@@ -394,7 +394,8 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @cached_property
     def _augmentation(self) -> tuple[Augmentation | None, tuple[str, ...]]:
-        breaks = merged_breaks(self.train_source.breaks, self.breaks)
+        of_kinds = {name: head.kind.breaks for name, head in self.heads.items()}
+        breaks = merged_breaks({**of_kinds, **self.train_source.breaks}, self.breaks)
         check_words(breaks, self.transforms)
         kept, left_out = allowed(self.transforms, breaks, list(self.heads))
         if not kept:

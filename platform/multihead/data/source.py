@@ -44,6 +44,15 @@ class DescribesColumns(Protocol):
         """A row per column: what it became, and why."""
 
 
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A source of pictures in files, which can say which file a sample is."""
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Of each sample, [N], from the folder of the data on."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a network was trained on, for sources that can read other files as its own were.

@@ -44,6 +44,8 @@ class Kind(ABC):
         lists_classes: Whether a page lists the probability of each class.
         activation: What makes probabilities of the outputs: `softmax`, of which one is right,
             `sigmoid`, a yes or no each, or nothing.
+        breaks: Changes of a picture that make labels wrong unless the dataset says for a head which
+            ones do, such as `rotate` for angles; see `data.transforms.CHANGES`.
     """
 
     name: ClassVar[str]
@@ -51,6 +53,7 @@ class Kind(ABC):
     in_mean_accuracy: ClassVar[bool] = False
     lists_classes: ClassVar[bool] = False
     activation: ClassVar[Literal["", "softmax", "sigmoid"]] = ""
+    breaks: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Note the class, so that a record can name it without importing anything."""

@@ -1,10 +1,12 @@
 """What reads a head's outputs on the device, and what a test leaves of them as files."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -47,6 +49,23 @@ class Shown(Protocol):
         Args:
             numbers: Of the samples in the test split, [n].
         """
+
+    def files(self, numbers: NDArray[np.int64]) -> Sequence[str]:
+        """Return the names of some samples' files [n]; empty where samples have no files."""
+
+
+def name_files(table: pd.DataFrame, shown: Shown, numbers: NDArray[np.int64]) -> pd.DataFrame:
+    """Return a table of samples with a column `file` after the first one, if they have files.
+
+    Args:
+        table: A row per sample, [n].
+        shown: Has the names.
+        numbers: Of the samples in the test split, [n].
+    """
+    files = shown.files(numbers)
+    if len(files):
+        table.insert(1, "file", list(files))
+    return table
 
 
 class Artifact(ABC):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multihead.data.source import Source
+from multihead.data.source import DescribesColumns, Source
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
 from multihead.inspection.duplicates import Duplicates, copies_across, copies_within, fingerprints
@@ -83,6 +83,8 @@ class Inspection:
         duplicates: Within each split, then across every two; those without any are left out.
         redundancy: Over the samples of all splits together.
         samples: From the first split that has any.
+        columns: What each column of a table became, a row each; none for other datasets.
+        notes: What the dataset itself has to say.
     """
 
     name: str
@@ -92,6 +94,14 @@ class Inspection:
     duplicates: tuple[Duplicates, ...]
     redundancy: Redundancy
     samples: Samples
+    columns: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nmi(self) -> pd.DataFrame:
+        """How much heads tell of each other, called as their table calls them."""
+        names = {name: head.shown for name, head in self.heads.items()}
+        return self.redundancy.nmi.rename(index=names, columns=names)
 
 
 def inspect_sources(
@@ -128,7 +138,17 @@ def inspect_sources(
         duplicates=tuple(d for d in _duplicates(splits, first.heads) if d.count),
         redundancy=redundancy(together, first.heads, threshold),
         samples=_samples(sources, samples),
+        columns=first.described if isinstance(first, DescribesColumns) else None,
+        notes=notes_of(first),
     )
+
+
+def notes_of(source: Source) -> tuple[str, ...]:
+    """Return what a source, and for a table the kinds of its heads, have to say of it."""
+    if not isinstance(source, DescribesColumns):
+        return source.notes
+    of_kinds = (head.kind.notes(head, source.labels[name]) for name, head in source.heads.items())
+    return (*source.notes, *(note for notes in of_kinds for note in notes))
 
 
 def chunks(source: Source) -> Iterator[NDArray[np.int64]]:

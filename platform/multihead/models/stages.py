@@ -8,7 +8,7 @@ without a matrix of weights, such as a norm, belongs to the one before it.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from timm.models._manipulate import group_with_matcher
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 
@@ -51,9 +51,21 @@ def not_decayed(backbone: nn.Module) -> set[str]:
 def _by_matcher(
     part: nn.Module, matcher: Callable[..., Any], prefix: str, *, coarse: bool
 ) -> dict[str, int]:
-    named = [(name, name) for name, _ in _named(part)]
-    numbers = group_with_matcher(iter(named), matcher(coarse=coarse), reverse=True)
-    return {f"{prefix}{name}": int(number) for name, number in numbers.items()}
+    found = group_parameters(part, matcher(coarse=coarse), reverse=True)
+    numbers = {name: int(number) for name, number in found.items()}
+    numbers |= {name: _beside(name, numbers) for name, _ in part.named_buffers()}
+    return {f"{prefix}{name}": number for name, number in numbers.items()}
+
+
+def _beside(buffer: str, numbers: Mapping[str, int]) -> int:
+    """Return the layer of the parameters that are nearest to a buffer: of its module, or around."""
+    place = buffer
+    while place:
+        place = place.rpartition(".")[0]
+        for name, number in numbers.items():
+            if not place or name.startswith(f"{place}."):
+                return number
+    return 0
 
 
 def _by_children(backbone: nn.Module) -> dict[str, int]:

@@ -39,7 +39,7 @@ _PICTURE_HEADS = 40
 
 def dataset_page(inspection: Inspection) -> str:
     """Return the page on a dataset as HTML."""
-    samples, nmi = inspection.samples, _by_title(inspection)
+    samples, nmi = inspection.samples, inspection.nmi
     depth, height, width = inspection.image_shape
     return render(
         "dataset",
@@ -47,6 +47,8 @@ def dataset_page(inspection: Inspection) -> str:
         shape=f"{height} × {width} × {depth}",
         splits={split: facts.count for split, facts in inspection.splits.items()},
         findings=findings(inspection),
+        columns=inspection.columns,
+        notes=inspection.notes,
         heads=heads_table(inspection),
         samples=list(
             zip(
@@ -90,7 +92,7 @@ def save_dataset_picture(inspection: Inspection, path: Path) -> None:
         inspection.samples.images,
         captions,
         bars,
-        _by_title(inspection),
+        inspection.nmi,
     )
     figure.savefig(path, dpi=110)
 
@@ -144,12 +146,6 @@ def _redundancy_svg(nmi: pd.DataFrame) -> Markup:
         figure = Figure(figsize=(side + 0.8, side), layout="constrained")
         draw_redundancy(figure, nmi)
     return trusted(inline_svg(figure, "Normalised mutual information of every two heads"))
-
-
-def _by_title(inspection: Inspection) -> pd.DataFrame:
-    """Return how much heads tell of each other, called as their table calls them."""
-    names = {name: head.shown for name, head in inspection.heads.items()}
-    return inspection.redundancy.nmi.rename(index=names, columns=names)
 
 
 def _pairs(inspection: Inspection) -> list[tuple[str, str, float, str]]:

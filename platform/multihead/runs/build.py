@@ -231,16 +231,6 @@ def build_data(
     return data
 
 
-def build_module(
-    section: ModelSection, data: MultiheadDataModule, *, from_checkpoint: bool
-) -> MultiheadLitModule:
-    """Make the network for the data's images and heads, and the module around it.
-
-    Args and errors are those of `start_module`.
-    """
-    return start_module(section, data, from_checkpoint=from_checkpoint)[0]
-
-
 def start_module(
     section: ModelSection, data: MultiheadDataModule, *, from_checkpoint: bool
 ) -> tuple[MultiheadLitModule, Start | None]:

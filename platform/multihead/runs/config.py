@@ -17,7 +17,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -32,6 +32,8 @@ _BY_HEAD = re.compile(
     r"((model\.(metrics|loss_weights|eval_weights|class_weights|pos_weight|label_smoothing)"
     r"|data\.head_kinds)\.\w+|data\.breaks(\.\w+)?)="
 )
+# What Hydra takes in quotes alone.
+_ODD = re.compile(r"""[^a-zA-Z0-9_/\\%+.:*@?|$=,{}\[\]()'"\s-]""")
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
@@ -181,9 +183,22 @@ def explain(
             f"choose one of: {', '.join(options)}."
         )
     text = _first_sentences(error)
+    if isinstance(error, OverrideParseException):
+        typed = next((each for each in overrides if opened(each) == error.override), "")
+        if (odd := _ODD.search(error.override)) is not None:
+            return _unquoted(typed, odd[0])
     if "Could not override" in text:
         return _unknown_override(text, overrides, folder, own)
     return ConfigError(text)
+
+
+def _unquoted(override: str, odd: str) -> ConfigError:
+    """Return the error for a character that Hydra takes within quotes alone, such as a degree."""
+    key, _, value = override.partition("=")
+    example = f'{key}={{KEY: "TEXT"}}' if value[:1] in ("{", "[") else f'{key}="{value}"'
+    return ConfigError(
+        f"{override!r:.100} has the character {odd!r}, which must be in quotes; write '{example}'."
+    )
 
 
 def nearest(word: object, words: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """What the test split says, as artifacts of a run: a table, and what each head's kind shows."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from multihead.data.datamodule import MultiheadDataModule
+from multihead.data.source import NamesFiles
 from multihead.heads import Heads
 from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
@@ -32,6 +33,12 @@ class _Shown:
     def images(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         places = self.data.test_indices[numbers]
         return places, self.data.test_source.take(places)[0]
+
+    def files(self, numbers: NDArray[np.int64]) -> Sequence[str]:
+        source = self.data.test_source
+        if not isinstance(source, NamesFiles):
+            return ()
+        return [source.files[place] for place in self.data.test_indices[numbers]]
 
 
 def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> dict[str, float]:

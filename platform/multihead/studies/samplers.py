@@ -3,6 +3,7 @@
 `auto` chooses one from the study: see `settled`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -128,8 +129,11 @@ def grid(space: Space) -> list[dict[str, Any]]:
             study may have trials.
     """
     points: list[dict[str, Any]] = [{}]
-    for parameter in space.parameters:
-        axis = _axis(parameter)
+    axes = [_axis(parameter) for parameter in space.parameters]
+    always = zip(space.parameters, axes, strict=True)
+    # Before any point takes memory: there are at least as many.
+    _check_points(math.prod(len(axis) for parameter, axis in always if not parameter.when))
+    for parameter, axis in zip(space.parameters, axes, strict=True):
         applies = [parameter.applies(point) for point in points]
         _check_points(sum(len(axis) if asked else 1 for asked in applies))
         points = [

@@ -13,6 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from multihead.errors import ConfigError
 
+# All of torch's; those of timm are among them.
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 class _WholeBatch(_BatchNorm):
     """Normalise by the statistics of all ranks' samples while training."""

@@ -10,12 +10,14 @@ from itertools import pairwise
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork
 from multihead.models.stages import count_layers, is_norm_or_bias, layer_numbers, not_decayed
+from multihead.training.batch_norm import BATCH_NORMS
 
+# These count what they see.
+_NORMS = (*BATCH_NORMS, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 Groups = list[dict[str, Any]]
 SCALE = "lr_scale"
 
@@ -114,7 +116,7 @@ class Finetuning:
             return
         frozen, numbers = self.frozen_stages(net, epoch), self._numbers(net)
         for name, part in net.backbone.named_modules():
-            if isinstance(part, _NormBase):
+            if isinstance(part, _NORMS):
                 prefix = f"{name}." if name else ""
                 own = [*part.named_parameters(), *part.named_buffers()]
                 is_frozen = any(numbers[f"{prefix}{each}"] < frozen for each, _ in own)

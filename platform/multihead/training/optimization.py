@@ -8,11 +8,11 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import BaseFinetuning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from multihead.errors import ConfigError
+from multihead.training.batch_norm import BATCH_NORMS
 from multihead.training.finetuning import SCALE
 from multihead.training.learning_rate import BatchScaling
 from multihead.training.schedules import build_scheduler
@@ -164,7 +164,7 @@ def thaw_again(module: nn.Module, optimizer: Optimizer) -> None:
         if any(id(p) in ours for p in part.parameters(recurse=False)):
             for parameter in part.parameters(recurse=False):
                 parameter.requires_grad_(id(parameter) in ours)
-            if isinstance(part, _BatchNorm):
+            if isinstance(part, BATCH_NORMS):
                 part.track_running_stats = True
 
 

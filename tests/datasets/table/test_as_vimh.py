@@ -27,9 +27,9 @@ COLUMNS = {
 
 
 def content(folder: Path, fraction: float = 0.2, seed: int = 0, **options: Any) -> TableContent:
-    columns = options.pop("columns", {})
+    columns, group = options.pop("columns", {}), options.pop("group", None)
     wanted = Wanted(
-        folder, columns, None, None, None, None, SplitRules(), PictureOptions(**options)
+        folder, columns, None, None, group, None, SplitRules(), PictureOptions(**options)
     )
     return table_content(wanted, fraction, seed)
 
@@ -48,7 +48,7 @@ def test_classes_levels_and_what_does_not_vary_are_written_and_told(tmp_path: Pa
     assert info.fixed == {"still": 1.5}
     assert info.descriptions == {"Größe_cm": "Größe (cm)"}
     told = "; ".join(read.notes)
-    assert "Größe_cm becomes 256 levels from 0 to 2.375" in told
+    assert "Größe (cm) becomes 256 levels from 0 to 2.375" in told
     assert "Windows-1252" in told
     becomes = dict(zip(read.described["column"], read.described["becomes"], strict=True))
     assert (becomes["id"], becomes["still"]) == ("ignored", "fixed parameter")
@@ -114,3 +114,12 @@ def test_the_seed_draws_the_test_rows_unless_the_table_says_them(tmp_path: Path)
     images, _, _ = next(read.content.batches("test"))
     assert images[:, 0, 1, 1].tolist() == [2, 6, 10, 14, 18]
     assert "test rows are those of the split column 'part'" in "; ".join(read.notes)
+
+
+def test_pictures_of_a_group_are_in_one_split(tmp_path: Path) -> None:
+    patients = [number // 5 for number in range(COUNT)]
+    write_table(tmp_path, {"x": ["u", "v"] * 10, "patient": patients})
+    read = content(tmp_path, fraction=0.25, group="patient")
+    tested = next(read.content.batches("test"))[0][:, 0, 1, 1]  # a picture's number
+    assert len(tested) == 5
+    assert len({int(number) // 5 for number in tested}) == 1

@@ -26,6 +26,7 @@ TWENTY = range(20)
         (["cat", "dog"] * 10, "classification"),
         (["ja", "nein"] * 10, "binary"),
         (["yes", "no", "Y", "N", "1"] * 4, "binary"),
+        (["T", "N"] * 10, "classification"),  # tumour and normal
         (["yes", "no", "unknown"] * 7, "classification"),
         (["007", "012", "100"] * 7, "classification"),
         ([f"{i}%" for i in TWENTY], "regression"),

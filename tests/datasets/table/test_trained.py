@@ -35,10 +35,17 @@ def trained(tmp_path: Path) -> Trained:
     return Trained(source.heads, source.preparation)
 
 
-def other(folder: Path, trained: Trained, columns: dict[str, Any], **choices: Any) -> TableSource:
+def other(
+    folder: Path,
+    trained: Trained,
+    columns: dict[str, Any],
+    split_column: str | None = None,
+    **choices: Any,
+) -> TableSource:
     write_table(folder, columns)
     said = {**CHOICES, **choices}
-    return opened(folder, "test", columns=said, trained=trained, sizes=ALL)
+    options: dict[str, Any] = {"columns": said, "split_column": split_column, "sizes": ALL}
+    return opened(folder, "test", trained=trained, **options)
 
 
 def test_classes_tags_and_levels_have_the_numbers_of_the_run(
@@ -79,6 +86,49 @@ def test_what_the_run_does_not_know_is_listed_and_may_be_named_missing(
         other(tmp_path / "other", trained, columns)
     source = other(tmp_path / "other", trained, columns, kind={"missing": ["yak", "zebra"]})
     assert set(source.labels["kind"].tolist()) == {0, -1}
+
+
+def test_numbers_in_another_unit_than_the_runs_are_refused(tmp_path: Path) -> None:
+    """They would count as they are, and be ten times too small."""
+    run = opened(write_table(tmp_path / "run", {"size": [f"{i}.5 mm" for i in range(N)]}))
+    other = write_table(tmp_path / "other", {"size": [f"{i}.5 cm" for i in range(N)]})
+    trained = Trained(run.heads, run.preparation)
+    with pytest.raises(DataError, match="column 'size' is in 'cm', but the run predicts 'mm'"):
+        opened(other, "test", trained=trained, sizes=ALL)
+    source = opened(other, "test", trained=trained, sizes=ALL, columns={"size": {"unit": "cm"}})
+    assert source.labels["size"][0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "tested", "note"),
+    [
+        (["train", "val"], N, "the split column 'part' has no test rows, so all rows are tested"),
+        (["val", "test"], N // 2, ""),
+    ],
+)
+def test_the_test_rows_of_another_table_are_tested_or_all_if_it_has_none(
+    tmp_path: Path, trained: Trained, words: list[str], tested: int, note: str
+) -> None:
+    columns = {**OF_RUN, "part": words * (N // 2)}
+    source = other(tmp_path / "other", trained, columns, split_column="part")
+    assert len(source) == tested
+    assert (note in source.notes) == bool(note)
+
+
+def test_an_empty_cell_is_a_picture_without_tags_where_it_was_in_training(tmp_path: Path) -> None:
+    columns, said = {"tags": ["r|s", "s", "", "r"] * 6}, {"tags": {"classes": [""]}}
+    folder = write_table(tmp_path / "run", columns)
+    run = opened(folder, columns=said)
+    trained = Trained(run.heads, run.preparation)
+    source = opened(folder, "test", columns=said, trained=trained, sizes=ALL)
+    assert source.labels["tags"][2].tolist() == [0, 0]
+
+
+def test_a_tag_of_two_words_stays_one_where_no_cell_has_two_tags(tmp_path: Path) -> None:
+    run = opened(write_table(tmp_path / "run", {"tags": ["dark red|s", "s", "dark red"] * 8}))
+    other = write_table(tmp_path / "other", {"tags": ["dark red", "s"] * 3})
+    source = opened(other, "test", trained=Trained(run.heads, run.preparation), sizes=ALL)
+    assert source.labels["tags"][:2].tolist() == [[1, 0], [0, 1]]
 
 
 def test_a_column_that_is_not_there_is_told_and_not_tested(

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multihead.data.assign import SplitRules
+from multihead.data.assign import SplitRules, assign_parts
 from multihead.data.source import Split
 from multihead.data.splits import split_indices
 from multihead.datasets.convert import Batch, Content
 from multihead.datasets.picture_files import PictureOptions, Pictures, open_pictures
-from multihead.datasets.table.columns import Columns
 from multihead.datasets.table.described import Described, frame
 from multihead.datasets.table.made import Made
 from multihead.datasets.table.numbers import read_numbers
+from multihead.datasets.table.parts import shared_groups
 from multihead.datasets.table.prepare import table_name
 from multihead.datasets.table.samples import Samples, Wanted, read_samples
 from multihead.datasets.table.splits import TEST
@@ -31,7 +31,7 @@ from multihead.vimh.mapping import LEVELS, write_parameter
 
 # The keys of `data` that say something of a table that is written, not trained on.
 CHOICES = (
-    *("columns", "image_column", "split_column"),
+    *("columns", "image_column", "split_column", "group_column"),
     *("size", "resize", "colour", "on_damaged", "follow_links"),
 )
 _BATCH_BYTES = 4 << 20
@@ -65,7 +65,7 @@ def wanted_of(data: Mapping[str, Any], folder: Path | None = None) -> Wanted:
         data["columns"],
         data["image_column"],
         data["split_column"],
-        None,
+        data["group_column"],
         None,
         SplitRules((1.0, 0.0, 0.0)),
         PictureOptions(
@@ -112,10 +112,16 @@ def table_content(wanted: Wanted, test_fraction: float, seed: int) -> TableConte
         tuple(splits),
         batches,
         fixed,
-        {e.head.name: was.head.title for e, was in _titled(made, read.columns)},
+        {each.head.name: each.head.title for each in read.columns.made if each.head.title},
     )
     described = [_described(row, fixed, read.columns.names) for row in read.columns.described]
-    notes = (*read.notes, *read.columns.notes, *_levels_note(made), *said, *pictures.notes)
+    notes = (
+        *read.notes,
+        *read.columns.notes,
+        *_levels_note(read.columns.made),
+        *said,
+        *pictures.notes,
+    )
     return TableContent(content, frame(described), tuple(dict.fromkeys(notes)))
 
 
@@ -166,15 +172,11 @@ def _described(row: Described, fixed: Mapping[str, float], names: Mapping[str, s
     return replace(row, becomes="fixed parameter") if is_fixed else row
 
 
-def _titled(made: list[Made], columns: Columns) -> Iterator[tuple[Made, Made]]:
-    pairs = zip(made, columns.made, strict=True)
-    return ((each, was) for each, was in pairs if was.head.title)
-
-
-def _levels_note(made: list[Made]) -> list[str]:
-    parameters = [(m.head.name, m.head.parameter) for m in made if m.head.parameter is not None]
+def _levels_note(made: Sequence[Made]) -> list[str]:
+    parameters = [(m.head.shown, m.head.parameter) for m in made if m.head.parameter is not None]
     return [
-        f"{name} becomes {LEVELS} levels from {parameter.minimum:g} to {parameter.maximum:g}"
+        f"{one_line(name, 60)} becomes {LEVELS} levels from {parameter.minimum:g} to "
+        f"{parameter.maximum:g}"
         for name, parameter in parameters
     ]
 
@@ -187,14 +189,20 @@ def _splits(
         raise ConfigError(f"the test fraction is {test_fraction}; give 0 to below 1.")
     count, said = len(kept), []
     splits: dict[Split, NDArray[np.int64]]
-    if read.given.parts is None:
+    given = read.given.of(kept)
+    if given.parts is None and given.groups is not None:
+        rules = SplitRules((1 - test_fraction, 0.0, test_fraction), seed=seed)
+        tests = assign_parts(count, rules, given.groups) == TEST
+        splits = {"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)}
+    elif given.parts is None:
         test = round(count * test_fraction)
         train_rows, test_rows = split_indices(count, [count - test, test], seed, "the table")
         splits = {"train": train_rows, "test": test_rows}
     else:
-        tests = read.given.parts[kept] == TEST
+        tests = given.parts == TEST
         splits = {"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)}
-        said.append(f"test rows are those of {read.given.said_by}; all others are for training")
+        said.append(f"test rows are those of {given.said_by}; all others are for training")
+        said += shared_groups(tests, given)
     if not len(splits["train"]):
         raise DataError("no row is for training; mend the splits of the table.")
     return {split: rows for split, rows in splits.items() if len(rows)}, said

@@ -26,7 +26,7 @@ class Choice(BaseModel):
         log: A regression on the logarithm; levels spaced logarithmically.
         classes: The classes (tags) in their order; of a binary head no, then yes.
         missing: Further cells that are missing labels, as text or numbers.
-        breaks: Transforms of pictures that make the label wrong.
+        breaks: Changes of pictures that make the label wrong; those of the kind if none is said.
         columns: Columns of 0 and 1, or patterns such as `attr_*`, that together are one head.
     """
 
@@ -40,7 +40,7 @@ class Choice(BaseModel):
     log: bool = False
     classes: tuple[str | int | float | bool, ...] = ()
     missing: tuple[str | int | float | bool | None, ...] = ()
-    breaks: tuple[str, ...] = ()
+    breaks: tuple[str, ...] | None = None
     columns: tuple[str, ...] = ()
 
     @model_validator(mode="after")

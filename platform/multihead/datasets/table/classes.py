@@ -111,8 +111,9 @@ def _no_and_yes(wanted: WantedHead) -> tuple[Sequence[str], NDArray[np.int64]]:
 def multilabel(wanted: WantedHead) -> Made:
     """Make tags, sorted unless they are given; among given ones "" makes an empty cell no tag."""
     separator = separator_of(wanted.known.values)
-    cells = [tags_of(cell, separator) for cell in wanted.known.values]
     given = tuple(tag for tag in wanted.choice.class_texts if tag)
+    # A cell that is a given tag is not cut: `dark red` where no cell has two tags.
+    cells = [(c,) if c in given else tags_of(c, separator) for c in wanted.known.values]
     tags = given or tuple(sorted({tag for cell in cells for tag in cell}))
     wanted.check_count(len(tags), "tags", least=1)
     place_of = {tag: place for place, tag in enumerate(tags)}

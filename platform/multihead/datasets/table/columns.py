@@ -97,7 +97,7 @@ class _Collected:
 
     def add_head(self, made: Made, choice: Choice, *, asked_for: bool) -> None:
         self.made.append(made)
-        if choice.breaks:
+        if choice.breaks is not None:
             self.breaks[made.head.name] = frozenset(choice.breaks)
         if asked_for:
             self.asked_for.add(made.head.name)

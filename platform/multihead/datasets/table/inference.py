@@ -74,7 +74,9 @@ def infer(known: Known) -> Verdict:
     words = frozenset(text.casefold() for text in known.texts)
     if any(words == set(pair) for pair in BINARY):
         return Verdict("binary", f"{' and '.join(sorted(words))}")
-    if words <= NO | YES and words & NO and words & YES:
+    # Single letters of two pairs may be anything: t and n, tumour and normal.
+    told = any(len(word) > 1 for word in words) or any(words >= set(pair) for pair in BINARY)
+    if words <= NO | YES and words & NO and words & YES and told:
         return Verdict("binary", f"words for no and yes: {', '.join(sorted(words))}")
     if known.numbers.coded:
         return _of_text(known)

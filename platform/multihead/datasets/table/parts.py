@@ -115,7 +115,7 @@ def all_parts(
     absent = [part for part in (VALIDATION, TEST) if not (parts == part).any()]
     if not (parts == TRAIN).any():
         raise DataError(f"{given.said_by} has no training rows; some must be 'train'.")
-    notes = _shared_groups(parts, given)
+    notes = shared_groups(parts, given)
     if not absent:
         return parts, notes
     rows = np.flatnonzero(parts == TRAIN)
@@ -148,7 +148,7 @@ def _folded(
     )
     parts[rows] = np.where(folds == rules.fold, VALIDATION, TRAIN)
     replaced = int((said == VALIDATION).sum())
-    notes = _shared_groups(parts, given)
+    notes = shared_groups(parts, given)
     if replaced:
         notes.append(f"of {given.said_by} the test rows stay; a fold validates instead of its rows")
     return parts, notes
@@ -178,8 +178,8 @@ def _share(size: float | int | None, count: int) -> float:
     return size if isinstance(size, float) else size / count
 
 
-def _shared_groups(parts: NDArray[np.int8], given: Given) -> list[str]:
-    """Return a note on groups that the data themselves put into two parts."""
+def shared_groups(parts: NDArray[Any], given: Given) -> list[str]:
+    """Return a note on groups that the data themselves put into two parts [N]."""
     if given.groups is None:
         return []
     pairs = np.unique(np.stack([given.groups, parts.astype(np.int64)]), axis=1)

@@ -13,7 +13,7 @@ from multihead.data.source import Trained
 from multihead.datasets.picture_files import Pictures, open_pictures
 from multihead.datasets.preparation import Preparation
 from multihead.datasets.table.columns import Columns
-from multihead.datasets.table.parts import all_parts
+from multihead.datasets.table.parts import Given, all_parts
 from multihead.datasets.table.samples import Wanted, read_samples
 from multihead.datasets.table.splits import TEST, TRAIN
 from multihead.errors import ConfigError
@@ -26,6 +26,7 @@ class Prepared:
     Attributes:
         name: Of the data.
         pictures: Of the rows whose picture is there, [N].
+        files: Of the pictures, [N], from the folder of the table on.
         parts: Of each picture, [N]: 0 trains, 1 validates, 2 tests, -1 nothing.
         groups: Group of each, [N], or None.
         columns: Heads and labels [N], and what each column became.
@@ -34,6 +35,7 @@ class Prepared:
 
     name: str
     pictures: Pictures
+    files: tuple[str, ...]
     parts: NDArray[np.int8]
     groups: NDArray[np.int64] | None
     columns: Columns
@@ -49,9 +51,8 @@ def prepare(wanted: Wanted) -> Prepared:
     """
     read = read_samples(wanted)
     columns, count, groups = read.columns, len(read.rows), read.given.groups
-    notes: list[str] = []
-    if wanted.tests_all and read.given.parts is None:
-        parts = np.full(count, TEST, np.int8)
+    if wanted.tests_all:
+        parts, notes = _tested(read.given, count)
     else:
         strata = _strata(columns, wanted.stratify)
         parts, notes = all_parts(count, read.given, wanted.rules, strata)
@@ -78,11 +79,20 @@ def prepare(wanted: Wanted) -> Prepared:
     return Prepared(
         table_name(wanted.path),
         pictures,
+        tuple(read.file(row) for row in kept),
         parts[kept],
         None if groups is None else groups[kept],
         columns,
         tuple(dict.fromkeys(told)),
     )
+
+
+def _tested(given: Given, count: int) -> tuple[NDArray[np.int8], list[str]]:
+    """Return the parts [N] of a table that is only tested on, and a note if they are odd."""
+    if given.parts is not None and (given.parts == TEST).any():
+        return given.parts, []
+    notes = [f"{given.said_by} has no test rows, so all rows are tested"]
+    return np.full(count, TEST, np.int8), [] if given.parts is None else notes
 
 
 def _preparation(trained: Trained | None) -> Preparation | None:

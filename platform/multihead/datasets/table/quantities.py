@@ -32,7 +32,7 @@ def regression(wanted: WantedHead) -> Made:
 def angle(wanted: WantedHead) -> Made:
     """Make a head of angles, in any turn."""
     choice = wanted.choice
-    kind = Angle(choice.period or 360.0, choice.unit or "degrees")
+    kind = Angle(choice.period or 360.0, choice.unit or wanted.known.numbers.unit or "degrees")
     labels = _as_float32(wanted, _numbers(wanted))
     return wanted.with_labels(Head(wanted.name, kind=kind, title=wanted.title), labels)
 

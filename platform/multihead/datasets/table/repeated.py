@@ -83,9 +83,9 @@ class Repeated:
             others = f" and {len(differing) - 1:,} other columns" if len(differing) > 1 else ""
             raise DataError(
                 f"{_pictures(count, 'has', 'have')} several rows that differ in {name!r}{others}: "
-                f"{self._listed(rows)}; correct them, ignore the column in data.columns, or set "
-                f"data.duplicates=keep, which makes each row a sample and keeps those of a picture "
-                f"in one part."
+                f"{self._listed(rows)}; correct them, ignore the column in data.columns, or train "
+                f"with data.duplicates=keep, which makes each row a sample and keeps those of a "
+                f"picture in one part."
             )
         return replace(columns, made=tuple(merged))
 

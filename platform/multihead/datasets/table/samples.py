@@ -81,6 +81,11 @@ class Samples:
     notes: tuple[str, ...]
     table: Table
 
+    def file(self, place: int) -> str:
+        """Return the path of a picture from the folder on."""
+        path = self.paths[place]
+        return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+
 
 @dataclass(frozen=True)
 class _Read:

@@ -36,6 +36,7 @@ class TableSource(Source):
     """
 
     described: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
+    files: tuple[str, ...] = ()
 
 
 @reads_as_trained
@@ -156,6 +157,7 @@ def _source(read: Prepared, split: Split) -> TableSource:
         preparation=read.pictures.preparation.record(),
         notes=read.notes,
         described=frame(read.columns.described),
+        files=tuple(read.files[row] for row in rows),
     )
 
 

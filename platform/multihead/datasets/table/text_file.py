@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from multihead.datasets.table.cells import Cell, Column, Table
-from multihead.datasets.table.limits import check_size
+from multihead.datasets.table.limits import MOST_COLUMNS, check_size
 from multihead.datasets.table.names import different
 from multihead.errors import DataError
 from multihead.text import one_line
@@ -109,6 +109,8 @@ def _fitness(start: str, delimiter: str) -> tuple[bool, int]:
 
 def _parsed(text: str, delimiter: str, where: str) -> pa.Table:
     names = _first_line(text, delimiter, where)
+    if len(names) > MOST_COLUMNS:  # before each of them takes memory
+        check_size(where, text.count("\n"), len(names))
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(text.encode()),

@@ -91,11 +91,11 @@ def _labels(
     column = _column_of(table, chosen, roles, head)
     said = chosen.of_column.get(column.name) if column else None
     if column is not None:
-        known = Known.of(column, _choice(head, said or Choice()))
-        if known.rows:
-            wanted = WantedHead(head.name, known, _choice(head, said or Choice()))
-            kind = str(wanted.choice.kind)
-            return make_head(wanted, kind).labels, column.name, ""
+        choice = _choice(head, said or Choice())
+        wanted = WantedHead(head.name, Known.of(column, choice), choice)
+        if wanted.known.rows:
+            _check_unit(wanted, head)
+            return make_head(wanted, str(choice.kind)).labels, column.name, ""
     name = one_line(head.shown, 60)
     why = "has no value of" if column else "has no column"
     note = f"{one_line(table.path.name)} {why} {name!r}, so this head is not tested"
@@ -108,13 +108,30 @@ def _column_of(table: Table, chosen: Chosen, roles: Mapping[str, str], head: Hea
     return next((table.columns[name] for name in named if name not in roles), None)
 
 
+def _check_unit(wanted: WantedHead, head: Head) -> None:
+    """Refuse numbers in another unit than the run's, which would be compared as they are.
+
+    A unit that a person says counts, whatever the cells have; so it does in a training.
+
+    Raises:
+        DataError: With both units.
+    """
+    unit = wanted.known.numbers.unit if head.has_range else ""
+    if unit and head.unit and unit != head.unit and not wanted.choice.unit:
+        raise DataError(
+            f"{wanted.where} is in {unit!r}, but the run predicts {head.unit!r}; convert the "
+            f"column, or say that they are the same with data.columns.{head.name}.unit='{unit}'."
+        )
+
+
 def _choice(head: Head, said: Choice) -> Choice:
     """Return what a person would have to say to get the labels of a head."""
     kind, parameter = head.kind, head.parameter
     names = kind.class_names(head)
     given: dict[str, Any]
     if kind.label_shape(head):
-        given = {"kind": "multilabel", "classes": names}
+        no_tags = tuple(text for text in said.class_texts if not text)  # an empty cell is a label
+        given = {"kind": "multilabel", "classes": (*no_tags, *names)}
     elif np.isnan(kind.missing_number):
         given = {"kind": "regression", "classes": (), "range": None, "levels": None}
     elif parameter is not None and not head.classes:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from multihead.heads.artifacts.pairs import class_readout
 from multihead.heads.head import Head
-from multihead.heads.results import Artifact, Shown
+from multihead.heads.results import Artifact, Shown, name_files
 from multihead.spreadsheet import write_csv
 from multihead.text import one_line
 
@@ -144,7 +144,7 @@ def write_worst(
             "badness": badness,
         }
     )
-    write_csv(table, folder / f"worst_{head.name}.csv")
+    write_csv(name_files(table, shown, numbers), folder / f"worst_{head.name}.csv")
     captions = [
         f"is {one_line(row.label, _LONGEST)}\nsaid {one_line(row.predicted, _LONGEST)}"
         + ("" if row.probability != row.probability else f" ({row.probability:.0%})")

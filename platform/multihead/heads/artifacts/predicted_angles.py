@@ -9,7 +9,7 @@ from torch import Tensor
 
 from multihead.heads.head import Head
 from multihead.heads.readout import widest
-from multihead.heads.results import Artifact, Shown
+from multihead.heads.results import Artifact, Shown, name_files
 from multihead.metrics.mae import MAE
 from multihead.spreadsheet import write_csv
 
@@ -47,11 +47,12 @@ class PredictedAngles(Artifact):
 
         number, label, predicted = torch.cat(self._seen).cpu().numpy().T
         error = (predicted - label + self.period / 2) % self.period - self.period / 2
+        sample, head = number.astype(np.int64), self.head
         table = pd.DataFrame(
-            {"sample": number.astype(int), "label": label, "predicted": predicted, "error": error}
+            {"sample": sample, "label": label, "predicted": predicted, "error": error}
         )
-        head = self.head
-        write_csv(table[:_MOST_ROWS], folder / f"predicted_{head.name}.csv")
+        table = name_files(table[:_MOST_ROWS].copy(), shown, sample[:_MOST_ROWS])
+        write_csv(table, folder / f"predicted_{head.name}.csv")
         predicted_angles_figure(
             np.mod(label, self.period),
             error,

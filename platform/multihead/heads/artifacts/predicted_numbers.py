@@ -10,7 +10,7 @@ from torch import Tensor
 
 from multihead.heads.head import Head
 from multihead.heads.readout import widest
-from multihead.heads.results import Artifact, Shown
+from multihead.heads.results import Artifact, Shown, name_files
 from multihead.metrics.mae import MAE
 from multihead.spreadsheet import write_csv
 
@@ -44,7 +44,9 @@ class PredictedNumbers(Artifact):
         """Write a row per sample, the first 100,000, and the picture of all in 64 bins."""
         rows, head = torch.cat(self._seen).cpu().numpy(), self.head
         table = pd.DataFrame(rows[:_MOST_ROWS], columns=["sample", "label", "predicted"])
-        write_csv(table.astype({"sample": int}), folder / f"predicted_{head.name}.csv")
+        table = table.astype({"sample": np.int64})
+        table = name_files(table, shown, table["sample"].to_numpy())
+        write_csv(table, folder / f"predicted_{head.name}.csv")
         title = MAE.titled(head.shown, shown.metric(MAE.name), head.unit)
         self._draw(rows[:, 1], rows[:, 2], title, folder / f"predicted_{head.name}.png")
         return {}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
@@ -16,6 +17,8 @@ from multihead.heads.losses.angle import AngleLoss
 from multihead.heads.results import Artifact, Readout
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric
+
+_RADIANS = 6.3  # just above a turn
 
 
 class AngleReadout(Readout):
@@ -62,6 +65,7 @@ class Angle(Kind):
 
     name = "angle"
     dtype = np.float32
+    breaks = frozenset(["hflip", "vflip", "rotate", "shear"])
 
     def __init__(self, period: float = 360.0, unit: str = "degrees") -> None:
         if not 0 < period < math.inf:
@@ -91,6 +95,17 @@ class Angle(Kind):
     def score(self, head: Head, means: Mapping[str, float]) -> float:
         """Return 1 for no error and 0 for a guess, or worse."""
         return max(0.0, 1 - means["absolute"] / (self.period / 4))
+
+    def notes(self, head: Head, labels: NDArray[Any]) -> Sequence[str]:
+        """Say where labels [N] look like radians, but the period is that of degrees."""
+        known = labels[~self.is_missing(labels)]
+        span = float(np.ptp(known)) if len(known) else math.inf
+        if self.period != 360 or span > _RADIANS:
+            return ()
+        return (
+            f"labels of {head.shown} span {span:.3g} of {self.period:g} {self._unit}; for radians, "
+            f"give the angle the period 6.2832 and the unit rad",
+        )
 
     def unit(self, head: Head) -> str:
         """Return the unit of the labels."""
