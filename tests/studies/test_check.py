@@ -75,6 +75,13 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
         ({"space": {"model/balancer": ["static", "dwaa"]}}, "did you mean 'dwa'"),
         ({"space": LR | {"data/heads": ["handwritten_digit"]}}, "changes the images"),
         ({"pruner": {"name": "best_after", "trials": 1}}, "decides after 1 epochs, but the base"),
+        (
+            {
+                "pruner": {"name": "best_after", "trials": 1},
+                "overrides": ["trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2"],
+            },
+            "validates every 2 epochs",
+        ),
         ({"sampler": "cmaes", "objectives": ["val/digit_acc", "val/acc"]}, "takes one objective"),
         ({"sampler": "grid"}, "no finite set"),
         ({"experiment": "multihead_cnn_digit"}, "did you mean"),
