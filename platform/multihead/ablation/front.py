@@ -12,7 +12,7 @@ import pandas as pd
 
 from multihead.ablation.hypervolume import hypervolume, non_dominated
 from multihead.ablation.paired import bca_interval
-from multihead.ablation.pairs import MEAN
+from multihead.ablation.pairs import judging_values
 
 POINTS = ("arm", "head", "metric", "n", "mean", "low", "high", "reference", "ideal")
 FRONT = ("arm", "networks", "front", "hypervolume", "hypervolume_seeds", "seeds")
@@ -57,10 +57,8 @@ def front(
     Returns:
         None for fewer than two heads.
     """
-    rows = values[(values["head"] != MEAN) & np.isfinite(values["value"])]
+    rows = judging_values(values)
     judged = rows.drop_duplicates("head").set_index("head")["metric"]
-    rows = rows[rows["metric"] == rows["head"].map(judged)]
-    rows = rows.drop_duplicates(["arm", "seed", "head"])
     if len(judged) < 2:
         return None
     signs = pd.Series({h: -1.0 if m in lower_is_better else 1.0 for h, m in judged.items()})

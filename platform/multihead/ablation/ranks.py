@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from multihead.ablation.paired import Floats, differences, holm
-from multihead.ablation.pairs import MEAN, over_folds
+from multihead.ablation.pairs import judging_values, over_folds
 
 FEWEST_SEEDS = 6
 MOST_ARMS = 40
@@ -112,15 +112,12 @@ def goodness(
         A row per seed that all arms have, columns (arm, head), or None for fewer than three arms;
         and the names of the arms left out.
     """
-    rows = values[(values["head"] != MEAN) & np.isfinite(values["value"])]
-    judged = rows.drop_duplicates("head").set_index("head")["metric"]
-    rows = rows[rows["metric"] == rows["head"].map(judged)]
-    rows = rows.drop_duplicates(["arm", "seed", "head"])
+    rows = judging_values(values)
     sign = np.where(rows["metric"].isin(lower_is_better), -1.0, 1.0)
     wide = rows.assign(value=sign * rows["value"]).pivot(
         index="seed", columns=["arm", "head"], values="value"
     )
-    everyone, heads = list(dict.fromkeys(values["arm"])), list(judged.index)
+    everyone, heads = list(dict.fromkeys(values["arm"])), list(rows["head"].unique())
     seeds = {
         arm: int(wide[arm].reindex(columns=heads).notna().all(axis=1).sum())
         for arm in everyone
