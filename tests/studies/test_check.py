@@ -124,7 +124,7 @@ def test_loss_weights_beside_a_method_that_does_not_heed_them_are_told(define: D
     simplex = {"simplex": ["digit", "thickness", "smoothness"]}
     space = {"model/balancer": ["static", "gls"], "loss_weights": simplex}
     (note,) = check(define(space=space)).notes
-    assert "with model/balancer gls, which comes to the same weights" in note
+    assert "no effect on shared parameters with model/balancer gls, but" in note
     assert "when: {model/balancer: [static]}" in note
     when = {**simplex, "when": {"model/balancer": "static"}}
     assert check(define(space={**space, "loss_weights": when})).notes == ()

@@ -1,4 +1,4 @@
-"""Which arms no other arm beats on every head, and how much of what is possible they hold.
+"""The Pareto front of the arms between the heads, and their hypervolumes.
 
 An arm is a point: its means over seeds, a coordinate per head. Single-task networks are no point
 that one network reaches; they show how far each head gets alone.
@@ -22,11 +22,11 @@ _FEWEST_FOR_INTERVAL = 2
 
 @dataclass(frozen=True)
 class Front:
-    """The arms as points, a coordinate per head.
+    """The arms as points with a coordinate per head.
 
     Attributes:
-        points: `POINTS`: mean over the arm's seeds with its interval; worst and best value of the
-            head in any arm and seed, between which the hypervolume is measured.
+        points: `POINTS`: the mean over the arm's seeds with its interval. `reference` and `ideal`
+            are the worst and the best value of the head in any arm and seed.
         table: `FRONT`: a row per arm that has all heads, and one of the front of all arms. A
             volume is NaN where there are too many points and heads to compute it.
     """
