@@ -1,5 +1,7 @@
 """Where arms lie between the heads, recomputed by hand."""
 
+import math
+
 import pytest
 
 from multihead.ablation.front import WHOLE, front
@@ -52,3 +54,12 @@ def test_heads_that_are_constant_are_no_error(values) -> None:
     found = front(values(heads), ())
     assert found is not None
     assert list(found.table["hypervolume"]) == [0.0, 0.0, 0.0]
+
+
+def test_a_head_is_judged_by_one_metric_though_an_arm_has_no_value_of_it(values) -> None:
+    """The first row of the table must not decide."""
+    given = {("a", "x", "auc"): [math.nan, math.nan], ("a", "x", "loss"): [3.0, 3.0]}
+    found = front(values({**given, ("b", "x", "auc"): [0.7, 0.9], **SCORES}), ("mae", "loss"))
+    assert found is not None
+    of_x = found.points[found.points["head"] == "x"]
+    assert [*zip(of_x["arm"], of_x["metric"], strict=True)] == [("b", "auc")]

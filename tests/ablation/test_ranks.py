@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from multihead.ablation.paired import holm
-from multihead.ablation.ranks import cliques, friedman_p, paired_p, ranking, signed_rank_p
+from multihead.ablation.rank_tests import cliques, friedman_p, paired_p, signed_rank_p
+from multihead.ablation.ranks import ranking
 
 
 def table(scores: np.ndarray, arms: str = "abcdefg", metric: str = "acc") -> pd.DataFrame:

@@ -124,7 +124,7 @@ def test_names_of_others_are_text_and_nothing_else() -> None:
     evil = "b\"'>&<img src=x onerror=alert(1)>"
     result = ablation((HOSTILE, evil), (HOSTILE, "$&|`<b>"), seeds=2, epochs=2, name=HOSTILE)
     runs = result.runs.assign(url="javascript:alert(1)", reason=HOSTILE)
-    result = Result(**{**vars(result), "runs": runs, "url": "javascript:alert(1)"})
+    result = replace(result, runs=runs, url="javascript:alert(1)")
     tags = _read(page(result)).tags
     assert [tag for tag, _ in tags].count("script") == 1
     assert "img" not in {tag for tag, _ in tags}
@@ -152,7 +152,7 @@ def test_a_report_is_made_again_from_its_own_files(small: Result, tmp_path: Path
 
 
 def test_heads_are_called_as_their_table_calls_them_and_errors_have_a_unit(tmp_path: Path) -> None:
-    result = ablation(("single", "uniform"), ("Groesse_cm", "kind"), metric="mae")
+    result = ablation(("single", "uniform"), ("Groesse_cm", "kind"), metric="mae", gradients=True)
     named = replace(result, titles={"Groesse_cm": "Größe (cm)"}, units={"Groesse_cm": "cm"})
     write(named, tmp_path)
     found = page(load(tmp_path))
@@ -170,7 +170,7 @@ def test_the_file_that_the_first_command_names_defines_what_was_run(tmp_path: Pa
     arguments = ["seeds=[3,5]", "name=mine", "trainer.max_epochs=2"]
     ran = load_definition("digits_single_vs_multitask", arguments)
     lines = {"definition": definition_text(ran), "commands": ("multihead ablate mine.yaml",)}
-    result = Result(**{**vars(ablation(name="mine", seeds=2, epochs=2)), **lines})
+    result = replace(ablation(name="mine", seeds=2, epochs=2), **lines)
     write(result, tmp_path / "a")
     write(load(tmp_path / "a"), tmp_path / "b")
     for folder in ("a", "b"):
@@ -235,7 +235,7 @@ def test_an_arm_that_lost_all_its_runs_is_on_the_page() -> None:
     planned = [(arm, h, "acc") for arm in ("single", "uniform") for h in ("digit", "thickness")]
     found = compare(result.values, "single", lower_is_better=(), planned=planned)
     runs = result.runs.assign(reason="")
-    text = page(Result(**{**vars(result), "comparison": found, "runs": runs}))
+    text = page(replace(result, comparison=found, runs=runs))
     assert "2 arms on 2 heads, 0 to 3 seeds each" in text
     assert "uniform, digit: inconclusive against single: no seed has acc in both arms." in text
     assert not re.search(r"\bnan\b", text)
@@ -258,7 +258,7 @@ def with_affinity(small: Result) -> Result:
     gains = Gains(small.values, {}, {"digit": ("acc",), "thickness": ("acc",)}, 0.95)
     groupings = grouping_table(["digit", "thickness"], pairs, gains)
     found = Affinity(pairs[list(PAIRS)], groupings)
-    return Result(**{**vars(small), "affinity": found})
+    return replace(small, affinity=found)
 
 
 def test_affinity_has_a_section_where_it_was_measured(
@@ -267,6 +267,8 @@ def test_affinity_has_a_section_where_it_was_measured(
     assert "Which heads belong together" not in page(small)
     text = page(with_affinity)
     _read(text)
+    named = replace(with_affinity, titles={"digit": "digit (0-9)"})
+    assert '<th scope="row">digit (0-9)</th><td class="h0">' in page(named)
     assert '<td class="h6">+0.020</td>' in text
     assert '<td class="n3">\u22120.010</td>' in text
     assert "heads: [digit, thickness]" in text

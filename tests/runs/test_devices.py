@@ -69,6 +69,7 @@ def test_devices_that_cannot_train_together_are_refused(overrides: list[str], me
     [
         ("fsdp", "32-true", "model/balancer=pcgrad", r"model\.balancer asks .*use trainer=ddp"),
         ("fsdp", "32-true", "callbacks=conflict", r"callbacks\.conflict asks .*trainer=ddp"),
+        ("fsdp", "32-true", "callbacks=affinity", r"callbacks\.affinity asks .*trainer=ddp"),
         ("auto", "16-mixed", "model/balancer=pcgrad", "underflow.*use bf16-mixed"),
     ],
 )
@@ -82,10 +83,12 @@ def test_gradients_of_heads_are_refused_where_there_are_none(
     assert "\n" not in str(refused.value)
 
 
-def test_other_methods_and_one_head_are_not_refused() -> None:
+def test_what_needs_no_gradients_of_heads_in_16_bits_is_not_refused() -> None:
     for words in (["model/balancer=uw"], ["model/balancer=pcgrad", *ONE_HEAD]):
         parts = build(_config(*words))
         check_gradients(Devices("fsdp", "cuda", 2), "32-true", parts.module, [])
+    parts = build(_config("callbacks=affinity"))  # it computes in float32
+    check_gradients(Devices("auto", "cuda", 1), "16-mixed", parts.module, parts.trainer.callbacks)
 
 
 def test_more_gpus_than_there_are_are_refused() -> None:

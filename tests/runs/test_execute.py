@@ -154,6 +154,13 @@ def test_notes_name_heads_that_are_functions_of_another(train: Run) -> None:
     assert note.startswith("thickness and smoothness are functions of digit")
 
 
+def test_what_looks_at_shared_gradients_is_told_where_there_are_none(train: Run) -> None:
+    words = ("model/finetune=head_only", "model/balancer=pcgrad", "callbacks=affinity")
+    notes = train("test=false", *words).notes
+    said = "model.balancer and callbacks.affinity have no effect: the heads share no parameters"
+    assert [note for note in notes if note.startswith(said)]
+
+
 @pytest.mark.parametrize(
     ("step", "number", "code"),
     [

@@ -6,7 +6,7 @@ from tests.studies.conftest import Define, assert_agreement, claim, end
 
 from multihead.errors import ConfigError
 from multihead.settings import study_storage
-from multihead.studies.best_after import BestAfter, make_best_after
+from multihead.studies.best_after import GOES_ON, BestAfter, make_best_after
 from multihead.studies.budget import Budget, Limits
 from multihead.studies.create_or_resume import start
 from multihead.studies.lease import Lease, Outcome
@@ -79,6 +79,20 @@ def test_of_a_larger_study_only_those_among_the_best_of_all_go_on() -> None:
         trial.number = number
     assert RULE.best(trials) == {1, 3}
     assert BestAfter(1, 2, maximize=False).best(trials) == {0, 2}
+
+
+def test_a_trial_that_failed_takes_no_place_unless_it_had_one() -> None:
+    """Else fewer than wanted would go on."""
+    given = [(0.9, {}), (0.8, {GOES_ON: True})]
+    failed = [
+        create_trial(state=TrialState.FAIL, intermediate_values={1: v}, user_attrs=attrs)
+        for v, attrs in given
+    ]
+    running = create_trial(state=TrialState.RUNNING, intermediate_values={1: 0.5})
+    trials = [*failed, running]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    assert RULE.best(trials) == {1, 2}
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,13 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
         ({"space": {"model/balancer": ["static", "dwaa"]}}, "did you mean 'dwa'"),
         ({"space": LR | {"data/heads": ["handwritten_digit"]}}, "changes the images"),
         ({"pruner": {"name": "best_after", "trials": 1}}, "decides after 1 epochs, but the base"),
+        (
+            {
+                "pruner": {"name": "best_after", "trials": 1},
+                "overrides": ["trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2"],
+            },
+            "validates every 2 epochs",
+        ),
         ({"sampler": "cmaes", "objectives": ["val/digit_acc", "val/acc"]}, "takes one objective"),
         ({"sampler": "grid"}, "no finite set"),
         ({"experiment": "multihead_cnn_digit"}, "did you mean"),
@@ -117,7 +124,7 @@ def test_loss_weights_beside_a_method_that_does_not_heed_them_are_told(define: D
     simplex = {"simplex": ["digit", "thickness", "smoothness"]}
     space = {"model/balancer": ["static", "gls"], "loss_weights": simplex}
     (note,) = check(define(space=space)).notes
-    assert "with model/balancer gls, which comes to the same weights" in note
+    assert "no effect on shared parameters with model/balancer gls, but" in note
     assert "when: {model/balancer: [static]}" in note
     when = {**simplex, "when": {"model/balancer": "static"}}
     assert check(define(space={**space, "loss_weights": when})).notes == ()

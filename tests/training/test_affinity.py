@@ -41,10 +41,10 @@ def planted(data_dir: Path, split: str) -> Source:
     )
 
 
-def module(**options: object) -> MultiheadLitModule:
+def module(dropout: float = 0.2, **options: object) -> MultiheadLitModule:
     torch.manual_seed(1)
     given = {"optimizer": partial(torch.optim.SGD, lr=0.05), **options}
-    return MultiheadLitModule(partial(SimpleCNN, **SMALL, dropout=0.2), **given)
+    return MultiheadLitModule(partial(SimpleCNN, **SMALL, dropout=dropout), **given)
 
 
 def trained(
@@ -204,6 +204,18 @@ def test_a_frozen_backbone_has_nothing_to_share() -> None:
     callback = TaskAffinity(every=1)
     trained(callback, Frozen())
     assert callback.table().empty
+
+
+@pytest.mark.slow(minutes=0.5)
+def test_a_compiled_network_is_looked_at_too() -> None:
+    """Without dropout, for which a compiled network draws other numbers."""
+    found = []
+    for compiled in (False, True):
+        callback = TaskAffinity(every=3)
+        of = module(0.0, compile=compiled, balancer=CAGrad)
+        trained(callback, of=of, limit_train_batches=4, max_epochs=1)
+        found.append(callback.of_training()["affinity"])
+    np.testing.assert_allclose(*found, atol=1e-3)
 
 
 def test_a_look_at_no_batch_is_refused() -> None:

@@ -85,16 +85,16 @@ def sentences(found: Affinity, level: float) -> Iterator[str]:
         yield f"Of all groupings affinity would choose {row['chosen']}. {_measured(row, table)}"
     if (found.pairs["affinity"] < -1).any():
         yield (
-            "An affinity below -1 says that a step more than doubled a loss: batches in which that "
-            "loss is almost 0 decide such a mean; do not trust it."
+            "An affinity below -1 means that a step more than doubled a loss. A few batches in "
+            "which that loss is almost 0 decide such a mean, so do not trust it."
         )
 
 
 def _of_agreement(found: Agreement, level: float) -> str:
     if not math.isfinite(found.rho):
         return (
-            f"Whether affinity predicted gain cannot be said: {found.pairs} ordered pairs of heads "
-            f"have both, {_FEWEST} or more that differ are needed."
+            f"There is too little to say whether affinity predicted gain: {found.pairs} ordered "
+            f"pairs of heads have both, {_FEWEST} or more that differ are needed."
         )
     said = (
         f"Spearman's correlation of affinity and measured gain is {found.rho:.2f} over "
@@ -122,7 +122,7 @@ def _measured(row: pd.Series, table: pd.DataFrame) -> str:
     elif not math.isfinite(row["gain"]):
         said = "It was not measured: trainings are missing, or alone a metric is not above 0."
     elif row["networks"] == len(table):
-        said = "That is each head alone, which gains are measured against."
+        said = "That is each head alone, so its gain is 0 by definition."
     else:
         said = f"It measured a mean gain of {row['gain']:+.1f}% over each head alone"
         said += (

@@ -1,4 +1,4 @@
-"""Which arms no other arm beats on every head, and how much of what is possible they hold.
+"""The Pareto front of the arms between the heads, and their hypervolumes.
 
 An arm is a point: its means over seeds, a coordinate per head. Single-task networks are no point
 that one network reaches; they show how far each head gets alone.
@@ -12,7 +12,7 @@ import pandas as pd
 
 from multihead.ablation.hypervolume import hypervolume, non_dominated
 from multihead.ablation.paired import bca_interval
-from multihead.ablation.pairs import MEAN
+from multihead.ablation.pairs import judging_values
 
 POINTS = ("arm", "head", "metric", "n", "mean", "low", "high", "reference", "ideal")
 FRONT = ("arm", "networks", "front", "hypervolume", "hypervolume_seeds", "seeds")
@@ -22,11 +22,11 @@ _FEWEST_FOR_INTERVAL = 2
 
 @dataclass(frozen=True)
 class Front:
-    """The arms as points, a coordinate per head.
+    """The arms as points with a coordinate per head.
 
     Attributes:
-        points: `POINTS`: mean over the arm's seeds with its interval; worst and best value of the
-            head in any arm and seed, between which the hypervolume is measured.
+        points: `POINTS`: the mean over the arm's seeds with its interval. `reference` and `ideal`
+            are the worst and the best value of the head in any arm and seed.
         table: `FRONT`: a row per arm that has all heads, and one of the front of all arms. A
             volume is NaN where there are too many points and heads to compute it.
     """
@@ -57,10 +57,8 @@ def front(
     Returns:
         None for fewer than two heads.
     """
-    rows = values[(values["head"] != MEAN) & np.isfinite(values["value"])]
+    rows = judging_values(values)
     judged = rows.drop_duplicates("head").set_index("head")["metric"]
-    rows = rows[rows["metric"] == rows["head"].map(judged)]
-    rows = rows.drop_duplicates(["arm", "seed", "head"])
     if len(judged) < 2:
         return None
     signs = pd.Series({h: -1.0 if m in lower_is_better else 1.0 for h, m in judged.items()})

@@ -14,7 +14,7 @@ from multihead.metrics.registry import metric_of
 
 @dataclass(frozen=True)
 class Gain:
-    """A mean gain over the seeds that all trainings in question have, in percent.
+    """A mean gain, in percent, over the seeds that all the compared trainings have.
 
     Attributes:
         mean: nan without a seed.
@@ -32,8 +32,8 @@ class Gain:
 class Gains:
     """The gains of heads by the group that they were trained in.
 
-    A gain is the relative change of the head's first metric against the head alone, with the sign
-    that makes positive better, as in Delta-m. Of a metric that is not above 0 there is none.
+    A gain is the relative change of the head's first metric against the head alone. Its sign makes
+    positive better, as in Delta-m. A metric that is not above 0 has no gain.
 
     Args:
         values: Of one split, as `collect.VALUES` says.

@@ -1,4 +1,4 @@
-"""How the heads' gradients lay to each other in runs with `callbacks=conflict`, from the store."""
+"""The conflict of the heads' gradients in runs with `callbacks=conflict`, read from the store."""
 
 from collections.abc import Iterator
 from typing import Any

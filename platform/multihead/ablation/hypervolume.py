@@ -1,4 +1,4 @@
-"""Points none of which is beaten, and the volume that they dominate; more is better everywhere."""
+"""Which points no other dominates, and their hypervolume; more is better in each coordinate."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,10 @@ _MOST_SLICES = 20_000
 
 
 def non_dominated(points: Floats) -> NDArray[np.intp]:
-    """Return which of some points [n, d] no other is at least as good as, and better in one place.
+    """Return the indices of the points [n, d] that no other point dominates.
 
-    Equal points do not dominate each other.
+    A point dominates another if it is at least as good in each coordinate and better in one. Equal
+    points do not dominate each other.
     """
     least = np.all(points[None, :, :] >= points[:, None, :], axis=2)
     better = np.any(points[None, :, :] > points[:, None, :], axis=2)
@@ -22,8 +23,9 @@ def non_dominated(points: Floats) -> NDArray[np.intp]:
 def hypervolume(points: Floats) -> float:
     """Return the volume of the union of the boxes from 0 to each of some points [n, d].
 
-    By slices along the last axis, each of which is a volume of one axis less: exact, with n^(d - 2)
-    areas. Source: While et al., IEEE Transactions on Evolutionary Computation 10, 2006, section 3.
+    It is exact: the points are cut into slices along the last axis, and each slice is a volume of
+    one axis less. That takes n^(d - 2) areas. Source: While et al., IEEE Transactions on
+    Evolutionary Computation 10, 2006, section 3.
 
     Args:
         points: A part below 0 counts as 0.

@@ -72,6 +72,26 @@ def with_mean(values: pd.DataFrame, count: int | None = None) -> pd.DataFrame:
     return pd.concat([heads, whole.assign(head=MEAN, **others)], ignore_index=True)
 
 
+def judging_values(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the finite values by which heads are judged: those of each head's first metric.
+
+    That is the first one in the table that is finite anywhere, and the same in all arms.
+
+    Args:
+        values: Of one split: arm, seed, head, metric, value. The head `mean` is left out.
+
+    Returns:
+        At most one row per arm, seed and head.
+    """
+    rows = values[values["head"] != MEAN]
+    finite = rows[np.isfinite(rows["value"])]
+    metrics = rows[["head", "metric"]].drop_duplicates()
+    there = metrics.merge(finite[["head", "metric"]].drop_duplicates())
+    judged = there.drop_duplicates("head").set_index("head")["metric"]
+    own = finite[finite["metric"] == finite["head"].map(judged)]
+    return own.drop_duplicates(["arm", "seed", "head"])
+
+
 def pairs(values: pd.DataFrame, baseline: str, planned: Planned | None = None) -> Iterator[Pair]:
     """Yield what can be compared with the baseline, by arm, head (the mean last) and metric.
 

@@ -12,15 +12,14 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from multihead.ablation.paired import Floats, differences, holm
-from multihead.ablation.pairs import MEAN, over_folds
+from multihead.ablation.paired import Floats, holm
+from multihead.ablation.pairs import judging_values, over_folds
+from multihead.ablation.rank_tests import LETTERS, cliques, friedman_p, paired_p
 
 FEWEST_SEEDS = 6
 MOST_ARMS = 40
 TABLE = ("arm", "rank", "seeds", "groups")
 PAIRS = ("arm", "other", "rank_difference", "p", "p_holm")
-_TIE = 1e-9
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def ranking(
         pairs = _compared(found, ranks, arms, list(means.index))
         told = pairs[pairs["p_holm"] <= 1 - level]
         groups = cliques(list(means.index), set(zip(told["arm"], told["other"], strict=True)))
-        groups = groups if len(groups) <= len(_LETTERS) else []
+        groups = groups if len(groups) <= len(LETTERS) else []
     table = pd.DataFrame(
         {
             "arm": means.index,
@@ -112,15 +111,12 @@ def goodness(
         A row per seed that all arms have, columns (arm, head), or None for fewer than three arms;
         and the names of the arms left out.
     """
-    rows = values[(values["head"] != MEAN) & np.isfinite(values["value"])]
-    judged = rows.drop_duplicates("head").set_index("head")["metric"]
-    rows = rows[rows["metric"] == rows["head"].map(judged)]
-    rows = rows.drop_duplicates(["arm", "seed", "head"])
+    rows = judging_values(values)
     sign = np.where(rows["metric"].isin(lower_is_better), -1.0, 1.0)
     wide = rows.assign(value=sign * rows["value"]).pivot(
         index="seed", columns=["arm", "head"], values="value"
     )
-    everyone, heads = list(dict.fromkeys(values["arm"])), list(judged.index)
+    everyone, heads = list(dict.fromkeys(values["arm"])), list(rows["head"].unique())
     seeds = {
         arm: int(wide[arm].reindex(columns=heads).notna().all(axis=1).sum())
         for arm in everyone
@@ -134,80 +130,6 @@ def goodness(
     columns = pd.MultiIndex.from_product([arms, heads], names=["arm", "head"])
     whole = wide.reindex(columns=columns).dropna()
     return (None if whole.empty else whole), left_out
-
-
-def friedman_p(scores: Floats) -> float:
-    """Return the p of Friedman's test of scores [blocks, arms]; 1 where all are equal."""
-    from scipy import stats
-
-    if (np.ptp(scores, axis=1) <= _TIE).all():
-        return 1.0
-    return float(stats.friedmanchisquare(*scores.T).pvalue)
-
-
-def paired_p(ours: Floats, theirs: Floats) -> float:
-    """Return the two-sided p of Wilcoxon's signed-rank test of two arms over seeds.
-
-    Heads have units of their own, so the differences of a head are divided by their root mean
-    square over the seeds, and averaged over the heads. No other arm has a say in it.
-
-    Args:
-        ours: Values that are better where they are larger, [seeds, heads].
-        theirs: Those of the other arm.
-    """
-    found = differences(ours, theirs)
-    size = np.sqrt(np.square(found).mean(0))
-    scaled = np.divide(found, size, out=np.zeros_like(found), where=size > 0).mean(1)
-    return signed_rank_p(scaled.round(9))
-
-
-def signed_rank_p(deltas: Floats) -> float:
-    """Return the two-sided p of Wilcoxon's signed-rank test of differences [n].
-
-    Exact also with ties, and with zeros as of Pratt (JASA 54, 1959): by the distribution of the
-    rank sum over all choices of signs. `scipy.stats.wilcoxon` gives the same p, but with ties only
-    by trying all signs one by one, which takes seconds.
-    """
-    from scipy import stats
-
-    doubled = np.rint(2 * stats.rankdata(np.abs(deltas))).astype(int)  # ties share: halves
-    signs = np.sign(deltas)
-    chances = np.zeros(int(doubled.sum()) + 1)
-    chances[0] = 1.0
-    for rank in doubled[signs != 0]:  # half of the choices add it to the sum
-        chances = (chances + np.concatenate([np.zeros(rank), chances[:-rank]])) / 2
-    total = int(doubled[signs > 0].sum())
-    least = min(chances[: total + 1].sum(), chances[total:].sum())
-    return float(min(1.0, 2 * least))
-
-
-def cliques(arms: Sequence[str], apart: Collection[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """Return the maximal sets of two or more arms of which no two are apart, in the arms' order.
-
-    There can be very many; no more are looked for when they are more than the letters that name
-    them. Source: Bron & Kerbosch, Communications of the ACM 16, 1973.
-
-    Args:
-        arms: In the order in which they shall stand.
-        apart: Pairs that can be told apart, either way round.
-    """
-    near = {
-        arm: {o for o in arms if o != arm and not {(arm, o), (o, arm)} & set(apart)} for arm in arms
-    }
-    found: list[tuple[str, ...]] = []
-
-    def grow(chosen: set[str], possible: set[str], done: set[str]) -> None:
-        if len(found) > len(_LETTERS):
-            return
-        if not possible and not done and len(chosen) > 1:
-            found.append(tuple(sorted(chosen, key=arms.index)))
-        pivot = max(possible | done, key=lambda arm: len(near[arm] & possible), default=None)
-        for arm in sorted(possible - (near[pivot] if pivot else set()), key=arms.index):
-            grow(chosen | {arm}, possible & near[arm], done & near[arm])
-            possible, done = possible - {arm}, done | {arm}
-
-    grow(set(), set(arms), set())
-    return sorted(found, key=lambda group: [arms.index(arm) for arm in group])
 
 
 def _blocks(cube: pd.DataFrame) -> Floats:
@@ -262,7 +184,7 @@ def _why_not(shape: tuple[int, ...], p: float, alpha: float, *, folds: bool) -> 
 
 
 def _letters(arm: str, groups: Sequence[tuple[str, ...]]) -> str:
-    return "".join(_LETTERS[i] for i, group in enumerate(groups) if arm in group)
+    return "".join(LETTERS[i] for i, group in enumerate(groups) if arm in group)
 
 
 def _said(first: str, pairs: pd.DataFrame, p: float, alpha: float) -> str:

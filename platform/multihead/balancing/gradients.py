@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch._functorch import config as functorch_config
 
 Parameters = Sequence[nn.Parameter]
 _CHUNK = 31 * 2**20  # bytes: just below what glibc maps apart whatever came before
@@ -101,6 +102,14 @@ class _HandedOver(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         factor = grad_outputs[0]
         return None, None, *(gradient * factor for gradient in ctx.gradients)
+
+
+def keep_compiled_graphs() -> None:
+    """Let networks that are compiled from now on take several backward passes of a forward pass.
+
+    A compiled network gives its buffers up in the first one otherwise.
+    """
+    functorch_config.donated_buffer = False
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Whether a method's result depends on the static weights that it is given."""
+"""Whether static weights have an effect with a method."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,10 +14,11 @@ _ALIKE = 0.02  # of the sum of the weights
 
 
 def ignores_static_weights(make: Callable[[Mapping[str, float]], Balancer], heads: Heads) -> bool:
-    """Return whether a method comes to the same weights for what heads share, whatever is given.
+    """Return whether a method finds the same weights for shared parameters from any static weights.
 
-    It is tried: losses and gradients that stay, and static weights that are alike and that are not.
-    Methods that undo the scale of a loss, at once or by what they learn, come to the same.
+    It is tried out with fixed losses and gradients, once with equal and once with unequal static
+    weights. A method that is invariant to the scale of a loss ignores them: some are so in every
+    step, others once their learned weights have settled.
 
     Args:
         make: Makes the method of static weights by head name.

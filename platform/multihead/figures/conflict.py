@@ -1,4 +1,4 @@
-"""How the gradients of pairs of heads lay to each other over a training, as a heat map."""
+"""A heat map of the conflict of the heads' gradients over a training."""
 
 from pathlib import Path
 

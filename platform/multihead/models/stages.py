@@ -1,11 +1,11 @@
-"""Which layer of a backbone a parameter belongs to, counted from the images on.
+"""Which layer or stage of a backbone a parameter belongs to, counted from the images on.
 
 timm says it of its own networks, by a matcher of names: each block is a layer, and each stage of
 blocks a coarse one. Of any other network the children of its backbone are the layers; a child
 without a matrix of weights, such as a norm, belongs to the one before it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from timm.models import group_parameters
@@ -26,6 +26,31 @@ def layer_numbers(backbone: nn.Module, *, coarse: bool) -> dict[str, int]:
             after = count_layers(found)  # what a person put around a network of timm's
             return {name: found.get(name, after) for name, _ in _named(backbone)}
     return _by_children(backbone)
+
+
+def stages_of(backbone: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Return the parameters of each stage by name, in the order of the backbone.
+
+    Stages are the layers of `layer_numbers`, counted coarsely. Each has the name of its first
+    module with a matrix of weights, such as `layer1` of a ResNet or `stages_0` of a ConvNeXt. A
+    module without a name is called by its place and class, such as `4_conv2d`.
+
+    Args:
+        backbone: Images to features.
+    """
+    numbers = layer_numbers(backbone, coarse=True)
+    parameters = dict(backbone.named_parameters())
+    members: dict[int, list[str]] = {}
+    for name in parameters:
+        members.setdefault(numbers[name], []).append(name)
+    paths = [
+        tuple(_naming(members[number], parameters).split(".")[:-1]) for number in sorted(members)
+    ]
+    names = [_short(path, paths, backbone) for path in paths]
+    return {
+        name: [parameters[each] for each in members[number]]
+        for name, number in zip(names, sorted(members), strict=True)
+    }
 
 
 def count_layers(numbers: Mapping[str, int]) -> int:
@@ -85,3 +110,22 @@ def _by_children(backbone: nn.Module) -> dict[str, int]:
 
 def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
     return [*module.named_parameters(), *module.named_buffers()]
+
+
+def _naming(names: Sequence[str], parameters: Mapping[str, Tensor]) -> str:
+    """Return the parameter that gives a stage its name: the first matrix within a module."""
+    inner = [name for name in names if "." in name] or list(names)
+    return next((name for name in inner if parameters[name].ndim > 1), inner[0])
+
+
+def _short(path: Sequence[str], paths: Sequence[Sequence[str]], backbone: nn.Module) -> str:
+    """Return as few parts of the path of a module as tell it from the others."""
+    common = 0
+    while len(paths) > 1 and len({tuple(each[: common + 1]) for each in paths}) == 1:
+        common += 1
+    end = common + 1
+    while end < len(path) and sum(each[:end] == path[:end] for each in paths) > 1:
+        end += 1
+    short = "_".join(path[common:end]) or "stem"
+    kind = type(backbone.get_submodule(".".join(path[:end]))).__name__.lower()
+    return f"{short}_{kind}" if short.isdecimal() else short

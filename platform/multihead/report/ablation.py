@@ -91,7 +91,7 @@ def page(result: Result) -> str:
         costs=list(cost_rows(result, arms)),
         machines=_machines(result.runs),
         redundancy=heat_rows(result),
-        conflicts=conflict_cards(result.gradients, arms),
+        conflicts=conflict_cards(result, arms),
         functions=result.functions,
         affinity=affinity_section(result),
         protocol=result.protocol,

@@ -23,7 +23,7 @@ class Matrix:
 
     Attributes:
         title: What its cells are.
-        rows: By head: its name, and text and class of each cell.
+        rows: By head: what people call it, and text and class of each cell.
     """
 
     title: str
@@ -57,8 +57,8 @@ def affinity_section(result: Result) -> Section | None:
     return Section(
         sentences=list(sentences(found, result.comparison.level)),
         matrices=[
-            _matrix("Affinity: 1 - loss after / loss before", found.pairs, "affinity"),
-            _matrix("Measured gain of a pair, %", found.pairs, "gain"),
+            _matrix("Affinity: 1 - loss after / loss before", result, found.pairs, "affinity"),
+            _matrix("Measured gain of a pair, %", result, found.pairs, "gain"),
         ],
         groupings=list(_groupings(found.groupings)),
         note=f"Groupings are looked at for {MOST_HEADS} heads at most." * found.groupings.empty,
@@ -86,13 +86,13 @@ def affinity_from(tables: dict[str, pd.DataFrame]) -> Affinity | None:
     return Affinity(pairs, groupings)
 
 
-def _matrix(title: str, pairs: pd.DataFrame, column: str) -> Matrix:
+def _matrix(title: str, result: Result, pairs: pd.DataFrame, column: str) -> Matrix:
     square = matrix(pairs, column)
     values = square.to_numpy(np.float64)
     finite = np.abs(values[np.isfinite(values)])
     most, decimals = finite.max(initial=0.0), places(finite)
     rows = [
-        (head, [(signed(v, decimals), _shade(v, most)) for v in row])
+        (result.shown(head), [(signed(v, decimals), _shade(v, most)) for v in row])
         for head, row in zip(square.index, values, strict=True)
     ]
     return Matrix(title, rows)

@@ -58,11 +58,15 @@ def front_cards(result: Result, arms: Mapping[str, Arm]) -> Iterator[Card]:
     points = result.front.points
     metrics = points.drop_duplicates("head").set_index("head")["metric"]
     falling = falling_metrics(metrics.unique())
-    axes = {head: Axis(f"{head}, {metric}", metric in falling) for head, metric in metrics.items()}
+    axes = {
+        head: Axis(f"{result.shown(head)}, {metric}", metric in falling)
+        for head, metric in metrics.items()
+    }
     for across, up in pairs_of_heads(result.front)[:MOST_PAIRS]:
         spots = _spots(points, across, up, falling, result.single_task, arms)
         if spots:
-            yield f"{across} and {up}", front_chart(spots, axes[across], axes[up])
+            title = f"{result.shown(across)} and {result.shown(up)}"
+            yield title, front_chart(spots, axes[across], axes[up])
 
 
 def pairs_of_heads(front: Front) -> list[tuple[str, str]]:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pandas as pd
-
 from multihead.ablation.result import Result
 from multihead.report.charts.arms import Arm
 from multihead.report.costs import cost_table
@@ -77,18 +75,20 @@ def heat_rows(result: Result) -> list[dict[str, Any]]:
 
 
 def conflict_cards(
-    gradients: pd.DataFrame, arms: Mapping[str, Arm]
+    result: Result, arms: Mapping[str, Arm]
 ) -> list[tuple[Arm, list[str], list[dict[str, Any]]]]:
     """Return a heat map per arm: the arm, its epochs, and by pair of heads texts and shades.
 
     Cosines are means over seeds; many epochs are brought to `_COLUMNS` columns, as their means.
     """
+    gradients = result.gradients
     if gradients.empty:
         return []
     cards = []
     for name, rows in gradients[gradients["arm"].isin(arms)].groupby("arm", sort=False):
         width = -(-int(rows["epoch"].max()) // _COLUMNS)
-        rows = rows.assign(pair=rows["a"] + " and " + rows["b"], part=(rows["epoch"] - 1) // width)
+        pair = rows["a"].map(result.shown) + " and " + rows["b"].map(result.shown)
+        rows = rows.assign(pair=pair, part=(rows["epoch"] - 1) // width)
         grid = rows.pivot_table(index="pair", columns="part", values="cosine", sort=False)
         grid = grid[sorted(grid)]
         epochs = [str(k + 1) if width == 1 else f"{k * width + 1}-{(k + 1) * width}" for k in grid]

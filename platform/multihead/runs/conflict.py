@@ -1,4 +1,4 @@
-"""How the heads' gradients lay to each other, as a table and pictures of a run."""
+"""The conflict of the heads' gradients, as a table and pictures of a run."""
 
 from multihead.runs.build import Parts
 from multihead.spreadsheet import write_csv

@@ -18,6 +18,7 @@ from multihead.data.ranks import Ranks
 from multihead.errors import ConfigError, message_of
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.sections import TrainerSection
+from multihead.training.affinity import TaskAffinity
 from multihead.training.batch_norm import WholeBatchNorm, batch_norms, check_batch_norm
 from multihead.training.conflict import GradientConflict
 from multihead.training.hardware import resolve_accelerator
@@ -186,20 +187,24 @@ def check_gradients(
         ConfigError: Naming the setting that asks for them.
     """
     balancer = module.balancer
-    asked = "model.balancer" if balancer.needs_gramian else None
-    if any(isinstance(callback, GradientConflict) for callback in callbacks):
-        asked = asked or "callbacks.conflict"
-    if asked is None or balancer.is_alone:
+    if balancer.is_alone:
         return
-    if devices.strategy == "fsdp":
+    asked = {
+        "model.balancer": balancer.needs_gramian,
+        "callbacks.conflict": any(isinstance(c, GradientConflict) for c in callbacks),
+        "callbacks.affinity": any(isinstance(c, TaskAffinity) for c in callbacks),
+    }
+    by = [name for name, asks in asked.items() if asks]
+    if by and devices.strategy == "fsdp":
         raise ConfigError(
-            f"{asked} asks for the gradients of each head, but under trainer=fsdp a device has but "
+            f"{by[0]} asks for the gradients of each head, but under trainer=fsdp a device has but "
             f"a part of the parameters; use trainer=ddp, or "
-            f"{'another model/balancer' if asked == 'model.balancer' else 'callbacks=default'}."
+            f"{'another model/balancer' if by[0] == 'model.balancer' else 'callbacks=default'}."
         )
-    if precision == "16-mixed":
+    scaled = [name for name in by if name != "callbacks.affinity"]  # which computes in float32
+    if scaled and precision == "16-mixed":
         raise ConfigError(
-            f"{asked} asks for the gradients of each head, which would underflow: "
+            f"{scaled[0]} asks for the gradients of each head, which would underflow: "
             f"trainer.precision=16-mixed scales the sum of the losses alone; use bf16-mixed or "
             f"32-true."
         )

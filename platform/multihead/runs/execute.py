@@ -396,11 +396,31 @@ def _notes(parts: Parts) -> list[str]:
     of_start: list[str] = []
     if parts.settings.train and isinstance(module.net, MultiheadNetwork):
         of_start = module.finetuning.notes(module.net, parts.trainer.max_epochs or 1)
+        of_start += _idle(parts)
     return [
         *of_start,
         *data.train_source.notes,
         *chain.from_iterable(of_kinds),
         *_functions(by_base),
+    ]
+
+
+def _idle(parts: Parts) -> list[str]:
+    """Return what needs parameters that the heads share, where none of these train."""
+    module = parts.module
+    if module.balancer.is_alone or module.shared_parameters():
+        return []
+    asked = {
+        "model.balancer": module.balancer.needs_gramian,
+        "callbacks.conflict": parts.conflict is not None,
+        "callbacks.affinity": parts.affinity is not None,
+    }
+    idle = [name for name, asks in asked.items() if asks]
+    if not idle:
+        return []
+    return [
+        f"{' and '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect: the heads share no "
+        f"parameters that train"
     ]
 
 

@@ -7,7 +7,7 @@ point is it decided, from the values there, which of them go on; so it is exactl
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from multihead.errors import ConfigError
 from multihead.studies.definition import Definition
@@ -34,13 +34,15 @@ class BestAfter:
         """Return the numbers of the trials that go on, or have done so; of equals the earlier one.
 
         Args:
-            trials: All of the study. One without a value after these epochs is not among the best.
+            trials: All of the study. One without a value after these epochs is not among the best,
+                nor is one that failed before it was decided.
         """
         sign = -1 if self.maximize else 1
         values = {
             t.number: sign * t.intermediate_values[self.epochs]
             for t in trials
             if self.epochs in t.intermediate_values
+            and (t.state != TrialState.FAIL or GOES_ON in t.user_attrs)
         }
         return set(sorted(values, key=lambda number: (values[number], number))[: self.trials])
 
@@ -77,16 +79,29 @@ def make_best_after(definition: Definition) -> BestAfter | None:
     return BestAfter(epochs, trials, direction == "maximize")
 
 
-def check_epochs(rule: BestAfter | None, epochs: int | None) -> None:
-    """Refuse a rule under which a training would have ended when it is decided.
+def check_epochs(rule: BestAfter | None, epochs: int | None, every: int | None) -> None:
+    """Refuse a rule under which there is nothing to decide, or no value to decide by.
+
+    Args:
+        rule: Of the study, if it has it.
+        epochs: That the base trains.
+        every: Epochs from one validation of the base to the next.
 
     Raises:
         ConfigError: Naming both numbers.
     """
-    if rule is not None and epochs is not None and 0 <= epochs <= rule.epochs:
+    if rule is None:
+        return
+    if epochs is not None and 0 <= epochs <= rule.epochs:
         raise ConfigError(
             f"pruner {BEST_AFTER} decides after {rule.epochs} epochs, but the base trains "
             f"{epochs}; raise trainer.max_epochs, or lower pruner.epochs."
+        )
+    if every is not None and rule.epochs % every:
+        raise ConfigError(
+            f"pruner {BEST_AFTER} decides after {rule.epochs} epochs, but the base validates every "
+            f"{every} epochs only; set trainer.check_val_every_n_epoch=1, or pruner.epochs to a "
+            f"multiple of {every}."
         )
 
 

@@ -87,7 +87,8 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
         grid(plan.space)
     check_values(plan.configs, plan.space, plan.opened)
     rule = make_best_after(definition)
-    check_epochs(rule, parts.trainer.max_epochs)
+    trainer = parts.trainer
+    check_epochs(rule, trainer.max_epochs, trainer.check_val_every_n_epoch)
     notes = sampler_notes(definition, plan.space) + best_after_notes(rule, definition)
     notes += weight_notes(plan.configs, plan.space, plan.heads, plan.opened)
     return replace(plan, notes=tuple(notes))

@@ -23,29 +23,24 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from multihead.errors import ConfigError, message_of
 from multihead.studies.declared import BALANCER, declared, is_several
 from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, check_inside, lookup
-from multihead.studies.space_weights import WEIGHTS, build_weights
+from multihead.studies.space_weights import WEIGHTS, Entry, build_weights
 
 Scalar = None | bool | int | float | str
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    when: dict[str, Any] = Field(default_factory=dict)
-
-
-class _Range(_Entry):
+class _Range(Entry):
     low: int | float
     high: int | float
     step: int | float | None = None
     log: bool = False
 
 
-class _Choices(_Entry):
+class _Choices(Entry):
     choices: list[Scalar] = Field(min_length=1)
     ranges: Literal["declared"] | None = None
 

@@ -13,16 +13,18 @@ from multihead.studies.weights import Weights, check_heads
 WEIGHTS = "loss_weights"
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """What every entry of a space may say."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
     when: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Simplex(_Entry):
+class _Simplex(Entry):
     simplex: list[str]
 
 
-class _Ratios(_Entry):
+class _Ratios(Entry):
     reference: str
     ratios: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
 

@@ -1,4 +1,4 @@
-"""Whether loss weights are searched where the method of weighting does not heed them."""
+"""Whether a study searches loss weights that have no effect with its balancer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -46,8 +46,7 @@ def weight_notes(
         if others
         else f"leave {WEIGHTS} out"
     )
-    which = f"{', '.join(idle)}, which {'comes' if len(idle) == 1 else 'come'}"
     return [
-        f"{WEIGHTS} are searched with {BALANCER} {which} to the same weights of what the heads "
-        f"share whatever they are; {mend}"
+        f"{WEIGHTS} have no effect on shared parameters with {BALANCER} {', '.join(idle)}, but the "
+        f"space searches them there; {mend}"
     ]

@@ -8,12 +8,11 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch._functorch import config as functorch_config
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from multihead.balancing import Balancer, StaticWeights
-from multihead.balancing.gradients import HeadGradients
+from multihead.balancing.gradients import HeadGradients, keep_compiled_graphs
 from multihead.balancing.means import WeightMeans
 from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.transforms import Mixed
@@ -292,8 +291,7 @@ class MultiheadLitModule(pl.LightningModule):
                     "does not give: set model.balancer.gramian_of=shared and "
                     "model.balancer.every=1, or model.compile=false."
                 )
-            # One backward pass per head needs the graph more than once.
-            functorch_config.donated_buffer = False
+            keep_compiled_graphs()
         net.compile()
 
     def used_memory_format(self, trainer: pl.Trainer) -> str:
