@@ -62,6 +62,10 @@ def test_what_cannot_be_told_apart_is_a_group() -> None:
         (apart(5, gap=10), "5 seeds that all arms have are fewer than the 6"),
         (apart(8, gap=0), "Friedman's test does not tell the arms apart"),
         (np.ones((8, 3, 2)), "(p = 1)"),
+        (
+            apart(6, gap=10),
+            "6 seeds can tell no two of 3 arms apart, after Holm's correction; 7 can",
+        ),
     ],
 )
 def test_where_the_statistics_do_not_carry_it_there_are_no_groups(

@@ -1,6 +1,7 @@
 """Tests of arms over seeds, and the groups of arms that they do not tell apart."""
 
 from collections.abc import Collection, Sequence
+from math import ceil, log2
 
 import numpy as np
 
@@ -53,6 +54,18 @@ def signed_rank_p(deltas: Floats) -> float:
     total = int(doubled[signs > 0].sum())
     least = min(chances[: total + 1].sum(), chances[total:].sum())
     return float(min(1.0, 2 * least))
+
+
+def seeds_to_tell_apart(pairs: int, alpha: float) -> int:
+    """Return how many seeds it takes before one of so many pairs can be told apart.
+
+    The smallest p of n differences is 2 / 2^n, which Holm's correction multiplies by the pairs.
+
+    Args:
+        pairs: That are compared, 1 or more.
+        alpha: What the corrected p may be at most, above 0.
+    """
+    return ceil(log2(2 * pairs / alpha))
 
 
 def cliques(arms: Sequence[str], apart: Collection[tuple[str, str]]) -> list[tuple[str, ...]]:

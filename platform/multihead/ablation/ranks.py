@@ -8,13 +8,20 @@ are compared. docs/statistics.md has the formulas.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
 
 from multihead.ablation.paired import Floats, holm
 from multihead.ablation.pairs import judging_values, over_folds
-from multihead.ablation.rank_tests import LETTERS, cliques, friedman_p, paired_p
+from multihead.ablation.rank_tests import (
+    LETTERS,
+    cliques,
+    friedman_p,
+    paired_p,
+    seeds_to_tell_apart,
+)
 
 FEWEST_SEEDS = 6
 MOST_ARMS = 40
@@ -28,9 +35,9 @@ class Ranking:
 
     Attributes:
         table: `TABLE`, the best arm first; `groups` holds the letters of the groups it is in.
-        pairs: `PAIRS`, every two arms; empty where Friedman's test does not carry it.
+        pairs: `PAIRS`, every two arms; empty where the seeds do not carry it.
         groups: Maximal sets of arms of which no two can be told apart, best first; none where
-            Friedman's test does not carry it.
+            the seeds do not carry it.
         seeds: The number of blocks.
         p: Of Friedman's test; NaN if it was not made.
         sentence: What may be said.
@@ -180,6 +187,12 @@ def _why_not(shape: tuple[int, ...], p: float, alpha: float, *, folds: bool) -> 
         return f"Friedman's test does not tell the arms apart (p = {p:.2g})"
     if arms > MOST_ARMS:
         return f"{arms} arms are more than the {MOST_ARMS} of which every two are compared"
+    needed = seeds_to_tell_apart(comb(arms, 2), alpha)
+    if seeds < needed:
+        return (
+            f"the arms differ (Friedman p = {p:.2g}), but {seeds} seeds can tell no two of {arms} "
+            f"arms apart, after Holm's correction; {needed} can"
+        )
     return ""
 
 
