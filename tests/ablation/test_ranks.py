@@ -64,7 +64,7 @@ def test_what_cannot_be_told_apart_is_a_group() -> None:
         (np.ones((8, 3, 2)), "(p = 1)"),
         (
             apart(6, gap=10),
-            "6 seeds can tell no two of 3 arms apart, after Holm's correction; 7 can",
+            "6 seeds can tell no two of 3 arms apart",
         ),
     ],
 )
