@@ -9,7 +9,7 @@ import psutil
 import pytest
 import torch
 
-from multihead import load_run, run
+from multihead import load_run, run, settings
 from multihead.runs.evaluation import evaluation_config
 from multihead.runs.execute import RunResult, execute
 from multihead.tracking.find import find_run
@@ -137,8 +137,9 @@ def test_thawing_in_two_processes_is_that_of_one(shared: Path) -> None:
     """Of parameters that are frozen when the processes agree on whose gradients they exchange."""
     thawed = ["model/finetune=gradual", "model.finetune.unfreeze=[1,2]", "trainer.max_epochs=3"]
     whole, parts = (run([*UNEVEN, *thawed, "test=false", *where]) for where in (ONE, TWO))
+    home = settings.home()  # `resumed` works in a copy of the one that is shared
     one, two = (
-        read_checkpoint(shared / str(r.run_id) / "checkpoints/last.ckpt") for r in (whole, parts)
+        read_checkpoint(home / str(r.run_id) / "checkpoints/last.ckpt") for r in (whole, parts)
     )
     for name, value in one["state_dict"].items():
         torch.testing.assert_close(value, two["state_dict"][name], rtol=1e-4, atol=EXACT)

@@ -64,7 +64,7 @@ def step(
     """
     whole, own = logits
     both = torch.stack([loss(whole, labels), whole.square().mean()])
-    of_outputs = HeadGradients(both, [own], [[], []])
+    of_outputs = HeadGradients(both, [own], [[], []], keep=True)
     gradients = HeadGradients(both, parameters, [[], []])
     weights = torch.tensor([1.0, 0.5])
     gradients.scalar(weights, weights, both.sum()).backward()
