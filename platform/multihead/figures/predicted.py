@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -36,10 +37,6 @@ def predicted_figure(
     """
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot()
-    most = max(1.0, float(counts.max(initial=0)))
-    norm = LogNorm(1, most) if most > _MOST_LINEAR else Normalize(0, most)
-    shown = np.ma.masked_equal(counts.T, 0)
-    mesh = axes.pcolormesh(edges, edges, shown, cmap="viridis_r", norm=norm)
     ends = [edges[0], edges[-1]]
     axes.plot(ends, ends, color="0.4", linewidth=0.8, label="predicted = true")
     scale = "log" if log else "linear"
@@ -48,8 +45,26 @@ def predicted_figure(
     axes.set(xscale=scale, yscale=scale, aspect="equal")
     axes.set_title(words.title(title), fontsize="medium")
     axes.legend(loc="upper left", frameon=False)
-    bar = figure.colorbar(mesh, ax=axes, label="images", shrink=0.8)
+    draw_counts(axes, edges, edges, counts)
+    figure.savefig(path, dpi=120)
+
+
+def draw_counts(
+    axes: Axes, across: NDArray[np.float64], up: NDArray[np.float64], counts: NDArray[np.float64]
+) -> None:
+    """Colour each bin by how many images are in it, empty ones not, and say so in a bar beside it.
+
+    Args:
+        axes: To draw on.
+        across: Edges of the bins, rising, [A + 1].
+        up: The same, [U + 1].
+        counts: Images per bin, [A, U].
+    """
+    most = max(1.0, float(counts.max(initial=0)))
+    norm = LogNorm(1, most) if most > _MOST_LINEAR else Normalize(0, most)
+    shown = np.ma.masked_equal(counts.T, 0)
+    mesh = axes.pcolormesh(across, up, shown, cmap="viridis_r", norm=norm)
+    bar = axes.figure.colorbar(mesh, ax=axes, label="images", shrink=0.8)
     if most <= _MOST_LINEAR:
         bar.locator = MaxNLocator(integer=True)
         bar.update_ticks()
-    figure.savefig(path, dpi=120)

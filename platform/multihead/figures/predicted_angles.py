@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from multihead.figures import words
+from multihead.figures.predicted import draw_counts
 
 _BINS, _SECTORS = 48, 24
-# More predictions than this in one bin are coloured by their logarithm.
-_MOST_LINEAR = 20
 
 
 @words.plain_words()
@@ -45,20 +43,13 @@ def predicted_angles_figure(
     edges = np.linspace(0, period, _BINS + 1)
     heights = np.linspace(-period / 2, 1.5 * period, 2 * _BINS + 1)
     counts = np.histogram2d(true, true + error, [edges, heights])[0]
-    most = max(1.0, float(counts.max(initial=0)))
-    norm = LogNorm(1, most) if most > _MOST_LINEAR else Normalize(0, most)
-    shown = np.ma.masked_equal(counts.T, 0)
-    mesh = plane.pcolormesh(edges, heights, shown, cmap="viridis_r", norm=norm)
     plane.plot([0, period], [0, period], color="0.4", linewidth=0.8, label="predicted = true")
     quarters = np.arange(5) * period / 4
     plane.set(xlim=(0, period), ylim=(-period / 2, 1.5 * period), xticks=quarters)
     plane.set(yticks=np.arange(-2, 7) * period / 4)
     plane.set(xlabel=f"true {quantity}", ylabel=f"predicted {quantity}, nearest to the true")
     plane.legend(loc="upper left", frameon=False)
-    bar = figure.colorbar(mesh, ax=plane, label="images", shrink=0.8)
-    if most <= _MOST_LINEAR:
-        bar.locator = MaxNLocator(integer=True)
-        bar.update_ticks()
+    draw_counts(plane, edges, heights, counts)
 
     circle = figure.add_subplot(1, 2, 2, projection="polar")
     sector = np.minimum((true / period * _SECTORS).astype(int), _SECTORS - 1)

@@ -434,6 +434,11 @@ class Head:
         return self.title or self.name
 
     @property
+    def quantity(self) -> str:
+        """What people call it, and its unit if it has one."""
+        return f"{self.shown} [{self.unit}]" if self.unit else self.shown
+
+    @property
     def unit(self) -> str:
         """The unit of `decode`; empty where there is none."""
         return self.kind.unit(self)

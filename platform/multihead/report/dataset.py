@@ -103,8 +103,7 @@ def label_bars(inspection: Inspection) -> list[LabelBars]:
     for head in inspection.heads.values():
         texts, counts = label_bins(inspection, head)
         names = [text.removesuffix(head.unit).strip() for text in texts]
-        title = f"{head.shown} [{head.unit}]" if head.unit else head.shown
-        bars.append(LabelBars(title, names, counts))
+        bars.append(LabelBars(head.quantity, names, counts))
     return bars
 
 

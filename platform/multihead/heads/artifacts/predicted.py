@@ -41,7 +41,7 @@ class Predicted(Pairs):
         predicted_figure(
             counts,
             head.decode(edges),
-            quantity=f"{head.shown} [{head.unit}]" if head.unit else head.shown,
+            quantity=head.quantity,
             title=title,
             path=path,
             log=head.parameter is not None and head.parameter.scale == "log",
