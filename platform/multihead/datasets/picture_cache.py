@@ -65,29 +65,32 @@ def prepare_once(
     found = read_pictures(path, shape)
     if found is not None:
         return path, *found
-    with keeping(folder):
-        lock = folder / f".{path.name}.lock"
-        with FileLock(lock):
+    with making(path):
+        found = read_pictures(path, shape)
+        if found is None:
+            for left in folder.glob(f".{path.name}.*.tmp"):
+                left.unlink()
+            _refuse_small_disk(folder, int(np.prod(shape)))
+            write_atomically(path, partial(_write, files, looks, preparation))
             found = read_pictures(path, shape)
-            if found is None:
-                for left in folder.glob(f".{path.name}.*.tmp"):
-                    left.unlink()
-                _refuse_small_disk(folder, int(np.prod(shape)))
-                write_atomically(path, partial(_write, files, looks, preparation))
-                found = read_pictures(path, shape)
-            # Whoever already waits for this lock looks for the pictures first.
-            lock.unlink(missing_ok=True)
     if found is None:
         raise DataError(f"{path} was changed while it was written; delete it and try again.")
     return path, *found
 
 
 @contextmanager
-def keeping(folder: Path) -> Iterator[None]:
-    """Make a folder, and say in one line why prepared pictures cannot be kept in it, if so."""
+def making(path: Path) -> Iterator[None]:
+    """Have one process at a time make a file, which looks first whether another one has made it.
+
+    The folder is made, and why nothing can be kept in it is said in one line.
+    """
+    folder = path.parent
+    lock = folder / f".{path.name}.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        yield
+        with FileLock(lock):
+            yield
+            lock.unlink(missing_ok=True)  # whoever already waits for it looks first
     except OSError as error:
         advice = "free some of it" if error.errno == errno.ENOSPC else "make it writable"
         raise DataError(

@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
-from multihead.datasets.picture_cache import enough_room, keeping, prepared_path
+from multihead.datasets.picture_cache import enough_room, making, prepared_path
 from multihead.datasets.picture_choices import Wishes, choose
 from multihead.datasets.picture_opening import PictureError, read_content
 from multihead.datasets.picture_paths import PictureFile
@@ -56,14 +55,10 @@ def prepare_while_looking(
     # Files that were copied from elsewhere are only looked at, to find what was made of them there.
     if any(of_shape(path, shape) for path in folder.glob("pictures-*.npy")):
         return
-    with keeping(folder):
-        lock = folder / f".{survey.name}.lock"
-        with FileLock(lock):
-            there = kept_survey(survey, len(files)) is not None
-            if not there and enough_room(folder, int(np.prod(shape))):
-                _Attempt(sample, wishes, guess).make(files, survey, folder)
-            # Whoever already waits for this lock looks for the survey first.
-            lock.unlink(missing_ok=True)
+    with making(survey):
+        there = kept_survey(survey, len(files)) is not None
+        if not there and enough_room(folder, int(np.prod(shape))):
+            _Attempt(sample, wishes, guess).make(files, survey, folder)
 
 
 def _sample(files: Sequence[PictureFile]) -> list[Look]:
