@@ -89,9 +89,24 @@ def with_digest(config: Mapping[str, Any]) -> Mapping[str, Any]:
         ConfigError: If there is no such run or file, or it is another one than the record's.
         CheckpointError: If the run has no checkpoint.
     """
+    found = _found(config)
+    return config if found is None else found[0]
+
+
+def with_file(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what `with_digest` does, with the path of the file in place of a run."""
+    found = _found(config)
+    if found is None:
+        return config
+    recorded, path = found
+    return {**recorded, "model": {**recorded["model"], FROM: str(path.absolute())}}
+
+
+def _found(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Path] | None:
+    """Return the configuration with the digest, and the file; None if it starts from none."""
     model = config["model"]
     if model.get(FROM) is None or config["ckpt_path"] is not None:
-        return config
+        return None
     name, path = _place(config)
     digest = _digest(path)
     if model.get(DIGEST) not in (None, digest):
@@ -100,16 +115,7 @@ def with_digest(config: Mapping[str, Any]) -> Mapping[str, Any]:
             f"{str(model[DIGEST])[:12]}, now it is {digest[:12]}; add model.{DIGEST}=null to start "
             f"from what it is now."
         )
-    return {**config, "model": {**model, FROM: name, DIGEST: digest}}
-
-
-def with_file(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what `with_digest` does, with the path of the file in place of a run."""
-    found = with_digest(config)
-    if found is config:
-        return config
-    _, path = _place(config)
-    return {**found, "model": {**found["model"], FROM: str(path.absolute())}}
+    return {**config, "model": {**model, FROM: name, DIGEST: digest}}, path
 
 
 def start_network(
