@@ -18,11 +18,10 @@ from multihead.data.ranks import Ranks
 from multihead.errors import ConfigError, message_of
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.sections import TrainerSection
-from multihead.training.affinity import TaskAffinity
 from multihead.training.batch_norm import WholeBatchNorm, batch_norms, check_batch_norm
-from multihead.training.conflict import GradientConflict
 from multihead.training.hardware import resolve_accelerator
 from multihead.training.module import MultiheadLitModule
+from multihead.training.probe import asks_for_gradients
 
 _STRATEGIES = ("auto", "ddp", "fsdp")
 
@@ -189,12 +188,7 @@ def check_gradients(
     balancer = module.balancer
     if balancer.is_alone:
         return
-    asked = {
-        "model.balancer": balancer.needs_gramian,
-        "callbacks.conflict": any(isinstance(c, GradientConflict) for c in callbacks),
-        "callbacks.affinity": any(isinstance(c, TaskAffinity) for c in callbacks),
-    }
-    by = [name for name, asks in asked.items() if asks]
+    by = asks_for_gradients(balancer, callbacks)
     if by and devices.strategy == "fsdp":
         raise ConfigError(
             f"{by[0]} asks for the gradients of each head, but under trainer=fsdp a device has but "

@@ -56,6 +56,7 @@ from multihead.tracking.tags import METRICS_TAG
 from multihead.training.checkpoints import BEST, read_checkpoint
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
+from multihead.training.probe import asks_for_gradients
 from multihead.yaml_file import read_yaml
 
 # Of the many facts of `environment.json`, those worth a column in a list of runs.
@@ -410,12 +411,8 @@ def _idle(parts: Parts) -> list[str]:
     module = parts.module
     if module.balancer.is_alone or module.shared_parameters():
         return []
-    asked = {
-        "model.balancer": module.balancer.needs_gramian,
-        "callbacks.conflict": parts.conflict is not None,
-        "callbacks.affinity": parts.affinity is not None,
-    }
-    idle = [name for name, asks in asked.items() if asks]
+    callbacks = parts.trainer.callbacks  # type: ignore[attr-defined]
+    idle = asks_for_gradients(module.balancer, callbacks)
     if not idle:
         return []
     return [

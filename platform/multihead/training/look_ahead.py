@@ -35,7 +35,7 @@ def look_ahead(trainer: pl.Trainer, module: MultiheadLitModule, batch: Batch) ->
     Returns:
         None if the heads share nothing that learns.
     """
-    shared = [p for p in module.shared_parameters() if p.requires_grad]
+    shared = module.shared_parameters()
     if not shared:
         return None
     base = module.balancer.base

@@ -1,12 +1,14 @@
 """What looks at a training now and then, and logs what it saw once an epoch."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from multihead.balancing.balancer import Balancer
 from multihead.errors import ConfigError
 from multihead.training.module import MultiheadLitModule
 
@@ -93,3 +95,14 @@ class Probe(Callback):
         if not isinstance(module, MultiheadLitModule):
             raise ConfigError(f"callbacks.{self.name} cannot look at a {type(module).__name__}.")
         return module
+
+
+def asks_for_gradients(balancer: Balancer, callbacks: Iterable[Callback]) -> list[str]:
+    """Return the settings that ask for the gradients of each head, in the order of callbacks.
+
+    Args:
+        balancer: Of the run.
+        callbacks: All of the run's.
+    """
+    probes = [f"callbacks.{c.name}" for c in callbacks if isinstance(c, Probe)]
+    return ["model.balancer"] * balancer.needs_gramian + probes
