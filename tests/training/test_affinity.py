@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.balancing.test_balancers import SMALL, StopAt
+from tests.balancing.test_balancers import SMALL
 from tests.conftest import Run
 
 from multihead import Heads, MultiheadLitModule, SimpleCNN
 from multihead.balancing.cagrad import CAGrad
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.source import Source
-from multihead.errors import ConfigError
 from multihead.training.affinity import TaskAffinity
 from multihead.training.look_ahead import look_ahead
 
@@ -171,41 +170,6 @@ def test_a_head_without_labels_or_weight_is_left_out() -> None:
     assert 0 < looks["rare", "one"] < batches
 
 
-def test_a_training_that_goes_on_has_the_history_of_one_that_never_stopped(tmp_path: Path) -> None:
-    whole, cut, resumed = (TaskAffinity(every=2) for _ in range(3))
-    straight = trained(whole)
-    path = str(tmp_path / "half.ckpt")
-    trained(cut, StopAt(5, path))
-    after = trained(resumed, ckpt=path)
-    assert resumed.history == whole.history
-    states = (t.lightning_module.state_dict() for t in (after, straight))
-    torch.testing.assert_close(*states, rtol=0, atol=0)
-
-
-def test_a_test_with_an_earlier_checkpoint_leaves_the_table_whole(tmp_path: Path) -> None:
-    callback, path = TaskAffinity(every=1), str(tmp_path / "early.ckpt")
-
-    class Save(pl.Callback):
-        def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-            if trainer.current_epoch == 0 and not trainer.sanity_checking:
-                trainer.save_checkpoint(path)
-
-    trainer = trained(callback, Save())
-    trainer.test(trainer.model, trainer.datamodule, path, verbose=False, weights_only=True)
-    assert set(callback.table()["epoch"]) == {0, 1}
-
-
-def test_a_frozen_backbone_has_nothing_to_share() -> None:
-    class Frozen(pl.Callback):
-        def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-            for parameter in module.net.backbone.parameters():
-                parameter.requires_grad_(False)
-
-    callback = TaskAffinity(every=1)
-    trained(callback, Frozen())
-    assert callback.table().empty
-
-
 @pytest.mark.slow(minutes=0.5)
 def test_a_compiled_network_is_looked_at_too() -> None:
     """Without dropout, for which a compiled network draws other numbers."""
@@ -216,11 +180,6 @@ def test_a_compiled_network_is_looked_at_too() -> None:
         trained(callback, of=of, limit_train_batches=4, max_epochs=1)
         found.append(callback.of_training()["affinity"])
     np.testing.assert_allclose(*found, atol=1e-3)
-
-
-def test_a_look_at_no_batch_is_refused() -> None:
-    with pytest.raises(ConfigError, match="every is 0; give 1 or more"):
-        TaskAffinity(every=0)
 
 
 def test_a_run_keeps_the_matrix_and_its_picture(train: Run) -> None:

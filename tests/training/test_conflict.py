@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.balancing.test_balancers import SMALL, StopAt
+from tests.balancing.test_balancers import SMALL
 
 from multihead import Heads, MultiheadLitModule, SimpleCNN
 from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.balancing.gradients import HeadGradients
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.source import Source
-from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork
 from multihead.models.stages import stages_of
 from multihead.models.timm_network import TimmNetwork
@@ -170,39 +169,6 @@ def test_a_compiled_network_is_looked_at_too() -> None:
     np.testing.assert_allclose(*found, atol=1e-3)
 
 
-def test_a_training_that_goes_on_has_the_history_of_one_that_never_stopped(tmp_path: Path) -> None:
-    whole, cut, resumed = (GradientConflict(every=1) for _ in range(3))
-    trained(whole)
-    path = str(tmp_path / "half.ckpt")
-    trained(cut, StopAt(2, path))
-    trained(resumed, ckpt=path)
-    assert resumed.history == whole.history
-
-
-def test_a_test_with_an_earlier_checkpoint_leaves_the_table_whole(tmp_path: Path) -> None:
-    callback, path = GradientConflict(every=1), str(tmp_path / "early.ckpt")
-
-    class Save(pl.Callback):
-        def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-            if trainer.current_epoch == 0 and not trainer.sanity_checking:
-                trainer.save_checkpoint(path)
-
-    trainer = trained(callback, Save())
-    trainer.test(trainer.model, trainer.datamodule, path, verbose=False, weights_only=True)
-    assert set(callback.table()["epoch"]) == {0, 1}
-
-
-def test_one_head_has_no_pair_and_a_frozen_backbone_nothing_to_share() -> None:
-    class Frozen(pl.Callback):
-        def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-            for parameter in module.net.backbone.parameters():
-                parameter.requires_grad_(False)
-
-    callback = GradientConflict(every=1)
-    trained(callback, Frozen())
-    assert callback.table().empty
-
-
 def test_a_head_without_a_gradient_does_not_count() -> None:
     """Its length of 0 would decide the mean of the ratios."""
     callback = GradientConflict(every=1)
@@ -214,8 +180,3 @@ def test_a_head_without_a_gradient_does_not_count() -> None:
     rows = callback.rows(list(module.heads), 0)
     assert [(row["a"], row["b"]) for row in rows] == [("one", "opposed")]
     assert np.isfinite(rows[0]["ratio"])
-
-
-def test_a_look_at_no_batch_is_refused() -> None:
-    with pytest.raises(ConfigError, match="every is 0; give 1 or more"):
-        GradientConflict(every=0)
