@@ -45,6 +45,12 @@ class Parameter:
         return self.name if self.sets is None else self.sets
 
     @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values that there are to choose from; none of a range."""
+        found = self.distribution
+        return found.choices if isinstance(found, CategoricalDistribution) else ()
+
+    @property
     def is_group(self) -> bool:
         """Whether it chooses the file of a config group."""
         return "/" in self.path

@@ -44,7 +44,7 @@ def _choice_of(
     package = parameter.path.replace("/", ".")
     searched = {p.path for p in space.parameters if p.path.startswith(f"{package}.")}
     there = _leaves(lookup(record, package), package)
-    choices = [str(choice) for choice in parameter.distribution.choices]  # type: ignore[attr-defined]
+    choices = [str(choice) for choice in parameter.choices]
     composed = {
         choice: _leaves(lookup(configs.config({parameter.path: choice}), package), package)
         for choice in choices

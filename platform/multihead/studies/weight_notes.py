@@ -26,7 +26,7 @@ def weight_notes(
     if methods is None:
         names: tuple[Any, ...] = (configs.groups.get(BALANCER, "model.balancer"),)
     else:
-        names = given or methods.distribution.choices  # type: ignore[attr-defined]
+        names = given or methods.choices
 
     def made(values: Mapping[str, Any], weights: Mapping[str, float]) -> Balancer:
         return build(
