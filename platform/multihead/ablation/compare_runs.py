@@ -17,7 +17,7 @@ from multihead.runs.fingerprint import HASH_TAG
 from multihead.tracking.compare import OVERALL, compare_runs
 from multihead.tracking.query import picked_runs
 from multihead.tracking.store import Store
-from multihead.tracking.tags import ERROR_TAG, METRICS_TAG, RUN_TAG
+from multihead.tracking.tags import ERROR_TAG, METRICS_TAG, NOTES_TAG, RUN_TAG
 
 # What each split's metrics are called: at the epoch of best.ckpt, and on the test split.
 _PREFIXES = {"val": "best/val", "test": "test"}
@@ -204,7 +204,7 @@ def _run(arm: str, seed: int, run: Any, store: Store) -> dict[str, Any]:
 
 def _functions(runs: Sequence[Any]) -> tuple[str, ...]:
     """Return what the runs' notes say of heads that are functions of others."""
-    notes = [n for run in runs for n in run.data.tags.get("multihead.notes", "").split("; ")]
+    notes = [n for run in runs for n in run.data.tags.get(NOTES_TAG, "").split("; ")]
     return tuple(dict.fromkeys(note for note in notes if " function" in note))
 
 

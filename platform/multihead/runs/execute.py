@@ -52,7 +52,7 @@ from multihead.tracking.run import TrackedRun, flat
 from multihead.tracking.secrets import masked_values, shareable, typed_command
 from multihead.tracking.store import Store
 from multihead.tracking.system import system_metrics
-from multihead.tracking.tags import METRICS_TAG
+from multihead.tracking.tags import METRICS_TAG, NOTES_TAG
 from multihead.training.checkpoints import BEST, read_checkpoint
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
@@ -298,7 +298,7 @@ def _record_start(run: TrackedRun, config: RunConfig, parts: Parts, notes: list[
         "parameters": str(parts.parameters),
         HASH_TAG: config_hash(begun),
         SETTINGS_TAG: settings_hash(begun),
-        "multihead.notes": "; ".join(notes),
+        NOTES_TAG: "; ".join(notes),
         METRICS_TAG: registry.to_record(chain.from_iterable(measured.values())),
         "mlflow.user": facts.user(),
         "mlflow.source.name": "multihead",

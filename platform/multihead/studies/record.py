@@ -22,9 +22,10 @@ from multihead.studies.table import ranked, trials_table
 from multihead.studies.trial import STATE_TAG, STEPS, STUDY_TAG
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import TrackedRun
+from multihead.tracking.tags import NOTES_TAG
 
 FOLDER = "study"
-SAMPLER_TAG, NOTES_TAG = "multihead.sampler", "multihead.notes"
+SAMPLER_TAG = "multihead.sampler"
 _AGAIN_SECONDS = 120.0
 
 

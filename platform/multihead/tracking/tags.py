@@ -5,5 +5,6 @@ HOME_TAG = "multihead.home"  # which home has the folder
 ERROR_TAG = "multihead.error"
 ATTEMPTS_TAG = "multihead.attempts"
 KIND_TAG, STUDY_TAG, TAGS_TAG = "multihead.kind", "multihead.study", "multihead.tags"
+NOTES_TAG = "multihead.notes"
 METRICS_TAG = "multihead.metrics"  # those of a person's own: titles, units, which way is better
 TAG_LENGTH = 5000  # what a store keeps of a tag
