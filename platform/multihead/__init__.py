@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from multihead.models.multi_lenet import MultiLeNet as MultiLeNet
     from multihead.models.network import MultiheadNetwork as MultiheadNetwork
     from multihead.models.simple_cnn import SimpleCNN as SimpleCNN
+    from multihead.models.staged_cnn import StagedCNN as StagedCNN
     from multihead.models.timm_network import TimmNetwork as TimmNetwork
     from multihead.runs.api import run as run
     from multihead.runs.execute import RunResult as RunResult
@@ -78,6 +79,7 @@ _HOMES = {
     "RunResult": "multihead.runs.execute",
     "SimpleCNN": "multihead.models.simple_cnn",
     "SoftTargetCrossEntropy": "multihead.models.losses",
+    "StagedCNN": "multihead.models.staged_cnn",
     "Source": "multihead.data.source",
     "TimmNetwork": "multihead.models.timm_network",
     "VIMHDataModule": "multihead.datasets.named",

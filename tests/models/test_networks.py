@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from multihead import MultiheadNetwork, MultiLeNet, SimpleCNN, TimmNetwork
+from multihead import MultiheadNetwork, MultiLeNet, SimpleCNN, StagedCNN, TimmNetwork
 
 HEADS = {"digit": 10, "size": 1}
 Build = Callable[..., MultiheadNetwork]
@@ -25,6 +25,7 @@ class OutsideNetwork(MultiheadNetwork):
 NETWORKS: dict[str, Build] = {
     "simple_cnn": SimpleCNN,
     "multi_lenet": MultiLeNet,
+    "staged_cnn": StagedCNN,
     "timm": lambda **given: TimmNetwork("resnet10t", **given),
     "outside": OutsideNetwork,
 }

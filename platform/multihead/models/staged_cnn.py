@@ -1,0 +1,86 @@
+"""A convolutional network in stages, fast to train on small pictures."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from multihead.errors import ConfigError
+from multihead.models.network import MultiheadNetwork, as_size, check_backbone
+
+
+class StagedCNN(MultiheadNetwork):
+    """Stages of two 3x3 convolutions; each stage halves the picture.
+
+    It is the network of K. Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024,
+    arXiv:2404.00498, without its whitened first layer and with a learned gain of the batch norms.
+    Features are the largest value of each channel over the places of the last stage.
+
+    With 3 input channels and widths of 64, 128 and 256 it has 1.15 million parameters before the
+    heads.
+
+    Args:
+        input_channels: Channels of the images.
+        widths: Channels of each stage, one stage or more.
+        heads_config: Number of outputs by head name; `digit` of 10 classes if none.
+        input_size: Height and width of the images in pixels, or one number for squares.
+        dropout: Probability, 0 to 1, of dropping a shared feature.
+
+    Shape:
+        images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
+
+    Raises:
+        ConfigError: For widths that are no channels, or images that the stages make smaller than
+            a pixel.
+    """
+
+    def __init__(
+        self,
+        input_channels: int = 3,
+        widths: Sequence[int] = (64, 128, 256),
+        heads_config: Mapping[str, int] | None = None,
+        input_size: int | tuple[int, int] = 32,
+        dropout: float = 0.0,
+    ) -> None:
+        if not widths or min(widths) < 1:
+            raise ConfigError(
+                f"model.net.widths is {list(widths)}; give the channels of each stage, "
+                f"such as [64, 128, 256]."
+            )
+        size = as_size(input_size)
+        if min(size) >> len(widths) < 1:
+            raise ConfigError(
+                f"model.net.widths has {len(widths)} stages, each of which halves a picture, and "
+                f"the pictures are {size[0]} x {size[1]}; give fewer stages."
+            )
+        stages = [_Stage(a, b) for a, b in pairwise([input_channels, *widths])]
+        backbone = nn.Sequential(
+            *stages, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(dropout)
+        )
+        super().__init__(
+            backbone,
+            check_backbone(backbone, input_channels, size),
+            {"digit": 10} if heads_config is None else heads_config,
+            input_channels=input_channels,
+            input_size=size,
+        )
+
+
+class _Stage(nn.Module):
+    """[B, C, H, W] to [B, width, H // 2, W // 2]."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(width),
+            nn.GELU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.GELU(),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.layers(images)
+        return out
