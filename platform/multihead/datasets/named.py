@@ -15,6 +15,7 @@ from multihead.datasets.any_folder import any_folder
 from multihead.datasets.cifar import cifar10
 from multihead.datasets.cifar100mh import cifar100mh
 from multihead.datasets.digits import digits
+from multihead.datasets.measured_cifar10 import measured_cifar10
 from multihead.datasets.measured_mnist import measured_mnist
 from multihead.datasets.mnist import mnist
 from multihead.datasets.multi_mnist import multi_mnist
@@ -153,4 +154,6 @@ NAME_OF_SOURCE: Mapping[str, str] = {
     path_of(each.own_source): f"multihead.{each.__name__}" for each in NAMED
 }
 # The paths of all source functions of ours, also of those that never had a name of their own.
-SOURCES: frozenset[str] = frozenset({*NAME_OF_SOURCE, path_of(shapes), path_of(table)})
+SOURCES: frozenset[str] = frozenset(
+    {*NAME_OF_SOURCE, *map(path_of, (shapes, table, measured_cifar10))}
+)
