@@ -6,7 +6,7 @@ are compared. docs/statistics.md has the formulas.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
@@ -78,16 +78,43 @@ def ranking(
         return None
     left_out += [arm for arm in arms if arm not in set(values["arm"])]
     arms, found = list(cube.columns.unique("arm")), _blocks(cube)
+    lacking = f" Not ranked, for lack of heads or seeds: {', '.join(left_out)}." if left_out else ""
+    over = f"ranks averaged over {found.shape[2]} heads within a seed"
+    folds = "folds are not independent, which the test takes them for"
+    why_not = folds if over_folds(values) else ""
+    made = ranked(found, arms, 1 - level, blocks="seeds", over=over, why_not=why_not)
+    return replace(made, sentence=made.sentence + lacking)
+
+
+def ranked(
+    found: Floats,
+    arms: Sequence[str],
+    alpha: float,
+    *,
+    blocks: str,
+    over: str = "",
+    why_not: str = "",
+) -> Ranking:
+    """Rank arms over blocks that are independent of each other.
+
+    Args:
+        found: Values that are better where they are larger, [blocks, arms, heads].
+        arms: Their names, three or more.
+        alpha: What a p has to be below.
+        blocks: What a block is, in the plural: seeds, data sets.
+        over: What else to say of the ranks.
+        why_not: Why no groups may be drawn whatever the values are; empty if they may.
+    """
     by_head = np.stack([_ranks(found[:, :, head]) for head in range(found.shape[2])])
     ranks = by_head.mean(0).round(9)  # equal sums are equal numbers
-    means = pd.Series(ranks.mean(0), index=arms).sort_values(kind="stable")
+    means = pd.Series(ranks.mean(0), index=list(arms)).sort_values(kind="stable")
     p = friedman_p(ranks)
-    why_not = _why_not(found.shape, p, 1 - level, folds=over_folds(values))
+    why_not = why_not or _why_not(found.shape, p, alpha, blocks)
     pairs = pd.DataFrame(columns=list(PAIRS))
     groups: list[tuple[str, ...]] = []
     if not why_not:
         pairs = _compared(found, ranks, arms, list(means.index))
-        told = pairs[pairs["p_holm"] <= 1 - level]
+        told = pairs[pairs["p_holm"] <= alpha]
         groups = cliques(list(means.index), set(zip(told["arm"], told["other"], strict=True)))
         groups = groups if len(groups) <= len(LETTERS) else []
     table = pd.DataFrame(
@@ -99,11 +126,9 @@ def ranking(
         },
         columns=list(TABLE),
     )
-    said = f"inconclusive: {why_not}" if why_not else _said(means.index[0], pairs, p, 1 - level)
-    over = f"{len(arms)} arms over {len(found)} seeds, ranks averaged over {found.shape[2]} heads"
-    lacking = f" Not ranked, for lack of heads or seeds: {', '.join(left_out)}." if left_out else ""
-    said = f"{said} ({over} within a seed).{lacking}"
-    return Ranking(table, pairs, tuple(groups), len(found), p, said)
+    said = f"inconclusive: {why_not}" if why_not else _said(means.index[0], pairs, p, alpha)
+    of_what = f"{len(arms)} arms over {len(found)} {blocks}" + f", {over}" * bool(over)
+    return Ranking(table, pairs, tuple(groups), len(found), p, f"{said} ({of_what}).")
 
 
 def goodness(
@@ -169,29 +194,27 @@ def _compared(
     return table.assign(p_holm=holm(table["p"].to_numpy(np.float64)))
 
 
-def _why_not(shape: tuple[int, ...], p: float, alpha: float, *, folds: bool) -> str:
+def _why_not(shape: tuple[int, ...], p: float, alpha: float, blocks: str) -> str:
     """Return why no groups may be drawn; empty if they may.
 
     Args:
-        shape: Numbers of seeds, arms and heads.
+        shape: Numbers of blocks, arms and heads.
         p: Of Friedman's test.
         alpha: What it has to be below.
-        folds: Whether blocks are folds.
+        blocks: What they are.
     """
-    seeds, arms, _ = shape
-    if folds:
-        return "folds are not independent, which the test takes them for"
-    if seeds < FEWEST_SEEDS:
-        return f"{seeds} seeds that all arms have are fewer than the {FEWEST_SEEDS} it takes"
+    count, arms, _ = shape
+    if count < FEWEST_SEEDS:
+        return f"{count} {blocks} that all arms have are fewer than the {FEWEST_SEEDS} it takes"
     if p >= alpha:
         return f"Friedman's test does not tell the arms apart (p = {p:.2g})"
     if arms > MOST_ARMS:
         return f"{arms} arms are more than the {MOST_ARMS} of which every two are compared"
     needed = seeds_to_tell_apart(comb(arms, 2), alpha)
-    if seeds < needed:
+    if count < needed:
         return (
-            f"the arms differ (Friedman p = {p:.2g}), but {seeds} seeds can tell no two of {arms} "
-            f"arms apart, after Holm's correction; {needed} can"
+            f"the arms differ (Friedman p = {p:.2g}), but {count} {blocks} can tell no two of "
+            f"{arms} arms apart, after Holm's correction; {needed} can"
         )
     return ""
 

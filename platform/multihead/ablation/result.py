@@ -84,20 +84,22 @@ class Result:
     def ranking(self) -> Ranking | None:
         """How arms rank over seeds; None for fewer than three."""
         level, arms = self.comparison.level, list(dict.fromkeys(self.runs["arm"]))
-        return ranking(self._compared, self._falling, level=level, arms=arms)
+        return ranking(self.compared, self.falling, level=level, arms=arms)
 
     @cached_property
     def front(self) -> Front | None:
         """Where arms lie between the heads; None for one head."""
         level = self.comparison.level
-        return front(self._compared, self._falling, self.single_task, level=level)
+        return front(self.compared, self.falling, self.single_task, level=level)
 
     @property
-    def _compared(self) -> pd.DataFrame:
+    def compared(self) -> pd.DataFrame:
+        """The values of the split that is compared."""
         return self.values[self.values["split"] == self.split]
 
     @property
-    def _falling(self) -> frozenset[str]:
+    def falling(self) -> frozenset[str]:
+        """The metrics of which less is better."""
         return falling_metrics(self.values["metric"].unique())
 
     def shown(self, head: str) -> str:

@@ -23,6 +23,17 @@ def attach(result: Result, run: TrackedRun) -> None:
             run.log_file(path, FOLDER)
 
 
+def found_in(name: str) -> Result:
+    """Return what an ablation came to, by its name on record or from a folder with its report.
+
+    Raises:
+        ConfigError: If it is neither.
+        DataError: If the report's files are damaged.
+    """
+    folder = Path(name)
+    return load(folder) if (folder / WORDS).is_file() else recorded(name)
+
+
 def recorded(name: str, store: Store | None = None) -> Result:
     """Return what an ablation came to, from its run in the store and nothing else.
 
