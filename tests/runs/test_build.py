@@ -17,6 +17,11 @@ def test_a_scheduler_is_a_choice(train: Run, name: str) -> None:
     assert train(f"model/scheduler={name}", "test=false").metrics["lr"] == 0.002
 
 
+@pytest.mark.parametrize("name", ["warmup_cosine", "onecycle"])
+def test_a_scheduler_that_moves_each_step_is_a_choice(train: Run, name: str) -> None:
+    assert train(f"model/scheduler={name}", "test=false").metrics["lr"] < 0.002
+
+
 def test_the_metrics_a_run_promises_are_those_it_logs(train: Run) -> None:
     """So a monitor that passes the check will be found in training."""
     config = compose_run([*DIGITS])

@@ -21,6 +21,7 @@ from multihead.tracking.store import Store
 LISTED = [
     *(("model", f"torch.optim.{name}") for name in ("Adam", "SGD", "adamw.AdamW")),
     ("model", "torch.optim.lr_scheduler.ReduceLROnPlateau"),
+    ("model", "multihead.training.schedules.WarmupCosineLR"),
     ("model", "torch.nn.CrossEntropyLoss"),
     ("model", "torch.nn.modules.loss.MSELoss"),
     ("model", "multihead.MultiheadLitModule"),

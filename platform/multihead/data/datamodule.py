@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from multihead import settings
 from multihead.data.kinds import HeadKinds, fitted_to, with_fits, with_kinds
 from multihead.data.labels import HeadsConfig, LabelMaps, shipped_heads
-from multihead.data.loader import Batch, Loading, LoadsItself, Resumable, make_loader
+from multihead.data.loader import (
+    Batch,
+    EpochSampler,
+    Loading,
+    LoadsItself,
+    Resumable,
+    make_loader,
+)
 from multihead.data.normalization import (
     Normalization,
     Statistics,
@@ -334,6 +341,12 @@ class MultiheadDataModule(pl.LightningDataModule):
         """Return batches in a new order each epoch, fixed by (seed, epoch)."""
         source, index = self.train_source, self.train_indices
         return self._loader(source, index, self.seed, self.augmentation)
+
+    def count_train_batches(self) -> int:
+        """Return how many batches `train_dataloader` has, without making it where it is costly."""
+        if isinstance(self.train_source, LoadsItself):
+            return len(self.train_dataloader())
+        return len(EpochSampler(len(self.train_indices), self.batch_size, self.seed))
 
     def val_dataloader(self) -> Resumable | list[Resumable]:
         """Return the validation batches in a fixed order; no loader where there are none."""

@@ -28,6 +28,7 @@ from multihead.runs.checks import (
     BUILD_ERRORS,
     check_checkpoint,
     check_optimizer,
+    check_schedule_goes_on,
     check_step,
     check_test_part,
     take_fits,
@@ -178,7 +179,9 @@ def build_run(
     module.head_metrics.check_memory({part: len(data.indices(part)) for part in parts})
     if run.train:
         check_gradients(devices, str(trainer.precision), module, configured)
-        check_optimizer(module, trainer)
+        check_optimizer(module, trainer, data)
+        if run.ckpt_path is not None:
+            check_schedule_goes_on(run.ckpt_path, module, trainer, data)
         check_last_batch(module, data, devices.count)
     kept = [c for c in configured if isinstance(c, RunCheckpoint)]
     return Parts(

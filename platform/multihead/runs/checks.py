@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau, SequentialLR
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.source import Trained
@@ -22,7 +22,12 @@ from multihead.training.checkpoints import (
     read_checkpoint,
 )
 from multihead.training.module import MultiheadLitModule
-from multihead.training.schedules import build_scheduler
+from multihead.training.schedules import (
+    Scheduler,
+    build_scheduler,
+    has_own_rates,
+    planned_length,
+)
 
 # What torch, Lightning or a user's own class may raise for arguments that it refuses.
 BUILD_ERRORS = (MisconfigurationException, ValueError, TypeError, RuntimeError, OSError)
@@ -81,7 +86,9 @@ def _two_labels(head: Head) -> torch.Tensor:
     return torch.from_numpy(np.zeros((2, *kind.label_shape(head)), kind.dtype))
 
 
-def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
+def check_optimizer(
+    module: MultiheadLitModule, trainer: pl.Trainer, data: MultiheadDataModule
+) -> None:
     """Make optimizer and scheduler once for nothing, so that a wrong value ends before the run.
 
     Raises:
@@ -104,11 +111,9 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         optimizer = _grouped(module)
     if optimization.scheduler is None:
         return
-    try:
-        scheduler = build_scheduler(optimization.scheduler, optimizer, trainer.max_epochs or 1)
-    except BUILD_ERRORS as error:
-        raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
-    optimization.scaling.check_scheduler(scheduler)
+    scheduler = _scheduler(module, optimizer, trainer, data)
+    if has_own_rates(optimization.scheduler):
+        optimization.scaling.check_scheduler(scheduler)
     if isinstance(scheduler, ReduceLROnPlateau) and optimization.interval != "epoch":
         raise ConfigError(
             "model.scheduler_interval is 'step', but ReduceLROnPlateau watches a metric that is "
@@ -116,16 +121,61 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
         )
 
 
+def _scheduler(
+    module: MultiheadLitModule,
+    optimizer: torch.optim.Optimizer,
+    trainer: pl.Trainer,
+    data: MultiheadDataModule,
+) -> Scheduler:
+    optimization = module.optimization
+    assert optimization.scheduler is not None
+    try:
+        length = planned_length(trainer, optimization.interval, data.count_train_batches())
+        return build_scheduler(optimization.scheduler, optimizer, length)
+    except (*BUILD_ERRORS, ArithmeticError) as error:
+        raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
+
+
+def check_schedule_goes_on(
+    path: str, module: MultiheadLitModule, trainer: pl.Trainer, data: MultiheadDataModule
+) -> None:
+    """Refuse to go on from a checkpoint with another schedule, or longer than its schedule is.
+
+    Raises:
+        CheckpointError: Naming what differs.
+    """
+    if module.optimization.scheduler is None:
+        return
+    now = _scheduler(module, module.optimization.made(_spare_groups(module)), trainer, data)
+    for state in read_checkpoint(path)["lr_schedulers"]:
+        then, steps = state.get("total_steps"), getattr(now, "total_steps", None)
+        if (then is None) != (steps is None) or ("_schedulers" in state) != isinstance(
+            now, SequentialLR
+        ):
+            raise CheckpointError(
+                f"{path} holds the state of another scheduler than {type(now).__name__}; choose "
+                f"the one it was trained with."
+            )
+        if then is not None and then < steps:
+            raise CheckpointError(
+                f"the schedule of {path} ends after {then} steps, and the training now has "
+                f"{steps}; leave trainer.max_epochs and data.batch_size as they were."
+            )
+
+
 def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:
     """Make an optimizer with the groups of the training, of spare parameters."""
-    groups = [{**group, "params": [_spare(torch.zeros(1))]} for group in module.parameter_groups()]
     try:
-        return module.optimization.made(groups)
+        return module.optimization.made(_spare_groups(module))
     except BUILD_ERRORS as error:
         raise ConfigError(
             f"model.optimizer does not take the groups that model.finetune makes: "
             f"{message_of(error)}"
         ) from error
+
+
+def _spare_groups(module: MultiheadLitModule) -> list[dict[str, Any]]:
+    return [{**group, "params": [_spare(torch.zeros(1))]} for group in module.parameter_groups()]
 
 
 def take_fits(data: MultiheadDataModule, path: str) -> None:

@@ -46,6 +46,7 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
     "model": (
         ("multihead.training", MultiheadLitModule),
         ("multihead.training.finetuning", Finetuning),
+        ("multihead.training.schedules", LRScheduler),
         ("multihead.models", nn.Module),
         ("multihead.heads.losses", nn.Module),
         ("multihead.balancing", Balancer),

@@ -306,7 +306,16 @@ class MultiheadLitModule(pl.LightningModule):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         batch_size = getattr(data, "batch_size", None)
         groups = self.parameter_groups(only_trained=regroups(self.trainer))
-        return self.optimization.configured(groups, self.trainer, self.device.type, batch_size)
+        return self.optimization.configured(
+            groups, self.trainer, self.device.type, batch_size, self._count_train_batches
+        )
+
+    def _count_train_batches(self) -> int:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, MultiheadDataModule):
+            return data.count_train_batches()
+        self.trainer.fit_loop.setup_data()
+        return int(self.trainer.num_training_batches)
 
     def parameter_groups(self, *, only_trained: bool = False) -> list[dict[str, Any]]:
         """Return the groups of parameters that the optimizer is made with.

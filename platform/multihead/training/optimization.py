@@ -15,7 +15,7 @@ from multihead.errors import ConfigError
 from multihead.training.batch_norm import BATCH_NORMS
 from multihead.training.finetuning import SCALE
 from multihead.training.learning_rate import BatchScaling
-from multihead.training.schedules import build_scheduler
+from multihead.training.schedules import build_scheduler, planned_length
 
 
 class Optimization:
@@ -64,7 +64,12 @@ class Optimization:
         return optimizer
 
     def configured(
-        self, groups: list[dict[str, Any]], trainer: pl.Trainer, device: str, batch_size: int | None
+        self,
+        groups: list[dict[str, Any]],
+        trainer: pl.Trainer,
+        device: str,
+        batch_size: int | None,
+        batches: Callable[[], int],
     ) -> OptimizerLRScheduler:
         """Return what Lightning's `configure_optimizers` returns.
 
@@ -73,6 +78,7 @@ class Optimization:
             trainer: Says epochs, precision and clipping.
             device: Type of the device that trains.
             batch_size: Images per batch, if it is known.
+            batches: Counts the training batches of an epoch.
 
         Raises:
             ConfigError: For a fused optimizer where gradients are clipped in mixed precision.
@@ -83,10 +89,11 @@ class Optimization:
         self.scaling.apply(optimizer, batch_size)
         if self.scheduler is None:
             return optimizer
+        length = planned_length(trainer, self.interval, batches())
         return {
             "optimizer": optimizer,
             "lr_scheduler": {
-                "scheduler": build_scheduler(self.scheduler, optimizer, trainer.max_epochs or 1),
+                "scheduler": build_scheduler(self.scheduler, optimizer, length),
                 "interval": self.interval,
                 "monitor": self.monitor,
                 # Ours to step, see `end_epoch`; Lightning would want the metric already in an

@@ -1,47 +1,161 @@
 """Learning-rate schedulers from classes or partials, with defaults for what a bare class lacks.
 
-Defaults for required arguments that were not given:
+A scheduler moves once an epoch or once a step of the optimizer, `model.scheduler_interval`, and its
+defaults are counted in these moves:
 
-- `step_size` (StepLR): a third of the epochs, at least 1
-- `milestones` (MultiStepLR): half and three quarters of the epochs
-- `gamma` (ExponentialLR): 0.95
-- `T_max` (CosineAnnealingLR), `total_iters` (PolynomialLR): the epochs
-- `T_0` (CosineAnnealingWarmRestarts): a third of the epochs, at least 1
+- `step_size` (StepLR): a third of the training, at least 1
+- `milestones` (MultiStepLR): half and three quarters of the training
+- `gamma` (ExponentialLR): 0.95 an epoch
+- `T_max` (CosineAnnealingLR), `total_iters`, `total_steps` (OneCycleLR): the training
+- `T_0` (CosineAnnealingWarmRestarts): a third of the training, at least 1
+- `max_lr` (OneCycleLR): the optimizer's learning rates
+- `steps_per_epoch`: the moves of an epoch
 """
 
 import inspect
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import lightning.pytorch as pl
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    ReduceLROnPlateau,
+    SequentialLR,
+)
 
 from multihead.errors import ConfigError
 
 Scheduler = LRScheduler | ReduceLROnPlateau
 
 
+@dataclass(frozen=True)
+class Length:
+    """How often a scheduler moves.
+
+    Attributes:
+        moves: In the whole training, 1 or more.
+        per_epoch: In an epoch, 1 or more.
+    """
+
+    moves: int
+    per_epoch: int = 1
+
+
+def planned_length(trainer: pl.Trainer, interval: str, batches: int) -> Length | None:
+    """Return how often a scheduler will move in a training; None if only time ends it.
+
+    Lightning's `estimated_stepping_batches` would open the data before a checkpoint says where in
+    an epoch they go on.
+
+    Args:
+        trainer: Says epochs, steps and what is accumulated.
+        interval: `epoch` or `step`.
+        batches: Of the training data in an epoch, before `limit_train_batches`.
+    """
+    limit = trainer.limit_train_batches
+    limited = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    steps = max(1, math.ceil(limited / trainer.accumulate_grad_batches))
+    epochs, most = trainer.max_epochs or 0, trainer.max_steps
+    if epochs < 1 and most < 1:
+        return None
+    if interval == "epoch":
+        return Length(epochs if epochs >= 1 else math.ceil(most / steps))
+    ends = [steps * epochs] * (epochs >= 1) + [most] * (most >= 1)
+    return Length(min(ends), steps)
+
+
+class WarmupCosineLR(SequentialLR):
+    """Warm up linearly, then let the learning rate fall along half a cosine until the end.
+
+    torch's `LinearLR`, then its `CosineAnnealingLR`. Sources: warm-up, Goyal et al., Accurate,
+    Large Minibatch SGD, 2017, arXiv:1706.02677, section 2.2; cosine, Loshchilov & Hutter, SGDR,
+    ICLR 2017, arXiv:1608.03983, without restarts.
+
+    Args:
+        optimizer: Its learning rates, of each group, are those at the end of the warm-up.
+        total_steps: Moves until the end.
+        steps_per_epoch: Moves in an epoch.
+        warmup_epochs: Length of the warm-up in epochs, 0 or more, such as 0.5; `warmup_fraction`
+            is not used then.
+        warmup_fraction: Its share of the training, 0 to below 1.
+        start_factor: What learning rates are multiplied by at first, above 0 and up to 1.
+        eta_min: Learning rate at the end.
+
+    Raises:
+        ConfigError: If the warm-up does not end before the training.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        total_steps: int,
+        steps_per_epoch: int,
+        warmup_epochs: float | None = None,
+        warmup_fraction: float = 0.05,
+        start_factor: float = 0.01,
+        eta_min: float = 0.0,
+    ) -> None:
+        self.total_steps = total_steps
+        if warmup_epochs is None:
+            key, value, share = "warmup_fraction", warmup_fraction, warmup_fraction
+        else:
+            key, value = "warmup_epochs", warmup_epochs
+            share = warmup_epochs * steps_per_epoch / total_steps
+        if not 0 <= share < 1:
+            epochs = total_steps / steps_per_epoch
+            raise ConfigError(
+                f"model.scheduler.{key} is {value}, and the training has {epochs:g} "
+                f"epoch{'s' if epochs != 1 else ''}; the warm-up must end before the training."
+            )
+        # A warm-up that was asked for takes a move at least, but not the only one.
+        least = min(1, total_steps - 1) if share else 0
+        warmup = min(max(round(share * total_steps), least), total_steps - 1)
+        super().__init__(
+            optimizer,
+            [
+                LinearLR(optimizer, start_factor=start_factor, total_iters=warmup),
+                CosineAnnealingLR(optimizer, T_max=total_steps - warmup, eta_min=eta_min),
+            ],
+            milestones=[warmup],
+        )
+
+
 def build_scheduler(
-    factory: Callable[..., Scheduler], optimizer: Optimizer, epochs: int
+    factory: Callable[..., Scheduler], optimizer: Optimizer, length: Length | None
 ) -> Scheduler:
     """Call a scheduler class or partial, filling required arguments with the defaults above.
 
     Args:
         factory: Takes the optimizer first.
         optimizer: The optimizer to schedule.
-        epochs: Planned epochs of the training, 1 or more.
+        length: How often the scheduler will move, if that is known.
 
     Raises:
-        ConfigError: If a required argument has no default here.
+        ConfigError: If a required argument has no default here, or needs the length.
     """
-    parameters = list(inspect.signature(factory).parameters.values())[1:]
+    parameters = dict(list(inspect.signature(factory).parameters.items())[1:])
     missing = [
-        p.name
-        for p in parameters
+        name
+        for name, p in parameters.items()
         if p.default is inspect.Parameter.empty
         and p.kind not in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     ]
-    defaults = _defaults(max(1, epochs))
+    ends = [parameters[name].default for name in ("total_steps", "epochs") if name in parameters]
+    if len(ends) == 2 and ends == [None, None]:  # OneCycleLR takes either
+        missing.append("total_steps")
+    if not missing:
+        return factory(optimizer)
+    if length is None:
+        raise ConfigError(
+            f"model.scheduler needs {missing[0]!r}, which follows from the length of the training; "
+            f"set trainer.max_epochs or trainer.max_steps."
+        )
+    defaults = _defaults(optimizer, length)
     unknown = [name for name in missing if name not in defaults]
     if unknown:
         raise ConfigError(
@@ -50,13 +164,22 @@ def build_scheduler(
     return factory(optimizer, **{name: defaults[name] for name in missing})
 
 
-def _defaults(epochs: int) -> dict[str, Any]:
-    third = max(1, epochs // 3)
+def has_own_rates(factory: Callable[..., Scheduler]) -> bool:
+    """Return whether a partial was given learning rates, rather than start from the optimizer's."""
+    return bool({"base_lr", "max_lr"} & set(getattr(factory, "keywords", {})))
+
+
+def _defaults(optimizer: Optimizer, length: Length) -> dict[str, Any]:
+    moves = length.moves
+    third = max(1, moves // 3)
     return {
         "step_size": third,
-        "milestones": sorted({max(1, epochs // 2), max(1, 3 * epochs // 4)}),
-        "gamma": 0.95,
-        "T_max": epochs,
-        "total_iters": epochs,
+        "milestones": sorted({max(1, moves // 2), max(1, 3 * moves // 4)}),
+        "gamma": 0.95 ** (1 / length.per_epoch),
+        "T_max": moves,
+        "total_iters": moves,
+        "total_steps": moves,
+        "steps_per_epoch": length.per_epoch,
         "T_0": third,
+        "max_lr": [float(group["lr"]) for group in optimizer.param_groups],
     }
