@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 from tests.conftest import DIGITS
 
 from multihead.runs.build import Parts, build
@@ -27,13 +28,20 @@ def built(*overrides: str) -> Parts:
     return build(compose_run([*SMALL, *overrides]))
 
 
-def fitted(folder: Path, overrides: Sequence[str], epochs: int, resume: bool = False) -> Parts:
+def fitted(
+    folder: Path,
+    overrides: Sequence[str],
+    epochs: int,
+    resume: bool = False,
+    further: Sequence[pl.Callback] = (),
+) -> Parts:
     """Train, with checkpoints in a folder; from its last one if the training goes on."""
     last = folder / "last.ckpt"
     start = [f"ckpt_path={last}"] if resume else []
     parts = built(*overrides, f"trainer.max_epochs={epochs}", *start)
     assert parts.checkpoint is not None
     parts.checkpoint.dirpath = folder
+    parts.trainer.callbacks[:0] = further  # type: ignore[attr-defined]
     with quiet_libraries():
         parts.trainer.fit(parts.module, parts.data, ckpt_path=last if resume else None)
     return parts

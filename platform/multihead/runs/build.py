@@ -28,7 +28,6 @@ from multihead.runs.checks import (
     BUILD_ERRORS,
     check_checkpoint,
     check_optimizer,
-    check_schedule_goes_on,
     check_step,
     check_test_part,
     take_fits,
@@ -45,6 +44,7 @@ from multihead.runs.devices import (
     make_strategy,
 )
 from multihead.runs.former_names import with_current_names
+from multihead.runs.going_on import check_averaging, check_schedule_goes_on
 from multihead.runs.schema import locate
 from multihead.runs.sections import (
     DataSection,
@@ -180,6 +180,7 @@ def build_run(
     if run.train:
         check_gradients(devices, str(trainer.precision), module, configured)
         check_optimizer(module, trainer, data)
+        check_averaging(configured, trainer, data, run.ckpt_path)
         if run.ckpt_path is not None:
             check_schedule_goes_on(run.ckpt_path, module, trainer, data)
         check_last_batch(module, data, devices.count)

@@ -24,7 +24,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.seeding import random_state, restore_random_state, seed_rank
 from multihead.training.accumulation import label_shares
 from multihead.training.accumulators import HeadSums
-from multihead.training.checkpoints import RECORD, check_heads, check_record
+from multihead.training.checkpoints import RAW, RECORD, check_heads, check_record
 from multihead.training.criteria import Criteria
 from multihead.training.finetuning import Finetuning
 from multihead.training.fit import fitting_heads
@@ -307,10 +307,11 @@ class MultiheadLitModule(pl.LightningModule):
         batch_size = getattr(data, "batch_size", None)
         groups = self.parameter_groups(only_trained=regroups(self.trainer))
         return self.optimization.configured(
-            groups, self.trainer, self.device.type, batch_size, self._count_train_batches
+            groups, self.trainer, self.device.type, batch_size, self.count_train_batches
         )
 
-    def _count_train_batches(self) -> int:
+    def count_train_batches(self) -> int:
+        """Return how many training batches an epoch has, before a trainer's limit."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
             return data.count_train_batches()
@@ -633,6 +634,9 @@ class MultiheadLitModule(pl.LightningModule):
             check_heads(record, self.heads, "the checkpoint")
         if self.trainer.state.fn != TrainerFn.FITTING:
             self._leave_balancer(checkpoint["state_dict"])
+            if RAW in checkpoint:
+                # Callbacks that average weights load the raw ones from there, also to test.
+                checkpoint[RAW] = checkpoint["state_dict"]
         self.best = dict(record["best"])
         self._resumed = record
 
