@@ -49,7 +49,7 @@ def test_the_weights_that_were_validated_are_kept_and_tested(tmp_path: Path, cal
 
 def test_the_mean_of_the_last_epochs_has_the_mean_of_their_batch_norm(tmp_path: Path) -> None:
     raw = _Raw()
-    fitted(tmp_path, [SWA, "callbacks.average.start=1"], 3, further=[raw])
+    fitted(tmp_path, [SWA, "callbacks.average.start=1"], 3, further=lambda _: [raw])
     last = last_of(tmp_path)
     for name in (_KEY, _MEAN):
         mean = (raw.states[1][name] + raw.states[2][name]) / 2
