@@ -75,7 +75,10 @@ from multihead.training.module import MultiheadLitModule
 from multihead.training.synced_stop import StopTogether
 
 # Of what its _target_ makes: also packages that are not installed, and numbers beyond all sense.
-_MAKE_ERRORS = (*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError)
+_MAKE_ERRORS = (
+    *(*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError),
+    *(AssertionError, AttributeError, LookupError),
+)
 
 
 @dataclass
@@ -293,25 +296,25 @@ def make_network(
         from_checkpoint: Whether weights follow, so that none are fetched to start from.
 
     Raises:
-        ConfigError: If the target is no class of modules (nothing else is called), or refuses its
-            arguments.
+        ConfigError: If the target is a class of anything but modules, a function that makes
+            anything else, or refuses its arguments.
     """
     target = locate(node.get("_target_"), "model.net._target_")
-    if not (isinstance(target, type) and issubclass(target, nn.Module)):
+    if isinstance(target, type) and not issubclass(target, nn.Module):
         raise ConfigError(
             f"model.net._target_ is {node['_target_']}; it must be a class of torch's nn.Module, "
-            f"from images to features, or a MultiheadNetwork."
+            f"from images to features, a function that makes one, or a MultiheadNetwork."
         )
     # Not Hydra's instantiate: that would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
     try:
-        if not issubclass(target, MultiheadNetwork):
+        if not (isinstance(target, type) and issubclass(target, MultiheadNetwork)):
             return own_network(target, derived, given)
         if from_checkpoint:
             given = {k: v for k, v in given.items() if k not in target.initial_weights}
         return target(**{**derived, **given})
-    except BUILD_ERRORS as error:
+    except _MAKE_ERRORS as error:
         raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error
 
 

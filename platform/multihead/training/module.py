@@ -67,7 +67,8 @@ class MultiheadLitModule(pl.LightningModule):
             `training.criteria` for the mean.
         pos_weight: By head name of yes-or-no answers and tags, `balanced`, or what a yes counts
             against a no: a number, or one per tag.
-        label_smoothing: By head name, 0 to 1; how labels are softened, the criterion says.
+        label_smoothing: By head name, 0 to 1, or one number for all heads of classes or tags; how
+            labels are softened, the criterion says.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
         balancer: Called with the heads and `loss_weights`: makes what weighs the heads' losses in
             each step. `{split}/loss` is weighed by `loss_weights`, whatever it is.
@@ -124,7 +125,7 @@ class MultiheadLitModule(pl.LightningModule):
         class_criterion: Callable[[Head], nn.Module] | None = None,
         class_weights: Mapping[str, str | Sequence[float]] | None = None,
         pos_weight: Mapping[str, str | float | Sequence[float]] | None = None,
-        label_smoothing: Mapping[str, float] | None = None,
+        label_smoothing: Mapping[str, float] | float | None = None,
         finetune: Finetuning | None = None,
     ) -> None:
         super().__init__()
@@ -251,7 +252,7 @@ class MultiheadLitModule(pl.LightningModule):
         return made
 
     def _check_class_criterion(self, heads: Heads) -> None:
-        of_classes = [n for n, h in heads.items() if h.kind.activation and h.parameter is None]
+        of_classes = [name for name, head in heads.items() if head.is_of_classes]
         if self.class_criterion is not None and set(of_classes) <= set(self.given_criteria):
             raise ConfigError(
                 f"model.class_criterion is for no head: of {list(heads)}, model.criteria names one "
