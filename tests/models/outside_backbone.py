@@ -35,6 +35,6 @@ def make_nothing(width: int) -> int:
     return width
 
 
-def make_mistake() -> nn.Module:
+def make_mistake(width: int) -> nn.Module:
     """Look for what is not there."""
     return {}["net"]  # type: ignore[no-any-return]

@@ -13,7 +13,8 @@ from multihead.runs.build import make_network
 from multihead.runs.evaluation import evaluation_config
 from multihead.tracking.store import Store
 
-SMALL = "tests.models.outside_backbone.Small"
+OUTSIDE = "tests.models.outside_backbone"
+SMALL = f"{OUTSIDE}.Small"
 
 
 @pytest.fixture
@@ -23,13 +24,8 @@ def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(f"_target_: {SMALL}\nwidth: 9\n")
     (folder / "maps.yaml").write_text(f"_target_: {SMALL.replace('Small', 'Maps')}\n")
-    for name, width in (
-        ("make_small", "width: 9"),
-        ("make_nothing", "width: 9"),
-        ("make_mistake", ""),
-    ):
-        text = f"_target_: {SMALL.replace('Small', name)}\n{width}\n"
-        (folder / f"{name}.yaml").write_text(text)
+    for name in ("make_small", "make_nothing", "make_mistake"):
+        (folder / f"{name}.yaml").write_text(f"_target_: {OUTSIDE}.{name}\nwidth: 9\n")
     (folder / "shuffle.yaml").write_text(
         "_target_: torchvision.models.shufflenet_v2_x0_5\nnum_classes: 7\n"
     )
@@ -91,18 +87,14 @@ def test_maps_in_place_of_features_are_refused_in_a_line(chosen: list[str]) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["small", "make_small"])
+@pytest.mark.parametrize(("name", "target"), [("small", "Small"), ("make_small", "make_small")])
 def test_a_record_of_it_is_loaded_only_when_it_is_trusted(
-    home: Path, train: Run, chosen: list[str], store: Store, name: str
+    home: Path, train: Run, chosen: list[str], store: Store, name: str, target: str
 ) -> None:
     result = train(f"model/net={name}")
     with pytest.raises(ConfigError, match="a record may not name"):
         load_run(str(result.run_id), store)
     with pytest.raises(ConfigError, match="a record may not name"):
         evaluation_config(str(result.run_id), [])
-    loaded = load_run(
-        str(result.run_id),
-        store,
-        trust=[SMALL.replace("Small", "make_small" if name == "make_small" else "Small")],
-    )
+    loaded = load_run(str(result.run_id), store, trust=[f"{OUTSIDE}.{target}"])
     assert loaded.network.heads["digit_head"].in_features == 9
