@@ -143,6 +143,13 @@ class WeightAverage(WeightAveraging):
         self._follow(pl_module)
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on with both weights; a network that is only tested has its average already."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
     @torch.no_grad()
     def _follow(self, module: pl.LightningModule) -> None:
         """Have the average be the weights that train, as long as it is none of any."""
