@@ -23,3 +23,18 @@ class Maps(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return what it is given."""
         return images
+
+
+def make_small(width: int, input_channels: int) -> nn.Module:
+    """Return a network as a function makes it."""
+    return Small(width, input_channels)
+
+
+def make_nothing(width: int) -> int:
+    """Return what is no module."""
+    return width
+
+
+def make_mistake(width: int) -> nn.Module:
+    """Look for what is not there."""
+    return {}["net"]  # type: ignore[no-any-return]

@@ -2,7 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
+from tests.training.fits import built
 
 from multihead import SimpleCNN, TimmNetwork
 from multihead.errors import ConfigError
@@ -112,3 +114,19 @@ def test_weights_that_cannot_be_had_say_at_once_where_to_put_them(
     said = "models--timm--resnet18.a1_in1k .* or give the file: .*model.init_from="
     with pytest.raises(ConfigError, match=said):
         TimmNetwork("resnet18", 3, HEADS, 32, pretrained=True)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "convnext_atto"])
+def test_drop_path_reaches_the_blocks_of_timm(name: str) -> None:
+    net = TimmNetwork(name, 3, HEADS, 32, drop_path_rate=0.2)
+    found = [part.drop_prob for part in net.modules() if isinstance(part, timm.layers.DropPath)]
+    assert max(found) == pytest.approx(0.2)
+    assert len(set(found)) > 2
+    with pytest.raises(ConfigError, match=r"drop_path_rate is 1.0; give 0 to below 1"):
+        TimmNetwork(name, 3, HEADS, 32, drop_path_rate=1.0)
+
+
+def test_drop_path_is_a_setting() -> None:
+    parts = built("model=timm", "+model.net.drop_path_rate=0.1")
+    found = [p.drop_prob for p in parts.module.modules() if isinstance(p, timm.layers.DropPath)]
+    assert max(found) == pytest.approx(0.1)

@@ -22,6 +22,7 @@ LISTED = [
     *(("model", f"torch.optim.{name}") for name in ("Adam", "SGD", "adamw.AdamW")),
     ("model", "torch.optim.lr_scheduler.ReduceLROnPlateau"),
     ("model", "multihead.training.schedules.WarmupCosineLR"),
+    ("callbacks", "multihead.training.averaging.WeightAverage"),
     ("model", "torch.nn.CrossEntropyLoss"),
     ("model", "torch.nn.modules.loss.MSELoss"),
     ("model", "multihead.MultiheadLitModule"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.training.fits import built
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -121,6 +122,19 @@ def test_smoothing_of_classes_and_of_yes() -> None:
     )
 
 
+def test_one_smoothing_is_for_every_head_of_classes_or_tags() -> None:
+    found = Imbalance(label_smoothing=0.1).resolved(HEADS, None)
+    assert found.label_smoothing == {"side": 0.1, "yes": 0.1, "tags": 0.1}
+    with pytest.raises(ConfigError, match="for all heads of classes or tags, and of"):
+        Imbalance(label_smoothing=0.1).resolved(Heads([SIZE]), None)
+
+
+def test_one_smoothing_reaches_the_heads_of_a_run() -> None:
+    criteria = built("model.label_smoothing=0.1", "model.criteria=null").module.criteria
+    heads = ("digit", "thickness", "smoothness")
+    assert [criteria.of(name).label_smoothing for name in heads] == [0.1] * 3
+
+
 def test_a_yes_counts_as_asked_for_each_tag() -> None:
     logits, labels = LOGITS[:, :2], (LOGITS[:, 1:] > 0).float()
     made = loss([TAGS], {"tags": logits}, {"tags": labels}, pos_weight={"tags": [3, 0.5]})
@@ -189,6 +203,7 @@ def test_the_gradient_of_focal_loss_is_finite_where_the_prediction_is_sure(gamma
         ({"pos_weight": {"tags": [1, 2, 3]}}, "2 numbers above 0, one per tag"),
         ({"label_smoothing": {"size": 0.1}}, "does not take label_smoothing"),
         ({"label_smoothing": {"side": 1.5}}, "from 0 to 1"),
+        ({"label_smoothing": 1.5}, "from 0 to 1"),
     ],
 )
 def test_what_does_not_suit_a_head_is_refused(given: dict[str, Any], message: str) -> None:

@@ -103,17 +103,16 @@ def test_a_warm_up_ends_before_the_training(
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    ("preset", "overrides"),
     [
-        [],
-        ["+trainer.accumulate_grad_batches=3"],
-        ["+trainer.limit_train_batches=0.6"],
-        ["+trainer.limit_train_batches=2", "+trainer.accumulate_grad_batches=4"],
-        ["+trainer.max_steps=5"],
-        ["trainer.max_epochs=-1", "+trainer.max_steps=5"],
+        ("onecycle", []),
+        ("warmup_cosine", ["+trainer.accumulate_grad_batches=3"]),
+        ("warmup_cosine", ["+trainer.limit_train_batches=0.6"]),
+        ("onecycle", ["+trainer.limit_train_batches=2", "+trainer.accumulate_grad_batches=4"]),
+        ("warmup_cosine", ["+trainer.max_steps=5"]),
+        ("warmup_cosine", ["trainer.max_epochs=-1", "+trainer.max_steps=5"]),
     ],
 )
-@pytest.mark.parametrize("preset", ["warmup_cosine", "onecycle"])
 def test_the_last_step_is_the_end_of_the_schedule(
     tmp_path: Path, preset: str, overrides: list[str]
 ) -> None:

@@ -424,6 +424,11 @@ class Head:
         object.__setattr__(self, "kind", self.kind.suited(self))
 
     @property
+    def is_of_classes(self) -> bool:
+        """Whether it tells classes or tags, rather than a quantity."""
+        return bool(self.kind.activation) and self.parameter is None
+
+    @property
     def outputs(self) -> int:
         """How many numbers the network returns for this head."""
         return self.kind.outputs(self)

@@ -65,22 +65,37 @@ class OwnBackbone(MultiheadNetwork):
 
 def own_network(
     target: Callable[..., nn.Module], derived: Mapping[str, Any], given: Mapping[str, Any]
-) -> OwnBackbone:
-    """Make a network of a class from images to features.
+) -> MultiheadNetwork:
+    """Make a network of a class from images to features, or of a function that makes one.
 
     Args:
-        target: The class; `input_channels` and `input_size` are given to it if it takes them.
+        target: The class or function; `input_channels` and `input_size` are given to it if it
+            takes them, `heads_config` to a function that does.
         derived: `input_channels`, `input_size` and `heads_config`.
-        given: Arguments for the class.
+        given: Arguments for it.
+
+    Returns:
+        The network with a layer per head, or a `MultiheadNetwork` that a function made.
+
+    Raises:
+        ConfigError: If it makes no module, or one that does not make features of images.
     """
     takes = inspect.signature(target).parameters
-    filled = {k: v for k, v in derived.items() if k in takes and k != "heads_config"}
-    heads = derived.get("heads_config")
+    left_out = {"heads_config"} if isinstance(target, type) else set()
+    filled = {k: v for k, v in derived.items() if k in takes and k not in left_out}
+    heads, name = derived.get("heads_config"), getattr(target, "__name__", str(target))
     if heads is None:
         raise ConfigError(
-            f"model.net is a {target.__name__}, which has no heads of its own, so they are the "
+            f"model.net is a {name}, which has no heads of its own, so they are the "
             f"data's; set model.auto_configure_from_dataset=true."
         )
     backbone = target(**{**filled, **given})
+    if isinstance(backbone, MultiheadNetwork):
+        return backbone
+    if not isinstance(backbone, nn.Module):
+        raise ConfigError(
+            f"model.net._target_, {name}, makes a {type(backbone).__name__}; it must make a torch "
+            f"module from images to features."
+        )
     channels, size = derived["input_channels"], derived["input_size"]
     return OwnBackbone(backbone, heads, input_channels=channels, input_size=size)

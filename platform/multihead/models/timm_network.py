@@ -38,6 +38,9 @@ class TimmNetwork(MultiheadNetwork):
         head_hidden: Width of a hidden layer in each head; none by default.
         options: Further arguments of timm's constructor that shape the network, such as
             `{patch_size: 4}`; see `timm_options`.
+        drop_path_rate: Stochastic depth: probability, 0 to 1, of leaving out the last block for an
+            image, and less the earlier a block is, as timm has it. Source: Huang et al., Deep
+            networks with stochastic depth, ECCV 2016, arXiv:1603.09382.
 
     Shape:
         images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
@@ -59,9 +62,12 @@ class TimmNetwork(MultiheadNetwork):
         dropout: float = 0.0,
         head_hidden: int | None = None,
         options: Mapping[str, Any] | None = None,
+        drop_path_rate: float | None = None,
     ) -> None:
         _check_name(name)
         check_options(options or {})
+        if drop_path_rate is not None:
+            options = {**(options or {}), "drop_path_rate": _share(drop_path_rate)}
         size = as_size(input_size)
         settings = {
             "in_chans": input_channels,
@@ -127,6 +133,12 @@ class PadTo(nn.Module):
             return images
         top, left = down // 2, across // 2
         return functional.pad(images, (left, across - left, top, down - top))
+
+
+def _share(rate: float) -> float:
+    if not 0 <= rate < 1:
+        raise ConfigError(f"model.net.drop_path_rate is {rate}; give 0 to below 1.")
+    return rate
 
 
 def _check_name(name: str) -> None:

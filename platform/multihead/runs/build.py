@@ -45,6 +45,7 @@ from multihead.runs.devices import (
     make_strategy,
 )
 from multihead.runs.former_names import with_current_names
+from multihead.runs.going_on import check_averaging, check_schedule_goes_on
 from multihead.runs.schema import locate
 from multihead.runs.sections import (
     DataSection,
@@ -75,7 +76,10 @@ from multihead.training.module import MultiheadLitModule
 from multihead.training.synced_stop import StopTogether
 
 # Of what its _target_ makes: also packages that are not installed, and numbers beyond all sense.
-_MAKE_ERRORS = (*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError)
+_MAKE_ERRORS = (
+    *(*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError),
+    *(AssertionError, AttributeError, LookupError),
+)
 
 
 @dataclass
@@ -180,6 +184,7 @@ def build_run(
     if run.train:
         check_gradients(devices, str(trainer.precision), module, configured)
         check_optimizer(module, trainer, data)
+        check_averaging(configured, trainer, data, run.ckpt_path)
         if run.ckpt_path is not None:
             check_schedule_goes_on(run.ckpt_path, module, trainer, data)
         check_last_batch(module, data, devices.count)
@@ -292,25 +297,25 @@ def make_network(
         from_checkpoint: Whether weights follow, so that none are fetched to start from.
 
     Raises:
-        ConfigError: If the target is no class of modules (nothing else is called), or refuses its
-            arguments.
+        ConfigError: If the target is a class of anything but modules, a function that makes
+            anything else, or refuses its arguments.
     """
     target = locate(node.get("_target_"), "model.net._target_")
-    if not (isinstance(target, type) and issubclass(target, nn.Module)):
+    if isinstance(target, type) and not issubclass(target, nn.Module):
         raise ConfigError(
             f"model.net._target_ is {node['_target_']}; it must be a class of torch's nn.Module, "
-            f"from images to features, or a MultiheadNetwork."
+            f"from images to features, a function that makes one, or a MultiheadNetwork."
         )
     # Not Hydra's instantiate: that would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
     try:
-        if not issubclass(target, MultiheadNetwork):
+        if not (isinstance(target, type) and issubclass(target, MultiheadNetwork)):
             return own_network(target, derived, given)
         if from_checkpoint:
             given = {k: v for k, v in given.items() if k not in target.initial_weights}
         return target(**{**derived, **given})
-    except BUILD_ERRORS as error:
+    except _MAKE_ERRORS as error:
         raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error
 
 

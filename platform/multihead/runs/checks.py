@@ -111,7 +111,7 @@ def check_optimizer(
         optimizer = _grouped(module)
     if optimization.scheduler is None:
         return
-    scheduler = _scheduler(module, optimizer, trainer, data)
+    scheduler = made_scheduler(module, optimizer, trainer, data)
     if has_own_rates(optimization.scheduler):
         optimization.scaling.check_scheduler(scheduler)
     if isinstance(scheduler, ReduceLROnPlateau) and optimization.interval != "epoch":
@@ -121,12 +121,17 @@ def check_optimizer(
         )
 
 
-def _scheduler(
+def made_scheduler(
     module: MultiheadLitModule,
     optimizer: torch.optim.Optimizer,
     trainer: pl.Trainer,
     data: MultiheadDataModule,
 ) -> Scheduler:
+    """Make the scheduler of a training, of an optimizer that was made for nothing.
+
+    Raises:
+        ConfigError: If it refuses its arguments, or lacks one.
+    """
     optimization = module.optimization
     assert optimization.scheduler is not None
     try:
@@ -136,37 +141,10 @@ def _scheduler(
         raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
 
 
-def check_schedule_goes_on(
-    path: str, module: MultiheadLitModule, trainer: pl.Trainer, data: MultiheadDataModule
-) -> None:
-    """Refuse to go on from a checkpoint with another schedule, or longer than its schedule is.
-
-    Raises:
-        CheckpointError: Naming what differs.
-    """
-    if module.optimization.scheduler is None:
-        return
-    now = _scheduler(module, module.optimization.made(_spare_groups(module)), trainer, data)
-    for state in read_checkpoint(path)["lr_schedulers"]:
-        then, steps = state.get("total_steps"), getattr(now, "total_steps", None)
-        if (then is None) != (steps is None) or ("_schedulers" in state) != isinstance(
-            now, SequentialLR
-        ):
-            raise CheckpointError(
-                f"{path} holds the state of another scheduler than {type(now).__name__}; choose "
-                f"the one it was trained with."
-            )
-        if then is not None and then < steps:
-            raise CheckpointError(
-                f"the schedule of {path} ends after {then} steps, and the training now has "
-                f"{steps}; leave trainer.max_epochs and data.batch_size as they were."
-            )
-
-
 def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:
     """Make an optimizer with the groups of the training, of spare parameters."""
     try:
-        return module.optimization.made(_spare_groups(module))
+        return module.optimization.made(spare_groups(module))
     except BUILD_ERRORS as error:
         raise ConfigError(
             f"model.optimizer does not take the groups that model.finetune makes: "
@@ -174,7 +152,8 @@ def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:
         ) from error
 
 
-def _spare_groups(module: MultiheadLitModule) -> list[dict[str, Any]]:
+def spare_groups(module: MultiheadLitModule) -> list[dict[str, Any]]:
+    """Return the optimizer's groups of a training, each of one number."""
     return [{**group, "params": [_spare(torch.zeros(1))]} for group in module.parameter_groups()]
 
 

@@ -25,6 +25,7 @@ from multihead.training.points import log_epoch
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 _NEXT = ".next.ckpt"
 RECORD = "multihead"
+RAW = "current_model_state"  # Lightning's: the weights that train, where `state_dict` is an average
 RECORD_KEYS = {"heads", "image_shape", "mean", "std", "best", "train_sums", "random_state"}
 # What Lightning needs to go on with a training.
 _TRAINING_KEYS = {

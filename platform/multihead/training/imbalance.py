@@ -27,12 +27,12 @@ class Imbalance:
     Attributes:
         class_weights: `balanced`, or a weight per class.
         pos_weight: `balanced`, or what a yes counts against a no: a number, or one per tag.
-        label_smoothing: From 0 to 1.
+        label_smoothing: From 0 to 1; one number is for all heads of classes or tags.
     """
 
     class_weights: Mapping[str, Weights] = field(default_factory=dict)
     pos_weight: Mapping[str, Weights] = field(default_factory=dict)
-    label_smoothing: Mapping[str, float] = field(default_factory=dict)
+    label_smoothing: Mapping[str, float] | float = field(default_factory=dict)
 
     @property
     def is_given(self) -> bool:
@@ -50,7 +50,8 @@ class Imbalance:
             ConfigError: For a head that there is not, weights that do not suit its labels, or
                 `balanced` without data.
         """
-        for key, named in vars(self).items():
+        smoothing = self._smoothing(heads)
+        for key, named in {**vars(self), "label_smoothing": smoothing}.items():
             for name in named:
                 if name not in heads:
                     raise ConfigError(
@@ -60,7 +61,19 @@ class Imbalance:
         labels = _Labels(data)
         classes = {n: _class_weights(heads[n], w, labels) for n, w in self.class_weights.items()}
         yes = {n: _pos_weight(heads[n], w, labels) for n, w in self.pos_weight.items()}
-        return Resolved(classes, yes, dict(self.label_smoothing))
+        return Resolved(classes, yes, smoothing)
+
+    def _smoothing(self, heads: Heads) -> dict[str, float]:
+        given = self.label_smoothing
+        if isinstance(given, Mapping):
+            return dict(given)
+        smoothed = {n: given for n, head in heads.items() if head.is_of_classes}
+        if not smoothed:
+            raise ConfigError(
+                f"model.label_smoothing is {given} for all heads of classes or tags, and of "
+                f"{list(heads)} none is; set it to null."
+            )
+        return smoothed
 
 
 @dataclass(frozen=True)

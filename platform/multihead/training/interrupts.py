@@ -114,6 +114,9 @@ class Interrupts:
 class StopOnSignal(Callback):
     """Stop the training after the batch in which a signal came, with last.ckpt written.
 
+    Where gradients of several batches are accumulated, the last of these is waited for: a
+    checkpoint holds no gradients.
+
     Within validation, and at the last batch of an epoch, the epoch is ended first: its
     checkpoint then needs no half validation.
 
@@ -145,7 +148,7 @@ class StopOnSignal(Callback):
         Raises:
             RunInterrupted: If a signal came.
         """
-        if trainer.is_last_batch:
+        if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         gathering = cast(Gathering, pl_module.gathering)
         received = self.interrupts.received if gathering.alone else gathering.wished

@@ -24,7 +24,7 @@ from multihead.models.network import MultiheadNetwork
 from multihead.seeding import random_state, restore_random_state, seed_rank
 from multihead.training.accumulation import label_shares
 from multihead.training.accumulators import HeadSums
-from multihead.training.checkpoints import RECORD, check_heads, check_record
+from multihead.training.checkpoints import RAW, RECORD, check_heads, check_record
 from multihead.training.criteria import Criteria
 from multihead.training.finetuning import Finetuning
 from multihead.training.fit import fitting_heads
@@ -67,7 +67,8 @@ class MultiheadLitModule(pl.LightningModule):
             `training.criteria` for the mean.
         pos_weight: By head name of yes-or-no answers and tags, `balanced`, or what a yes counts
             against a no: a number, or one per tag.
-        label_smoothing: By head name, 0 to 1; how labels are softened, the criterion says.
+        label_smoothing: By head name, 0 to 1, or one number for all heads of classes or tags; how
+            labels are softened, the criterion says.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
         balancer: Called with the heads and `loss_weights`: makes what weighs the heads' losses in
             each step. `{split}/loss` is weighed by `loss_weights`, whatever it is.
@@ -124,7 +125,7 @@ class MultiheadLitModule(pl.LightningModule):
         class_criterion: Callable[[Head], nn.Module] | None = None,
         class_weights: Mapping[str, str | Sequence[float]] | None = None,
         pos_weight: Mapping[str, str | float | Sequence[float]] | None = None,
-        label_smoothing: Mapping[str, float] | None = None,
+        label_smoothing: Mapping[str, float] | float | None = None,
         finetune: Finetuning | None = None,
     ) -> None:
         super().__init__()
@@ -251,7 +252,7 @@ class MultiheadLitModule(pl.LightningModule):
         return made
 
     def _check_class_criterion(self, heads: Heads) -> None:
-        of_classes = [n for n, h in heads.items() if h.kind.activation and h.parameter is None]
+        of_classes = [name for name, head in heads.items() if head.is_of_classes]
         if self.class_criterion is not None and set(of_classes) <= set(self.given_criteria):
             raise ConfigError(
                 f"model.class_criterion is for no head: of {list(heads)}, model.criteria names one "
@@ -307,10 +308,11 @@ class MultiheadLitModule(pl.LightningModule):
         batch_size = getattr(data, "batch_size", None)
         groups = self.parameter_groups(only_trained=regroups(self.trainer))
         return self.optimization.configured(
-            groups, self.trainer, self.device.type, batch_size, self._count_train_batches
+            groups, self.trainer, self.device.type, batch_size, self.count_train_batches
         )
 
-    def _count_train_batches(self) -> int:
+    def count_train_batches(self) -> int:
+        """Return how many training batches an epoch has, before a trainer's limit."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
             return data.count_train_batches()
@@ -633,6 +635,9 @@ class MultiheadLitModule(pl.LightningModule):
             check_heads(record, self.heads, "the checkpoint")
         if self.trainer.state.fn != TrainerFn.FITTING:
             self._leave_balancer(checkpoint["state_dict"])
+            if RAW in checkpoint:
+                # Callbacks that average weights load the raw ones from there, also to test.
+                checkpoint[RAW] = checkpoint["state_dict"]
         self.best = dict(record["best"])
         self._resumed = record
 
