@@ -1,9 +1,9 @@
 """What a network with other weights is worth: validation to choose by, test when that is over."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from multihead.errors import ConfigError
 from multihead.runs.build import Parts, build
@@ -31,7 +31,8 @@ class Figures:
         opened: Data that were read before.
 
     Attributes:
-        parts: The network, its data and trainer; nothing is recorded.
+        parts: Its module, data and trainer; nothing is recorded.
+        net: The network.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class Figures:
         self.definition = definition
         self.parts: Parts = build(config, opened=opened)
         self.parts.data.normalise_all_as(record["mean"], record["std"])
+        self.net = cast(nn.Module, self.parts.module.net)
 
     def completed(
         self, weights: Mapping[str, Tensor], made_of: Sequence[HasWeights]
     ) -> dict[str, Tensor]:
         """Return weights with batch norm's statistics made anew, where an average has none."""
-        net, trainer = self.parts.module.net, self.parts.trainer
+        net, trainer = self.net, self.parts.trainer
         net.load_state_dict(weights)
         if needs_statistics(net, [each.weights for each in made_of]):
             batches = self.parts.data.train_dataloader()
@@ -59,7 +61,7 @@ class Figures:
     def validated(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
         """Return the metrics of validation, `val/...`."""
         parts = self.parts
-        parts.module.net.load_state_dict(weights)
+        self.net.load_state_dict(weights)
         parts.module.best = {}  # else the best of what was measured before
         with quiet_libraries():
             found = parts.trainer.validate(parts.module, parts.data, verbose=False)
@@ -68,7 +70,7 @@ class Figures:
     def tested(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
         """Return the metrics of the test, `test/...`."""
         parts = self.parts
-        parts.module.net.load_state_dict(weights)
+        self.net.load_state_dict(weights)
         with quiet_libraries():
             return _figures(parts.trainer.test(parts.module, parts.data, verbose=False))
 
