@@ -78,8 +78,8 @@ def test_heads(
     checkpoint = parts.checkpoint
     if checkpoint is None or not checkpoint.per_head or not parts.settings.train:
         return {}, ()
-    epochs = {} if run is None else checkpoint.best_epochs
     one_epoch = checkpoint.best_epoch
+    epochs = {} if run is None or one_epoch is None else checkpoint.best_epochs
     measured: dict[int, Mapping[str, float]] = {} if one_epoch is None else {one_epoch: one}
     logged, parts.logger.run = parts.logger.run, None  # its points are of best.ckpt
     try:
