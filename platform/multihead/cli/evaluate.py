@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from multihead.cli.overrides import Override, split_trust
+from multihead.cli.overrides import Override, split_checkpoint, split_trust
 
 
 @click.command(
@@ -16,6 +16,7 @@ from multihead.cli.overrides import Override, split_trust
 def command(overrides: tuple[str, ...]) -> None:
     """Test a run's best checkpoint (`run=<run id>`), or any checkpoint (`ckpt_path=FILE`).
 
+    `--checkpoint NAME` takes another checkpoint of the run, such as last or best-<head>.
     A run whose record names a class that is none of ours takes `--trust TARGET`.
     """
     from multihead.cli.hydra_app import run_hydra
@@ -28,13 +29,16 @@ def command(overrides: tuple[str, ...]) -> None:
         show_result(execute({**config, "train": False, "test": True}, announcer=Terminal()))
 
     trust, arguments = split_trust(overrides)
+    checkpoint, arguments = split_checkpoint(arguments)
     run, others = split_run(arguments)
     if trust and run is None:
         raise click.UsageError("--trust is for records: evaluate run=<run id> --trust TARGET.")
+    if checkpoint is not None and run is None:
+        raise click.UsageError("--checkpoint is of a run: evaluate run=<run id> --checkpoint NAME.")
     try:
         if run is None:
             run_hydra("evaluate", finish, others)
         else:
-            finish(evaluation_config(run, others, trust))
+            finish(evaluation_config(run, others, trust, checkpoint))
     except RunInterrupted as stop:
         end_interrupted(stop)

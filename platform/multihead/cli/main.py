@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": "List runs, or compare some by their ids.",
     "ablate": "Compare arms over seeds: ablate NAME [key=value]... (try `ablate --help`).",
     "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
+    "soup": "Average the weights of a study's best trials: soup NAME --best 5.",
     "cluster": "Write what Kubernetes needs for a study: cluster manifest --workers N [STUDY].",
     "report": "Write the report on an ablation: one page, and its tables as files.",
     "compare": "Write such a report on runs picked by hand: compare RUN RUN...",

@@ -11,6 +11,22 @@ TRUST_HELP = "A class that the record may name though it is none of ours; may be
 trust_option = click.option("--trust", multiple=True, metavar="TARGET", help=TRUST_HELP)
 
 
+CHECKPOINT_HELP = "Another than the best, such as last or best-<head>; `runs RUN` lists them."
+checkpoint_option = click.option("--checkpoint", metavar="NAME", help=CHECKPOINT_HELP)
+
+
+def split_checkpoint(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Part `--checkpoint NAME` and `--checkpoint=NAME` from the other arguments.
+
+    Raises:
+        click.UsageError: For one without a name, or several.
+    """
+    found, rest = _split("--checkpoint", "best-digit", arguments)
+    if len(found) > 1:
+        raise click.UsageError(f"--checkpoint is given {len(found)} times; name one.")
+    return (found[0] if found else None), rest
+
+
 def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Part `--trust TARGET` and `--trust=TARGET` from the other arguments.
 
@@ -20,18 +36,23 @@ def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         click.UsageError: For a `--trust` at the end.
     """
-    trust, rest = [], []
+    return _split("--trust", "mypackage.MyClass", arguments)
+
+
+def _split(option: str, example: str, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    found, rest = [], []
     waiting = iter(arguments)
     for argument in waiting:
-        option, equals, target = argument.partition("=")
-        if option != "--trust":
+        key, equals, value = argument.partition("=")
+        if key != option:
             rest.append(argument)
             continue
-        target = target if equals else next(waiting, "")
-        if not target:
-            raise click.UsageError("--trust names no target; write --trust mypackage.MyClass.")
-        trust.append(target)
-    return trust, rest
+        value = value if equals else next(waiting, "")
+        if not value:
+            what = "target" if option == "--trust" else "checkpoint"
+            raise click.UsageError(f"{option} names no {what}; write {option} {example}.")
+        found.append(value)
+    return found, rest
 
 
 class Override(click.ParamType[str]):

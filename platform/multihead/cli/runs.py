@@ -45,14 +45,14 @@ def command(
     form: str,
     out: Path | None,
 ) -> None:
-    """List the newest or best runs, or compare those named.
+    """List the newest or best runs, show the one that is named, or compare several.
 
     RUN is a run's id, MLflow's id, or a unique prefix of either. All conditions given must hold.
-    Of several RUNs, configuration differences come first, then every head's metrics with their
-    difference from the first RUN.
+    One RUN is shown with its checkpoints. Of several RUNs, configuration differences come first,
+    then every head's metrics with their difference from the first RUN.
     """
     from multihead import settings
-    from multihead.cli.runs_show import show_comparison, show_list
+    from multihead.cli.runs_show import show_checkpoints, show_comparison, show_list
     from multihead.errors import ConfigError
     from multihead.tracking import conditions
     from multihead.tracking.query import picked_runs, runs_table
@@ -87,6 +87,8 @@ def command(
         show_comparison(table)
     else:
         show_list(table, searched=bool(whole or experiment))
+        if ids:
+            show_checkpoints(ids[0])
 
 
 def _check_output(form: str, out: Path | None) -> None:

@@ -39,6 +39,17 @@ def show_list(runs: "pd.DataFrame", *, searched: bool) -> None:
     Screen().print(shown)
 
 
+def show_checkpoints(run: str) -> None:
+    """Print the names of a run's checkpoints, as `--checkpoint` takes them."""
+    from multihead.tracking.checkpoint_names import checkpoint_names
+    from multihead.tracking.find import find_run
+    from multihead.tracking.store import Store
+
+    store = Store()
+    names = checkpoint_names(store, find_run(store, run))
+    say(f"checkpoints: {', '.join(names) or 'none'}")
+
+
 def show_comparison(runs: "pd.DataFrame") -> None:
     """Print where the configurations of runs differ, then metrics and their differences."""
     compared = compare_runs(runs)

@@ -2,7 +2,7 @@
 
 import click
 
-from multihead.cli.overrides import trust_option
+from multihead.cli.overrides import checkpoint_option, trust_option
 from multihead.terminal.lines import say
 
 
@@ -37,6 +37,7 @@ from multihead.terminal.lines import say
     type=click.FloatRange(0, min_open=True),
     help="Seconds for a body to arrive, for its answer, and for the answer to be read.",
 )
+@checkpoint_option
 @trust_option
 def command(
     model: str,
@@ -46,14 +47,16 @@ def command(
     max_batch: int,
     max_bytes: int,
     timeout: float,
+    checkpoint: str | None,
     trust: tuple[str, ...],
 ) -> None:
     """Serve MODEL, with a page to try it at /.
 
-    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, or a run's id. Port 0
-    takes any free one. There is no password: with another --host, everyone who reaches it can
-    ask. Requests are answered if they are for a name of this machine, as localhost, or for one of
-    --allowed-hosts, such as lab.example,lab.example:8080; pages of other places are refused.
+    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, or a run's id, of which
+    --checkpoint chooses another than the best. Port 0 takes any free one. There is no password:
+    with another --host, everyone who reaches it can ask. Requests are answered if they are for a
+    name of this machine, as localhost, or for one of --allowed-hosts, such as
+    lab.example,lab.example:8080; pages of other places are refused.
     """
     from multihead.hosts import published_hosts
     from multihead.serving.app import Limits
@@ -63,7 +66,7 @@ def command(
     listening = bind(host, port)
     address, port = listening.getsockname()[:2]
     hosts = published_hosts(host, address, port, allowed_hosts)
-    found = find_model(model, trust=trust)
+    found = find_model(model, trust=trust, checkpoint=checkpoint)
     shown = f"[{host}]" if ":" in host else host
     say(f"serving {model} on http://{shown}:{port}/  Ctrl-C stops it")
     serve(found, Limits(max_batch, max_bytes, timeout), listening, hosts)

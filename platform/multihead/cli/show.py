@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from multihead.cli.tables import show_columns
+from multihead.cli.tables import show_columns, show_table
 from multihead.data.source import DescribesColumns
 from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.loss import LOSS
@@ -16,6 +16,7 @@ from multihead.metrics.metric import Metric
 from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult
+from multihead.runs.per_head import shown_table
 from multihead.signals import SIGNALS
 from multihead.terminal.drawn import Screen, TextTable, table
 from multihead.terminal.lines import complain, say
@@ -69,6 +70,8 @@ def show_result(result: RunResult) -> None:
             _show_splits(result, heads, shown)
     if shown and result.units:
         _show_splits(result, list(result.units), shown, units=True)
+    if result.per_head:
+        show_table(shown_table(result.per_head), "on the test images, of the epochs that were best")
     if result.run_id is None:
         say("nothing was recorded")
         return

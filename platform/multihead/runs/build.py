@@ -28,7 +28,7 @@ from multihead.runs.checks import (
     BUILD_ERRORS,
     check_checkpoint,
     check_optimizer,
-    check_schedule_goes_on,
+    check_per_head,
     check_step,
     check_test_part,
     take_fits,
@@ -165,6 +165,7 @@ def build_run(
     seed_everything(run.seed)
     module, start = start_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
     configured = build_callbacks(config.callbacks)
+    checkpoint = next((c for c in configured if isinstance(c, RunCheckpoint)), None)
     if run.ckpt_path is not None:
         regrouped = any(isinstance(callback, BaseFinetuning) for callback in configured)
         record = check_checkpoint(run.ckpt_path, module, to_train=run.train, regrouped=regrouped)
@@ -173,6 +174,7 @@ def build_run(
     if run.train:
         names = logged_metrics(module, data, validates=config.trainer.validates)
         check_monitors(_monitors(config, module), names)
+        check_per_head(checkpoint, module, names)
     interrupts, logger = interrupts or Interrupts(), RunLogger()
     together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
     ranks = Ranks(rank, devices.count)
@@ -188,13 +190,12 @@ def build_run(
         if run.ckpt_path is not None:
             check_schedule_goes_on(run.ckpt_path, module, trainer, data)
         check_last_batch(module, data, devices.count)
-    kept = [c for c in configured if isinstance(c, RunCheckpoint)]
     return Parts(
         data=data,
         module=module,
         trainer=trainer,
         logger=logger,
-        checkpoint=kept[0] if kept else None,
+        checkpoint=checkpoint,
         conflict=next((c for c in configured if isinstance(c, GradientConflict)), None),
         affinity=next((c for c in configured if isinstance(c, TaskAffinity)), None),
         interrupts=interrupts,

@@ -1,14 +1,14 @@
 """Whether the objects of a run fit together, tried out on blank images and spare parameters."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from torch.optim.lr_scheduler import ReduceLROnPlateau, SequentialLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.data.source import Trained
@@ -16,6 +16,7 @@ from multihead.data.transforms import Mixed
 from multihead.errors import CheckpointError, ConfigError, message_of
 from multihead.heads import Head
 from multihead.training.checkpoints import (
+    RunCheckpoint,
     check_heads,
     check_record,
     check_training_state,
@@ -84,6 +85,31 @@ def check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
 def _two_labels(head: Head) -> torch.Tensor:
     kind = head.kind
     return torch.from_numpy(np.zeros((2, *kind.label_shape(head)), kind.dtype))
+
+
+def check_per_head(
+    checkpoint: RunCheckpoint | None, module: MultiheadLitModule, names: Collection[str]
+) -> None:
+    """Check that there is a head of which a best epoch can be told, where one is kept of each.
+
+    Args:
+        checkpoint: The callback, if there is one.
+        module: The network with its heads.
+        names: Of the metrics that will be logged.
+
+    Raises:
+        ConfigError: If no head is validated.
+    """
+    if checkpoint is None or not checkpoint.per_head:
+        return
+    checkpoint.know_heads(module)
+    assert checkpoint.of_heads is not None
+    if len(checkpoint.of_heads.unkept(names)) == len(module.head_metrics.heads):
+        raise ConfigError(
+            "callbacks.model_checkpoint.per_head keeps the best epoch of each head on validation, "
+            "but no head is validated in this run; give validation images with labels, or set it "
+            "to false."
+        )
 
 
 def check_optimizer(

@@ -32,15 +32,19 @@ def split_run(overrides: Sequence[str], key: str = "run") -> tuple[str | None, l
 
 
 def evaluation_config(
-    run: str, overrides: Sequence[str], trust: Collection[str] = ()
+    run: str,
+    overrides: Sequence[str],
+    trust: Collection[str] = (),
+    checkpoint: str | None = None,
 ) -> dict[str, Any]:
-    """Return a run's own configuration, set to test its best checkpoint.
+    """Return a run's own configuration, set to test its best checkpoint, or another one.
 
     Args:
         run: Our id, MLflow's id, or a unique prefix of either.
         overrides: `data=...` and `data/heads=...` choose other data, as in training; further
             ones change values.
         trust: Targets of its configuration that are neither ours nor on the list of `runs.trust`.
+        checkpoint: The name of another of its checkpoints, such as `best-digit`.
 
     Raises:
         ConfigError: If there is no such run, it names what is not trusted, or an override does not
@@ -55,14 +59,14 @@ def evaluation_config(
         if key.partition(".")[0].partition("/")[0] in _FIXED:
             raise ConfigError(f"{override} would change the network; evaluate tests it as it is.")
     store = Store()
-    record, checkpoint, ours = recorded(run, store)
+    record, file, ours = recorded(run, store, checkpoint)
     name = f"{CONFIG_FILE} of run {run}"
     chosen = [o for o in overrides if o.lstrip("+").partition("=")[0] in _CHOICES]
     others = [o for o in overrides if o not in chosen]
     node = record["model"]["net"]
     check_network(node, name, trust)
     # Refuses by name what is damaged, before any data are read.
-    load_checkpoint(checkpoint, node, trust=trust)
+    load_checkpoint(file, node, trust=trust)
     # What is recorded now goes to today's home and store, not to those of then.
     typed: dict[str, Any] = {
         "name": None,
@@ -76,7 +80,7 @@ def evaluation_config(
     config = recomposed(record, others, name, trust, typed)
     if not ours:
         check_places(RunConfig.of({**config, "ckpt_path": None}), overrides, store)
-    return {**config, "ckpt_path": str(checkpoint), "train": False, "test": True}
+    return {**config, "ckpt_path": str(file), "train": False, "test": True}
 
 
 def _all_rows(overrides: Sequence[str]) -> list[str]:

@@ -40,6 +40,7 @@ from multihead.runs.numerics import (
     prepare,
     recorded_numerics,
 )
+from multihead.runs.per_head import OwnBest, test_heads, unkept_heads
 from multihead.runs.results import store_test
 from multihead.runs.run_description import NOTE_TAG, note
 from multihead.runs.sections import ModelSection, RunConfig
@@ -83,6 +84,8 @@ class RunResult:
         units: Unit by name of those heads that are parameters; empty text for none.
         notes: Lines a reader of the result should know.
         titles: What people call the heads, by name, where that is another than the name.
+        per_head: The best epoch of each head beside the one network, on the test images, where a
+            checkpoint of each was kept.
     """
 
     metrics: dict[str, float]
@@ -96,6 +99,7 @@ class RunResult:
     units: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     titles: dict[str, str] = field(default_factory=dict)
+    per_head: tuple[OwnBest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,8 @@ def execute(
         left_out = parts.data.notes if asked.run.train else ()
         start = None if parts.start is None else called(parts.start, asked.composed)
         of_start = [] if start is None else start.notes
-        found = [*of_start, *left_out, *_notes(parts), *_copies(parts, member)]
+        of_data = [*left_out, *_notes(parts), *_copies(parts, member)]
+        found = [*of_start, *of_data, *unkept_heads(parts)]
         notes = [*([changed] if changed else []), *found]
         announcer = announcer or Announcer()
         if asked.trainer.tries_only:
@@ -197,7 +202,8 @@ def execute(
                 result = _train_and_test(parts, run, notes)
             store_conflict(run, parts)
             store_affinity(run, parts)
-            run.set_tags({NOTE_TAG: note(parts, result.metrics, run.run_id)})
+            told = note(parts, result.metrics, run.run_id, result.per_head)
+            run.set_tags({NOTE_TAG: told})
             if asked.run.train and member.kind != "trial":  # a study keeps few of them
                 notes += log_run_model(run, parts.data, asked.model.net)
         # Only now has the store been told everything there was time for.
@@ -242,8 +248,10 @@ def _train_and_test(parts: Parts, run: TrackedRun | None, notes: list[str]) -> R
         best = {f"best/{n}": v for n, v in best_metrics.items() if "/" in n}
         if best and run is not None:
             run.log_metrics(best, trainer.global_step)
+        per_head: tuple[OwnBest, ...] = ()
         if to_do.test:
-            metrics |= _test(parts, run)
+            tested, per_head = _test(parts, run)
+            metrics |= tested
     except SystemExit as stop:  # Lightning's answer to a signal it saw before we did
         if parts.interrupts.received is not None:
             raise RunInterrupted(parts.interrupts.received) from stop
@@ -260,11 +268,12 @@ def _train_and_test(parts: Parts, run: TrackedRun | None, notes: list[str]) -> R
         units={name: head.unit for name, head in heads.items() if head.has_range},
         notes=tuple(notes),
         titles={name: head.title for name, head in heads.items() if head.title},
+        per_head=per_head,
     )
 
 
-def _test(parts: Parts, run: TrackedRun | None) -> dict[str, float]:
-    """Read the test split once, with best.ckpt where there is one."""
+def _test(parts: Parts, run: TrackedRun | None) -> tuple[dict[str, float], tuple[OwnBest, ...]]:
+    """Read the test split once for each checkpoint: best.ckpt where there is one, and of heads."""
     best = None if parts.checkpoint is None else parts.checkpoint.folder / BEST
     if not parts.settings.train:
         chosen = parts.settings.ckpt_path
@@ -274,10 +283,10 @@ def _test(parts: Parts, run: TrackedRun | None) -> dict[str, float]:
         chosen = None
     chosen = parts.trainer.strategy.broadcast(chosen)  # to the other processes, if there are any
     (metrics,) = parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
-    found = {name: shortest(value) for name, value in metrics.items()}
-    if run is not None:
-        found |= store_test(run, parts, found)
-    return found
+    measured = {name: shortest(value) for name, value in metrics.items()}
+    found = {} if run is None else store_test(run, parts, measured)
+    of_heads, compared = test_heads(parts, run, measured)
+    return measured | found | of_heads, compared
 
 
 def _record_start(run: TrackedRun, config: RunConfig, parts: Parts, notes: list[str]) -> None:

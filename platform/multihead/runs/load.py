@@ -19,14 +19,14 @@ from multihead.models.network import MultiheadNetwork
 from multihead.runs.build import make_network
 from multihead.runs.fitting import check_node, fitted
 from multihead.runs.recorded import read_config
-from multihead.runs.run_files import run_file
+from multihead.runs.run_files import chosen_checkpoint, run_file
 from multihead.runs.sections import Node
 from multihead.runs.trust import check_network, import_kinds
 from multihead.text import one_line
 from multihead.tracking.find import find_run, folder_of
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
-from multihead.training.checkpoints import BEST, LAST, RECORD, check_record, read_checkpoint
+from multihead.training.checkpoints import RECORD, check_record, read_checkpoint
 
 Images = NDArray[Any] | Tensor
 # No picture is read beyond these; the second is of channels, height and width together.
@@ -137,26 +137,35 @@ class LoadedRun:
         return (batch.float() / 255 - self._mean) / self._std
 
 
-def load_run(run: str, store: Store | None = None, *, trust: Collection[str] = ()) -> LoadedRun:
-    """Load the best checkpoint of a run (its last one if there is no best).
+def load_run(
+    run: str,
+    store: Store | None = None,
+    *,
+    trust: Collection[str] = (),
+    checkpoint: str | None = None,
+) -> LoadedRun:
+    """Load the best checkpoint of a run (its last one if there is no best), or another one.
 
     Args:
         run: Our id, MLflow's id, or a unique prefix of either.
         store: The default store if none.
         trust: The network's class by its name, where it is none of ours.
+        checkpoint: The name of another of its checkpoints, such as `best-digit`.
 
     Raises:
         ConfigError: If there is no such run, or its network is neither ours nor trusted.
-        CheckpointError: If it has no checkpoint, or a damaged or hostile one.
+        CheckpointError: If it has no such checkpoint, or a damaged or hostile one.
     """
-    config, path, _ = recorded(run, store or Store())
+    config, path, _ = recorded(run, store or Store(), checkpoint)
     node = config["model"]["net"]
     check_network(node, f"{CONFIG_FILE} of run {run}", trust)
     return load_checkpoint(path, node, trust=trust)
 
 
-def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
-    """Return the configuration of a run and its best checkpoint (its last if there is no best).
+def recorded(
+    run: str, store: Store, checkpoint: str | None = None
+) -> tuple[dict[str, Any], Path, bool]:
+    """Return the configuration of a run and a checkpoint, see `run_files.chosen_checkpoint`.
 
     Both come from the run's folder, or else from the store; the third value says whether the
     configuration is from the folder. Whoever builds anything of it checks first, by `runs.trust`,
@@ -164,16 +173,11 @@ def recorded(run: str, store: Store) -> tuple[dict[str, Any], Path, bool]:
 
     Raises:
         ConfigError: If there is no such run, or its configuration is damaged.
-        CheckpointError: If it has no checkpoint.
+        CheckpointError: If it has no checkpoint, or none of this name.
     """
     record = find_run(store, run)
-    folder = folder_of(store, record)
     config, ours = config_of(store, record, run)
-    for name in (BEST, LAST):
-        path = run_file(store, record, folder / "checkpoints" / name, f"checkpoints/{name}")
-        if path is not None:
-            return config, path, ours
-    raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
+    return config, chosen_checkpoint(store, record, run, checkpoint), ours
 
 
 def config_of(store: Store, record: Any, run: str) -> tuple[dict[str, Any], bool]:

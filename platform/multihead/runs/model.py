@@ -14,7 +14,7 @@ from multihead.runs.bundle import write_bundle
 from multihead.runs.load import LoadedRun, load_checkpoint
 from multihead.runs.sections import Node
 from multihead.runs.trust import kinds_in
-from multihead.tracking.models import send_model, write_model
+from multihead.tracking.models import BEST_POINTS, send_model, write_model
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST
@@ -55,14 +55,21 @@ def log_run_model(run: TrackedRun, data: MultiheadDataModule, node: Node) -> lis
     return []
 
 
-def make_model(store: Store, mlflow_id: str, loaded: LoadedRun, examples: NDArray[np.uint8]) -> str:
-    """Write the model of a run's best checkpoint, and send it.
+def make_model(
+    store: Store,
+    mlflow_id: str,
+    loaded: LoadedRun,
+    examples: NDArray[np.uint8],
+    points: tuple[str, ...] = BEST_POINTS,
+) -> str:
+    """Write the model of a checkpoint of a run, and send it.
 
     Args:
         store: Where the run is.
         mlflow_id: MLflow's id of the run.
-        loaded: Its best checkpoint.
+        loaded: The checkpoint.
         examples: Some images, uint8 [B, H, W, C].
+        points: How the names of the run's figures begin that are of this checkpoint.
 
     Returns:
         MLflow's id of the model.
@@ -72,7 +79,7 @@ def make_model(store: Store, mlflow_id: str, loaded: LoadedRun, examples: NDArra
     """
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".model.") as scratch:
         folder = Path(scratch) / FOLDER
-        return send_model(store, mlflow_id, folder, _write(loaded, folder, examples))
+        return send_model(store, mlflow_id, folder, _write(loaded, folder, examples), points)
 
 
 def _write(loaded: LoadedRun, folder: Path, examples: NDArray[np.uint8]) -> str:

@@ -55,6 +55,7 @@ def follow(task: dict[str, Any]) -> None:
     from multihead.runs.collector import few_collections
     from multihead.runs.group import READY, connected
     from multihead.runs.log_filters import quiet_libraries
+    from multihead.runs.per_head import follow_tests
 
     torch.set_num_threads(task["threads"])
     with quiet_libraries():
@@ -69,6 +70,7 @@ def follow(task: dict[str, Any]) -> None:
             if parts.settings.test:
                 chosen = parts.trainer.strategy.broadcast(None)
                 parts.trainer.test(parts.module, parts.data, ckpt_path=chosen, verbose=False)
+                follow_tests(parts)
 
 
 def _say(line: str) -> None:

@@ -58,7 +58,7 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".test.") as scratch:
         folder = Path(scratch)
         counts = parts.data.label_counts("test")
-        write_csv(_table(heads, counts, metrics), folder / "test.csv")
+        write_csv(test_table(heads, counts, metrics), folder / "test.csv")
         for name, artifacts in parts.module.artifacts.of_head.items():
             shown = _Shown(name, metrics, parts.data)
             for artifact in artifacts if counts[name] else ():
@@ -71,7 +71,16 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
     return found
 
 
-def _table(heads: Heads, counts: Mapping[str, int], metrics: Mapping[str, float]) -> pd.DataFrame:
+def test_table(
+    heads: Heads, counts: Mapping[str, int], metrics: Mapping[str, float]
+) -> pd.DataFrame:
+    """Return a row per head of what a test measured.
+
+    Args:
+        heads: In the order of the rows.
+        counts: Test images with a label, by head name.
+        metrics: By their names, such as `test/digit_acc`.
+    """
     table: dict[str, Any] = {
         "head": list(heads),
         "kind": [head.kind.name for head in heads.values()],

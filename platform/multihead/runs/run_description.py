@@ -1,24 +1,28 @@
 """The summary of a run that MLflow's page shows: results, and how to get them again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from multihead.heads import Heads
 from multihead.markdown import escaped, fenced
 from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
+from multihead.runs.per_head import OwnBest, described
 from multihead.tracking.secrets import typed_command
 
 NOTE_TAG = "mlflow.note.content"
 _PICTURES = ("confusion or predicted against true", "reliability", "worst predictions")
 
 
-def note(parts: Parts, metrics: Mapping[str, float], run_id: str) -> str:
+def note(
+    parts: Parts, metrics: Mapping[str, float], run_id: str, per_head: Sequence[OwnBest] = ()
+) -> str:
     """Return a few lines of Markdown.
 
     Args:
         parts: The run's objects.
         metrics: Those of the test are shown, else the best of validation.
         run_id: Our id of the run.
+        per_head: The best epoch of each head beside the one network, if that was tested.
     """
     heads, data = parts.module.heads, parts.data
     assert heads is not None
@@ -32,6 +36,7 @@ def note(parts: Parts, metrics: Mapping[str, float], run_id: str) -> str:
         "",
         *_table(heads, metrics, split),
         "",
+        *described(per_head),
         f"{escaped(titles)} from {len(data.train_indices):,} images of "
         f"{escaped(data.train_source.name)}; "
         f"seed {parts.settings.seed}, {parts.parameters:,} parameters.",

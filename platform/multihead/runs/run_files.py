@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from multihead.errors import CheckpointError, ConfigError
+from multihead.tracking.checkpoint_names import SUFFIX, checkpoint_names
 from multihead.tracking.find import find_run, folder_of, local_run
 from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
@@ -20,6 +21,33 @@ def run_file(store: Store, record: Any, local: Path, artifact: str) -> Path | No
         if artifact not in [f.path for f in client.list_artifacts(run_id, folder)]:
             return None
         return Path(client.download_artifacts(run_id, artifact))
+
+
+def chosen_checkpoint(store: Store, record: Any, run: str, chosen: str | None) -> Path:
+    """Return a checkpoint of a run: the best one, or its last if there is no best, unless chosen.
+
+    Args:
+        store: Where the run is.
+        record: The run.
+        run: What to call it in messages.
+        chosen: The name of one of them, such as `best-digit`; `.ckpt` may be left out.
+
+    Raises:
+        CheckpointError: If there is none, or none of this name.
+    """
+    folder = folder_of(store, record) / "checkpoints"
+    names = [BEST, LAST]
+    if chosen is not None:
+        known, name = checkpoint_names(store, record), chosen.removesuffix(SUFFIX)
+        if name not in known:
+            there = f"it has: {', '.join(known)}" if known else "it has none"
+            raise CheckpointError(f"run {run} has no checkpoint {chosen!r:.120}; {there}.")
+        names = [f"{name}{SUFFIX}"]
+    for name in names:
+        path = run_file(store, record, folder / name, f"checkpoints/{name}")
+        if path is not None:
+            return path
+    raise CheckpointError(f"run {run} has no checkpoint; it stopped before its first one.")
 
 
 def checkpoint_of(store: Store, wanted: str) -> tuple[str, Path]:

@@ -86,15 +86,18 @@ def export(
     *,
     store: Store | None = None,
     trust: Collection[str] = (),
+    checkpoint: str | None = None,
 ) -> Exported:
     """Write a run's best checkpoint in another format, and check that it answers the same.
 
     Args:
         run: Our id, MLflow's id, or a unique prefix of either.
         to: `onnx`, `torchscript` or `safetensors`.
-        out: The file; `<run>.<suffix>` in the current folder if none.
+        out: The file; `<run>.<suffix>` in the current folder if none, and with a checkpoint's name
+            `<run>-<checkpoint>.<suffix>`.
         store: The default store if none.
         trust: The network's class by its name, where it is none of ours.
+        checkpoint: The name of another of its checkpoints, such as `best-digit`.
 
     Raises:
         ConfigError: If there is no such run, its network is neither ours nor trusted, a library is
@@ -102,8 +105,9 @@ def export(
         CheckpointError: If its checkpoint is missing, damaged or hostile.
         StoreError: If the file cannot be written.
     """
-    loaded = load_run(run, store, trust=trust)
-    path = out or Path(f"{run}{SUFFIX[to]}")
+    loaded = load_run(run, store, trust=trust, checkpoint=checkpoint)
+    name = run if checkpoint is None else f"{run}-{checkpoint.removesuffix('.ckpt')}"
+    path = out or Path(f"{name}{SUFFIX[to]}")
     write, read = _FORMATS[to]
     found: list[float] = []
 

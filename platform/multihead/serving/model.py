@@ -49,7 +49,13 @@ class ServedModel:
         )
 
 
-def find_model(uri: str, store: Store | None = None, *, trust: Collection[str] = ()) -> ServedModel:
+def find_model(
+    uri: str,
+    store: Store | None = None,
+    *,
+    trust: Collection[str] = (),
+    checkpoint: str | None = None,
+) -> ServedModel:
     """Find and load a model, without running any code that came with it.
 
     Args:
@@ -57,13 +63,20 @@ def find_model(uri: str, store: Store | None = None, *, trust: Collection[str] =
             run's id.
         store: The default store if none.
         trust: The network's class by its name, where it is none of ours.
+        checkpoint: The name of a checkpoint of the run, such as `best-digit`; the best one if none.
 
     Raises:
-        ConfigError: If there is no such model, or its network is neither ours nor trusted.
+        ConfigError: If there is no such model, it is no run but a checkpoint is named, or its
+            network is neither ours nor trusted.
         CheckpointError: If it is damaged or hostile.
     """
     store = store or Store()
     if uri.startswith("models:/"):
+        if checkpoint is not None:
+            raise ConfigError(
+                f"--checkpoint {checkpoint} is of a run, but {uri} is a model, which has one; give "
+                f"the run's id."
+            )
         fetched = fetch_model(store, uri)
         bundle = fetched.folder / BUNDLE
         loaded = read_bundle(bundle, trust=trust)
@@ -74,7 +87,7 @@ def find_model(uri: str, store: Store | None = None, *, trust: Collection[str] =
         raise ConfigError(
             f"{uri!r} names no model; give models:/NAME@ALIAS, models:/NAME/VERSION or a run's id."
         )
-    loaded = load_run(run, store, trust=trust)
+    loaded = load_run(run, store, trust=trust, checkpoint=checkpoint)
     made = run_model(store, run)
     examples = blank_example(loaded) if made is None else _examples(made.folder / BUNDLE, loaded)
     return ServedModel(loaded, examples, uri, run)

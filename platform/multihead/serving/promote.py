@@ -12,12 +12,14 @@ from multihead.runs.load import load_run
 from multihead.runs.model import blank_example, make_model
 from multihead.runs.run_description import NOTE_TAG
 from multihead.tracking.find import find_run
-from multihead.tracking.models import BUNDLE, register_model, run_model
+from multihead.tracking.models import BEST_POINTS, BUNDLE, register_model, run_model
 from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
 
 _NAME = re.compile(r"[\w -]([\w. -]*[\w-])?")
 _ALIAS = re.compile(r"(?!latest$|v\d+$)[\w-]+", re.IGNORECASE)
+
+_BEST, _CHECKPOINT_TAG = "best", "multihead.checkpoint"
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ def promote(
     alias: str | None = None,
     store: Store | None = None,
     trust: Collection[str] = (),
+    checkpoint: str | None = None,
 ) -> Promoted:
-    """Register the best checkpoint of a run.
+    """Register the best checkpoint of a run, or another one that was tested.
 
     Args:
         run: Our id, MLflow's id, or a unique prefix of either.
@@ -51,10 +54,11 @@ def promote(
         alias: Such as `champion`; it moves to this version.
         store: The default store if none.
         trust: The network's class by its name, where it is none of ours.
+        checkpoint: The name of another of its checkpoints, such as `best-digit`.
 
     Raises:
-        ConfigError: If there is no such run, it has no test metrics, its network is neither ours
-            nor trusted, or a name is not allowed.
+        ConfigError: If there is no such run, the checkpoint has no test metrics, its network is
+            neither ours nor trusted, or a name is not allowed.
         CheckpointError: If its checkpoint is missing, damaged or hostile.
         StoreError: If the store refuses.
     """
@@ -66,17 +70,33 @@ def promote(
         )
     store = store or Store()
     found = find_run(store, run)
-    if not any(name.startswith("test/") for name in found.data.metrics):
+    chosen = None if checkpoint is None else checkpoint.removesuffix(".ckpt")
+    points = _points(chosen)
+    of_test = tuple(start for start in points if start.startswith("test"))
+    if not any(name.startswith(of_test) for name in found.data.metrics):
+        what = f"run {run}" if chosen in (None, _BEST) else f"checkpoint {chosen!r} of run {run}"
         raise ConfigError(
-            f"run {run} has no test metrics, so nobody knows how good it is; train with test=true."
+            f"{what} has no test metrics, so nobody knows how good it is; train with test=true"
+            f"{'.' if chosen in (None, _BEST) else ', which tests best and best-<head>.'}"
         )
     run_id = found.data.tags.get(RUN_TAG, found.info.run_id)
-    loaded = load_run(run_id, store, trust=trust)  # refuses what is damaged before it gets a name
+    # Refuses what is damaged before it gets a name.
+    loaded = load_run(run_id, store, trust=trust, checkpoint=checkpoint)
     made = run_model(store, run_id)
     examples = blank_example(loaded) if made is None else read_examples(made.folder / BUNDLE)
-    model_id = make_model(store, found.info.run_id, loaded, np.ascontiguousarray(examples))
+    pictures = np.ascontiguousarray(examples)
+    model_id = make_model(store, found.info.run_id, loaded, pictures, points)
     tags = {RUN_TAG: run_id}
+    if chosen not in (None, _BEST):
+        tags[_CHECKPOINT_TAG] = str(chosen)
     told = found.data.tags.get(NOTE_TAG, "")
     version = register_model(store, model_id, name, alias=alias, tags=tags, description=told)
     place = f"@{alias}" if alias else f"/{version}"
     return Promoted(f"models:/{name}{place}", version, model_id)
+
+
+def _points(checkpoint: str | None) -> tuple[str, ...]:
+    """Return how the names of the figures begin that are of a checkpoint, as the run has them."""
+    if checkpoint in (None, _BEST):
+        return BEST_POINTS
+    return (f"test_{str(checkpoint).replace('-', '_', 1)}/",)

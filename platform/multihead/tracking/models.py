@@ -27,6 +27,7 @@ from multihead.yaml_file import read_yaml
 _MODEL_TAG = "multihead.model_id"  # a database store forgets the version's own
 DIGEST_TAG = "multihead.model_digest"
 BUNDLE = "artifacts/bundle"
+BEST_POINTS = ("test/", "best/")  # of the weights of best.ckpt
 _REQUIRED = ("multihead", "mlflow", "numpy", "safetensors", "torch")
 _REGISTERED_TAG = "mlflow.modelVersions"
 
@@ -66,7 +67,13 @@ def write_model(
         )
 
 
-def send_model(store: Store, mlflow_id: str, folder: Path, digest: str) -> str:
+def send_model(
+    store: Store,
+    mlflow_id: str,
+    folder: Path,
+    digest: str,
+    points: tuple[str, ...] = BEST_POINTS,
+) -> str:
     """Make the LoggedModel of a run, with its files, metrics and datasets.
 
     Args:
@@ -74,6 +81,7 @@ def send_model(store: Store, mlflow_id: str, folder: Path, digest: str) -> str:
         mlflow_id: MLflow's id of the run.
         folder: What `write_model` wrote.
         digest: Of the weights and their description.
+        points: How the names of the run's figures begin that are of these weights.
 
     Returns:
         MLflow's id of the model: the one that is there already if it has the same weights.
@@ -102,11 +110,11 @@ def send_model(store: Store, mlflow_id: str, folder: Path, digest: str) -> str:
         written.artifact_path = made.artifact_location
         written.save(str(folder / "MLmodel"))
         client.log_model_artifacts(made.model_id, str(folder))
-        points = list(_points(client, run, made.model_id))
-        if points:
-            client.log_batch(mlflow_id, metrics=points)
+        tied = list(_points(client, run, made.model_id, points))
+        if tied:
+            client.log_batch(mlflow_id, metrics=tied)
         if made.model_id not in [output.model_id for output in _outputs(run)]:
-            step = max((point.step for point in points), default=0)
+            step = max((point.step for point in tied), default=0)
             client.log_outputs(mlflow_id, [LoggedModelOutput(made.model_id, step)])
         client.finalize_logged_model(made.model_id, "READY")
     return str(made.model_id)
@@ -130,8 +138,8 @@ def _outputs(run: Any) -> list[Any]:
     return list((run.outputs.model_outputs if run.outputs else None) or [])
 
 
-def _points(client: Any, run: Any, model_id: str) -> Iterator[Any]:
-    """Yield the run's points that describe its best weights, tied to model and dataset.
+def _points(client: Any, run: Any, model_id: str, starts: tuple[str, ...]) -> Iterator[Any]:
+    """Yield the run's points whose names begin so, tied to model and dataset.
 
     They are the points that the run has, to the millisecond, so that it gets none twice.
     """
@@ -144,8 +152,8 @@ def _points(client: Any, run: Any, model_id: str) -> Iterator[Any]:
         if tag.key == "mlflow.data.context"
     }
     for key in run.data.metrics:
-        data = used.get("test" if key.startswith("test/") else "train")
-        if not key.startswith(("test/", "best/")):
+        data = used.get("test" if key.startswith("test") else "train")
+        if not key.startswith(starts):
             continue
         point = max(client.get_metric_history(run.info.run_id, key), key=lambda m: m.timestamp)
         yield Metric(

@@ -13,12 +13,15 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
 from multihead.errors import CheckpointError, ConfigError, DataUnreachableError
 from multihead.files import link, sha256, sync_folder, write_atomically
 from multihead.heads import Heads
 from multihead.training.archives import check_archive, check_tensors
+from multihead.training.best_of_heads import BestOfHeads, file_of
 from multihead.training.hashes import read_hashes, recorded_hashes
+from multihead.training.head_metrics import HeadMetrics
 from multihead.training.metrics import shortest
 from multihead.training.points import log_epoch
 
@@ -233,8 +236,11 @@ class RunCheckpoint(Checkpoint):
         monitor: The metric that decides which epoch is best.
         mode: Whether the metric is best at its `max` or `min`.
         dirpath: Folder of the files; the run's folder if none.
+        per_head: Keep also `best-<head>.ckpt`, of the epoch that is best for each head by its own
+            metric of validation. They are further names of bytes that are written anyway.
 
     Attributes:
+        of_heads: The best epoch of each head, once the heads are known, or None.
         best_metrics: Every metric at the epoch of `best.ckpt`.
         best_epoch: That epoch, counted from 0, or None before the first.
         saved: Called with the name and SHA-256 of each of them that is new, if set.
@@ -245,14 +251,18 @@ class RunCheckpoint(Checkpoint):
         monitor: str = "val/acc_best",
         mode: Literal["min", "max"] = "max",
         dirpath: str | Path | None = None,
+        per_head: bool = False,
     ) -> None:
         if mode not in ("min", "max"):
             raise ConfigError(f"callbacks.model_checkpoint.mode is {mode!r}; choose min or max.")
         self.monitor, self.mode = monitor, mode
         self.dirpath = None if dirpath is None else Path(dirpath)
+        self.per_head = per_head
+        self.of_heads: BestOfHeads | None = None
         self.start_from: Path | None = None
         self._writes = True
         self._loaded_epoch: int | None = None
+        self._trains = True
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
@@ -267,13 +277,27 @@ class RunCheckpoint(Checkpoint):
         """Note whether this process writes."""
         self._writes = trainer.is_global_zero
 
+    def know_heads(self, pl_module: pl.LightningModule) -> None:
+        """Learn which heads there are, and what each is judged by, if they matter."""
+        if self.per_head and self.of_heads is None:
+            measured = pl_module.head_metrics
+            assert isinstance(measured, HeadMetrics)
+            self.of_heads = BestOfHeads({name: measured.judge(name) for name in measured.heads})
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn the heads, if no checkpoint was loaded."""
+        self.know_heads(pl_module)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write last.ckpt, and best.ckpt if this epoch is the best so far."""
+        """Write last.ckpt, and the names of those that this epoch is the best of so far."""
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        improved = self._update(trainer)
+        best = [BEST] if self._update(trainer) else []
+        if self.of_heads is not None:
+            heads = self.of_heads.update(_figures(trainer), trainer.current_epoch)
+            best += map(file_of, heads)
         log_epoch(trainer)
-        self._save(trainer, best=improved)
+        self._save(trainer, best)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -289,25 +313,25 @@ class RunCheckpoint(Checkpoint):
     def save_last(self, trainer: pl.Trainer) -> None:
         """Write last.ckpt now; a fast_dev_run leaves no files."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self._save(trainer, best=False)
+            self._save(trainer, [])
 
-    def _save(self, trainer: pl.Trainer, *, best: bool) -> None:
+    def _save(self, trainer: pl.Trainer, best: list[str]) -> None:
         """Write a checkpoint and give it its names, so that a crash at any point leaves good ones.
 
-        best.ckpt is a second name of the same bytes, given first: last.ckpt never tells of a best
-        epoch that best.ckpt is not of.
+        best.ckpt and the like are further names of the same bytes, given first: last.ckpt never
+        tells of a best epoch that they are not of.
         """
         new = self.folder / _NEXT
         trainer.save_checkpoint(new)
         if not self._writes:
             return
         digest = sha256(new)
-        names = [BEST, LAST] if best else [LAST]
+        names = [*best, LAST]
         hashes = dict.fromkeys(names, frozenset({digest}))
         hashes[PREVIOUS] = read_hashes(self.folder).get(LAST, frozenset())
         with recorded_hashes(self.folder, hashes):
-            if best:
-                write_atomically(self.folder / BEST, lambda t: link(new, t))
+            for name in best:
+                write_atomically(self.folder / name, lambda t: link(new, t))
             if (self.folder / LAST).exists():
                 write_atomically(self.folder / PREVIOUS, lambda t: link(self.folder / LAST, t))
             new.replace(self.folder / LAST)
@@ -318,28 +342,38 @@ class RunCheckpoint(Checkpoint):
         self.check_best()
 
     def check_best(self) -> None:
-        """See that the weights of the best epoch are there.
+        """See that the weights of the best epochs are there.
 
         Raises:
             CheckpointError: If somebody deleted them.
         """
-        if self._writes and self.best_epoch is not None and not (self.folder / BEST).is_file():
-            raise CheckpointError(
-                f"{self.folder / BEST} was deleted while the run went on, and with it the weights "
-                f"of its best epoch, {self.best_epoch}; resume the run, or train it anew."
-            )
+        kept = {} if self.best_epoch is None else {BEST: self.best_epoch}
+        kept |= {file_of(head): epoch for head, epoch in self.best_epochs.items()}
+        for name, epoch in kept.items() if self._writes else ():
+            if not (self.folder / name).is_file():
+                raise CheckpointError(
+                    f"{self.folder / name} was deleted while the run went on, and with it the "
+                    f"weights of its best epoch, {epoch}; resume the run, or train it anew."
+                )
 
-    def _earlier_best(self, state: dict[str, Any]) -> Path | None:
+    @property
+    def best_epochs(self) -> dict[str, int]:
+        """The epoch of each `best-<head>.ckpt`, by head name."""
+        best = {} if self.of_heads is None else self.of_heads.best
+        return {head: epoch for head, (_, epoch) in best.items()}
+
+    def _earlier(self, name: str, epoch: int | None) -> Path | None:
+        """Return the checkpoint of an epoch that an earlier training has under a name."""
         start = self.start_from
-        if start is None or state["best_epoch"] is None:
+        if start is None or epoch is None:
             return None
-        if state["best_epoch"] == self._loaded_epoch:
+        if epoch == self._loaded_epoch:
             return start
-        beside = start.with_name(BEST)
+        beside = start.with_name(name)
         return beside if start.name == LAST and beside.is_file() else None
 
     def _update(self, trainer: pl.Trainer) -> bool:
-        metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}
+        metrics = _figures(trainer)
         score = metrics.get(self.monitor)
         if score is None:
             return False
@@ -352,38 +386,56 @@ class RunCheckpoint(Checkpoint):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the next attempt must know of the best epoch."""
+        """Return what the next attempt must know of the best epochs."""
+        of_heads = {} if self.of_heads is None else {"of_heads": self.of_heads.state()}
         return {
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
             "best_metrics": self.best_metrics,
+            **of_heads,
         }
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note which epoch the checkpoint is of."""
+        """Note which epoch the checkpoint is of, and learn the heads."""
         self._loaded_epoch = checkpoint["epoch"]
+        self._trains = trainer.state.fn == TrainerFn.FITTING
+        self.know_heads(pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the best epoch of an earlier training, together with its best.ckpt.
+        """Take over the best epochs of an earlier training, together with their files.
 
-        Without that file the best epoch is forgotten: its figures must not stand beside other
-        weights.
+        Without its file a best epoch is forgotten: its figures must not stand beside other
+        weights. A test of an epoch leaves what the training has found: the epoch knew less.
         """
-        if not (self.folder / BEST).exists():
-            best = self._earlier_best(state_dict)
-            if best is None:
-                return
-            if self._writes:
-                self._take_over(best)
+        if not self._trains and self.best_epoch is not None:
+            return
+        if self.of_heads is not None and self._trains:
+            for head, score, epoch in self.of_heads.recorded(state_dict.get("of_heads")):
+                if self._takes_over(file_of(head), epoch):
+                    self.of_heads.best[head] = score, epoch
+        if not self._takes_over(BEST, state_dict["best_epoch"]):
+            return
         self.best_score = state_dict["best_score"]
         self.best_epoch = state_dict["best_epoch"]
         self.best_metrics = dict(state_dict["best_metrics"])
 
-    def _take_over(self, best: Path) -> None:
-        with recorded_hashes(self.folder, {BEST: frozenset({sha256(best)})}):
-            write_atomically(self.folder / BEST, lambda t: link(best, t))
+    def _takes_over(self, name: str, epoch: int | None) -> bool:
+        """Have the checkpoint of an epoch under a name; return whether it is there."""
+        if (self.folder / name).exists():
+            return True
+        best = self._earlier(name, epoch)
+        if best is None:
+            return False
+        if self._writes:
+            with recorded_hashes(self.folder, {name: frozenset({sha256(best)})}):
+                write_atomically(self.folder / name, lambda t: link(best, t))
+        return True
+
+
+def _figures(trainer: pl.Trainer) -> dict[str, float]:
+    return {name: shortest(value) for name, value in trainer.callback_metrics.items()}
 
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:

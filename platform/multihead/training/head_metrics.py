@@ -59,6 +59,10 @@ class HeadMetrics:
         """Return what is logged of a head in a split, without its name, as in `acc`."""
         return [m.name for m in self.of_head[head] if m.of_means or split != "train"]
 
+    def judge(self, head: str) -> Metric:
+        """Return the metric of validation that a head is judged by where one figure has to do."""
+        return registry.judging(self.names(head, "val")) or LOSS
+
     def check_memory(self, samples: Mapping[str, int]) -> None:
         """Refuse more predictions than may be kept.
 

@@ -1,0 +1,69 @@
+"""Which epoch was the best of each head, for the checkpoints `best-<head>.ckpt`."""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from multihead.metrics.metric import Metric
+
+
+def file_of(head: str) -> str:
+    """Return the name of the checkpoint that is best for a head; a head's name fits into it."""
+    return f"best-{head}.ckpt"
+
+
+class BestOfHeads:
+    """Follow each head's own metric of validation.
+
+    Args:
+        judges: By head name, the metric that the head is judged by, which says its direction.
+
+    Attributes:
+        best: By head name, the best figure so far and its epoch, counted from 0.
+    """
+
+    def __init__(self, judges: Mapping[str, Metric]) -> None:
+        self.judges = dict(judges)
+        self.best: dict[str, tuple[float, int]] = {}
+
+    def monitor(self, head: str) -> str:
+        """Return the name under which the head's metric is logged, such as `val/digit_acc`."""
+        return f"val/{head}_{self.judges[head].name}"
+
+    def update(self, metrics: Mapping[str, float], epoch: int) -> list[str]:
+        """Note the heads that an epoch is the best of so far; of equal epochs the first stays.
+
+        Args:
+            metrics: All that is logged, at this epoch. A head without a figure keeps its best.
+            epoch: Counted from 0.
+
+        Returns:
+            Their names.
+        """
+        found = []
+        for head, metric in self.judges.items():
+            value = metrics.get(self.monitor(head), math.nan)
+            if math.isnan(value):
+                continue
+            before = self.best.get(head, (math.nan, 0))[0]
+            better = value > before if metric.higher_is_better else value < before
+            if better or math.isnan(before):
+                self.best[head] = value, epoch
+                found.append(head)
+        return found
+
+    def state(self) -> dict[str, list[float]]:
+        """Return what a training that goes on must know, in types of a checkpoint."""
+        return {head: [score, epoch] for head, (score, epoch) in self.best.items()}
+
+    def recorded(self, state: object) -> Iterator[tuple[str, float, int]]:
+        """Yield head, figure and epoch of a state; what is none of our heads' is left out."""
+        known: Mapping[Any, Any] = state if isinstance(state, Mapping) else {}
+        for head in self.judges:
+            match known.get(head):
+                case [float() | int() as score, int() as epoch]:
+                    yield head, float(score), epoch
+
+    def unkept(self, names: Collection[str]) -> list[str]:
+        """Return the heads whose metric is not among those that will be logged."""
+        return [head for head in self.judges if self.monitor(head) not in names]
