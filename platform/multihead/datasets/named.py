@@ -153,7 +153,6 @@ def path_of(source: SourceFunction) -> str:
 NAME_OF_SOURCE: Mapping[str, str] = {
     path_of(each.own_source): f"multihead.{each.__name__}" for each in NAMED
 }
+_WITHOUT_NAME: tuple[SourceFunction, ...] = (shapes, table, measured_cifar10)
 # The paths of all source functions of ours, also of those that never had a name of their own.
-SOURCES: frozenset[str] = frozenset(
-    {*NAME_OF_SOURCE, *map(path_of, (shapes, table, measured_cifar10))}
-)
+SOURCES: frozenset[str] = frozenset({*NAME_OF_SOURCE, *map(path_of, _WITHOUT_NAME)})
