@@ -24,7 +24,16 @@ LAYERS: list[set[str]] = [
     {"balancing", "data", "models"},
     {"heads"},
     {
-        *("connections", "figures", "files", "garbage", "hosts", "markdown", "metrics"),
+        *(
+            "checked_json",
+            "connections",
+            "figures",
+            "files",
+            "garbage",
+            "hosts",
+            "markdown",
+            "metrics",
+        ),
         *(
             "pickles",
             "pools",
