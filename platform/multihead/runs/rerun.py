@@ -133,6 +133,10 @@ class _Speaker(Announcer):
             self.differences = ["nothing differs from the record"]
         self.inner.started(run, parts, [*self.differences, *notes])
 
+    def known(self, run: TrackedRun) -> None:
+        """Hand on."""
+        self.inner.known(run)
+
 
 def _today(parts: Parts, *, test: bool) -> dict[str, str]:
     now = {
