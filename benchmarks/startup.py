@@ -70,7 +70,8 @@ def measured(
     """Run a command; return seconds of wall and processor to its first step, and to its end."""
     stamp = folder / "stamp.json"
     stamp.unlink(missing_ok=True)
-    given = {"MULTIHEAD_HOME": str(home), "STARTUP_STAMP": str(stamp), "PYTHONPATH": str(folder)}
+    paths = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    given = {"MULTIHEAD_HOME": str(home), "STARTUP_STAMP": str(stamp), "PYTHONPATH": paths}
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
     done = subprocess.run(
         command, env=os.environ | given, cwd=folder, capture_output=True, text=True, check=False
@@ -99,7 +100,8 @@ def prepare(folder: Path, names: list[str]) -> None:
     """Write the callback, and fill the home with what the commands look at."""
     (folder / "startup_stamp.py").write_text(STAMP)
     home = folder / "home"
-    measured([*MULTIHEAD, "train", *SMALL], folder, home)
+    if any(name.startswith("runs") for name in names):
+        measured([*MULTIHEAD, "train", *SMALL], folder, home)
     if "study --export" in names:
         few = ["n_trials=2", "workers=1", "confirm.seeds=0", "trainer.max_epochs=1"]
         measured([*MULTIHEAD, "study", *STUDY, *few], folder, home)

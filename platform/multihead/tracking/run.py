@@ -396,10 +396,7 @@ class TrackedRun:
         except (RecordLostError, StoreError) as error:
             problem = error
         if self._sender is not None:
-            if not self._sending:  # it ended before its first step
-                self.send()
-                self._sender.settled.wait(_PATIENCE[status])
-            self._sender.close(_PATIENCE[status])
+            self._end_sending(_PATIENCE[status])
         if problem is not None:
             self._end_lost(status, reason, problem)
         with suppress(StoreError):  # the disk; `problem` says so
@@ -411,6 +408,14 @@ class TrackedRun:
             self._say_unsent()
         elif not reason.endswith(str(problem)):
             _LOG.warning("run %s: %s", self.run_id, problem)
+
+    def _end_sending(self, patience: float) -> None:
+        """Deliver the rest; also of a run that ended before the store was told of it."""
+        assert self._sender is not None
+        self.send()
+        began = time.monotonic()
+        self._sender.settled.wait(patience)
+        self._sender.close(max(1.0, patience - (time.monotonic() - began)))
 
     def _end_lost(self, status: Status, reason: str, problem: Exception) -> None:
         """Tell the store of an end that the folder cannot hold."""
