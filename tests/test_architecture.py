@@ -24,7 +24,16 @@ LAYERS: list[set[str]] = [
     {"balancing", "data", "models"},
     {"heads"},
     {
-        *("connections", "figures", "files", "garbage", "hosts", "markdown", "metrics"),
+        *(
+            "checked_json",
+            "connections",
+            "figures",
+            "files",
+            "garbage",
+            "hosts",
+            "markdown",
+            "metrics",
+        ),
         *(
             "pickles",
             "pools",
@@ -141,6 +150,40 @@ def test_the_front_door_loads_no_heavy_library(statement: str) -> None:
     code = f"{statement}; import sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+_EXPORT = ["study", "digits_quick", "--export", "trials.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "heavy"),
+    [
+        (["list"], 0, {"torch", "mlflow", "lightning", "hydra", "pandas", "numpy"}),
+        (["runs"], 0, {"torch", "mlflow", "lightning", "hydra", "sqlalchemy"}),
+        (["train", "modle.lr=1"], 2, {"torch", "mlflow", "lightning", "pandas"}),
+        (["evaluate", "modle.lr=1"], 2, {"torch", "mlflow", "lightning", "pandas"}),
+        (["report", "none"], 2, {"torch", "lightning", "hydra", "optuna"}),
+        (_EXPORT, 2, {"torch", "mlflow", "lightning", "hydra"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_loads_no_library_that_it_does_not_use(
+    home: Path, arguments: list[str], code: int, heavy: set[str]
+) -> None:
+    """Torch, Lightning and MLflow take seconds to import."""
+    program = (
+        f"import sys; from multihead.cli.main import main\n"
+        f"try: main({arguments!r})\n"
+        f"except SystemExit as end: print(end.code, sorted({heavy!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == f"{code} []", done.stderr
+
+
+def test_training_loads_no_library_of_a_network_that_it_does_not_use() -> None:
+    code = "import sys; import multihead.runs.execute; print({'timm', 'mlflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_every_public_name_resolves() -> None:

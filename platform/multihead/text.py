@@ -4,6 +4,9 @@ Names, notes, values and errors come from stores, files and users. Whoever shows
 module, so that none of them moves a cursor, turns the direction of writing or adds a line.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 # Letters and marks by their category, but nothing of them is ever seen.
 _BLANK = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
 _SELECTORS = (range(0x180B, 0x1810), range(0xE0100, 0xE01F0))  # those of emoji are not among them
@@ -72,3 +75,9 @@ def _escape(code: int) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def nearest(word: object, words: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the nearest of the words, or nothing."""
+    found = get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.6)
+    return f" (did you mean {found[0]!r}?)" if found else ""

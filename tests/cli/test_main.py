@@ -30,7 +30,8 @@ def test_train_records_a_run_and_says_where(home: Path, tmp_path: Path) -> None:
     assert done.stderr == ""
     first, *_ = done.stdout.splitlines()
     assert first.startswith("run 2")
-    assert "http://127.0.0.1:5000/#/experiments/" in first
+    assert str(home) in first
+    assert done.stdout.count("link     http://127.0.0.1:5000/#/experiments/") == 2
     for word in ("digit", "thickness", "smoothness", "test accuracy", "multihead ui"):
         assert word in done.stdout
     assert done.stdout.count("are functions of digit") == 1

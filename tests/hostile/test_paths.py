@@ -19,7 +19,8 @@ from multihead.runs.sections import RunConfig
 from multihead.studies.definition import Definition
 from multihead.studies.keep import drop_others
 from multihead.studies.registry import _died_here
-from multihead.studies.trial import RUNS, TrialRunner
+from multihead.studies.trial import TrialRunner
+from multihead.studies.trial_names import RUNS
 from multihead.tracking.artifacts import Artifacts
 from multihead.tracking.find import find_run
 from multihead.tracking.folder import RunFolder, run_path

@@ -5,7 +5,8 @@ import torch
 from tests.conftest import Run
 
 from multihead.errors import CheckpointError, ConfigError
-from multihead.runs.evaluation import evaluation_config, split_run
+from multihead.runs.config import split_run
+from multihead.runs.evaluation import evaluation_config
 from multihead.runs.execute import execute
 
 

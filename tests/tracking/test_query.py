@@ -2,6 +2,8 @@
 
 import gc
 import re
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from tests.postgres import postgres, postgres_programs
 
 from multihead.errors import ConfigError
 from multihead.tracking import query
+from multihead.tracking.newest import MOST, newest_runs
 from multihead.tracking.query import COLUMNS, picked_runs, runs_table
 from multihead.tracking.store import Store
 
@@ -85,6 +88,27 @@ def _numbers(table: pd.DataFrame) -> str:
 
 def test_runs_are_found_and_sorted(store: Store) -> None:
     _finds_and_sorts(store)
+
+
+def test_the_newest_runs_are_the_same_read_without_mlflow(store: Store) -> None:
+    made = _fill(store)
+    store.client.set_tag(made[1], "resumed.lr", "5")
+    store.client.delete_run(made[3])
+    store.client.create_run(store.experiment_id("second"), start_time=1002, run_name="run-5")
+    store.client.create_run(store.experiment_id("gone"), run_name="run-6")
+    store.client.delete_experiment(store.experiment_id("gone"))
+    for limit in (2, MOST):
+        assert newest_runs(store, limit) is not None
+        whole = runs_table(store, filter="attributes.start_time > 0", limit=limit)
+        pd.testing.assert_frame_equal(runs_table(store, limit=limit), whole)
+    assert set(whole["experiment"]) == {"first", "second"}
+
+
+def test_a_database_of_an_unknown_schema_is_left_to_mlflow(store: Store) -> None:
+    _fill(store)
+    with closing(sqlite3.connect(store.home / "mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'of the future'")
+    assert newest_runs(store, 1) is None
 
 
 @pytest.mark.slow

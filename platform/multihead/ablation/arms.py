@@ -12,8 +12,9 @@ from typing import Any
 from multihead.ablation.definition import UNIFORM, Arm, Chosen, Definition
 from multihead.balancing.ranges import RANGES
 from multihead.errors import ConfigError
-from multihead.runs.config import Base, nearest
+from multihead.runs.config import Base
 from multihead.studies.space import lookup
+from multihead.text import nearest
 
 # What a configuration has by head name.
 _BY_HEAD = (

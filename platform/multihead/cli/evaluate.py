@@ -20,13 +20,7 @@ def command(overrides: tuple[str, ...]) -> None:
     A run whose record names a class that is none of ours takes `--trust TARGET`.
     """
     from multihead.cli.hydra_app import run_hydra
-    from multihead.cli.show import Terminal, end_interrupted, show_result
-    from multihead.runs.evaluation import evaluation_config, split_run
-    from multihead.runs.execute import execute
-    from multihead.training.interrupts import RunInterrupted
-
-    def finish(config: dict[str, Any]) -> None:
-        show_result(execute({**config, "train": False, "test": True}, announcer=Terminal()))
+    from multihead.runs.config import split_run
 
     trust, arguments = split_trust(overrides)
     checkpoint, arguments = split_checkpoint(arguments)
@@ -35,10 +29,22 @@ def command(overrides: tuple[str, ...]) -> None:
         raise click.UsageError("--trust is for records: evaluate run=<run id> --trust TARGET.")
     if checkpoint is not None and run is None:
         raise click.UsageError("--checkpoint is of a run: evaluate run=<run id> --checkpoint NAME.")
+    if run is None:
+        run_hydra("evaluate", _evaluate, others)
+    else:
+        from multihead.runs.evaluation import evaluation_config
+
+        _evaluate(evaluation_config(run, others, trust, checkpoint))
+
+
+def _evaluate(config: dict[str, Any]) -> None:
+    # Only now, so that what does not compose is refused at once.
+    from multihead.cli.show import Terminal, end_interrupted, show_result
+    from multihead.runs.execute import execute
+    from multihead.training.interrupts import RunInterrupted
+
     try:
-        if run is None:
-            run_hydra("evaluate", finish, others)
-        else:
-            finish(evaluation_config(run, others, trust, checkpoint))
+        result = execute({**config, "train": False, "test": True}, announcer=Terminal())
     except RunInterrupted as stop:
         end_interrupted(stop)
+    show_result(result)

@@ -48,6 +48,12 @@ class Terminal(Announcer):
                 show_columns(source.described, f"columns of {parts.data.place}:")
             say(*where, what, *(f"note: {note}" for note in notes))
 
+    def known(self, run: TrackedRun) -> None:
+        """Print the link, which the store has only now."""
+        with suppress(BrokenPipeError):
+            if run.url is not None:
+                say(f"link     {run.url}")
+
 
 def _several(devices: int) -> str:
     return "" if devices == 1 else f"{devices} devices, of which the first is "

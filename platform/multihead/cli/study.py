@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from multihead.cli.overrides import trust_option
-from multihead.errors import ConfigError, StoreError
+from multihead.errors import StoreError
 from multihead.terminal.lines import complain, say
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def command(
 
     definition = load_definition(name, overrides)
     if export is not None:
-        _export(definition, export, trust)
+        _export(definition, export)
     elif mode in (None, "resume"):
         _run(name, definition, overrides, trust, resume=mode == "resume")
     else:
@@ -200,16 +200,10 @@ def _check(definition: "Definition", trust: tuple[str, ...]) -> None:
     say(f"{ended} of {opened.definition.n_trials} trials have ended; Optuna and MLflow agree")
 
 
-def _export(definition: "Definition", path: Path, trust: tuple[str, ...]) -> None:
-    from multihead.studies.create_or_resume import load
-    from multihead.studies.table import SUFFIXES, trials_table, write_table
+def _export(definition: "Definition", path: Path) -> None:
+    from multihead.studies.export import export
 
-    if path.suffix not in SUFFIXES:
-        raise ConfigError(f"--export {path} has no known ending; use {', '.join(SUFFIXES)}.")
-    opened = load(definition, trust)
-    table = trials_table(opened.definition, opened.plan.space, opened.trials(), opened.storage)
-    write_table(table, path)
-    say(f"{len(table)} trials in {path}")
+    say(f"{export(definition, path)} trials in {path}")
 
 
 def _ui(definition: "Definition", trust: tuple[str, ...]) -> None:

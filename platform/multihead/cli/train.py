@@ -19,26 +19,30 @@ def command(overrides: tuple[str, ...]) -> None:
     A resumed run whose record names a class that is none of ours takes `--trust TARGET`.
     """
     from multihead.cli.hydra_app import run_hydra
-    from multihead.cli.show import Terminal, end_interrupted, show_result
-    from multihead.runs.api import resumed_config
-    from multihead.runs.evaluation import split_run
-    from multihead.runs.execute import RunResult, execute
-    from multihead.training.interrupts import RunInterrupted
-
-    def finish(config: dict[str, Any], resume: str | None) -> float | None:
-        result: RunResult = execute(config, resume=resume, announcer=Terminal())
-        show_result(result)
-        return result.optimized_value
+    from multihead.runs.config import split_run
 
     trust, arguments = split_trust(overrides)
     resumed, others = split_run(arguments, "resume")
     if trust and resumed is None:
         raise click.UsageError("--trust is for records: train resume=<run id> --trust TARGET.")
+    if resumed is None:
+        run_hydra("train", _train, others)
+    else:
+        from multihead.runs.api import resumed_config
+
+        run_id, config = resumed_config(resumed, others, trust)
+        _train(config, run_id)
+
+
+def _train(config: dict[str, Any], resume: str | None = None) -> float | None:
+    # Only now, so that what does not compose is refused at once.
+    from multihead.cli.show import Terminal, end_interrupted, show_result
+    from multihead.runs.execute import execute
+    from multihead.training.interrupts import RunInterrupted
+
     try:
-        if resumed is None:
-            run_hydra("train", lambda config: finish(config, None), others)
-        else:
-            run_id, config = resumed_config(resumed, others, trust)
-            finish(config, run_id)
+        result = execute(config, resume=resume, announcer=Terminal())
     except RunInterrupted as stop:
         end_interrupted(stop)
+    show_result(result)
+    return result.optimized_value

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from multihead.checked_json import read_json_object
 from multihead.data.source import Source, Split
 from multihead.errors import DataError
 from multihead.heads import Head
 from multihead.text import one_line
-from multihead.vimh.checked_json import read_json_object
 from multihead.vimh.dataset import SourceDataset
 from multihead.vimh.dimensions import Dimensions
 from multihead.vimh.info import (

@@ -8,7 +8,6 @@ without a matrix of weights, such as a norm, belongs to the one before it.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from timm.models import group_parameters
 from torch import Tensor, nn
 
 
@@ -76,6 +75,8 @@ def not_decayed(backbone: nn.Module) -> set[str]:
 def _by_matcher(
     part: nn.Module, matcher: Callable[..., Any], prefix: str, *, coarse: bool
 ) -> dict[str, int]:
+    from timm.models import group_parameters  # takes half a second to import
+
     found = group_parameters(part, matcher(coarse=coarse), reverse=True)
     numbers = {name: int(number) for name, number in found.items()}
     numbers |= {name: _beside(name, numbers) for name, _ in part.named_buffers()}

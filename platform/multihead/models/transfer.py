@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from multihead.errors import ConfigError
@@ -138,6 +137,8 @@ def _with_channels(given: Tensor, target: Tensor, channels: int) -> Tensor:
         return given.expand(-1, target.shape[1], -1, -1) / target.shape[1]
     before = 3 if given.shape[1] % 3 == 0 and target.shape[1] != channels else given.shape[1]
     try:
+        from timm.models import adapt_input_conv  # takes half a second to import
+
         return adapt_input_conv(channels, given, base_chans=before)
     except NotImplementedError:
         return given

@@ -8,6 +8,7 @@ import pandas as pd
 
 from multihead.ablation.result import Check, Result
 from multihead.ablation.statistics import Comparison
+from multihead.checked_json import read_json_object
 from multihead.errors import DataError, message_of
 from multihead.files import inside
 from multihead.markdown import escaped, fenced, table
@@ -15,7 +16,6 @@ from multihead.report.ablation_affinity import affinity_from, affinity_section, 
 from multihead.report.costs import cost_table
 from multihead.report.parquet import read_parquet
 from multihead.text import one_line
-from multihead.vimh.checked_json import read_json_object
 
 WORDS = "result.json"
 _MOST_CELLS = 10_000_000

@@ -6,8 +6,7 @@ from typing import Any
 
 from multihead import settings
 from multihead.errors import CheckpointError, ConfigError, StoreError
-from multihead.runs.config import compose_run
-from multihead.runs.evaluation import split_run
+from multihead.runs.config import compose_run, split_run
 from multihead.runs.execute import Announcer, RunResult, execute
 from multihead.runs.recorded import read_config, recomposed
 from multihead.tracking.find import find_run, local_run

@@ -35,7 +35,6 @@ from multihead.runs.checks import (
     take_normalisation,
     trained_on,
 )
-from multihead.runs.config import nearest
 from multihead.runs.devices import (
     Devices,
     OneMachine,
@@ -59,6 +58,7 @@ from multihead.runs.start import DIGEST, FROM, Start, start_network, with_file
 from multihead.runs.tensors import with_tensors
 from multihead.seeding import seed_everything
 from multihead.settings import home_folder
+from multihead.text import nearest
 from multihead.tracking.logger import RunLogger
 from multihead.training.affinity import TaskAffinity
 from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from multihead.checked_json import read_json_object
 from multihead.errors import CheckpointError, ConfigError, DataError, message_of
 from multihead.files import inside
 from multihead.heads import Heads
 from multihead.runs.load import LoadedRun, assemble
 from multihead.runs.trust import check_network, import_kinds
 from multihead.runs.weights_file import MODEL, read_safetensors
-from multihead.vimh.checked_json import read_json_object
 
 WEIGHTS, EXAMPLES = "weights.safetensors", "examples.npy"
 _FORMAT = 1

@@ -4,7 +4,6 @@ Folders searched, first hit wins: `experiments/` of the current folder, then the
 """
 
 import copy
-import difflib
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
 from multihead.runs.columns import settled_data, spelled
+from multihead.text import nearest
 
 ROOT = "train"
 RECORD = "multihead-record"
@@ -49,6 +49,18 @@ class ExperimentFolders(SearchPathPlugin):
 def register_folders() -> None:
     """Make Hydra search the experiment folders."""
     Plugins.instance().register(ExperimentFolders)
+
+
+def split_run(overrides: Sequence[str], key: str = "run") -> tuple[str | None, list[str]]:
+    """Part `run=<run id>`, or `resume=<run id>`, from the other overrides.
+
+    Raises:
+        ConfigError: If several runs are named.
+    """
+    found = [o.partition("=")[2] for o in overrides if o.startswith(f"{key}=")]
+    if len(found) > 1:
+        raise ConfigError(f"{key} is given {len(found)} times; name one run.")
+    return (found[0] if found else None), [o for o in overrides if not o.startswith(f"{key}=")]
 
 
 def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
@@ -199,12 +211,6 @@ def _unquoted(override: str, odd: str) -> ConfigError:
     return ConfigError(
         f"{override!r:.100} has the character {odd!r}, which must be in quotes; write '{example}'."
     )
-
-
-def nearest(word: object, words: Iterable[str]) -> str:
-    """Return ", did you mean 'x'?" for the nearest of the words, or nothing."""
-    found = difflib.get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.6)
-    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def _first_sentences(error: Exception) -> str:

@@ -19,18 +19,6 @@ _CHOICES = ("data", "data/heads")
 _FIXED = ("model", "experiment")
 
 
-def split_run(overrides: Sequence[str], key: str = "run") -> tuple[str | None, list[str]]:
-    """Part `run=<run id>`, or `resume=<run id>`, from the other overrides.
-
-    Raises:
-        ConfigError: If several runs are named.
-    """
-    found = [o.partition("=")[2] for o in overrides if o.startswith(f"{key}=")]
-    if len(found) > 1:
-        raise ConfigError(f"{key} is given {len(found)} times; name one run.")
-    return (found[0] if found else None), [o for o in overrides if not o.startswith(f"{key}=")]
-
-
 def evaluation_config(
     run: str,
     overrides: Sequence[str],

@@ -27,6 +27,7 @@ from multihead.runs.build import Parts, build_run
 from multihead.runs.collector import few_collections
 from multihead.runs.conflict import store_conflict
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
+from multihead.runs.first_step import SendAfterFirstStep
 from multihead.runs.group import training_together
 from multihead.runs.lifecycle import deserved_status
 from multihead.runs.log_filters import quiet_libraries
@@ -127,6 +128,9 @@ class Announcer:
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
         """Hear that the run is recorded (or not) and about to train."""
 
+    def known(self, run: TrackedRun) -> None:
+        """Hear that the store knows a run that it was told of after its first step, or is away."""
+
 
 def execute(
     config: Mapping[str, Any],
@@ -155,11 +159,15 @@ def execute(
     with quiet_libraries(), interrupts.installed(), own_threads_afterwards():
         asked = RunConfig.of(with_digest(RunConfig.checked(config).composed))
         store = asked.store()
+        # A worker has imported MLflow already, and a run that goes on is refused before it trains.
+        is_new = asked.run.train and member is None and resume is None
+        later = SendAfterFirstStep() if is_new else None
         member = member or Membership("run" if asked.run.train else "evaluation")
         step, before = _left_at(store, asked.run.ckpt_path, resume)
         settled = prepare(asked, before if like is None else like)
         settled = RunConfig.of(with_file(settled.composed))
-        parts = build_run(settled, interrupts, callbacks=member.callbacks, opened=member.opened)
+        callbacks = [*member.callbacks, *([] if later is None else [later])]
+        parts = build_run(settled, interrupts, callbacks=callbacks, opened=member.opened)
         parts.module.numerics = numerics_of(parts)
         changed = inexact(before, parts.module.numerics)
         left_out = parts.data.notes if asked.run.train else ()
@@ -172,9 +180,9 @@ def execute(
         if asked.trainer.tries_only:
             announcer.started(None, parts, ["fast_dev_run: nothing is recorded", *notes])
             with training_together(parts, settled, None):
-                return _train_and_test(parts, None, notes)
+                return _train_and_test(parts, None, notes, None)
         interrupts.held = True  # until there is somebody to give the run its status
-        run = _open(store, asked, resume, member, step)
+        run = _open(store, asked, resume, member, step, later=later is not None)
         with deserved_status(run, interrupts):
             interrupts.release()
             _record_start(run, asked, parts, notes)
@@ -193,13 +201,16 @@ def execute(
                 parts.checkpoint.start_from = Path(before_it) if before_it else None
                 parts.checkpoint.saved = partial(_note_checkpoint, run)
             announcer.started(run, parts, notes)
-            run.pace()
+            if later is None:
+                run.pace()
+            else:
+                later.run, later.known = run, partial(announcer.known, run)
             checkpoints = run.folder / "checkpoints"
             with (
                 system_metrics(run.log_metrics, run.age),
                 training_together(parts, settled, checkpoints),
             ):
-                result = _train_and_test(parts, run, notes)
+                result = _train_and_test(parts, run, notes, later)
             store_conflict(run, parts)
             store_affinity(run, parts)
             told = note(parts, result.metrics, run.run_id, result.per_head)
@@ -220,7 +231,13 @@ def _left_at(store: Store, start: str | None, resume: str | None) -> tuple[int, 
 
 
 def _open(
-    store: Store, config: RunConfig, resume: str | None, member: Membership, step: int
+    store: Store,
+    config: RunConfig,
+    resume: str | None,
+    member: Membership,
+    step: int,
+    *,
+    later: bool,
 ) -> TrackedRun:
     if resume is not None:
         return TrackedRun.reopen(store, resume, config.composed, from_step=step)
@@ -232,15 +249,20 @@ def _open(
         kind=member.kind,
         run_id=member.run_id,
         tags=member.tags,
+        later=later,
     )
 
 
-def _train_and_test(parts: Parts, run: TrackedRun | None, notes: list[str]) -> RunResult:
+def _train_and_test(
+    parts: Parts, run: TrackedRun | None, notes: list[str], later: SendAfterFirstStep | None
+) -> RunResult:
     trainer, module, data, to_do = parts.trainer, parts.module, parts.data, parts.settings
     try:
         if to_do.train:
             with few_collections():
                 trainer.fit(module, data, ckpt_path=to_do.ckpt_path)
+            if later is not None:
+                later.settle()
             if parts.checkpoint is not None:
                 parts.checkpoint.check_best()
         metrics = {name: shortest(value) for name, value in trainer.callback_metrics.items()}

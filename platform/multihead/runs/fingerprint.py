@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from multihead.runs.former_names import current
-from multihead.runs.start import with_digest
 
 HASH_TAG, SETTINGS_TAG = "multihead.config_hash", "multihead.settings_hash"
 _SEEDS = ("seed", "data.seed")
@@ -69,6 +68,8 @@ def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
     # An evaluation names the checkpoint that its training made, and a hash without one is the same
     # as ever.
     if not _at(config, "model.init_digest"):
+        from multihead.runs.start import with_digest  # torch and lightning take seconds
+
         config = with_digest(config)
     if not (config["train"] and config["ckpt_path"]):
         left_out = (*left_out, "ckpt_path")

@@ -42,6 +42,9 @@ def deserved_status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
         raise
     except BaseException as error:
         interrupts.held = True
+        if error is run.refusal:  # a new run; one that goes on is refused before it trains
+            run.discard()
+            raise
         cause = _cause(run, error)
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())
         run.finish("FAILED", reason, 2 if isinstance(cause, MultiheadError) else 1)

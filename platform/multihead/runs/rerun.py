@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from multihead import settings
+from multihead.checked_json import read_json_object
 from multihead.errors import ConfigError
 from multihead.runs.build import Parts
 from multihead.runs.execute import Announcer, RunResult, execute
@@ -25,7 +26,6 @@ from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.run import TrackedRun, flat
 from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
-from multihead.vimh.checked_json import read_json_object
 
 RERUN_TAG = "multihead.rerun_of"
 # What decides figures besides the configuration: the tag of the record, and what to call it.
@@ -132,6 +132,10 @@ class _Speaker(Announcer):
         if not self.differences:
             self.differences = ["nothing differs from the record"]
         self.inner.started(run, parts, [*self.differences, *notes])
+
+    def known(self, run: TrackedRun) -> None:
+        """Hand on."""
+        self.inner.known(run)
 
 
 def _today(parts: Parts, *, test: bool) -> dict[str, str]:

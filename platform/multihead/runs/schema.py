@@ -14,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from multihead.errors import ConfigError
-from multihead.runs.config import nearest
 from multihead.runs.former_names import current
 from multihead.runs.tensors import is_tensor_like, wants_tensor
 from multihead.seeding import MAX_SEED
-from multihead.text import shortened
+from multihead.text import nearest, shortened
 
 _TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it

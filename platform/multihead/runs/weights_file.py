@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from multihead.checked_json import read_json_object
 from multihead.errors import CheckpointError, DataError, message_of
 from multihead.training.checkpoints import RECORD, are_numbers, read_checkpoint
-from multihead.vimh.checked_json import read_json_object
 
 _LARGEST_HEADER = 16 << 20
 _BACKBONE = "backbone."

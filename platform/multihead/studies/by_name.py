@@ -7,7 +7,7 @@ from typing import TypeVar
 import optuna
 
 from multihead.errors import ConfigError, message_of
-from multihead.runs.config import nearest
+from multihead.text import nearest
 
 T = TypeVar("T")
 

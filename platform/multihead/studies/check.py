@@ -9,7 +9,6 @@ from multihead.errors import ConfigError
 from multihead.heads import Heads
 from multihead.metrics.registry import judging, metric_of
 from multihead.runs.build import build, build_data, logged_metrics
-from multihead.runs.config import nearest
 from multihead.studies.best_after import best_after_notes, check_epochs, make_best_after
 from multihead.studies.check_space import check_paths, check_values
 from multihead.studies.configs import TrialConfigs
@@ -19,6 +18,7 @@ from multihead.studies.samplers import GRID, ONE_OBJECTIVE, grid, sampler_notes,
 from multihead.studies.space import Space
 from multihead.studies.space_file import build_space
 from multihead.studies.weight_notes import weight_notes
+from multihead.text import nearest
 
 _NOT_QUALITY = ("epoch", "step", "lr")
 

@@ -9,10 +9,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError, MultiheadError
 from multihead.runs.build import build
-from multihead.runs.config import nearest
 from multihead.runs.schema import check_config
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, lookup
+from multihead.text import nearest
 
 _NOT_SEARCHED = ("train", "test", "ckpt_path", "name", "tags", "seed", "optimized_metric")
 _NOT_SEARCHED_IN = ("paths.", "logger.", "callbacks.model_checkpoint.")

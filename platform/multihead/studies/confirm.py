@@ -12,7 +12,7 @@ from multihead.runs.execute import Membership, execute
 from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.recover import runs_of
 from multihead.studies.table import ranked
-from multihead.studies.trial import PARENT_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
+from multihead.studies.trial_names import PARENT_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
 
 SEED_TAG = "multihead.seed"
 

@@ -29,7 +29,7 @@ from multihead.studies.registry import (
 )
 from multihead.studies.samplers import GRID, grid, sampler_of
 from multihead.studies.storage import StudyStorage
-from multihead.studies.trial import STATE_TAG, STUDY_TAG
+from multihead.studies.trial_names import STATE_TAG, STUDY_TAG
 from multihead.studies.warm_start import params_of_record
 from multihead.tracking.find import find_run
 from multihead.tracking.run import TrackedRun

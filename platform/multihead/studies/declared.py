@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from multihead.balancing.ranges import RANGES
 from multihead.errors import ConfigError
 
 BALANCER = "model/balancer"
-# Config groups whose choices declare what a search may vary of them.
-_DECLARED: Mapping[str, Mapping[str, Mapping[str, dict[str, Any]]]] = {BALANCER: RANGES}
+_Ranges = Mapping[str, Mapping[str, dict[str, Any]]]  # by choice and argument
 
 
 def is_several(spec: Any) -> bool:
@@ -33,22 +31,30 @@ def declared(
     """
     if not isinstance(spec, dict) or spec.get("ranges") is None:
         return
-    if group not in _DECLARED:
+    by_group = _by_group()
+    if group not in by_group:
         raise ConfigError(
-            f"space.{group} has ranges: declared, but only the choices of {', '.join(_DECLARED)} "
+            f"space.{group} has ranges: declared, but only the choices of {', '.join(by_group)} "
             f"declare any; write them with when: {{{group}: ...}}."
         )
     package = group.replace("/", ".")
     for choice in spec["choices"]:
-        if choice not in _DECLARED[group]:
+        if choice not in by_group[group]:
             raise ConfigError(
                 f"{group} {choice!r} declares no ranges; leave out ranges: declared, and write "
                 f"the ranges with when: {{{group}: ...}}."
             )
-        for argument, entry in _DECLARED[group][choice].items():
+        for argument, entry in by_group[group][choice].items():
             path = f"{package}.{argument}"
             if not _is_given(content.get(path), group, choice):
                 yield choice, path, {**entry, "when": {group: choice}}
+
+
+def _by_group() -> Mapping[str, _Ranges]:
+    """Return the groups whose choices declare what a search may vary of them."""
+    from multihead.balancing.ranges import RANGES  # torch takes seconds to import
+
+    return {BALANCER: RANGES}
 
 
 def _is_given(spec: Any, group: str, choice: str) -> bool:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.columns import rooted
-from multihead.runs.config import nearest
+from multihead.text import nearest
 from multihead.yaml_file import read_yaml
 
 

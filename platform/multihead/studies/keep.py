@@ -6,7 +6,8 @@ from optuna.trial import FrozenTrial
 
 from multihead.studies.definition import Definition
 from multihead.studies.table import ranked
-from multihead.studies.trial import MLFLOW_RUNS, RUNS, drop_checkpoints
+from multihead.studies.trial import drop_checkpoints
+from multihead.studies.trial_names import MLFLOW_RUNS, RUNS
 from multihead.tracking.folder import run_path
 from multihead.tracking.removal import remove_artifacts
 from multihead.tracking.store import Store

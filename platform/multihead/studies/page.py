@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from multihead.studies.definition import Definition
 from multihead.studies.table import best_of
-from multihead.studies.trial import WEIGHTS
+from multihead.studies.trial_names import WEIGHTS
 from multihead.text import lines, one_line, shortened
 
 # Plotly draws 3-D and parallel coordinates with functions that it makes at run time. Nothing of the

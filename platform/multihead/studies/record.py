@@ -19,7 +19,7 @@ from multihead.studies.recover import seal_parent, workers_of
 from multihead.studies.registry import alive, known
 from multihead.studies.samplers import settled
 from multihead.studies.table import ranked, trials_table
-from multihead.studies.trial import STATE_TAG, STEPS, STUDY_TAG
+from multihead.studies.trial_names import STATE_TAG, STEPS, STUDY_TAG
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.tags import NOTES_TAG

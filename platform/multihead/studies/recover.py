@@ -17,14 +17,14 @@ from multihead.studies.configs import TrialConfigs
 from multihead.studies.lease import Outcome, rows_of
 from multihead.studies.registry import bury
 from multihead.studies.storage import StudyStorage
-from multihead.studies.trial import (
+from multihead.studies.trial import recorded
+from multihead.studies.trial_names import (
     PARENT_TAG,
     RUNS,
     SEED_VALUES,
     STATE_TAG,
     STUDY_TAG,
     TRIAL_TAG,
-    recorded,
 )
 from multihead.tracking.find import folder_of
 from multihead.tracking.folder import RunFolder, run_path

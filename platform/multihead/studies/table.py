@@ -13,7 +13,7 @@ from multihead.studies.definition import Definition
 from multihead.studies.lease import rows_of
 from multihead.studies.space import Space
 from multihead.studies.storage import StudyStorage
-from multihead.studies.trial import MLFLOW_RUNS, RUNS, WEIGHTS
+from multihead.studies.trial_names import MLFLOW_RUNS, RUNS, WEIGHTS
 
 SUFFIXES = (".parquet", ".csv", ".json")
 
@@ -59,14 +59,23 @@ def _row(definition: Definition, space: Space, trial: FrozenTrial) -> dict[str, 
     return row
 
 
+def check_suffix(path: Path) -> None:
+    """Refuse a file whose ending says no form.
+
+    Raises:
+        ConfigError: For another ending than `SUFFIXES`.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"--export {path} has no known ending; use {', '.join(SUFFIXES)}.")
+
+
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as its file's ending says.
 
     Raises:
         ConfigError: For another ending than `SUFFIXES`, or a place that cannot be written to.
     """
-    if path.suffix not in SUFFIXES:
-        raise ConfigError(f"--export {path} has no known ending; use {', '.join(SUFFIXES)}.")
+    check_suffix(path)
     try:
         if path.suffix == ".parquet":
             table.to_parquet(path, index=False)

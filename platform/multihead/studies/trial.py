@@ -25,18 +25,22 @@ from multihead.studies.lease import Lease, Outcome
 from multihead.studies.reporter import Reporter
 from multihead.studies.space import WEIGHTS_PATH, Space
 from multihead.studies.storage import patiently
+from multihead.studies.trial_names import (
+    MLFLOW_RUNS,
+    PARENT_TAG,
+    RUNS,
+    SEED_VALUES,
+    STATE_TAG,
+    STEPS,
+    STUDY_TAG,
+    TRIAL_TAG,
+    WEIGHTS,
+)
 from multihead.tracking.folder import RunFolder, run_path
 from multihead.tracking.run import TrackedRun, new_run_id
 from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
 
-STUDY_TAG, TRIAL_TAG, STATE_TAG = "multihead.study", "multihead.trial", "multihead.state"
-PARENT_TAG = "mlflow.parentRunId"
-# User attributes of a trial.
-RUNS, MLFLOW_RUNS = "runs", "mlflow_runs"  # our and MLflow's ids, by seed
-SEED_VALUES = "seed_values"  # the objectives of each seed that is done
-STEPS = "steps"  # several objectives by step; Optuna keeps those of one objective
-WEIGHTS = "weights"  # loss weights by head
 T = TypeVar("T")
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 

@@ -30,6 +30,7 @@ import pandas as pd
 from multihead.errors import ConfigError
 from multihead.tracking.conditions import Order, parse_order
 from multihead.tracking.find import find_run
+from multihead.tracking.newest import newest_runs
 from multihead.tracking.page import COLUMNS, frame_of, wanted
 from multihead.tracking.store import Store
 
@@ -67,11 +68,15 @@ def runs_table(
     store, order = store or Store(), parse_order(sort)
     if limit < 1:
         raise ConfigError(f"limit is {limit}; give 1 or more.")
-    chosen = _experiments(store, experiment)
     # What is sorted by must be in the table, to see whether any run has it.
     if metrics is not None and order.kind == "metric":
         metrics = [*metrics, order.key]
     keep = wanted(metrics), wanted(params)
+    if not filter and experiment is None and order == parse_order("started"):
+        read = newest_runs(store, limit)
+        if read is not None:
+            return _joined([frame_of(*read, *keep)])
+    chosen = _experiments(store, experiment)
     frames, names = [], set[str]()
     with store.errors():
         for runs in _pages(store, list(chosen), filter, order, limit):

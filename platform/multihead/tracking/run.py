@@ -72,7 +72,12 @@ class TrackedRun:
         store: Where the record goes.
         folder: The run's folder, whose lock this process holds.
         history: What the spool holds already.
+
+    Attributes:
+        refusal: Why the store refuses the run from the start on, if it does.
     """
+
+    refusal: StoreError | None = None
 
     def __init__(self, store: Store, folder: RunFolder, history: History) -> None:
         self.store, self.run_id, self.folder = store, folder.run_id, folder.path
@@ -81,6 +86,7 @@ class TrackedRun:
         self._steps: dict[str, int] = {}
         self._spool = Spool(folder.spool, history.end)
         self._sender: Sender | None = None
+        self._sending = False
         self._born: float | None = None  # by the monotonic clock
 
     @classmethod
@@ -94,6 +100,7 @@ class TrackedRun:
         kind: str = "run",
         run_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        later: bool = False,
     ) -> "TrackedRun":
         """Make the folder, write the configuration into it, and begin the first attempt.
 
@@ -107,6 +114,8 @@ class TrackedRun:
             kind: What it is: run, evaluation, study, trial, ...
             run_id: Our id, if it was made before; see `new_run_id`.
             tags: Further tags, such as the run it belongs to.
+            later: Whether the store is told only from `send` on, and by the end of the run at
+                the latest. What it refuses is then raised by `settle`.
 
         Raises:
             StoreError: If the folder cannot be written to or the store refuses; nothing is left
@@ -130,6 +139,8 @@ class TrackedRun:
                 tags={**(tags or {}), "multihead.kind": kind, HOME_TAG: store.home_id()},
             )
             run._begin()
+            if not later:
+                run._settle_at_once()
         except (StoreError, OSError) as error:
             folder.lock.release()
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -167,6 +178,7 @@ class TrackedRun:
             old, new = flat(before), flat(after)
             changed = {f"resumed.{k}": v for k, v in new.items() if old.get(k) != v}
             run._begin()
+            run._settle_at_once()
         except BaseException:
             folder.lock.release()
             raise
@@ -176,27 +188,64 @@ class TrackedRun:
         return run
 
     def _begin(self) -> None:
-        """Record the attempt and start the sender.
-
-        Raises:
-            StoreError: If the store refuses.
-        """
+        """Record the attempt."""
         self._history.attempts += 1
         who = {"host": platform.node(), "pid": os.getpid()}  # for people; they prove nothing
         self._append("attempt", number=self._history.attempts, **who)
         self._spool.flush()
         self._files.marker.write_text(json.dumps(who))
         self._sender = Sender(self._spool, Delivery(self._files, self.store))
-        self._sender.start()
-        self._sender.settled.wait(_SETTLE_SECONDS)
+
+    def send(self) -> None:
+        """Start to tell the store of the run, in a thread, unless that is being done already."""
+        if self._sender is not None and not self._sending:
+            self._sending = True
+            self._sender.start()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the store knows the run, refuses it, or is known not to answer."""
+        return self._sender is not None and self._sender.settled.is_set()
+
+    def settle(self, seconds: float = _SETTLE_SECONDS) -> None:
+        """Wait a bounded time until the store knows the run, or is known not to answer.
+
+        Args:
+            seconds: The longest wait.
+
+        Raises:
+            StoreError: If the store refuses the run, which must end with it then; see `refusal`.
+        """
+        assert self._sender is not None
+        self.send()
+        self._sender.settled.wait(seconds)
         refusal = self._sender.refusal
         if refusal is not None and (self.mlflow_id is None or isinstance(refusal, DeletedError)):
-            self._sender.close(_PATIENCE["KILLED"])
-            self._append("status", status="FAILED", reason=str(refusal), exit=2)
-            self._files.marker.unlink(missing_ok=True)
-            self._spool.close()
+            self.refusal = refusal
             raise refusal
         self._sender.beginning = False
+
+    def _settle_at_once(self) -> None:
+        try:
+            self.settle()
+        except StoreError:
+            self._abandon()
+            raise
+
+    def discard(self) -> None:
+        """Leave nothing of a new run that the store refuses."""
+        self._abandon()
+        self._files.lock.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _abandon(self) -> None:
+        """Record that the store refuses this attempt, and end it."""
+        assert self._sender is not None
+        self._sender.close(_PATIENCE["KILLED"])
+        with suppress(RecordLostError):
+            self._append("status", status="FAILED", reason=str(self.refusal), exit=2)
+        self._files.marker.unlink(missing_ok=True)
+        self._spool.close()
 
     @property
     def mlflow_id(self) -> str | None:
@@ -347,7 +396,7 @@ class TrackedRun:
         except (RecordLostError, StoreError) as error:
             problem = error
         if self._sender is not None:
-            self._sender.close(_PATIENCE[status])
+            self._end_sending(_PATIENCE[status])
         if problem is not None:
             self._end_lost(status, reason, problem)
         with suppress(StoreError):  # the disk; `problem` says so
@@ -359,6 +408,14 @@ class TrackedRun:
             self._say_unsent()
         elif not reason.endswith(str(problem)):
             _LOG.warning("run %s: %s", self.run_id, problem)
+
+    def _end_sending(self, patience: float) -> None:
+        """Deliver the rest; also of a run that ended before the store was told of it."""
+        assert self._sender is not None
+        self.send()
+        began = time.monotonic()
+        self._sender.settled.wait(patience)
+        self._sender.close(max(1.0, patience - (time.monotonic() - began)))
 
     def _end_lost(self, status: Status, reason: str, problem: Exception) -> None:
         """Tell the store of an end that the folder cannot hold."""

@@ -95,6 +95,11 @@ class Store:
         return self.uri == _local_uri(self.home)
 
     @property
+    def database(self) -> Path | None:
+        """The file of the database in the home; None if this is another store."""
+        return self.home / "mlflow.db" if self.is_local else None
+
+    @property
     def is_gone(self) -> bool:
         """Whether this is the database in the home, and is not there."""
         return self.is_local and not self._file.is_file()

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from multihead.checked_json import read_json_object
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
 from multihead.text import one_line
-from multihead.vimh.checked_json import read_json_object
 from multihead.vimh.dimensions import LARGEST, Dimensions
 from multihead.vimh.mapping import VIMHParameter, read_parameter
 

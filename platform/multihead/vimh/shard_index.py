@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from multihead.checked_json import parse_json_object
 from multihead.data.source import Split
 from multihead.data.source_function import is_address
 from multihead.errors import DataError
 from multihead.text import one_line
 from multihead.vimh.binary import record_dtype
-from multihead.vimh.checked_json import parse_json_object
 from multihead.vimh.info import SHARDS_FILE, VIMHInfo, check_info
 from multihead.vimh.storage import Storage, open_storage
 
