@@ -19,7 +19,8 @@ from multihead.runs.trust import import_kinds, kinds_in
 from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.soup_figures import Figures
 from multihead.studies.table import ranked
-from multihead.studies.trial import RUNS, recorded
+from multihead.studies.trial import recorded
+from multihead.studies.trial_names import RUNS
 from multihead.tracking.folder import run_path
 from multihead.training.checkpoints import BEST, RECORD, check_record, read_checkpoint
 from multihead.training.weight_average import averaged, first_difference

@@ -18,7 +18,7 @@ from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.soup import Ingredient, chosen_greedily, ingredients, mixed
 from multihead.studies.soup_figures import Figures
 from multihead.studies.table import ranked
-from multihead.studies.trial import PARENT_TAG, STATE_TAG, STUDY_TAG
+from multihead.studies.trial_names import PARENT_TAG, STATE_TAG, STUDY_TAG
 from multihead.tracking.run import TrackedRun
 from multihead.training.checkpoints import BEST, RECORD, AtomicCheckpointIO
 from multihead.training.hashes import recorded_hashes
