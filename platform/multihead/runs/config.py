@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
 from multihead.runs.columns import settled_data, spelled
+from multihead.runs.directions import with_modes
 
 ROOT = "train"
 RECORD = "multihead-record"
@@ -138,11 +139,17 @@ class Base:
 
         Args:
             values: By dotted path, in plain types; what refers to them follows.
+
+        Raises:
+            ConfigError: If one does not fit, or refers to what there is not.
         """
         config = copy.deepcopy(self._config)
-        for path, value in values.items():
-            OmegaConf.update(config, path, value, merge=True, force_add=True)
-        return settle(config, self.groups.get("experiment"))
+        try:
+            for path, value in values.items():
+                OmegaConf.update(config, path, value, merge=True, force_add=True)
+            return settle(config, self.groups.get("experiment"))
+        except (*USER_ERRORS, ValueError) as error:
+            raise explain(error, ()) from error
 
 
 def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
@@ -164,7 +171,7 @@ def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
     logger = settled.get("logger")
     if isinstance(logger, dict) and logger.get("experiment_name") is None:
         logger["experiment_name"] = (experiment or ROOT).rsplit("/", 1)[-1]
-    return settled
+    return with_modes(settled)
 
 
 def explain(
@@ -183,22 +190,75 @@ def explain(
             f"choose one of: {', '.join(options)}."
         )
     text = _first_sentences(error)
+    if text.startswith("Ambiguous value for argument '"):
+        key, _, value = text.split("'")[1].partition("=")
+        return ConfigError(
+            f"{key}={value} names several values; with -m each is trained. As one text write "
+            f"'{key}=\"{value}\"', as a list {key}=[{value}]."
+        )
     if isinstance(error, OverrideParseException):
-        typed = next((each for each in overrides if opened(each) == error.override), "")
-        if (odd := _ODD.search(error.override)) is not None:
-            return _unquoted(typed, odd[0])
+        return ConfigError(_unread(text, overrides))
+    if "Config group override must be" in text:
+        group = next((k for o in overrides if (k := _group_of_null(o))), None)
+        if group is None:
+            return ConfigError(f"an override names no key, or a group without a choice: {text}.")
+        return ConfigError(
+            f"{group} names a file of settings, so it cannot be null; leave it out, or choose one "
+            f"with {group}=NAME."
+        )
     if "Could not override" in text:
         return _unknown_override(text, overrides, folder, own)
     return ConfigError(text)
 
 
-def _unquoted(override: str, odd: str) -> ConfigError:
-    """Return the error for a character that Hydra takes within quotes alone, such as a degree."""
-    key, _, value = override.partition("=")
-    example = f'{key}={{KEY: "TEXT"}}' if value[:1] in ("{", "[") else f'{key}="{value}"'
-    return ConfigError(
-        f"{override!r:.100} has the character {odd!r}, which must be in quotes; write '{example}'."
-    )
+def _unread(text: str, overrides: Sequence[str]) -> str:
+    """Return what to write in place of the first override that Hydra's grammar does not take.
+
+    Args:
+        text: What the parser said.
+        overrides: What was typed.
+    """
+    for override in overrides:
+        if _parses(override):
+            continue
+        key, equals, value = override.partition("=")
+        within = value.strip("'\"").replace("\\", "\\\\").replace('"', '\\"')
+        quoted = f'{key}="{within}"'
+        if not key.lstrip("+~"):
+            break
+        if equals and within and value[0] not in "[{" and _parses(quoted):
+            odd = _ODD.search(value)
+            what = "a value with = or spaces at its ends" if odd is None else f"{odd[0]!r}"
+            return (
+                f"{override:.100} cannot be read: {what} must be in quotes, and these in quotes "
+                f"for the shell; write '{quoted}'."
+            )
+        if not equals:
+            break
+        return (
+            f"{override} cannot be read: {text.partition(' See https')[0]}; lists are [a, b], "
+            f"mappings {{a: 1}}, and in them text with =, spaces at its ends or letters beyond a "
+            f"to z stands in quotes: '{key}=[\"a=b\"]'."
+        )
+    else:
+        return text
+    return f"{override!r} is no override; write key=value."
+
+
+def _parses(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(opened(override))
+    except HydraException:
+        return False
+    return True
+
+
+def _group_of_null(override: str) -> str | None:
+    """Return the key of an override that sets it to null, if this is one."""
+    if override.startswith("=") or not _parses(override):
+        return None
+    parsed = OverridesParser.create().parse_override(opened(override))
+    return parsed.key_or_group if parsed.value() is None and "." not in override else None
 
 
 def nearest(word: object, words: Iterable[str]) -> str:
@@ -240,9 +300,9 @@ def _unknown_override(
     where = f"in {path}" if path else "at the top"
     siblings = siblings if path else list(dict.fromkeys([*siblings, *own]))
     allowed = f"allowed: {', '.join(siblings)}" if siblings else f"{path} is empty"
+    added = f" To add a key, write +{key}=..." if path else ""  # at the top none can be added
     return ConfigError(
-        f"there is no key {word!r} {where}{nearest(word, siblings)}; {allowed}. To add a key, "
-        f"write +{key}=..."
+        f"there is no key {word!r} {where}{nearest(word, siblings)}; {allowed}.{added}"
     )
 
 

@@ -24,6 +24,8 @@ _TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it
 _LONGEST_SHOWN = 200
 _LONGEST_NAME = 1000  # characters; a training with one of 100,000 did not end
+_LARGEST = 2**63
+_WORDS = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -70,6 +72,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
     """
     check_keys(config)
+    _check_sizes(config, "")
     for tag in config["tags"]:
         if not _TAG.fullmatch(str(tag)):
             raise ConfigError(
@@ -95,6 +98,18 @@ def check_config(config: Mapping[str, Any]) -> None:
             check_node(node, f"callbacks.{name}")
     if not (config["train"] or config["test"]):
         raise ConfigError("train and test are both false, so there is nothing to do; set one.")
+
+
+def _check_sizes(value: Any, path: str) -> None:
+    """Refuse whole numbers that no library here can hold."""
+    inner = value.items() if isinstance(value, Mapping) else ()
+    inner = enumerate(value) if isinstance(value, list) else inner
+    for key, each in inner:
+        _check_sizes(each, f"{path}.{key}" if path else str(key))
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        raise ConfigError(
+            f"{path} has too many digits; a whole number is at most {_LARGEST - 1:,}."
+        )
 
 
 def check_keys(config: Mapping[str, Any]) -> None:
@@ -148,6 +163,32 @@ def check_node(node: Any, path: str) -> None:
             _check_inside(value, f"{path}.{key}")
         elif key in hints:
             _check_value(value, hints[key], f"{path}.{key}")
+
+
+def with_whole_numbers(node: Any) -> Any:
+    """Return a node in which 1e1, which is the float 10.0, is 10 where only whole numbers will do.
+
+    Args:
+        node: Checked; nodes inside it are changed alike.
+    """
+    if isinstance(node, list):
+        return [with_whole_numbers(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    hints: Mapping[str, Any] = {}
+    if "_target_" in node:
+        hints = _hints(locate(node["_target_"], "_target_"))
+    return {
+        key: int(value)
+        if isinstance(value, float) and value.is_integer() and _wants_whole(hints.get(key))
+        else with_whole_numbers(value)
+        for key, value in node.items()
+    }
+
+
+def _wants_whole(hint: Any) -> bool:
+    options = typing.get_args(hint) or (hint,)
+    return int in options and float not in options
 
 
 def _function(node: Any, path: str) -> Any:
@@ -222,13 +263,12 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         adapter.validate_python(value)
     except ValidationError as error:
         reasons = dict.fromkeys(_lower(e["msg"]) for e in error.errors())
-        shown = shortened(repr(value), _LONGEST_SHOWN)
-        raise ConfigError(f"{path} is {shown}: {'; or '.join(reasons)}.") from error
+        mended = next(filter(None, (_mended(path, e) for e in error.errors())), "")
+        raise ConfigError(f"{path} is {_shown(value)}: {'; or '.join(reasons)}{mended}.") from error
     if isinstance(value, bool) and not _admits(bool, hint):
         raise ConfigError(f"{path} is {str(value).lower()}; it is not a yes-or-no question.")
     if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
-        shown = shortened(repr(value), _LONGEST_SHOWN)
-        raise ConfigError(f"{path} is the text {shown}; write a number, such as 1.0e-4.")
+        raise ConfigError(f"{path} is the text {_shown(value)}; write a number, such as 1.0e-4.")
 
 
 def _admits(kind: type, hint: Any) -> bool:
@@ -257,7 +297,31 @@ def _explain(error: ValidationError) -> ConfigError:
         )
     if first["type"] == "missing":
         return ConfigError(f"the key {key!r} is missing; the shipped train.yaml shows it.")
-    return ConfigError(f"{key} is {first['input']!r}: {_lower(first['msg'])}.")
+    value = first["input"]
+    return ConfigError(f"{key} is {_shown(value)}: {_lower(first['msg'])}{_mended(key, first)}.")
+
+
+def _mended(key: str, found: Any) -> str:
+    """Return what to write instead, where a value was read otherwise than its writer meant it."""
+    value, kind = found["input"], found["type"]
+    if kind.startswith("bool") and str(value).lower() in _WORDS:
+        return f"; write {key}={_WORDS[str(value).lower()]}"
+    if kind.startswith("int") and isinstance(value, str) and value.strip().isdecimal():
+        return f"; write {key}={int(value)}, without quotes and leading zeros"
+    if kind.startswith("int") and isinstance(value, float) and value.is_integer():
+        return f"; write {key}={int(value)}"
+    if kind.startswith("string") and isinstance(value, int | float):
+        shown = str(value).lower() if isinstance(value, bool) else value
+        return f"; what looks like a number or true needs two pairs of quotes: '{key}=\"{shown}\"'"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is written in YAML, as far as a line has room for it."""
+    plain = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return plain[value]
+    return shortened(repr(value), _LONGEST_SHOWN)
 
 
 def _lower(message: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from multihead import settings
 from multihead.data.datamodule import LOADER_SETTINGS
 from multihead.data.source_function import options_of
+from multihead.runs.limits import why_no_validation
 from multihead.runs.schema import check_config, locate
 from multihead.tracking.store import Store
 
@@ -154,7 +155,7 @@ class TrainerSection:
     @property
     def validates(self) -> bool:
         """Whether any validation batch is read."""
-        return self.node.get("limit_val_batches") not in (0, 0.0)
+        return why_no_validation(self.node) is None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from multihead.studies.best_after import best_after_notes, check_epochs, make_be
 from multihead.studies.check_space import check_paths, check_values
 from multihead.studies.configs import TrialConfigs
 from multihead.studies.definition import Definition
+from multihead.studies.points import point_notes
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import GRID, ONE_OBJECTIVE, grid, sampler_notes, sampler_of
 from multihead.studies.space import Space
@@ -90,6 +91,7 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     trainer = parts.trainer
     check_epochs(rule, trainer.max_epochs, trainer.check_val_every_n_epoch)
     notes = sampler_notes(definition, plan.space) + best_after_notes(rule, definition)
+    notes += point_notes(definition, plan.space)
     notes += weight_notes(plan.configs, plan.space, plan.heads, plan.opened)
     return replace(plan, notes=tuple(notes))
 
