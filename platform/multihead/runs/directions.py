@@ -13,6 +13,7 @@ from multihead.metrics.registry import is_known, metric_of
 
 Section = Mapping[str, Any]
 _MODES = ("min", "max")
+_WATCHING = (".early_stopping", ".model_checkpoint")  # the shipped ones, whose mode may be null
 
 
 def mode_of(metric: object) -> str | None:
@@ -62,9 +63,6 @@ def with_mode(
         monitor: What it watches; None for nothing.
         locate: Finds what a `_target_` names.
         path: Of the node, for messages.
-
-    Raises:
-        ConfigError: If nobody knows which way that metric is better.
     """
     if monitor is None or "mode" in node:
         return node
@@ -72,12 +70,7 @@ def with_mode(
     if "mode" not in takes:
         return node
     mode = mode_of(monitor)
-    if mode is None:
-        raise ConfigError(
-            f"{path} watches {monitor}, of which nobody knows which way is better; "
-            f"write {path}.mode=min or {path}.mode=max."
-        )
-    return {**node, "mode": mode}
+    return {**node, "mode": mode} if mode is not None else node
 
 
 def check_modes(callbacks: Mapping[str, Section], scheduler: Section, monitor: str) -> None:
@@ -93,6 +86,11 @@ def check_modes(callbacks: Mapping[str, Section], scheduler: Section, monitor: s
     """
     for key, metric, mode in _monitored(callbacks, scheduler, monitor):
         better = mode_of(metric)
+        if metric is not None and better is None and mode is None and key.endswith(_WATCHING):
+            raise ConfigError(
+                f"{key} watches {metric}, of which nobody knows which way is better; "
+                f"write {key}.mode=min or {key}.mode=max."
+            )
         if better is not None and mode in _MODES and mode != better:
             way = "higher" if better == "max" else "lower"
             raise ConfigError(

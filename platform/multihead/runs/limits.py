@@ -71,7 +71,7 @@ def _check_length(trainer: Trainer) -> None:
             "trainer.max_epochs is null, so nothing would end the training; give a number of "
             "epochs, or -1 where early stopping ends it."
         )
-    if epochs is not None and least is not None and 0 <= epochs < least:
+    if epochs is not None and least is not None and 0 < epochs < least:
         raise ConfigError(
             f"trainer.min_epochs is {least}, but max_epochs {epochs}; give at most {epochs}."
         )

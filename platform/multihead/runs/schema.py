@@ -6,6 +6,7 @@ Keys come from the signatures of the targets, so a class's arguments are stated 
 import importlib
 import inspect
 import re
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -72,7 +73,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
     """
     check_keys(config)
-    _check_sizes(config, "")
+    _check_plain(config, "")
     for tag in config["tags"]:
         if not _TAG.fullmatch(str(tag)):
             raise ConfigError(
@@ -100,12 +101,17 @@ def check_config(config: Mapping[str, Any]) -> None:
         raise ConfigError("train and test are both false, so there is nothing to do; set one.")
 
 
-def _check_sizes(value: Any, path: str) -> None:
-    """Refuse whole numbers that no library here can hold."""
+def _check_plain(value: Any, path: str) -> None:
+    """Refuse whole numbers that no library here can hold, and keys that are hard to tell apart."""
     inner = value.items() if isinstance(value, Mapping) else ()
+    if "_target_" not in dict(inner) and len({isinstance(key, str) for key, _ in inner}) > 1:
+        raise ConfigError(
+            f"{path} has numbers and names as keys, {', '.join(repr(k) for k, _ in inner)[:100]}; "
+            f"write all of it anew, such as {path}={{0: 1, 1: 0}}."
+        )
     inner = enumerate(value) if isinstance(value, list) else inner
     for key, each in inner:
-        _check_sizes(each, f"{path}.{key}" if path else str(key))
+        _check_plain(each, f"{path}.{key}" if path else str(key))
     if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
         raise ConfigError(
             f"{path} has too many digits; a whole number is at most {_LARGEST - 1:,}."
@@ -159,7 +165,7 @@ def check_node(node: Any, path: str) -> None:
             )
         if isinstance(value, dict) and "_target_" in value:
             check_node(value, f"{path}.{key}")
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and not (key in hints and _is_single(hints[key])):
             _check_inside(value, f"{path}.{key}")
         elif key in hints:
             _check_value(value, hints[key], f"{path}.{key}")
@@ -186,6 +192,16 @@ def with_whole_numbers(node: Any) -> Any:
     }
 
 
+def _is_single(hint: Any) -> bool:
+    """Return whether a hint takes numbers, texts and the like alone, and no mapping."""
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    return all(option in (int, float, bool, str, type(None)) for option in options)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
 def _wants_whole(hint: Any) -> bool:
     options = typing.get_args(hint) or (hint,)
     return int in options and float not in options
@@ -207,6 +223,10 @@ def locate(name: object, path: str) -> Any:
         ConfigError: If there is no such module or name in it.
     """
     module_name, _, attribute = current(str(name)).rpartition(".")
+    if not isinstance(name, str) or not module_name:
+        raise ConfigError(
+            f"{path} is {_shown(name)}; write where a class is, package.module.Class."
+        )
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
@@ -308,7 +328,9 @@ def _mended(key: str, found: Any) -> str:
         return f"; write {key}={_WORDS[str(value).lower()]}"
     if kind.startswith("int") and isinstance(value, str) and value.strip().isdecimal():
         return f"; write {key}={int(value)}, without quotes and leading zeros"
-    if kind.startswith("int") and isinstance(value, float) and value.is_integer():
+    if kind.startswith("int") and isinstance(value, float) and abs(value) < 1e15:
+        if not value.is_integer():
+            return ""
         return f"; write {key}={int(value)}"
     if kind.startswith("string") and isinstance(value, int | float):
         shown = str(value).lower() if isinstance(value, bool) else value
