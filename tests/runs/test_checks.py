@@ -62,7 +62,7 @@ from multihead.training.checkpoints import read_checkpoint
         ("seed=007", r"write seed=7, without quotes and leading zeros"),
         ("seed=1e1", r"write seed=10"),
         ("name=1e-4", r"'name=\"0\.0001\"'"),
-        ("name=a=b", r"must be in quotes.*'name=\"a=b\"'"),
+        ("name=a=b", r"must be in quotes; write 'name=\"a=b\"'"),
         ("name=run äöü", r"'name=\"run äöü\"'"),
         ("tags=[a=b]", r"'tags=\[\"a=b\"\]'"),
         ("name=a,b", r"with -m each is trained"),

@@ -31,6 +31,8 @@ from multihead.runs.checks import (
     check_optimizer,
     check_step,
     check_test_part,
+    reason_of,
+    refusals,
     take_fits,
     take_normalisation,
     trained_on,
@@ -46,7 +48,7 @@ from multihead.runs.devices import (
 )
 from multihead.runs.directions import check_modes, with_mode
 from multihead.runs.former_names import with_current_names
-from multihead.runs.limits import check_limits, why_no_validation
+from multihead.runs.limits import check_limits, check_ours, why_no_validation
 from multihead.runs.schema import locate, with_whole_numbers
 from multihead.runs.sections import (
     DataSection,
@@ -77,10 +79,7 @@ from multihead.training.module import MultiheadLitModule
 from multihead.training.synced_stop import StopTogether
 
 # Of what its _target_ makes: also packages that are not installed, and numbers beyond all sense.
-_MAKE_ERRORS = (
-    *(*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError),
-    *(AttributeError, AssertionError, LookupError),  # of classes that do not look at arguments
-)
+_MAKE_ERRORS = (*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError)
 
 
 @dataclass
@@ -174,9 +173,10 @@ def build_run(
     if run.train:
         names = logged_metrics(module, data, validates=config.trainer.validates)
         check_monitors(_monitors(config, module), names, why_no_validation(config.trainer.node))
-        monitor = module.optimization.monitor
-        check_modes(config.callbacks, _scheduler(config.model), monitor)
-    check_limits(config.trainer.node, batch_counts(data, config.run))
+        if run.ckpt_path is None:  # a run of an earlier release goes on as it began
+            check_ours(config.trainer.node)
+            check_modes(config.callbacks, _scheduler(config.model), module.optimization.monitor)
+    check_limits(config.trainer.node, batch_counts(data, run))
     interrupts, logger = interrupts or Interrupts(), RunLogger()
     together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
     ranks = Ranks(rank, devices.count)
@@ -225,7 +225,7 @@ def build_data(
         DataError: For files that are missing, damaged or hostile.
         ConfigError: For sizes, maps or settings that do not fit the data.
     """
-    data = _make(section.node, "data")
+    data = _make(with_whole_numbers(section.node, "data"), "data")
     if not isinstance(data, MultiheadDataModule):
         raise ConfigError(
             f"data._target_ makes a {type(data).__name__}, not a MultiheadDataModule."
@@ -317,8 +317,7 @@ def make_network(
             f"from images to features, or a MultiheadNetwork."
         )
     # Not Hydra's instantiate: that would also call every target inside the node.
-    whole = with_whole_numbers(node)
-    given = {k: v for k, v in whole.items() if v is not None or k not in derived}
+    given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
     try:
         if not issubclass(target, MultiheadNetwork):
@@ -326,8 +325,8 @@ def make_network(
         if from_checkpoint:
             given = {k: v for k, v in given.items() if k not in target.initial_weights}
         return target(**{**derived, **given})
-    except BUILD_ERRORS as error:
-        raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error
+    except refusals(target) as error:
+        raise ConfigError(f"model.net cannot be built: {reason_of(error, target)}") from error
 
 
 def build_callbacks(nodes: Mapping[str, Node]) -> list[Callback]:
@@ -466,12 +465,18 @@ def build_trainer(
 def _make(node: Node, path: str, **objects: Any) -> Any:
     """Instantiate a node; with `_partial_`, call the result with objects that are not config."""
     try:
-        made = instantiate(with_whole_numbers(with_current_names(node)), _convert_="all")
-        return made(**objects) if objects else made
+        made = instantiate(with_current_names(node), _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, MultiheadError):
             raise cause from error
-        raise ConfigError(f"{path} cannot be built: {message_of(cause or error)}") from error
+        raise ConfigError(f"{path} cannot be built: {reason_of(cause or error)}") from error
     except _MAKE_ERRORS as error:
         raise ConfigError(f"{path} cannot be built: {message_of(error)}") from error
+    if not objects:
+        return made
+    target = locate(node["_target_"], f"{path}._target_")
+    try:
+        return made(**objects)
+    except (*_MAKE_ERRORS, *refusals(target)) as error:
+        raise ConfigError(f"{path} cannot be built: {reason_of(error, target)}") from error

@@ -20,7 +20,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
@@ -146,10 +146,20 @@ class Base:
         config = copy.deepcopy(self._config)
         try:
             for path, value in values.items():
+                _refuse_list(config, path, value)
                 OmegaConf.update(config, path, value, merge=True, force_add=True)
             return settle(config, self.groups.get("experiment"))
         except (*USER_ERRORS, ValueError) as error:
             raise explain(error, ()) from error
+
+
+def _refuse_list(config: DictConfig, path: str, value: Any) -> None:
+    if isinstance(value, list) and isinstance(OmegaConf.select(config, path), DictConfig):
+        raise ConfigError(_no_mapping(path))
+
+
+def _no_mapping(path: str) -> str:
+    return f"{path} is a mapping, and cannot be a list; write {path}={{key: value}}."
 
 
 def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
@@ -206,6 +216,10 @@ def explain(
             f"{group} names a file of settings, so it cannot be null; leave it out, or choose one "
             f"with {group}=NAME."
         )
+    if "Cannot merge DictConfig with ListConfig" in text and "=" in text:
+        return ConfigError(_no_mapping(text.partition("=")[0].rpartition(" ")[2].lstrip("+")))
+    if isinstance(error, InterpolationKeyError) and error.full_key:
+        return ConfigError(f"{error.full_key} refers to what there is not: {text}.")
     if "Could not override" in text:
         return _unknown_override(text, overrides, folder, own)
     return ConfigError(text)
@@ -228,17 +242,16 @@ def _unread(text: str, overrides: Sequence[str]) -> str:
             break
         if equals and within and value[0] not in "[{" and _parses(quoted):
             odd = _ODD.search(value)
-            what = "a value with = or spaces at its ends" if odd is None else f"{odd[0]!r}"
-            return (
-                f"{override:.100} cannot be read: {what} must be in quotes, and these in quotes "
-                f"for the shell; write '{quoted}'."
-            )
+            why = f"has the character {odd[0]!r}" if odd else "has = or spaces at an end"
+            return f"{override!r:.100} {why}, which must be in quotes; write '{quoted}'."
         if not equals:
             break
+        if not _parses(f"{key}=1"):
+            return f"{override!r:.100} has no key that can be read; write words joined by dots."
         return (
-            f"{override} cannot be read: {text.partition(' See https')[0]}; lists are [a, b], "
-            f"mappings {{a: 1}}, and in them text with =, spaces at its ends or letters beyond a "
-            f"to z stands in quotes: '{key}=[\"a=b\"]'."
+            f"{override!r:.200} cannot be read: lists are [a, b], mappings {{a: 1}}, and in them "
+            f"text with =, spaces at its ends or letters beyond a to z stands in quotes: "
+            f"'{key}=[\"a=b\"]'."
         )
     else:
         return text

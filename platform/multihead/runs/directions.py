@@ -6,6 +6,7 @@ in silence, and is refused.
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from multihead.errors import ConfigError
@@ -66,9 +67,10 @@ def with_mode(
     """
     if monitor is None or "mode" in node:
         return node
-    takes = inspect.signature(locate(node["_target_"], f"{path}._target_")).parameters
-    if "mode" not in takes:
-        return node
+    target = locate(node["_target_"], f"{path}._target_")
+    with suppress(ValueError):  # a builtin has no signature
+        if "mode" not in inspect.signature(target).parameters:
+            return node
     mode = mode_of(monitor)
     return {**node, "mode": mode} if mode is not None else node
 

@@ -14,6 +14,11 @@ _LIMITS = {
     "val": ("validated on", ""),
     "test": ("tested on", "; give 1 or more, or test=false"),
 }
+_OURS = {
+    "callbacks": "write '+callbacks.NAME={_target_: ...}'",
+    "logger": "runs are recorded in MLflow, where logger.tracking_uri says",
+    "plugins": "the platform has its own",
+}
 Trainer = Mapping[str, Any]
 
 
@@ -29,11 +34,23 @@ def check_limits(trainer: Trainer, batches: Mapping[str, int]) -> None:
     """
     if trainer.get("fast_dev_run"):
         return
+    _check_share(trainer, "overfit_batches", batches.get("train", 1))
     if "train" in batches:
         _check_length(trainer)
         _check_interval(trainer, batches["train"])
     for part, count in batches.items():
         _check_limit(trainer, part, count)
+
+
+def check_ours(trainer: Trainer) -> None:
+    """Refuse what the platform gives to the trainer itself, and would pass over without a word.
+
+    Raises:
+        ConfigError: Naming the key, and what takes its place.
+    """
+    for key, instead in _OURS.items():
+        if trainer.get(key):
+            raise ConfigError(f"trainer.{key} is not taken; {instead}.")
 
 
 def why_no_validation(trainer: Trainer) -> str | None:
@@ -85,6 +102,11 @@ def _check_length(trainer: Trainer) -> None:
 
 def _check_interval(trainer: Trainer, batches: int) -> None:
     interval, every = trainer.get("val_check_interval"), trainer.get("check_val_every_n_epoch", 1)
+    if every is not None and every < 1:
+        raise ConfigError(
+            f"trainer.check_val_every_n_epoch is {every}; give 1 or more, or "
+            f"limit_val_batches=0 to validate never."
+        )
     if type(interval) is int and every is not None and interval > batches:
         raise ConfigError(
             f"trainer.val_check_interval is {interval}, but an epoch has {batches} batches; "
@@ -99,6 +121,11 @@ def _check_limit(trainer: Trainer, part: str, batches: int) -> None:
         return
     if limit == 0 and instead:
         raise ConfigError(f"trainer.{key} is {limit}, so no batch would be {done}{instead}.")
+    _check_share(trainer, key, batches)
+
+
+def _check_share(trainer: Trainer, key: str, batches: int) -> None:
+    limit = trainer.get(key)
     if isinstance(limit, float) and 0 < limit < 1 and int(limit * batches) == 0:
         raise ConfigError(
             f"trainer.{key} is {limit}, which of {batches} batches is less than one; give a whole "

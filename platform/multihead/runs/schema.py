@@ -8,7 +8,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -26,7 +26,25 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it
 _LONGEST_SHOWN = 200
 _LONGEST_NAME = 1000  # characters; a training with one of 100,000 did not end
 _LARGEST = 2**63
-_WORDS = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+_WORDS = {
+    **dict.fromkeys(("on", "yes", "y", "t", "1"), "true"),
+    **dict.fromkeys(("off", "no", "n", "f", "0"), "false"),
+}
+_OURS = {  # words of pydantic's, and those of a configuration
+    "a valid dictionary": "a mapping, {key: value}",
+    "a valid tuple": "a list, [a, b]",
+    "a valid list": "a list, [a, b]",
+    "an instance of Sequence": "a list, [a, b]",
+    "'str' instances are not allowed as a Sequence value": "input should be a list, [a, b]",
+    "input is not a valid path for <class 'pathlib.Path'>": "input should be a path",
+    "input should be callable": "input should be a mapping with _target_",
+    ", unable to parse string as an integer": "",
+    ", unable to parse string as a number": "",
+    "a valid string": "a text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+}
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -140,9 +158,7 @@ def check_node(node: Any, path: str) -> None:
     Raises:
         ConfigError: For a target that does not exist, an unknown key or a value of a wrong type.
     """
-    if not isinstance(node, dict) or "_target_" not in node:
-        raise ConfigError(f"{path} has no _target_; it must name the class that is built from it.")
-    target = locate(node["_target_"], f"{path}._target_")
+    target = _target(node, path)
     parameters, hints = _parameters(target), _hints(target)
     passed_on = getattr(target, "passes_on_to", None)
     if passed_on in parameters and _further(parameters):
@@ -163,39 +179,43 @@ def check_node(node: Any, path: str) -> None:
                 f"there is no key {key!r} in {path}{nearest(key, names)}; "
                 f"{node['_target_']} takes: {', '.join(names)}."
             )
-        if isinstance(value, dict) and "_target_" in value:
-            check_node(value, f"{path}.{key}")
-        elif isinstance(value, dict) and not (key in hints and _is_single(hints[key])):
-            _check_inside(value, f"{path}.{key}")
+        hint = hints.get(key, Any)
+        if isinstance(value, dict) and not _is_plain(hint, made="_target_" in value):
+            _check_inside({key: value}, path)
         elif key in hints:
-            _check_value(value, hints[key], f"{path}.{key}")
+            _check_value(value, hint, f"{path}.{key}")
 
 
-def with_whole_numbers(node: Any) -> Any:
+def with_whole_numbers(node: Any, path: str = "") -> Any:
     """Return a node in which 1e1, which is the float 10.0, is 10 where only whole numbers will do.
 
     Args:
         node: Checked; nodes inside it are changed alike.
+        path: Its dotted key, for messages.
     """
-    if isinstance(node, list):
-        return [with_whole_numbers(each) for each in node]
     if not isinstance(node, Mapping):
         return node
     hints: Mapping[str, Any] = {}
     if "_target_" in node:
-        hints = _hints(locate(node["_target_"], "_target_"))
+        hints = _hints(locate(node["_target_"], f"{path}._target_"))
     return {
         key: int(value)
         if isinstance(value, float) and value.is_integer() and _wants_whole(hints.get(key))
-        else with_whole_numbers(value)
+        else with_whole_numbers(value, f"{path}.{key}" if path else str(key))
         for key, value in node.items()
     }
 
 
-def _is_single(hint: Any) -> bool:
-    """Return whether a hint takes numbers, texts and the like alone, and no mapping."""
+def _is_plain(hint: Any, *, made: bool) -> bool:
+    """Return whether a hint takes numbers and texts alone, so that a mapping cannot be meant.
+
+    Args:
+        hint: Of an argument.
+        made: Whether the mapping has a `_target_`, which may also make what is called.
+    """
     options = typing.get_args(hint) if _is_union(hint) else (hint,)
-    return all(option in (int, float, bool, str, type(None)) for option in options)
+    single = (int, float, bool, str, type(None))
+    return all(o in single or (typing.get_origin(o) is Callable and not made) for o in options)
 
 
 def _is_union(hint: Any) -> bool:
@@ -203,8 +223,16 @@ def _is_union(hint: Any) -> bool:
 
 
 def _wants_whole(hint: Any) -> bool:
-    options = typing.get_args(hint) or (hint,)
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
     return int in options and float not in options
+
+
+def _target(node: Any, path: str) -> Any:
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise ConfigError(f"{path} has no _target_; it must name the class that is built from it.")
+    if not isinstance(partial := node.get("_partial_", False), bool):
+        raise ConfigError(f"{path}._partial_ is {_shown(partial)}; write true or false.")
+    return locate(node["_target_"], f"{path}._target_")
 
 
 def _function(node: Any, path: str) -> Any:
@@ -243,10 +271,12 @@ def locate(name: object, path: str) -> Any:
     return target
 
 
-def _check_inside(mapping: dict[str, Any], path: str) -> None:
+def _check_inside(mapping: dict[str, Any], path: str, *, deeper: bool = True) -> None:
     for key, value in mapping.items():
         if isinstance(value, dict) and "_target_" in value:
             check_node(value, f"{path}.{key}")
+        elif isinstance(value, dict) and deeper:
+            _check_inside(value, f"{path}.{key}", deeper=False)
 
 
 def _parameters(target: Any) -> dict[str, inspect.Parameter]:
@@ -287,6 +317,9 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         raise ConfigError(f"{path} is {_shown(value)}: {'; or '.join(reasons)}{mended}.") from error
     if isinstance(value, bool) and not _admits(bool, hint):
         raise ConfigError(f"{path} is {str(value).lower()}; it is not a yes-or-no question.")
+    if isinstance(value, str) and _admits(bool, hint) and not _admits(str, hint):
+        meant = _WORDS.get(value.lower(), value.lower())
+        raise ConfigError(f"{path} is the text {_shown(value)}; write {path}={meant}.")
     if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
         raise ConfigError(f"{path} is the text {_shown(value)}; write a number, such as 1.0e-4.")
 
@@ -324,8 +357,8 @@ def _explain(error: ValidationError) -> ConfigError:
 def _mended(key: str, found: Any) -> str:
     """Return what to write instead, where a value was read otherwise than its writer meant it."""
     value, kind = found["input"], found["type"]
-    if kind.startswith("bool") and str(value).lower() in _WORDS:
-        return f"; write {key}={_WORDS[str(value).lower()]}"
+    if kind.startswith("bool") and isinstance(value, str) and value.lower() in _WORDS:
+        return f"; write {key}={_WORDS[value.lower()]}"
     if kind.startswith("int") and isinstance(value, str) and value.strip().isdecimal():
         return f"; write {key}={int(value)}, without quotes and leading zeros"
     if kind.startswith("int") and isinstance(value, float) and abs(value) < 1e15:
@@ -347,4 +380,7 @@ def _shown(value: Any) -> str:
 
 
 def _lower(message: str) -> str:
-    return message[0].lower() + message[1:]
+    message = message[0].lower() + message[1:]
+    for theirs, ours in _OURS.items():
+        message = message.replace(theirs, ours)
+    return message

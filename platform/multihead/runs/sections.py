@@ -14,7 +14,7 @@ from multihead import settings
 from multihead.data.datamodule import LOADER_SETTINGS
 from multihead.data.source_function import options_of
 from multihead.runs.limits import why_no_validation
-from multihead.runs.schema import check_config, locate
+from multihead.runs.schema import check_config, locate, with_whole_numbers
 from multihead.tracking.store import Store
 
 Node = Mapping[str, Any]  # a `_target_` and its arguments
@@ -219,7 +219,7 @@ class RunConfig:
             ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
         """
         check_config(composed)
-        return cls.of(composed)
+        return cls.of(with_whole_numbers(composed))
 
     @property
     def places(self) -> dict[str, Any]:

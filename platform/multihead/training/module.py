@@ -262,7 +262,8 @@ class MultiheadLitModule(pl.LightningModule):
         default = self.parameter_criterion if head.parameter is not None else None
         if head.kind.activation and head.parameter is None:
             default = self.class_criterion
-        return self.given_criteria.get(head.name) or default
+        chosen = self.given_criteria.get(head.name)
+        return default if chosen is None or chosen == {} else chosen
 
     def setup(self, stage: str) -> None:
         """Configure from the trainer's datamodule and prepare the network for the device."""
