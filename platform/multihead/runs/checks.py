@@ -127,9 +127,12 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
     optimization = module.optimization
     spare = _spare(torch.zeros(1))
     maker = getattr(optimization.optimizer, "func", optimization.optimizer)
-    options = optimization.options(trainer, trainer.strategy.root_device.type)
+    device = trainer.strategy.root_device.type
     try:
+        options = optimization.options(trainer, device)
         optimizer = optimization.made([{"params": [spare]}], **options)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(f"it makes a {type(optimizer).__name__}, not an optimizer")
         _try_step(optimizer, spare)
     except refusals(maker) as error:
         raise ConfigError(f"model.optimizer cannot be built: {reason_of(error, maker)}") from error

@@ -180,7 +180,7 @@ def check_node(node: Any, path: str) -> None:
                 f"{node['_target_']} takes: {', '.join(names)}."
             )
         hint = hints.get(key, Any)
-        if isinstance(value, dict) and not _is_plain(hint, made="_target_" in value):
+        if isinstance(value, dict) and not _is_plain(hint, made="_target_" in value or not value):
             _check_inside({key: value}, path)
         elif key in hints:
             _check_value(value, hint, f"{path}.{key}")
@@ -211,7 +211,8 @@ def _is_plain(hint: Any, *, made: bool) -> bool:
 
     Args:
         hint: Of an argument.
-        made: Whether the mapping has a `_target_`, which may also make what is called.
+        made: Whether the mapping has a `_target_`, which may also make what is called, or is
+            empty, which is none of that.
     """
     options = typing.get_args(hint) if _is_union(hint) else (hint,)
     single = (int, float, bool, str, type(None))
@@ -251,7 +252,8 @@ def locate(name: object, path: str) -> Any:
         ConfigError: If there is no such module or name in it.
     """
     module_name, _, attribute = current(str(name)).rpartition(".")
-    if not isinstance(name, str) or not module_name:
+    words = str(name).split(".")
+    if not (isinstance(name, str) and module_name and all(map(str.isidentifier, words))):
         raise ConfigError(
             f"{path} is {_shown(name)}; write where a class is, package.module.Class."
         )
