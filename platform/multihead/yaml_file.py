@@ -18,7 +18,7 @@ _NUMBERS = (f"{_TAG}int", f"{_TAG}float")
 _MOST_NODES = 100_000  # aliases written out
 
 
-class _Written(yaml.SafeLoader):
+class _Written(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Numbers as YAML 1.2 has them."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # as PyYAML has it

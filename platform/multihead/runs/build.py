@@ -476,7 +476,8 @@ def _make(node: Node, path: str, **objects: Any) -> Any:
     if not objects:
         return made
     target = locate(node["_target_"], f"{path}._target_")
+    refused: tuple[type[Exception], ...] = (*_MAKE_ERRORS, *refusals(target))
     try:
         return made(**objects)
-    except (*_MAKE_ERRORS, *refusals(target)) as error:
+    except refused as error:
         raise ConfigError(f"{path} cannot be built: {reason_of(error, target)}") from error

@@ -131,8 +131,6 @@ def check_optimizer(module: MultiheadLitModule, trainer: pl.Trainer) -> None:
     try:
         options = optimization.options(trainer, device)
         optimizer = optimization.made([{"params": [spare]}], **options)
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise TypeError(f"it makes a {type(optimizer).__name__}, not an optimizer")
         _try_step(optimizer, spare)
     except refusals(maker) as error:
         raise ConfigError(f"model.optimizer cannot be built: {reason_of(error, maker)}") from error
@@ -157,7 +155,7 @@ def _try_step(optimizer: torch.optim.Optimizer, spare: torch.nn.Parameter) -> No
     """Take a step with a parameter made for nothing: some values are looked at no earlier."""
     spare.grad = torch.zeros_like(spare)
     with torch.random.fork_rng(devices=[]):
-        optimizer.step(lambda: torch.zeros(()))
+        optimizer.step(lambda: 0.0)
     optimizer.state.clear()
 
 

@@ -209,12 +209,12 @@ def explain(
     if isinstance(error, OverrideParseException):
         return ConfigError(_unread(text, overrides))
     if "Config group override must be" in text:
-        group = next((k for o in overrides if (k := _group_of_null(o))), None)
-        if group is None:
+        nulled = next((k for o in overrides if (k := _group_of_null(o))), None)
+        if nulled is None:
             return ConfigError(f"an override names no key, or a group without a choice: {text}.")
         return ConfigError(
-            f"{group} names a file of settings, so it cannot be null; leave it out, or choose one "
-            f"with {group}=NAME."
+            f"{nulled} names a file of settings, so it cannot be null; leave it out, or choose one "
+            f"with {nulled}=NAME."
         )
     if "Cannot merge DictConfig with ListConfig" in text and "=" in text:
         return ConfigError(_no_mapping(text.partition("=")[0].rpartition(" ")[2].lstrip("+")))

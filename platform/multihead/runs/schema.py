@@ -121,14 +121,14 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 def _check_plain(value: Any, path: str) -> None:
     """Refuse whole numbers that no library here can hold, and keys that are hard to tell apart."""
-    inner = value.items() if isinstance(value, Mapping) else ()
-    if "_target_" not in dict(inner) and len({isinstance(key, str) for key, _ in inner}) > 1:
+    inner: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+    if "_target_" not in inner and len({isinstance(key, str) for key in inner}) > 1:
         raise ConfigError(
-            f"{path} has numbers and names as keys, {', '.join(repr(k) for k, _ in inner)[:100]}; "
+            f"{path} has numbers and names as keys, {', '.join(map(repr, inner))[:100]}; "
             f"write all of it anew, such as {path}={{0: 1, 1: 0}}."
         )
-    inner = enumerate(value) if isinstance(value, list) else inner
-    for key, each in inner:
+    inner = dict(enumerate(value)) if isinstance(value, list) else inner
+    for key, each in inner.items():
         _check_plain(each, f"{path}.{key}" if path else str(key))
     if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
         raise ConfigError(

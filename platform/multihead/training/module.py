@@ -263,7 +263,8 @@ class MultiheadLitModule(pl.LightningModule):
         if head.kind.activation and head.parameter is None:
             default = self.class_criterion
         chosen = self.given_criteria.get(head.name)
-        return default if chosen is None or chosen == {} else chosen
+        unnamed = chosen is None or (isinstance(chosen, Mapping) and not chosen)
+        return default if unnamed else chosen
 
     def setup(self, stage: str) -> None:
         """Configure from the trainer's datamodule and prepare the network for the device."""
