@@ -239,7 +239,7 @@ def test_a_run_that_does_not_improve_on_its_start_tests_the_starts_best(train: R
     """Otherwise best metrics and test would be of different weights."""
     worst = [
         "callbacks.model_checkpoint.monitor=val/digit_loss",
-        "callbacks.model_checkpoint.mode=max",
+        "+model.optimizer.maximize=true",  # each epoch is worse than the one before
     ]
     start = train("trainer.max_epochs=2", *worst)
     last = f"ckpt_path={start.folder}/checkpoints/last.ckpt"

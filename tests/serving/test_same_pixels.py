@@ -79,9 +79,12 @@ def test_a_posted_picture_has_the_pixels_of_training(
         texts = [base64.b64encode(path.read_bytes()).decode() for path in paths]
         assert client.post("/invocations", json={"images": texts}).status_code == 200
         shown = client.post("/pixels", json={"images": texts})
+        files = [("file", (path.name, path.read_bytes())) for path in paths]
+        assert client.post("/pixels", files=files).content == shown.content
+        assert client.post("/invocations", files=files).status_code == 200
     trained = found.images[:].transpose(0, 2, 3, 1)
     assert shown.content == trained.tobytes()
-    assert np.array_equal(np.concatenate(model.loaded.seen), np.concatenate([trained, trained]))
+    assert np.array_equal(np.concatenate(model.loaded.seen), np.concatenate([trained] * 3))
 
 
 def test_without_a_record_pictures_are_read_as_before() -> None:

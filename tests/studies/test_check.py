@@ -4,7 +4,7 @@ import pytest
 from tests.studies.conftest import Define
 
 from multihead.errors import ConfigError
-from multihead.studies.check import check
+from multihead.studies.check import check, check_directions
 
 METHODS = {"model/balancer": ["static", "dwa", "cagrad"]}
 LR = {"model.optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
@@ -128,3 +128,16 @@ def test_loss_weights_beside_a_method_that_does_not_heed_them_are_told(define: D
     assert "when: {model/balancer: [static]}" in note
     when = {**simplex, "when": {"model/balancer": "static"}}
     assert check(define(space={**space, "loss_weights": when})).notes == ()
+
+
+def test_a_new_study_drives_a_metric_the_way_that_is_better(define: Define) -> None:
+    """The name alone says it; the other way the worst trial would be the best."""
+    check_directions(define(objectives=["val/digit_acc", "val/digit_loss"]))
+    with pytest.raises(ConfigError, match="write val/digit_loss: minimize"):
+        check_directions(define(objectives={"val/digit_loss": "maximize"}))
+
+
+def test_more_trials_than_points_are_told(define: Define) -> None:
+    space = {"model.optimizer.lr": [1e-3, 1e-2]}
+    notes = check(define(space=space, n_trials=5)).notes
+    assert any("2 different points, but n_trials is 5" in note for note in notes)

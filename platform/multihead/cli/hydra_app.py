@@ -42,14 +42,24 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     register_folders()
     refused: list[MultiheadError] = []
     composed = False
+    typed = [a for a in arguments if not a.startswith("-")]
 
     def job(config: DictConfig) -> float | None:
         nonlocal composed
         composed = True
+        # Raised through Hydra, an error would come with lines of Hydra's own.
         try:
-            return task(settle(config, HydraConfig.get().runtime.choices.get("experiment")))
+            settled = settle(config, HydraConfig.get().runtime.choices.get("experiment"))
+        except USER_ERRORS as error:
+            refused.append(explain(error, typed))
+            return None
         except MultiheadError as error:
-            refused.append(error)  # raised through Hydra, it would come with lines of Hydra's own
+            refused.append(error)
+            return None
+        try:
+            return task(settled)
+        except MultiheadError as error:
+            refused.append(error)
             return None
 
     job.__name__ = name
@@ -64,7 +74,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     except (*USER_ERRORS, ValueError, OSError) as error:
         if composed and not isinstance(error, USER_ERRORS):
             raise
-        raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
+        raise explain(error, typed) from error
     finally:
         sys.argv = before
     if refused:

@@ -146,6 +146,8 @@ class MultiheadDataModule(pl.LightningDataModule):
                 f"data.batch_size is {batch_size} and data.num_workers {num_workers}; "
                 f"a batch holds 1 image or more, workers are 0 or more."
             )
+        if not memory_budget_mb >= 0:
+            raise ConfigError(f"data.memory_budget_mb is {memory_budget_mb}; give 0 or more.")
         source = with_options(source, options)
         own = {"stratify": stratify, "folds": folds, "fold": fold, "seed": seed}
         self.source = with_settings(source, own)

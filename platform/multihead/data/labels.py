@@ -48,7 +48,7 @@ class LabelMaps:
     def __init__(self, base: Head, config: HeadsConfig) -> None:
         tables, heads = {}, []
         for name, spec in config.items():
-            head, table = _mapped_head(base, str(name), spec or {})
+            head, table = _mapped_head(base, str(name), {} if spec is None else spec)
             heads.append(head)
             tables[head.name] = table
         self.heads = Heads(heads)

@@ -3,6 +3,7 @@
 Everything a user can get wrong is found here, with `checks`, before a run is recorded anywhere.
 """
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from multihead.runs.checks import (
     check_per_head,
     check_step,
     check_test_part,
+    reason_of,
+    refusals,
     take_fits,
     take_normalisation,
     trained_on,
@@ -43,9 +46,11 @@ from multihead.runs.devices import (
     devices_of,
     make_strategy,
 )
+from multihead.runs.directions import check_modes, with_mode
 from multihead.runs.former_names import with_current_names
 from multihead.runs.going_on import check_averaging, check_schedule_goes_on
-from multihead.runs.schema import locate
+from multihead.runs.limits import check_limits, check_ours, why_no_validation
+from multihead.runs.schema import locate, with_whole_numbers
 from multihead.runs.sections import (
     DataSection,
     ModelSection,
@@ -76,10 +81,7 @@ from multihead.training.module import MultiheadLitModule
 from multihead.training.synced_stop import StopTogether
 
 # Of what its _target_ makes: also packages that are not installed, and numbers beyond all sense.
-_MAKE_ERRORS = (
-    *(*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError),
-    *(AssertionError, AttributeError, LookupError),
-)
+_MAKE_ERRORS = (*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError)
 
 
 @dataclass
@@ -173,8 +175,12 @@ def build_run(
             data.normalise_as(record["mean"], record["std"])
     if run.train:
         names = logged_metrics(module, data, validates=config.trainer.validates)
-        check_monitors(_monitors(config, module), names)
+        check_monitors(_monitors(config, module), names, why_no_validation(config.trainer.node))
         check_per_head(checkpoint, module, names)
+        if run.ckpt_path is None:  # a run of an earlier release goes on as it began
+            check_ours(config.trainer.node)
+            check_modes(config.callbacks, _scheduler(config.model), module.optimization.monitor)
+    check_limits(config.trainer.node, batch_counts(data, run))
     interrupts, logger = interrupts or Interrupts(), RunLogger()
     together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
     ranks = Ranks(rank, devices.count)
@@ -225,7 +231,7 @@ def build_data(
         DataError: For files that are missing, damaged or hostile.
         ConfigError: For sizes, maps or settings that do not fit the data.
     """
-    data = _make(section.node, "data")
+    data = _make(with_whole_numbers(section.node, "data"), "data")
     if not isinstance(data, MultiheadDataModule):
         raise ConfigError(
             f"data._target_ makes a {type(data).__name__}, not a MultiheadDataModule."
@@ -263,13 +269,22 @@ def start_module(
     start = None if from_checkpoint else start_network(model, net, data)
     for key in (FROM, DIGEST):
         model.pop(key, None)
-    model["scheduler"] = model.get("scheduler") or None
+    model["scheduler"] = _scheduler(section) or None
     module = _make(with_tensors({**model, "_partial_": True}, locate), "model", net=net)
     if not isinstance(module, MultiheadLitModule):
         raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
     module.configure_from(data)
     check_step(module, data)
     return module, start
+
+
+def _scheduler(section: ModelSection) -> Node:
+    """Return the scheduler's node, which knows which way the metric that it watches is better."""
+    node: Node = section.node.get("scheduler") or {}
+    if not section.scheduler.endswith("ReduceLROnPlateau"):
+        return node
+    learn_metrics(section)
+    return with_mode(node, section.node.get("scheduler_monitor"), locate, "model.scheduler")
 
 
 def learn_metrics(section: ModelSection) -> None:
@@ -307,6 +322,7 @@ def make_network(
             f"model.net._target_ is {node['_target_']}; it must be a class of torch's nn.Module, "
             f"from images to features, a function that makes one, or a MultiheadNetwork."
         )
+    refused: tuple[type[Exception], ...] = (*_MAKE_ERRORS, *refusals(target))
     # Not Hydra's instantiate: that would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
@@ -316,8 +332,8 @@ def make_network(
         if from_checkpoint:
             given = {k: v for k, v in given.items() if k not in target.initial_weights}
         return target(**{**derived, **given})
-    except _MAKE_ERRORS as error:
-        raise ConfigError(f"model.net cannot be built: {message_of(error)}") from error
+    except refused as error:
+        raise ConfigError(f"model.net cannot be built: {reason_of(error, target)}") from error
 
 
 def build_callbacks(nodes: Mapping[str, Node]) -> list[Callback]:
@@ -328,7 +344,8 @@ def build_callbacks(nodes: Mapping[str, Node]) -> list[Callback]:
     """
     callbacks = []
     for name, node in nodes.items():
-        callback = _make(node, f"callbacks.{name}")
+        path = f"callbacks.{name}"
+        callback = _make(with_mode(node, node.get("monitor"), locate, path), path)
         if not isinstance(callback, Callback):
             raise ConfigError(
                 f"callbacks.{name} makes a {type(callback).__name__}, not a callback."
@@ -347,13 +364,32 @@ def _monitors(config: RunConfig, module: MultiheadLitModule) -> dict[str, str | 
     return monitors
 
 
-def check_monitors(monitors: Mapping[str, str | None], names: Sequence[str]) -> None:
+def batch_counts(data: MultiheadDataModule, run: RunSection) -> dict[str, int]:
+    """Return how many batches each part has that a run will read."""
+    parts: list[Part] = ["train", "val"] if run.train else []
+    parts += ["test"] if run.test else []
+    return {p: math.ceil(len(data.indices(p)) / data.batch_size) for p in parts}
+
+
+def check_monitors(
+    monitors: Mapping[str, str | None], names: Sequence[str], unvalidated: str | None = None
+) -> None:
     """Refuse a monitor of a metric that nobody will log.
+
+    Args:
+        monitors: The metrics that a run depends on, by the keys that name them.
+        names: Of what it logs.
+        unvalidated: Why it never validates, if it does not.
 
     Raises:
         ConfigError: Naming the monitor and the nearest metric.
     """
     for key, metric in monitors.items():
+        if metric is not None and metric.startswith("val/") and unvalidated:
+            raise ConfigError(
+                f"{key} is {metric!r}, which this run will not log, because it never validates: "
+                f"{unvalidated}. Validate, or set {key} to null or to a metric of training."
+            )
         if metric is not None and metric not in names:
             raise ConfigError(
                 f"{key} is {metric!r}, which this run will not log{nearest(metric, names)}; "
@@ -437,11 +473,18 @@ def _make(node: Node, path: str, **objects: Any) -> Any:
     """Instantiate a node; with `_partial_`, call the result with objects that are not config."""
     try:
         made = instantiate(with_current_names(node), _convert_="all")
-        return made(**objects) if objects else made
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, MultiheadError):
             raise cause from error
-        raise ConfigError(f"{path} cannot be built: {message_of(cause or error)}") from error
+        raise ConfigError(f"{path} cannot be built: {reason_of(cause or error)}") from error
     except _MAKE_ERRORS as error:
         raise ConfigError(f"{path} cannot be built: {message_of(error)}") from error
+    if not objects:
+        return made
+    target = locate(node["_target_"], f"{path}._target_")
+    refused: tuple[type[Exception], ...] = (*_MAKE_ERRORS, *refusals(target))
+    try:
+        return made(**objects)
+    except refused as error:
+        raise ConfigError(f"{path} cannot be built: {reason_of(error, target)}") from error

@@ -34,6 +34,37 @@ from multihead.training.schedules import (
 BUILD_ERRORS = (MisconfigurationException, ValueError, TypeError, RuntimeError, OSError)
 
 
+# What a class raises that does not look at its arguments.
+_CARELESS = (AttributeError, AssertionError, LookupError)
+
+
+def refusals(target: object) -> tuple[type[Exception], ...]:
+    """Return what a class or function may raise for arguments that it refuses.
+
+    One of ours looks at its arguments: what else it raises is a defect of ours, with a traceback.
+
+    Args:
+        target: What a `_target_` names.
+    """
+    ours = getattr(target, "__module__", "").partition(".")[0] == __name__.partition(".")[0]
+    return BUILD_ERRORS if ours else (*BUILD_ERRORS, *_CARELESS)
+
+
+def reason_of(error: BaseException, target: object = None) -> str:
+    """Return in one line why something could not be made.
+
+    What a class raises that does not look at its arguments often says little by itself.
+
+    Args:
+        error: What was raised.
+        target: What raised it, if that is known.
+    """
+    if not isinstance(error, _CARELESS):
+        return message_of(error)
+    name = getattr(target, "__qualname__", "")
+    return f"{f'{name} raised ' if name else ''}{type(error).__name__}: {message_of(error)}"
+
+
 def check_test_part(data: MultiheadDataModule) -> None:
     """Check that there are test images, of the size that the network is made for.
 
@@ -127,11 +158,15 @@ def check_optimizer(
             f"trainer.accumulate_grad_batches is {trainer.accumulate_grad_batches}; give 1 or more."
         )
     optimization = module.optimization
-    spare = [torch.nn.Parameter(torch.zeros(1))]
+    spare = _spare(torch.zeros(1))
+    maker = getattr(optimization.optimizer, "func", optimization.optimizer)
+    device = trainer.strategy.root_device.type
     try:
-        optimizer = optimization.optimizer(spare)
-    except BUILD_ERRORS as error:
-        raise ConfigError(f"model.optimizer cannot be built: {message_of(error)}") from error
+        options = optimization.options(trainer, device)
+        optimizer = optimization.made([{"params": [spare]}], **options)
+        _try_step(optimizer, spare)
+    except refusals(maker) as error:
+        raise ConfigError(f"model.optimizer cannot be built: {reason_of(error, maker)}") from error
     optimization.check_clipping(optimizer, trainer)
     if module.finetuning.groups_parameters:
         optimizer = _grouped(module)
@@ -165,6 +200,14 @@ def made_scheduler(
         return build_scheduler(optimization.scheduler, optimizer, length)
     except (*BUILD_ERRORS, ArithmeticError) as error:
         raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
+
+
+def _try_step(optimizer: torch.optim.Optimizer, spare: torch.nn.Parameter) -> None:
+    """Take a step with a parameter made for nothing: some values are looked at no earlier."""
+    spare.grad = torch.zeros_like(spare)
+    with torch.random.fork_rng(devices=[]):
+        optimizer.step(lambda: 0.0)
+    optimizer.state.clear()
 
 
 def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:

@@ -19,11 +19,12 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
 from multihead.runs.columns import settled_data, spelled
+from multihead.runs.directions import with_modes
 from multihead.text import nearest
 
 ROOT = "train"
@@ -150,11 +151,27 @@ class Base:
 
         Args:
             values: By dotted path, in plain types; what refers to them follows.
+
+        Raises:
+            ConfigError: If one does not fit, or refers to what there is not.
         """
         config = copy.deepcopy(self._config)
-        for path, value in values.items():
-            OmegaConf.update(config, path, value, merge=True, force_add=True)
-        return settle(config, self.groups.get("experiment"))
+        try:
+            for path, value in values.items():
+                _refuse_list(config, path, value)
+                OmegaConf.update(config, path, value, merge=True, force_add=True)
+            return settle(config, self.groups.get("experiment"))
+        except (*USER_ERRORS, ValueError) as error:
+            raise explain(error, ()) from error
+
+
+def _refuse_list(config: DictConfig, path: str, value: Any) -> None:
+    if isinstance(value, list) and isinstance(OmegaConf.select(config, path), DictConfig):
+        raise ConfigError(_no_mapping(path))
+
+
+def _no_mapping(path: str) -> str:
+    return f"{path} is a mapping, and cannot be a list; write {path}={{key: value}}."
 
 
 def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
@@ -176,7 +193,7 @@ def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
     logger = settled.get("logger")
     if isinstance(logger, dict) and logger.get("experiment_name") is None:
         logger["experiment_name"] = (experiment or ROOT).rsplit("/", 1)[-1]
-    return settled
+    return with_modes(settled)
 
 
 def explain(
@@ -195,22 +212,78 @@ def explain(
             f"choose one of: {', '.join(options)}."
         )
     text = _first_sentences(error)
+    if text.startswith("Ambiguous value for argument '"):
+        key, _, value = text.split("'")[1].partition("=")
+        return ConfigError(
+            f"{key}={value} names several values; with -m each is trained. As one text write "
+            f"'{key}=\"{value}\"', as a list {key}=[{value}]."
+        )
     if isinstance(error, OverrideParseException):
-        typed = next((each for each in overrides if opened(each) == error.override), "")
-        if (odd := _ODD.search(error.override)) is not None:
-            return _unquoted(typed, odd[0])
+        return ConfigError(_unread(text, overrides))
+    if "Config group override must be" in text:
+        nulled = next((k for o in overrides if (k := _group_of_null(o))), None)
+        if nulled is None:
+            return ConfigError(f"an override names no key, or a group without a choice: {text}.")
+        return ConfigError(
+            f"{nulled} names a file of settings, so it cannot be null; leave it out, or choose one "
+            f"with {nulled}=NAME."
+        )
+    if "Cannot merge DictConfig with ListConfig" in text and "=" in text:
+        return ConfigError(_no_mapping(text.partition("=")[0].rpartition(" ")[2].lstrip("+")))
+    if isinstance(error, InterpolationKeyError) and error.full_key:
+        return ConfigError(f"{error.full_key} refers to what there is not: {text}.")
     if "Could not override" in text:
         return _unknown_override(text, overrides, folder, own)
     return ConfigError(text)
 
 
-def _unquoted(override: str, odd: str) -> ConfigError:
-    """Return the error for a character that Hydra takes within quotes alone, such as a degree."""
-    key, _, value = override.partition("=")
-    example = f'{key}={{KEY: "TEXT"}}' if value[:1] in ("{", "[") else f'{key}="{value}"'
-    return ConfigError(
-        f"{override!r:.100} has the character {odd!r}, which must be in quotes; write '{example}'."
-    )
+def _unread(text: str, overrides: Sequence[str]) -> str:
+    """Return what to write in place of the first override that Hydra's grammar does not take.
+
+    Args:
+        text: What the parser said.
+        overrides: What was typed.
+    """
+    for override in overrides:
+        if _parses(override):
+            continue
+        key, equals, value = override.partition("=")
+        within = value.strip("'\"").replace("\\", "\\\\").replace('"', '\\"')
+        quoted = f'{key}="{within}"'
+        if not key.lstrip("+~"):
+            break
+        if equals and within and value[0] not in "[{" and _parses(quoted):
+            odd = _ODD.search(value)
+            why = f"has the character {odd[0]!r}" if odd else "has = or spaces at an end"
+            return f"{override!r:.100} {why}, which must be in quotes; write '{quoted}'."
+        if not equals:
+            break
+        if not _parses(f"{key}=1"):
+            return f"{override!r:.100} has no key that can be read; write words joined by dots."
+        return (
+            f"{override!r:.200} cannot be read: lists are [a, b], mappings {{a: 1}}, and in them "
+            f"text with =, spaces at its ends or letters beyond a to z stands in quotes: "
+            f"'{key}=[\"a=b\"]'."
+        )
+    else:
+        return text
+    return f"{override!r} is no override; write key=value."
+
+
+def _parses(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(opened(override))
+    except HydraException:
+        return False
+    return True
+
+
+def _group_of_null(override: str) -> str | None:
+    """Return the key of an override that sets it to null, if this is one."""
+    if override.startswith("=") or not _parses(override):
+        return None
+    parsed = OverridesParser.create().parse_override(opened(override))
+    return parsed.key_or_group if parsed.value() is None and "." not in override else None
 
 
 def _first_sentences(error: Exception) -> str:
@@ -246,9 +319,9 @@ def _unknown_override(
     where = f"in {path}" if path else "at the top"
     siblings = siblings if path else list(dict.fromkeys([*siblings, *own]))
     allowed = f"allowed: {', '.join(siblings)}" if siblings else f"{path} is empty"
+    added = f" To add a key, write +{key}=..." if path else ""  # at the top none can be added
     return ConfigError(
-        f"there is no key {word!r} {where}{nearest(word, siblings)}; {allowed}. To add a key, "
-        f"write +{key}=..."
+        f"there is no key {word!r} {where}{nearest(word, siblings)}; {allowed}.{added}"
     )
 
 

@@ -23,13 +23,14 @@ from multihead.metrics import registry
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.affinity import store_affinity
 from multihead.runs.augmented import store_augmented
-from multihead.runs.build import Parts, build_run
+from multihead.runs.build import Parts, batch_counts, build_run
 from multihead.runs.collector import few_collections
 from multihead.runs.conflict import store_conflict
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
 from multihead.runs.first_step import SendAfterFirstStep
 from multihead.runs.group import training_together
 from multihead.runs.lifecycle import deserved_status
+from multihead.runs.limits import ends_before_validation
 from multihead.runs.log_filters import quiet_libraries
 from multihead.runs.model import log_run_model
 from multihead.runs.numerics import (
@@ -175,6 +176,7 @@ def execute(
         of_start = [] if start is None else start.notes
         of_data = [*left_out, *_notes(parts), *_copies(parts, member)]
         found = [*of_start, *of_data, *unkept_heads(parts)]
+        found += _unvalidated(asked, parts)
         notes = [*([changed] if changed else []), *found]
         announcer = announcer or Announcer()
         if asked.trainer.tries_only:
@@ -449,6 +451,19 @@ def _idle(parts: Parts) -> list[str]:
     return [
         f"{' and '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect: the heads share no "
         f"parameters that train"
+    ]
+
+
+def _unvalidated(asked: RunConfig, parts: Parts) -> list[str]:
+    """Return that there will be no best.ckpt, where steps end before the first validation."""
+    if asked.run.ckpt_path is not None or not asked.run.train or parts.checkpoint is None:
+        return []
+    batches = batch_counts(parts.data, asked.run)["train"]
+    if not ends_before_validation(asked.trainer.node, batches):
+        return []
+    return [
+        "trainer.max_steps ends the training before its first validation: there will be last.ckpt, "
+        "but no best.ckpt"
     ]
 
 

@@ -6,8 +6,9 @@ Keys come from the signatures of the targets, so a class's arguments are stated 
 import importlib
 import inspect
 import re
+import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -23,6 +24,26 @@ _TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it
 _LONGEST_SHOWN = 200
 _LONGEST_NAME = 1000  # characters; a training with one of 100,000 did not end
+_LARGEST = 2**63
+_WORDS = {
+    **dict.fromkeys(("on", "yes", "y", "t", "1"), "true"),
+    **dict.fromkeys(("off", "no", "n", "f", "0"), "false"),
+}
+_OURS = {  # words of pydantic's, and those of a configuration
+    "a valid dictionary": "a mapping, {key: value}",
+    "a valid tuple": "a list, [a, b]",
+    "a valid list": "a list, [a, b]",
+    "an instance of Sequence": "a list, [a, b]",
+    "'str' instances are not allowed as a Sequence value": "input should be a list, [a, b]",
+    "input is not a valid path for <class 'pathlib.Path'>": "input should be a path",
+    "input should be callable": "input should be a mapping with _target_",
+    ", unable to parse string as an integer": "",
+    ", unable to parse string as a number": "",
+    "a valid string": "a text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+}
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -69,6 +90,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
     """
     check_keys(config)
+    _check_plain(config, "")
     for tag in config["tags"]:
         if not _TAG.fullmatch(str(tag)):
             raise ConfigError(
@@ -96,6 +118,23 @@ def check_config(config: Mapping[str, Any]) -> None:
         raise ConfigError("train and test are both false, so there is nothing to do; set one.")
 
 
+def _check_plain(value: Any, path: str) -> None:
+    """Refuse whole numbers that no library here can hold, and keys that are hard to tell apart."""
+    inner: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+    if "_target_" not in inner and len({isinstance(key, str) for key in inner}) > 1:
+        raise ConfigError(
+            f"{path} has numbers and names as keys, {', '.join(map(repr, inner))[:100]}; "
+            f"write all of it anew, such as {path}={{0: 1, 1: 0}}."
+        )
+    inner = dict(enumerate(value)) if isinstance(value, list) else inner
+    for key, each in inner.items():
+        _check_plain(each, f"{path}.{key}" if path else str(key))
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        raise ConfigError(
+            f"{path} has too many digits; a whole number is at most {_LARGEST - 1:,}."
+        )
+
+
 def check_keys(config: Mapping[str, Any]) -> None:
     """Check the keys at the top of a configuration, and their types.
 
@@ -118,9 +157,7 @@ def check_node(node: Any, path: str) -> None:
     Raises:
         ConfigError: For a target that does not exist, an unknown key or a value of a wrong type.
     """
-    if not isinstance(node, dict) or "_target_" not in node:
-        raise ConfigError(f"{path} has no _target_; it must name the class that is built from it.")
-    target = locate(node["_target_"], f"{path}._target_")
+    target = _target(node, path)
     parameters, hints = _parameters(target), _hints(target)
     passed_on = getattr(target, "passes_on_to", None)
     if passed_on in parameters and _further(parameters):
@@ -141,12 +178,61 @@ def check_node(node: Any, path: str) -> None:
                 f"there is no key {key!r} in {path}{nearest(key, names)}; "
                 f"{node['_target_']} takes: {', '.join(names)}."
             )
-        if isinstance(value, dict) and "_target_" in value:
-            check_node(value, f"{path}.{key}")
-        elif isinstance(value, dict):
-            _check_inside(value, f"{path}.{key}")
+        hint = hints.get(key, Any)
+        if isinstance(value, dict) and not _is_plain(hint, made="_target_" in value or not value):
+            _check_inside({key: value}, path)
         elif key in hints:
-            _check_value(value, hints[key], f"{path}.{key}")
+            _check_value(value, hint, f"{path}.{key}")
+
+
+def with_whole_numbers(node: Any, path: str = "") -> Any:
+    """Return a node in which 1e1, which is the float 10.0, is 10 where only whole numbers will do.
+
+    Args:
+        node: Checked; nodes inside it are changed alike.
+        path: Its dotted key, for messages.
+    """
+    if not isinstance(node, Mapping):
+        return node
+    hints: Mapping[str, Any] = {}
+    if "_target_" in node:
+        hints = _hints(locate(node["_target_"], f"{path}._target_"))
+    return {
+        key: int(value)
+        if isinstance(value, float) and value.is_integer() and _wants_whole(hints.get(key))
+        else with_whole_numbers(value, f"{path}.{key}" if path else str(key))
+        for key, value in node.items()
+    }
+
+
+def _is_plain(hint: Any, *, made: bool) -> bool:
+    """Return whether a hint takes numbers and texts alone, so that a mapping cannot be meant.
+
+    Args:
+        hint: Of an argument.
+        made: Whether the mapping has a `_target_`, which may also make what is called, or is
+            empty, which is none of that.
+    """
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    single = (int, float, bool, str, type(None))
+    return all(o in single or (typing.get_origin(o) is Callable and not made) for o in options)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _wants_whole(hint: Any) -> bool:
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    return int in options and float not in options
+
+
+def _target(node: Any, path: str) -> Any:
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise ConfigError(f"{path} has no _target_; it must name the class that is built from it.")
+    if not isinstance(partial := node.get("_partial_", False), bool):
+        raise ConfigError(f"{path}._partial_ is {_shown(partial)}; write true or false.")
+    return locate(node["_target_"], f"{path}._target_")
 
 
 def _function(node: Any, path: str) -> Any:
@@ -165,6 +251,11 @@ def locate(name: object, path: str) -> Any:
         ConfigError: If there is no such module or name in it.
     """
     module_name, _, attribute = current(str(name)).rpartition(".")
+    words = str(name).split(".")
+    if not (isinstance(name, str) and module_name and all(map(str.isidentifier, words))):
+        raise ConfigError(
+            f"{path} is {_shown(name)}; write where a class is, package.module.Class."
+        )
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
@@ -181,10 +272,12 @@ def locate(name: object, path: str) -> Any:
     return target
 
 
-def _check_inside(mapping: dict[str, Any], path: str) -> None:
+def _check_inside(mapping: dict[str, Any], path: str, *, deeper: bool = True) -> None:
     for key, value in mapping.items():
         if isinstance(value, dict) and "_target_" in value:
             check_node(value, f"{path}.{key}")
+        elif isinstance(value, dict) and deeper:
+            _check_inside(value, f"{path}.{key}", deeper=False)
 
 
 def _parameters(target: Any) -> dict[str, inspect.Parameter]:
@@ -221,13 +314,15 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         adapter.validate_python(value)
     except ValidationError as error:
         reasons = dict.fromkeys(_lower(e["msg"]) for e in error.errors())
-        shown = shortened(repr(value), _LONGEST_SHOWN)
-        raise ConfigError(f"{path} is {shown}: {'; or '.join(reasons)}.") from error
+        mended = next(filter(None, (_mended(path, e) for e in error.errors())), "")
+        raise ConfigError(f"{path} is {_shown(value)}: {'; or '.join(reasons)}{mended}.") from error
     if isinstance(value, bool) and not _admits(bool, hint):
         raise ConfigError(f"{path} is {str(value).lower()}; it is not a yes-or-no question.")
+    if isinstance(value, str) and _admits(bool, hint) and not _admits(str, hint):
+        meant = _WORDS.get(value.lower(), value.lower())
+        raise ConfigError(f"{path} is the text {_shown(value)}; write {path}={meant}.")
     if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
-        shown = shortened(repr(value), _LONGEST_SHOWN)
-        raise ConfigError(f"{path} is the text {shown}; write a number, such as 1.0e-4.")
+        raise ConfigError(f"{path} is the text {_shown(value)}; write a number, such as 1.0e-4.")
 
 
 def _admits(kind: type, hint: Any) -> bool:
@@ -256,8 +351,37 @@ def _explain(error: ValidationError) -> ConfigError:
         )
     if first["type"] == "missing":
         return ConfigError(f"the key {key!r} is missing; the shipped train.yaml shows it.")
-    return ConfigError(f"{key} is {first['input']!r}: {_lower(first['msg'])}.")
+    value = first["input"]
+    return ConfigError(f"{key} is {_shown(value)}: {_lower(first['msg'])}{_mended(key, first)}.")
+
+
+def _mended(key: str, found: Any) -> str:
+    """Return what to write instead, where a value was read otherwise than its writer meant it."""
+    value, kind = found["input"], found["type"]
+    if kind.startswith("bool") and isinstance(value, str) and value.lower() in _WORDS:
+        return f"; write {key}={_WORDS[value.lower()]}"
+    if kind.startswith("int") and isinstance(value, str) and value.strip().isdecimal():
+        return f"; write {key}={int(value)}, without quotes and leading zeros"
+    if kind.startswith("int") and isinstance(value, float) and abs(value) < 1e15:
+        if not value.is_integer():
+            return ""
+        return f"; write {key}={int(value)}"
+    if kind.startswith("string") and isinstance(value, int | float):
+        shown = str(value).lower() if isinstance(value, bool) else value
+        return f"; what looks like a number or true needs two pairs of quotes: '{key}=\"{shown}\"'"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is written in YAML, as far as a line has room for it."""
+    plain = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return plain[value]
+    return shortened(repr(value), _LONGEST_SHOWN)
 
 
 def _lower(message: str) -> str:
-    return message[0].lower() + message[1:]
+    message = message[0].lower() + message[1:]
+    for theirs, ours in _OURS.items():
+        message = message.replace(theirs, ours)
+    return message

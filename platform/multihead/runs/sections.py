@@ -13,7 +13,8 @@ from typing import Any
 from multihead import settings
 from multihead.data.datamodule import LOADER_SETTINGS
 from multihead.data.source_function import options_of
-from multihead.runs.schema import check_config, locate
+from multihead.runs.limits import why_no_validation
+from multihead.runs.schema import check_config, locate, with_whole_numbers
 from multihead.tracking.store import Store
 
 Node = Mapping[str, Any]  # a `_target_` and its arguments
@@ -154,7 +155,7 @@ class TrainerSection:
     @property
     def validates(self) -> bool:
         """Whether any validation batch is read."""
-        return self.node.get("limit_val_batches") not in (0, 0.0)
+        return why_no_validation(self.node) is None
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class RunConfig:
             ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
         """
         check_config(composed)
-        return cls.of(composed)
+        return cls.of(with_whole_numbers(composed))
 
     @property
     def places(self) -> dict[str, Any]:

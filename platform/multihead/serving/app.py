@@ -35,6 +35,7 @@ from multihead.serving.batching import Answer, Batcher
 from multihead.serving.budget import Budget, Share, slow_body
 from multihead.serving.decode import decode_json, decode_raw
 from multihead.serving.errors import RequestError, too_large
+from multihead.serving.forms import FORM, boundary_of, decode_form
 from multihead.serving.model import ServedModel
 from multihead.serving.pictures import TYPES, decode_file
 from multihead.serving.protocol import HEADER_SECONDS
@@ -201,9 +202,9 @@ class _Server:
                 f"Content-Encoding is {packed[:100]!r}; send the body as it is.",
             )
         shape, preparation = self.model.shape, self.model.loaded.preparation
+        most, resize = self.limits.max_batch, request.query_params.get("resize") == "true"
         match kind:
             case "application/json":
-                most = self.limits.max_batch
                 return partial(
                     decode_json,
                     shape=shape,
@@ -213,8 +214,17 @@ class _Server:
                 )
             case "application/octet-stream":
                 return partial(decode_raw, shape=shape, stated=request.headers.get("x-shape"))
+            case _ if kind == FORM:
+                return partial(
+                    decode_form,
+                    boundary=boundary_of(request.headers["content-type"]),
+                    shape=shape,
+                    max_batch=most,
+                    memory=memory,
+                    resize=resize,
+                    preparation=preparation,
+                )
             case _ if kind in TYPES:
-                resize = request.query_params.get("resize") == "true"
                 return partial(
                     decode_file,
                     shape=shape,
@@ -224,8 +234,8 @@ class _Server:
                 )
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Type is {kind[:100]!r}; give application/json, application/octet-stream "
-            f"or {', '.join(sorted(TYPES))}.",
+            f"Content-Type is {kind[:100]!r}; give application/json, application/octet-stream, "
+            f"{FORM} or {', '.join(sorted(TYPES))}.",
         )
 
     async def _read(self, request: Request, memory: Share) -> bytearray:

@@ -8,6 +8,7 @@ transparent becomes black.
 import base64
 import binascii
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -63,12 +64,24 @@ def decode_base64(
         RequestError: Naming the picture and what is wrong with it.
     """
     files = [_file(text, number) for number, text in enumerate(pictures)]
+    return decode_files(files, shape, memory, resize=resize, preparation=preparation)
+
+
+def decode_files(
+    files: Sequence[bytes | bytearray],
+    shape: tuple[int, int, int],
+    memory: Share,
+    *,
+    resize: bool,
+    preparation: Preparation | None = None,
+) -> NDArray[np.uint8]:
+    """Return files of `FORMATS` as uint8 [B, H, W, C]; see `decode_base64`."""
     left, decoded = MAX_PIXELS, []
     for number, file in enumerate(files):
         pixels, used = _pixels(file, number, shape, left, memory, preparation, resize=resize)
         left -= used
         decoded.append(pixels)
-    return np.stack(decoded)
+    return np.stack(decoded)  # a copy, which torch may write to
 
 
 def decode_file(
@@ -80,8 +93,7 @@ def decode_file(
     preparation: Preparation | None = None,
 ) -> NDArray[np.uint8]:
     """Return a file of `FORMATS` as uint8 [1, H, W, C]; see `decode_base64`."""
-    pixels, _ = _pixels(file, 0, shape, MAX_PIXELS, memory, preparation, resize=resize)
-    return np.stack([pixels])  # a copy, which torch may write to
+    return decode_files([file], shape, memory, resize=resize, preparation=preparation)
 
 
 def _file(text: Any, number: int) -> bytes:

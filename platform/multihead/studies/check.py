@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from multihead.data.datamodule import MultiheadDataModule
 from multihead.errors import ConfigError
 from multihead.heads import Heads
-from multihead.metrics.registry import judging, metric_of
+from multihead.metrics.registry import is_known, judging, metric_of
 from multihead.runs.build import build, build_data, logged_metrics
 from multihead.studies.best_after import best_after_notes, check_epochs, make_best_after
 from multihead.studies.check_space import check_paths, check_values
 from multihead.studies.configs import TrialConfigs
-from multihead.studies.definition import Definition
+from multihead.studies.definition import Definition, direction_of
+from multihead.studies.points import point_notes
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import GRID, ONE_OBJECTIVE, grid, sampler_notes, sampler_of
 from multihead.studies.space import Space
@@ -90,8 +91,27 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     trainer = parts.trainer
     check_epochs(rule, trainer.max_epochs, trainer.check_val_every_n_epoch)
     notes = sampler_notes(definition, plan.space) + best_after_notes(rule, definition)
+    notes += point_notes(definition, plan.space)
     notes += weight_notes(plan.configs, plan.space, plan.heads, plan.opened)
     return replace(plan, notes=tuple(notes))
+
+
+def check_directions(definition: Definition) -> None:
+    """Refuse objectives that a new study would drive the wrong way.
+
+    Args:
+        definition: Checked, so that metrics of a person's own are known.
+
+    Raises:
+        ConfigError: Naming the objective, and what to write.
+    """
+    for metric, direction in definition.objectives.items():
+        if is_known(metric) and direction != (better := direction_of(metric)):
+            way = "higher" if better == "maximize" else "lower"
+            raise ConfigError(
+                f"objectives has {metric}: {direction}, but {metric} is better when {way}; write "
+                f"{metric}: {better}, or its name alone."
+            )
 
 
 def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) -> None:

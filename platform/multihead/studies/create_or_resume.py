@@ -13,7 +13,7 @@ from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.api import recorded_values
 from multihead.studies.budget import Budget, limits_of
-from multihead.studies.check import Plan, check, prepare
+from multihead.studies.check import Plan, check, check_directions, prepare
 from multihead.studies.definition import Definition, changed
 from multihead.studies.engines.checks import check_engine
 from multihead.studies.lease import ended_of
@@ -139,6 +139,7 @@ def start(
     with storage.lock(definition.name):
         there = registered(storage, definition.name)
         if there is None:
+            check_directions(definition)
             _make(definition, plan, storage, store, points)
         else:
             _join(definition, there.definition, storage, store, resume=resume)

@@ -7,7 +7,7 @@ import optuna
 import torch
 
 from multihead.runs.build import Parts, build
-from multihead.studies.check import Plan, check
+from multihead.studies.check import Plan, check, check_directions
 from multihead.studies.create_or_resume import first_points
 from multihead.studies.definition import Definition
 from multihead.studies.progress import span
@@ -25,6 +25,7 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
         MultiheadError: For what cannot run.
     """
     plan = check(definition)
+    check_directions(definition)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         directions=list(definition.objectives.values()),

@@ -14,7 +14,7 @@ from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.columns import rooted
 from multihead.text import nearest
-from multihead.yaml_file import read_yaml
+from multihead.yaml_file import read_written, written_value
 
 
 def find_file(name: str, group: str, what: str) -> Path:
@@ -47,7 +47,7 @@ def read_file(path: Path, what: str) -> dict[str, Any]:
     Raises:
         ConfigError: If it is not YAML, or no mapping.
     """
-    content = read_yaml(path)
+    content = read_written(path)
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no mapping; {what} has experiment, overrides and more keys.")
     return {"name": path.stem, **content}
@@ -68,7 +68,7 @@ def apply_argument(content: dict[str, Any], argument: str, fields: Iterable[str]
         content["overrides"].append(argument)
         return
     try:
-        value = yaml.safe_load(text)
+        value = written_value(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{argument!r}: the value is not YAML.") from error
     if head == "overrides":

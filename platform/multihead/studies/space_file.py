@@ -111,8 +111,16 @@ def _parameter(
             made = _range(wanted)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"space.{path}: {key}: {first['msg'].lower()}.") from error
+        key = str(first["loc"][0])
+        wanted_number = first["loc"][1:] in (("int",), ("float",))
+        reason = "write a number" if wanted_number else first["msg"][0].lower() + first["msg"][1:]
+        if first["type"] == "extra_forbidden":
+            known = _Choices if "choices" in spec else _Range
+            raise ConfigError(
+                f"space.{path} has no key {key!r}; allowed: {', '.join(known.model_fields)}."
+            ) from error
+        given = f" is {spec[key]!r:.100}" if key in spec else ""
+        raise ConfigError(f"space.{path}: {key}{given}: {reason}.") from error
     except ValueError as error:
         reason = message_of(error).replace("`", "")
         raise ConfigError(f"space.{path} is no range: {reason}") from error

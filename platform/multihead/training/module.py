@@ -263,7 +263,9 @@ class MultiheadLitModule(pl.LightningModule):
         default = self.parameter_criterion if head.parameter is not None else None
         if head.kind.activation and head.parameter is None:
             default = self.class_criterion
-        return self.given_criteria.get(head.name) or default
+        chosen = self.given_criteria.get(head.name)
+        unnamed = chosen is None or (isinstance(chosen, Mapping) and not chosen)
+        return default if unnamed else chosen
 
     def setup(self, stage: str) -> None:
         """Configure from the trainer's datamodule and prepare the network for the device."""

@@ -63,6 +63,15 @@ class Optimization:
             group["lr"] *= group.pop(SCALE, 1.0)
         return optimizer
 
+    def options(self, trainer: pl.Trainer, device: str) -> dict[str, Any]:
+        """Return the arguments that an optimizer is given beside those of its node.
+
+        Args:
+            trainer: Says precision and clipping.
+            device: Type of the device that trains.
+        """
+        return {"fused": True} if self._takes_fused(trainer, device) else {}
+
     def configured(
         self,
         groups: list[dict[str, Any]],
@@ -83,8 +92,7 @@ class Optimization:
         Raises:
             ConfigError: For a fused optimizer where gradients are clipped in mixed precision.
         """
-        options = {"fused": True} if self._takes_fused(trainer, device) else {}
-        optimizer = self.made(groups, **options)
+        optimizer = self.made(groups, **self.options(trainer, device))
         self.check_clipping(optimizer, trainer)
         self.scaling.apply(optimizer, batch_size)
         if self.scheduler is None:

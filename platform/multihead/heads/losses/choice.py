@@ -33,6 +33,10 @@ def make_criterion(
     given = dict(options or {})
     if isinstance(criterion, nn.Module):
         return _adjusted(criterion, head, given) if given else criterion
+    if criterion is not None and not callable(criterion):
+        raise ConfigError(
+            f"model.criteria.{head.name} is {criterion!r:.100}; give a mapping with _target_."
+        )
     make: Callable[..., nn.Module] = head.kind.criterion if criterion is None else criterion
     if given:
         name = f"that of its kind, {head.kind.name}" if criterion is None else _name(make)

@@ -1,0 +1,133 @@
+"""Whether a trainer's settings let it train, validate and test at all, told before a run exists.
+
+Lightning finds some of these only when the run is on record, in words for programmers, and takes
+others without a word: a training of no batches would end as a success.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from multihead.errors import ConfigError
+
+_LIMITS = {
+    "train": ("trained on", "; give 1 or more, or train=false to evaluate"),
+    "val": ("validated on", ""),
+    "test": ("tested on", "; give 1 or more, or test=false"),
+}
+_OURS = {
+    "callbacks": "write '+callbacks.NAME={_target_: ...}'",
+    "logger": "runs are recorded in MLflow, where logger.tracking_uri says",
+    "plugins": "the platform has its own",
+}
+Trainer = Mapping[str, Any]
+
+
+def check_limits(trainer: Trainer, batches: Mapping[str, int]) -> None:
+    """Refuse what would do nothing, or end after the run began.
+
+    Args:
+        trainer: Lightning's arguments, of checked types.
+        batches: How many a pass over each part has, of the parts that will be read.
+
+    Raises:
+        ConfigError: Naming the key, its value and what to give.
+    """
+    if trainer.get("fast_dev_run"):
+        return
+    _check_share(trainer, "overfit_batches", batches.get("train", 1))
+    if "train" in batches:
+        _check_length(trainer)
+        _check_interval(trainer, batches["train"])
+    for part, count in batches.items():
+        _check_limit(trainer, part, count)
+
+
+def check_ours(trainer: Trainer) -> None:
+    """Refuse what the platform gives to the trainer itself, and would pass over without a word.
+
+    Raises:
+        ConfigError: Naming the key, and what takes its place.
+    """
+    for key, instead in _OURS.items():
+        if trainer.get(key):
+            raise ConfigError(f"trainer.{key} is not taken; {instead}.")
+
+
+def why_no_validation(trainer: Trainer) -> str | None:
+    """Return why a training reads no validation batch whatever the data are, or None."""
+    if trainer.get("limit_val_batches") in (0, 0.0):
+        return "trainer.limit_val_batches is 0"
+    every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer.get("max_epochs")
+    if trainer.get("fast_dev_run") or not isinstance(every, int) or not isinstance(epochs, int):
+        return None
+    if 0 < epochs < every:
+        return f"trainer.check_val_every_n_epoch is {every}, but max_epochs {epochs}"
+    return None
+
+
+def ends_before_validation(trainer: Trainer, batches: int) -> bool:
+    """Return whether `max_steps` ends a training within its first epoch of so many batches."""
+    steps, gathered = trainer.get("max_steps", -1), trainer.get("accumulate_grad_batches") or 1
+    if trainer.get("fast_dev_run") or trainer.get("val_check_interval") not in (None, 1.0):
+        return False
+    return bool(0 < steps < -(-batches // gathered))
+
+
+def _check_length(trainer: Trainer) -> None:
+    epochs, least = trainer.get("max_epochs"), trainer.get("min_epochs")
+    steps, time = trainer.get("max_steps", -1), trainer.get("max_time")
+    if isinstance(time, int | float):
+        raise ConfigError(
+            f"trainer.max_time is {time}; write days, hours, minutes and seconds, such as "
+            f"'00:01:30:00', or {{minutes: 90}}."
+        )
+    if steps == 0:
+        raise ConfigError("trainer.max_steps is 0; give 1 or more, or train=false to evaluate.")
+    if epochs is None and steps == -1 and time is None:
+        raise ConfigError(
+            "trainer.max_epochs is null, so nothing would end the training; give a number of "
+            "epochs, or -1 where early stopping ends it."
+        )
+    if epochs is not None and least is not None and 0 < epochs < least:
+        raise ConfigError(
+            f"trainer.min_epochs is {least}, but max_epochs {epochs}; give at most {epochs}."
+        )
+    clip = trainer.get("gradient_clip_val")
+    if clip is not None and not clip >= 0:
+        raise ConfigError(
+            f"trainer.gradient_clip_val is {clip}, which clips nothing; give a number above 0, or "
+            f"null."
+        )
+
+
+def _check_interval(trainer: Trainer, batches: int) -> None:
+    interval, every = trainer.get("val_check_interval"), trainer.get("check_val_every_n_epoch", 1)
+    if every is not None and every < 1:
+        raise ConfigError(
+            f"trainer.check_val_every_n_epoch is {every}; give 1 or more, or "
+            f"limit_val_batches=0 to validate never."
+        )
+    if type(interval) is int and every is not None and interval > batches:
+        raise ConfigError(
+            f"trainer.val_check_interval is {interval}, but an epoch has {batches} batches; "
+            f"give at most {batches}."
+        )
+
+
+def _check_limit(trainer: Trainer, part: str, batches: int) -> None:
+    key, (done, instead) = f"limit_{part}_batches", _LIMITS[part]
+    limit = trainer.get(key)
+    if limit is None or isinstance(limit, bool):
+        return
+    if limit == 0 and instead:
+        raise ConfigError(f"trainer.{key} is {limit}, so no batch would be {done}{instead}.")
+    _check_share(trainer, key, batches)
+
+
+def _check_share(trainer: Trainer, key: str, batches: int) -> None:
+    limit = trainer.get(key)
+    if isinstance(limit, float) and 0 < limit < 1 and int(limit * batches) == 0:
+        raise ConfigError(
+            f"trainer.{key} is {limit}, which of {batches} batches is less than one; give a whole "
+            f"number of batches, such as 1, or a larger share."
+        )

@@ -1,0 +1,51 @@
+"""How many different trainings a space holds, so that a study of more trials says so."""
+
+import math
+from collections.abc import Sequence
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from multihead.studies.definition import Definition
+from multihead.studies.samplers import GRID
+from multihead.studies.space import Space
+
+
+def point_notes(definition: Definition, space: Space) -> list[str]:
+    """Return a line where there are more trials than different trainings; the grid ends by itself.
+
+    Args:
+        definition: The study.
+        space: What it searches.
+    """
+    points = most_points([parameter.distribution for parameter in space.parameters])
+    if points is None or points >= definition.n_trials or definition.sampler["name"] == GRID:
+        return []
+    return [
+        f"the space has {points} different points, but n_trials is {definition.n_trials}: "
+        f"{definition.n_trials - points} or more trials repeat an earlier one, with the same "
+        f"result; n_trials={points} sampler=grid trains each once"
+    ]
+
+
+def most_points(distributions: Sequence[BaseDistribution]) -> int | None:
+    """Return the largest number of different points, or None where it has no end."""
+    sizes = [_size(each) for each in distributions]
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
+def _size(distribution: BaseDistribution) -> int | None:
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    if isinstance(distribution, FloatDistribution):
+        if distribution.low == distribution.high:
+            return 1
+        if distribution.step is not None:
+            return round((distribution.high - distribution.low) / distribution.step) + 1
+    return None
