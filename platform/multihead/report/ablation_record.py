@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from os.path import isfile, join
 from pathlib import Path
 
 from multihead.ablation.records import parents_of
@@ -30,8 +31,8 @@ def found_in(name: str) -> Result:
         ConfigError: If it is neither.
         DataError: If the report's files are damaged.
     """
-    folder = Path(name)
-    return load(folder) if (folder / WORDS).is_file() else recorded(name)
+    # Not Path.is_file, which raises for a name that is too long for one.
+    return load(Path(name)) if isfile(join(name, WORDS)) else recorded(name)
 
 
 def recorded(name: str, store: Store | None = None) -> Result:

@@ -75,7 +75,9 @@ def runs_table(
     if not filter and experiment is None and order == parse_order("started"):
         read = newest_runs(store, limit)
         if read is not None:
-            return _joined([frame_of(*read, *keep)])
+            newest = frame_of(*read, *keep)
+            _check_size(len(newest), len(newest.columns))
+            return _joined([newest])
     chosen = _experiments(store, experiment)
     frames, names = [], set[str]()
     with store.errors():
