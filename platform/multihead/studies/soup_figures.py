@@ -43,7 +43,8 @@ class Figures:
         opened: dict[str, Any],
     ) -> None:
         self.definition = definition
-        self.parts: Parts = build(config, opened=opened)
+        with quiet_libraries():
+            self.parts: Parts = build(config, opened=opened)
         self.parts.data.normalise_all_as(record["mean"], record["std"])
         self.net = cast(nn.Module, self.parts.module.net)
 
