@@ -161,13 +161,12 @@ def test_what_looks_at_shared_gradients_is_told_where_there_are_none(train: Run)
     assert [note for note in notes if note.startswith(said)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "number", "code"),
     [
         pytest.param(6, signal.SIGTERM, 143, id="SIGTERM within an epoch"),
-        pytest.param(
-            8, signal.SIGINT, 130, id="Ctrl-C at the end of an epoch", marks=pytest.mark.slow
-        ),
+        pytest.param(8, signal.SIGINT, 130, id="Ctrl-C at the end of an epoch"),
     ],
 )
 def test_an_interrupted_run_is_killed_and_goes_on_to_the_uninterrupted_result(

@@ -173,6 +173,7 @@ def _said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name.startswith("multihead")]
 
 
+@pytest.mark.slow  # waits for MLflow's own patience with a lock
 def test_a_locked_database_is_waited_for(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     run = _create(store)
     other = sqlite3.connect(store.home / "mlflow.db", isolation_level=None)
