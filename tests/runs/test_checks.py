@@ -54,6 +54,7 @@ from multihead.training.checkpoints import read_checkpoint
         ("+trainer.overfit_batches=0.0001", r"less than one"),
         ("+trainer.logger=true", r"trainer\.logger is not taken"),
         ("data.pin_memory=no", r"is the text 'no'; write data\.pin_memory=false"),
+        ("trainer.max_epochs=010", r"is the text '010'; write trainer\.max_epochs=10"),
         ("model.criteria.digit=x", r"give a mapping with _target_"),
         ("data.memory_budget_mb=-1", r"give 0 or more"),
         ("+model.optimizer.differentiable=true", r"optimizer cannot be built: .*fused"),

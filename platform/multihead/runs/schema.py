@@ -322,12 +322,21 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         meant = _WORDS.get(value.lower(), value.lower())
         raise ConfigError(f"{path} is the text {_shown(value)}; write {path}={meant}.")
     if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
-        raise ConfigError(f"{path} is the text {_shown(value)}; write a number, such as 1.0e-4.")
+        raise ConfigError(f"{path} is the text {_shown(value)}; write {path}={_as_number(value)}.")
 
 
 def _admits(kind: type, hint: Any) -> bool:
     options = typing.get_args(hint) or (hint,)
     return any(option is kind or option is Any or option is object for option in options)
+
+
+def _as_number(text: str) -> str:
+    """Return a number as YAML reads it: 10 for 010, and 1.0e-05 for 1e-5, which is text there."""
+    if text.strip("+-_0123456789") == "":
+        return str(int(text))
+    number = float(text)
+    mantissa, exponent, power = repr(number).partition("e")
+    return f"{mantissa}{'' if '.' in mantissa or not exponent else '.0'}{exponent}{power}"
 
 
 def _is_number(text: str) -> bool:
