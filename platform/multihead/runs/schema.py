@@ -25,6 +25,7 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it
 _LONGEST_SHOWN = 200
 _LONGEST_NAME = 1000  # characters; a training with one of 100,000 did not end
 _LARGEST = 2**63
+_LONGEST_NUMBER = 40  # characters: Python refuses to read whole numbers of thousands
 _WORDS = {
     **dict.fromkeys(("on", "yes", "y", "t", "1"), "true"),
     **dict.fromkeys(("off", "no", "n", "f", "0"), "false"),
@@ -332,6 +333,8 @@ def _admits(kind: type, hint: Any) -> bool:
 
 def _as_number(text: str) -> str:
     """Return a number as YAML reads it: 10 for 010, and 1.0e-05 for 1e-5, which is text there."""
+    if len(text) > _LONGEST_NUMBER:
+        return "NUMBER"
     if text.strip("+-_0123456789") == "":
         return str(int(text))
     number = float(text)
