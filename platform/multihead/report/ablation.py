@@ -1,7 +1,6 @@
 """The report on an ablation: one page that needs no other file, and its tables as files."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,6 @@ import pandas as pd
 from multihead.ablation.pairs import over_folds
 from multihead.ablation.result import Result
 from multihead.errors import ConfigError
-from multihead.files import write_atomically
 from multihead.report.ablation_affinity import affinity_section
 from multihead.report.ablation_answers import answers, groups
 from multihead.report.ablation_charts import curve_cards, interval_cards, pair_cards
@@ -24,8 +22,8 @@ from multihead.report.ablation_rows import (
 )
 from multihead.report.ablation_tables import WORDS, markdown, tables, words
 from multihead.report.charts.arms import arms_of
+from multihead.report.files import write_files
 from multihead.report.page import render
-from multihead.spreadsheet import write_csv
 from multihead.studies.definition import PLAIN_NAME
 
 PAGE, TEXT = "report.html", "report.md"
@@ -44,22 +42,9 @@ def write(result: Result, folder: Path) -> Path:
     Raises:
         ConfigError: If the folder cannot be written to, or the name is none of an ablation.
     """
-    files: dict[str, Callable[[Path], None]] = {}
-    for name, table in tables(result).items():
-        files[f"{name}.csv"] = partial(write_csv, table)
-        files[f"{name}.parquet"] = partial(table.to_parquet, index=False)
-    if result.definition:  # what the first of the commands takes
-        files[_definition_file(result)] = partial(_write_text, result.definition)
-    files[WORDS] = partial(_write_text, words(result))
-    files[TEXT] = partial(_write_text, markdown(result))
-    files[PAGE] = partial(_write_text, page(result))
-    try:
-        for name, save in files.items():
-            write_atomically(folder / name, save, durable=False)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
-        ) from error
+    definition = {_definition_file(result): result.definition} if result.definition else {}
+    texts = {WORDS: words(result), TEXT: markdown(result), PAGE: page(result)}
+    write_files(tables(result), {**definition, **texts}, folder)
     return folder / PAGE
 
 
@@ -81,7 +66,7 @@ def page(result: Result) -> str:
         level=f"{100 * result.comparison.level:g}%",
         groups=found,
         summary=list(summary_rows(result, arms)),
-        ranks=ranks(result, arms),
+        ranks=ranks(result.ranking, arms),
         fronts=list(front_cards(result, arms)),
         volumes=list(front_rows(result, arms)),
         most_pairs=MOST_PAIRS,
@@ -149,7 +134,3 @@ def _definition_file(result: Result) -> str:
     if not PLAIN_NAME.fullmatch(result.name):
         raise ConfigError(f"{result.name!r} is no name of an ablation; its record is damaged.")
     return f"{result.name}.yaml"
-
-
-def _write_text(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")

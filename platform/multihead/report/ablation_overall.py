@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from multihead.ablation.front import WHOLE, Front
+from multihead.ablation.ranks import Ranking
 from multihead.ablation.result import Result
 from multihead.ablation.statistics import falling_metrics
 from multihead.report.ablation_charts import Card
@@ -37,9 +38,8 @@ class Ranks:
     rows: list[tuple[Arm, str, str]]
 
 
-def ranks(result: Result, arms: Mapping[str, Arm]) -> Ranks | None:
+def ranks(found: Ranking | None, arms: Mapping[str, Arm]) -> Ranks | None:
     """Return how the arms rank; None for fewer than three."""
-    found = result.ranking
     if found is None:
         return None
     order = [(arms[a], r) for a, r in zip(found.table["arm"], found.table["rank"], strict=True)]

@@ -1,21 +1,18 @@
 """The report on several ablations: how the arms rank over their data sets."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from multihead.ablation.ranks_over_sets import OverSets, ranks_over_sets
 from multihead.ablation.result import Result
-from multihead.errors import ConfigError
-from multihead.files import write_atomically
 from multihead.markdown import escaped, table
+from multihead.report.ablation_overall import ranks
 from multihead.report.charts.arms import arms_of
-from multihead.report.charts.ranks import rank_chart
-from multihead.report.numbers import MISSING, number
+from multihead.report.files import write_files
+from multihead.report.numbers import number
 from multihead.report.page import render
-from multihead.spreadsheet import write_csv
 
 PAGE, TEXT = "ranks.html", "ranks.md"
 
@@ -37,19 +34,8 @@ def write_ranks(results: Sequence[Result], folder: Path) -> Path:
         ConfigError: If fewer than three arms are in all of them, or the folder cannot be written.
     """
     found = ranks_over_sets(results)
-    files: dict[str, Callable[[Path], None]] = {}
-    for name, frame in _tables(found).items():
-        files[f"{name}.csv"] = partial(write_csv, frame)
-        files[f"{name}.parquet"] = partial(frame.to_parquet, index=False)
-    files[TEXT] = partial(_write_text, _markdown(found))
-    files[PAGE] = partial(_write_text, _page(found, results[0].baseline))
-    try:
-        for name, save in files.items():
-            write_atomically(folder / name, save, durable=False)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
-        ) from error
+    texts = {TEXT: _markdown(found), PAGE: _page(found, results[0].baseline)}
+    write_files(_tables(found), texts, folder)
     return folder / PAGE
 
 
@@ -63,23 +49,17 @@ def _tables(found: OverSets) -> dict[str, pd.DataFrame]:
 
 def _page(found: OverSets, baseline: str) -> str:
     arms = arms_of(list(found.by_set.index), baseline)
-    rows = found.ranking.table.itertuples(index=False)
-    order = [(arms[row.arm], row.rank, row.groups) for row in rows]
-    groups = [[arms[name] for name in group] for group in found.ranking.groups]
+    shown = ranks(found.ranking, arms)
+    assert shown is not None
     return render(
         "ranks",
         title="Ranks over data sets",
         lead=_lead(found),
-        sentence=found.ranking.sentence,
-        grouped=not found.ranking.pairs.empty,
-        chart=rank_chart([(arm, rank) for arm, rank, _ in order], groups),
+        ranks=shown,
         sets=list(found.by_set.columns),
         rows=[
-            (
-                *(arm, number(rank, 2), letters or MISSING),
-                [number(each, 2) for each in found.by_set.loc[arm.name]],
-            )
-            for arm, rank, letters in order
+            (*row, [number(each, 2) for each in found.by_set.loc[row[0].name]])
+            for row in shown.rows
         ],
         left_out=found.left_out,
     )
@@ -99,7 +79,3 @@ def _markdown(found: OverSets) -> str:
     if found.left_out:
         parts.append(escaped(f"Not ranked: {', '.join(found.left_out)}."))
     return "\n\n".join(parts) + "\n"
-
-
-def _write_text(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")
