@@ -12,7 +12,7 @@ import numpy as np
 from multihead.data.source import Source, Split
 from multihead.datasets.appearance import UNITS, measure_appearance
 from multihead.datasets.cifar import cifar10
-from multihead.errors import ConfigError
+from multihead.datasets.measures import check_measures
 from multihead.heads import Head, Heads
 from multihead.heads.kinds.angle import Angle
 from multihead.heads.kinds.float_regression import FloatRegression
@@ -47,11 +47,7 @@ def measured_cifar10(
         ConfigError: For measures that do not exist or are named twice.
         DataError: For files that are missing or damaged.
     """
-    for name in measures:
-        if name not in UNITS:
-            raise ConfigError(f"data.measures names {name!r}; choose from {list(UNITS)}.")
-    if len(set(measures)) != len(measures):
-        raise ConfigError(f"data.measures is {list(measures)}; name each measure once.")
+    check_measures(measures, UNITS)
     source = cifar10(data_dir, split)
     values = measure_appearance(source.images) if measures else {}
     labels = {name: values[name].astype(np.float32) for name in measures}

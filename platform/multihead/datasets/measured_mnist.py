@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from multihead import settings
 from multihead.data.source import Source, Split
+from multihead.datasets.measures import check_measures
 from multihead.datasets.mnist import mnist
 from multihead.datasets.strokes import COLUMNS, UNITS
 from multihead.datasets.strokes.cache import measured_once
@@ -86,11 +87,7 @@ def measured_mnist(
 
 
 def _check(measures: Sequence[str], quantiles: Mapping[str, int]) -> None:
-    for name in measures:
-        if name not in COLUMNS:
-            raise ConfigError(f"data.measures names {name!r}; choose from {list(COLUMNS)}.")
-    if len(set(measures)) != len(measures):
-        raise ConfigError(f"data.measures is {list(measures)}; name each measure once.")
+    check_measures(measures, COLUMNS)
     for name, count in quantiles.items():
         if name not in measures:
             raise ConfigError(
