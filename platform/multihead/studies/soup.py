@@ -37,6 +37,7 @@ class Ingredient:
     Attributes:
         trial: Its number.
         run_id: Our id of its run; of several seeds, that of the first.
+        values: What the study gave it, by path.
         node: Its network and the arguments of that.
         checkpoint: What its best.ckpt holds.
         weights: Those of the network, by the names that it has.
@@ -44,6 +45,7 @@ class Ingredient:
 
     trial: int
     run_id: str
+    values: Mapping[str, Any]
     node: Mapping[str, Any]
     checkpoint: Mapping[str, Any]
     weights: dict[str, Tensor]
@@ -121,9 +123,8 @@ def _ingredient(opened: OpenStudy, trial: FrozenTrial, count: int) -> Ingredient
     record = checkpoint.get(RECORD)
     kinds = record.get("heads") if isinstance(record, dict) else None
     import_kinds(kinds, f"the checkpoint {file}", _trusted(opened))
-    return Ingredient(
-        trial.number, run_id, node, {**checkpoint, RECORD: check_record(checkpoint, file)}, weights
-    )
+    held = {**checkpoint, RECORD: check_record(checkpoint, file)}
+    return Ingredient(trial.number, run_id, values, node, held, weights)
 
 
 def _trusted(opened: OpenStudy) -> list[str]:

@@ -17,7 +17,6 @@ from multihead.spreadsheet import write_csv
 from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.soup import Ingredient, chosen_greedily, ingredients, mixed
 from multihead.studies.soup_figures import Figures
-from multihead.studies.table import ranked
 from multihead.studies.trial_names import PARENT_TAG, STATE_TAG, STUDY_TAG
 from multihead.tracking.run import TrackedRun
 from multihead.training.checkpoints import BEST, RECORD, AtomicCheckpointIO
@@ -66,7 +65,7 @@ def make_soup(
         file = Path(scratch) / BEST
         io = AtomicCheckpointIO(opened.store.home)
         io.save_checkpoint(_checkpoint(found[0], found[0].weights, {}), file)
-        config = _config(opened, file)
+        config = _config(opened, found[0], file)
         record = found[0].checkpoint[RECORD]
         figures = Figures(opened.definition, config, record, opened.plan.opened)
         kept = chosen_greedily(found, figures) if greedy else found
@@ -137,13 +136,11 @@ class _Started(Announcer):
         self.keeper.announcer.started(run, parts, notes)
 
 
-def _config(opened: OpenStudy, file: Path) -> dict[str, Any]:
+def _config(opened: OpenStudy, best: Ingredient, file: Path) -> dict[str, Any]:
     """Return the configuration that tests a checkpoint with the network of the best trial."""
-    best = ranked(opened.definition, opened.trials())[0]
-    values = opened.plan.space.values(best.params)
     seed = opened.plan.configs.seed(0)
     name = f"{opened.name}-soup"
-    config = opened.plan.configs.config(values, seed=seed, name=name, train=False, test=True)
+    config = opened.plan.configs.config(best.values, seed=seed, name=name, train=False, test=True)
     trainer = config["trainer"]
     if trainer.get("strategy", "auto") != "auto":
         trainer = {**trainer, "strategy": "auto", "devices": 1}
