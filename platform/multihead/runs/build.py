@@ -66,7 +66,7 @@ from multihead.settings import home_folder
 from multihead.text import nearest
 from multihead.tracking.logger import RunLogger
 from multihead.training.affinity import TaskAffinity
-from multihead.training.checkpoints import AtomicCheckpointIO, RunCheckpoint
+from multihead.training.checkpoints import RECORD, AtomicCheckpointIO, RunCheckpoint
 from multihead.training.conflict import GradientConflict
 from multihead.training.gathering import Gathering
 from multihead.training.hardware import choose_precision
@@ -168,11 +168,12 @@ def build_run(
     module, start = start_module(config.model, data, from_checkpoint=run.ckpt_path is not None)
     configured = build_callbacks(config.callbacks)
     checkpoint = next((c for c in configured if isinstance(c, RunCheckpoint)), None)
+    held: Mapping[str, Any] = {}
     if run.ckpt_path is not None:
         regrouped = any(isinstance(callback, BaseFinetuning) for callback in configured)
-        record = check_checkpoint(run.ckpt_path, module, to_train=run.train, regrouped=regrouped)
+        held = check_checkpoint(run.ckpt_path, module, to_train=run.train, regrouped=regrouped)
         if not run.train:
-            data.normalise_as(record["mean"], record["std"])
+            data.normalise_as(held[RECORD]["mean"], held[RECORD]["std"])
     if run.train:
         names = logged_metrics(module, data, validates=config.trainer.validates)
         check_monitors(_monitors(config, module), names, why_no_validation(config.trainer.node))
@@ -192,9 +193,9 @@ def build_run(
     if run.train:
         check_gradients(devices, str(trainer.precision), module, configured)
         check_optimizer(module, trainer, data)
-        check_averaging(configured, trainer, data, run.ckpt_path)
+        check_averaging(configured, trainer, data, run.ckpt_path, held)
         if run.ckpt_path is not None:
-            check_schedule_goes_on(run.ckpt_path, module, trainer, data)
+            check_schedule_goes_on(run.ckpt_path, held, module, trainer, data)
         check_last_batch(module, data, devices.count)
     return Parts(
         data=data,

@@ -16,6 +16,7 @@ from multihead.data.transforms import Mixed
 from multihead.errors import CheckpointError, ConfigError, message_of
 from multihead.heads import Head
 from multihead.training.checkpoints import (
+    RECORD,
     RunCheckpoint,
     check_heads,
     check_record,
@@ -268,7 +269,7 @@ def check_checkpoint(
         regrouped: Whether a callback of Lightning's changes the optimizer's groups as it trains.
 
     Returns:
-        What our module wrote into it.
+        What it holds, with what our module wrote into it as `check_record` returns that.
 
     Raises:
         CheckpointError: Naming the first difference.
@@ -296,7 +297,7 @@ def check_checkpoint(
     if to_train:
         check_training_state(checkpoint, path)
         _check_optimizer_state(checkpoint, module, path, regrouped=regrouped)
-    return record
+    return {**checkpoint, RECORD: record}
 
 
 def _check_optimizer_state(
