@@ -18,6 +18,15 @@ def test_the_number_of_parameters_is_the_documented_one() -> None:
     assert sum(p.numel() for p in StagedCNN().backbone.parameters()) == 1_146_304
 
 
+def test_a_mirrored_network_gives_an_image_and_its_mirror_image_the_same_logits() -> None:
+    images = torch.rand(2, 3, 8, 8)
+    net = StagedCNN(3, [4], {"a": 3}, 8, mirrored=True)
+    trained, mirrored = net(images)["a"], net(images.flip(3))["a"]
+    assert not torch.allclose(trained, mirrored)
+    net.eval()
+    assert torch.allclose(net(images)["a"], net(images.flip(3))["a"])
+
+
 @pytest.mark.parametrize(
     ("widths", "size", "message"),
     [

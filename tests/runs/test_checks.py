@@ -42,6 +42,8 @@ from multihead.training.checkpoints import read_checkpoint
         ("model.net.dropout=2", r"model\.net cannot be built: dropout probability"),
         ("seed=-1", r"seed is -1"),
         ("model.optimizer.lr=-1", r"model\.optimizer cannot be built: Invalid learning rate"),
+        ("model.optimizer.lr=0", r"lr is 0, so no weight would change"),
+        ("+model.criteria.digit.label_smoothing=-1", r"CrossEntropyLoss is -1; .*from 0 to 1"),
         ("model.scheduler.factor=1.5", r"model\.scheduler cannot be built: Factor should be"),
         ("model.scheduler_interval=step", r"set it to epoch"),
         ("trainer.max_epochs=0", r"max_epochs is 0"),

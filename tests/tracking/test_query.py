@@ -14,7 +14,7 @@ from tests.postgres import postgres, postgres_programs
 
 from multihead.errors import ConfigError
 from multihead.tracking import query
-from multihead.tracking.newest import MOST, newest_runs
+from multihead.tracking.newest import MOST, newest_runs, runs_with
 from multihead.tracking.query import COLUMNS, picked_runs, runs_table
 from multihead.tracking.store import Store
 
@@ -104,11 +104,31 @@ def test_the_newest_runs_are_the_same_read_without_mlflow(store: Store) -> None:
     assert set(whole["experiment"]) == {"first", "second"}
 
 
+def test_runs_with_tags_are_the_same_read_without_mlflow(store: Store) -> None:
+    made = _fill(store)
+    tags = {"a": "it's", "b": "1"}
+    for run, chosen in zip(made, (tags, {"a": "it's"}, tags, tags), strict=False):
+        for name, value in chosen.items():
+            store.client.set_tag(run, name, value)
+    store.client.delete_run(made[3])
+    found = runs_with(store, tags)
+    assert found is not None
+    searched = {run.info.run_id: run for run in map(store.client.get_run, (made[0], made[2]))}
+    assert {run.info.run_id for run in found} == set(searched)
+    for run in found:
+        same = searched[run.info.run_id]
+        assert run.info.artifact_uri == same.info.artifact_uri
+        assert (run.data.tags, run.data.metrics) == (same.data.tags, same.data.metrics)
+    assert [run.info.start_time for run in found] == sorted(run.info.start_time for run in found)
+    assert runs_with(store, {"a": "none has it"}) == []
+
+
 def test_a_database_of_an_unknown_schema_is_left_to_mlflow(store: Store) -> None:
     _fill(store)
     with closing(sqlite3.connect(store.home / "mlflow.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'of the future'")
     assert newest_runs(store, 1) is None
+    assert runs_with(store, {}) is None
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from typing import Any
 from multihead import __version__
 from multihead.metrics import registry
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG
+from multihead.tracking.newest import runs_with
 from multihead.tracking.store import Store
 from multihead.tracking.tags import KIND_TAG, METRICS_TAG, RUN_TAG
 
@@ -41,8 +42,13 @@ def search(store: Store, condition: str) -> Iterator[Any]:
 
 def parents_of(store: Store, ablation: str) -> list[Any]:
     """Return the ablation's own runs, the oldest first."""
-    condition = f"tags.`{ABLATION_TAG}` = '{ablation}' AND tags.`{KIND_TAG}` = '{PARENT_KIND}'"
-    return list(search(store, condition))
+    found = runs_with(store, {ABLATION_TAG: ablation, KIND_TAG: PARENT_KIND})
+    if found is None:
+        condition = f"tags.`{ABLATION_TAG}` = '{ablation}' AND tags.`{KIND_TAG}` = '{PARENT_KIND}'"
+        return list(search(store, condition))
+    for run in found:
+        registry.learn(run.data.tags.get(METRICS_TAG, ""))
+    return list(found)
 
 
 def trainings(

@@ -25,6 +25,8 @@ class StagedCNN(MultiheadNetwork):
         heads_config: Number of outputs by head name; `digit` of 10 classes if none.
         input_size: Height and width of the images in pixels, or one number for squares.
         dropout: Probability, 0 to 1, of dropping a shared feature.
+        mirrored: Whether features, when it does not train, are the mean of those of the image and
+            of its mirror image. No head can then tell left from right.
 
     Shape:
         images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
@@ -41,6 +43,7 @@ class StagedCNN(MultiheadNetwork):
         heads_config: Mapping[str, int] | None = None,
         input_size: int | tuple[int, int] = 32,
         dropout: float = 0.0,
+        mirrored: bool = False,
     ) -> None:
         if not widths or min(widths) < 1:
             raise ConfigError(
@@ -64,6 +67,14 @@ class StagedCNN(MultiheadNetwork):
             input_channels=input_channels,
             input_size=size,
         )
+        self.mirrored = mirrored
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the shared features [B, F] of images [B, C, H, W]."""
+        features = super().features(images)
+        if self.mirrored and not self.training:
+            features = (features + super().features(images.flip(3))) / 2
+        return features
 
 
 class _Stage(nn.Module):

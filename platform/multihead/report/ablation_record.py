@@ -4,6 +4,8 @@ import re
 import tempfile
 from os.path import isfile, join
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from multihead.ablation.records import parents_of
 from multihead.ablation.result import Result
@@ -47,8 +49,12 @@ def recorded(name: str, store: Store | None = None) -> Result:
         raise ConfigError(
             f"there is no ablation {name!r} in {store.shown_uri}; `multihead ablate` runs one."
         )
+    for run in reversed(parents):
+        own = _on_disk(run.info.artifact_uri)
+        if own is not None and (own / FOLDER / WORDS).is_file():
+            return load(own / FOLDER)
     with tempfile.TemporaryDirectory() as scratch, store.errors():
-        for run in reversed(parents):
+        for run in reversed([run for run in parents if _on_disk(run.info.artifact_uri) is None]):
             there = store.client.list_artifacts(run.info.run_id, FOLDER)
             if any(item.path == f"{FOLDER}/{WORDS}" for item in there):
                 folder = store.client.download_artifacts(run.info.run_id, FOLDER, scratch)
@@ -56,3 +62,9 @@ def recorded(name: str, store: Store | None = None) -> Result:
     raise ConfigError(
         f"the ablation {name!r} has no report yet; `multihead ablate {name}` ends with one."
     )
+
+
+def _on_disk(uri: str | None) -> Path | None:
+    """Return the folder of a run's artifacts; None if they are elsewhere."""
+    parts = urlsplit(uri or "elsewhere:")
+    return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") else None

@@ -171,6 +171,8 @@ def check_optimizer(
     optimization.check_clipping(optimizer, trainer)
     if module.finetuning.groups_parameters:
         optimizer = _grouped(module)
+    if not (optimization.scheduler and has_own_rates(optimization.scheduler)):
+        _check_rates(optimizer)
     if optimization.scheduler is None:
         return
     scheduler = made_scheduler(module, optimizer, trainer, data)
@@ -201,6 +203,15 @@ def made_scheduler(
         return build_scheduler(optimization.scheduler, optimizer, length)
     except (*BUILD_ERRORS, ArithmeticError) as error:
         raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error
+
+
+def _check_rates(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a training that would change no weight."""
+    if not any(float(group.get("lr", 1)) for group in optimizer.param_groups):
+        raise ConfigError(
+            "model.optimizer.lr is 0, so no weight would change; give a rate above 0, or "
+            "train=false to evaluate."
+        )
 
 
 def _try_step(optimizer: torch.optim.Optimizer, spare: torch.nn.Parameter) -> None:

@@ -43,6 +43,7 @@ _SINCE = {
         "decay_norms_and_biases": True,
     },
     "model.init_digest": None,
+    "model.net.mirrored": False,
     "data.stratify": None,
     "data.folds": None,
     "data.fold": None,

@@ -1,13 +1,13 @@
-"""The newest runs of the database in the home, read without MLflow, whose import takes seconds.
+"""Runs of the database in the home, read without MLflow, whose import takes seconds.
 
-Only a database whose schema is known here is read like this. Whatever is searched for, and every
-other store, is MLflow's to answer. So a new schema makes a list of runs slower, and never wrong.
+Only a database whose schema is known here is read like this. Searches with a filter, and every
+other store, are MLflow's to answer. So a new schema makes a list of runs slower, and never wrong.
 """
 
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +20,13 @@ MOST = 1000  # runs; of more, MLflow reads a page after the other
 _LOCKED_SECONDS = 1
 _RUNS = """
     SELECT run_uuid, CAST(runs.experiment_id AS TEXT), runs.name, status, start_time, end_time,
-           experiments.name
+           artifact_uri, experiments.name
     FROM runs JOIN experiments USING (experiment_id)
     WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
-    ORDER BY start_time IS NULL, start_time DESC, run_uuid LIMIT ?
 """
+_NEWEST = f"{_RUNS} ORDER BY start_time IS NULL, start_time DESC, run_uuid LIMIT ?"
+_WITH_TAG = " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
+_OLDEST = " ORDER BY start_time, run_uuid"
 _VALUES = {
     "metrics": "SELECT run_uuid, key, value, is_nan FROM latest_metrics",
     "params": "SELECT run_uuid, key, value, 0 FROM params",
@@ -42,6 +44,7 @@ class Info:
     status: str
     start_time: int | None
     end_time: int | None
+    artifact_uri: str | None
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,30 @@ def newest_runs(store: Store, limit: int) -> tuple[list[Run], dict[str, str]] | 
         None where MLflow has to be asked: the store is no database in the home, its schema is not
         known, or it cannot be read now.
     """
+    return _read(store, _NEWEST, (limit,)) if limit <= MOST else None
+
+
+def runs_with(store: Store, tags: Mapping[str, str]) -> list[Run] | None:
+    """Return the runs that are not deleted and have these tags, the oldest first.
+
+    Args:
+        store: Which store.
+        tags: Values by name.
+
+    Returns:
+        None where MLflow has to be asked, as for `newest_runs`.
+    """
+    values = [text for pair in tags.items() for text in pair]
+    read = _read(store, f"{_RUNS}{_WITH_TAG * len(tags)}{_OLDEST}", values)
+    return None if read is None else read[0]
+
+
+def _read(
+    store: Store, query: str, values: Sequence[str | int]
+) -> tuple[list[Run], dict[str, str]] | None:
+    """Return the runs that a query finds, and their experiments' names; None as above."""
     file = store.database
-    if file is None or not file.is_file() or limit > MOST:
+    if file is None or not file.is_file():
         return None
     address = f"file:{quote(str(file))}?mode=ro"
     try:
@@ -81,7 +106,7 @@ def newest_runs(store: Store, limit: int) -> tuple[list[Run], dict[str, str]] | 
             database.execute("BEGIN")  # so that all is of one moment
             if {row[0] for row in database.execute("SELECT * FROM alembic_version")} - SCHEMAS:
                 return None
-            rows = database.execute(_RUNS, (limit,)).fetchall()
+            rows = database.execute(query, values).fetchall()
             return _made(database, rows), {row[1]: row[-1] for row in rows}
     except sqlite3.Error:
         return None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from multihead.data.transforms import Mixed
 from multihead.errors import ConfigError
 from multihead.heads import Head, Heads
+from multihead.heads.losses.distances import check_share
 
 
 class Criteria(nn.ModuleDict):
@@ -25,6 +26,9 @@ class Criteria(nn.ModuleDict):
         criteria: By head name; each takes outputs [B, K] and labels [B, ...] and returns their mean
             loss [] or a loss per sample [B].
         class_weights: By head name, a weight per class; for all other heads each counts 1.
+
+    Raises:
+        ConfigError: For a cross-entropy whose label smoothing is not from 0 to 1.
     """
 
     def __init__(
@@ -33,6 +37,9 @@ class Criteria(nn.ModuleDict):
         class_weights: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__({f"{name}_head": criterion for name, criterion in criteria.items()})
+        for criterion in criteria.values():
+            if isinstance(criterion, nn.CrossEntropyLoss):  # takes a share below 0 for none
+                check_share("CrossEntropyLoss", "label_smoothing", criterion.label_smoothing)
         for name, weights in (class_weights or {}).items():
             tensor = torch.tensor(weights, dtype=torch.float32)
             self.register_buffer(f"{name}_class_weights", tensor, persistent=False)
