@@ -31,7 +31,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-v
 	--universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
 	-c tools/lock-constraints.txt
 
-.PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench ui doctor clean \
+.PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench docs pictures ui doctor clean \
 	up stop down backup restore images sbom test-compose \
 	emhcm emhcc10 ecm evimh
 
