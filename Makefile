@@ -108,6 +108,13 @@ lint: setup-dev ## Check style and types
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
+docs: setup-dev ## Build the documentation as a site: open build/site/index.html
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+	@echo "The site is in build/site: open build/site/index.html"
+
+pictures: setup-dev ## Make the pictures of the documentation anew, from real runs; needs Chromium
+	@unset $(SETTINGS); .venv/bin/python tools/pictures $(ARGS)
+
 format: setup-dev ## Put the code into the project's format
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
