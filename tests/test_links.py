@@ -25,7 +25,7 @@ SOURCES = [
 ]
 SUFFIXES = (".py", ".yaml", ".yml", ".sh", ".md", ".html", ".toml", ".txt")
 FENCE = re.compile(r"^ *(`{3,}|~{3,}).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"""(?:\]\(|\bsrc(?:set)?=")([^)"\s]+)[)"]""")
 REFERENCE = re.compile(r"\b(docs/[\w/-]+\.md(?:#[\w-]+)?)")
 
 

@@ -37,6 +37,7 @@ SECTIONS = {
     "Errors": ["errors"],
 }
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+ATTRIBUTE = re.compile(r'\b(src|srcset)="([^"\s]+)"')
 ELSEWHERE = re.compile(r"(?:https?:)?//", re.IGNORECASE)
 # What a browser loads without being asked.
 LOADED = {
@@ -86,20 +87,27 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     here = page.file.src_uri
     source = sources.get(here, f"docs/{here}")
 
-    def rewritten(match: re.Match[str]) -> str:
-        picture, text, target = match.groups()
-        path, _, anchor = target.partition("#")
+    def moved(target: str) -> str | None:
+        path, hash_, anchor = target.partition("#")
         if not path or ":" in path:
-            return match[0]
+            return target
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
-        inside = PAGES.get(path) or path.removeprefix("docs/")
         if path not in PAGES and not path.startswith("docs/"):
-            return text
-        inside = posixpath.relpath(inside, posixpath.dirname(here) or ".")
-        return f"{picture}[{text}]({inside}{'#' if anchor else ''}{anchor})"
+            return None
+        inside = PAGES.get(path) or path.removeprefix("docs/")
+        return posixpath.relpath(inside, posixpath.dirname(here) or ".") + hash_ + anchor
+
+    def link(match: re.Match[str]) -> str:
+        picture, text, target = match.groups()
+        target = moved(target)
+        return text if target is None else f"{picture}[{text}]({target})"
+
+    def attribute(match: re.Match[str]) -> str:
+        return f'{match[1]}="{moved(match[2]) or match[2]}"'
 
     parts = re.split(r"^(```.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL)
-    return "".join(p if p.startswith("```") else LINK.sub(rewritten, p) for p in parts)
+    prose = [ATTRIBUTE.sub(attribute, LINK.sub(link, part)) for part in parts[::2]]
+    return "".join(a + b for a, b in zip(prose, [*parts[1::2], ""], strict=True))
 
 
 class Loads(HTMLParser):
