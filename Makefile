@@ -109,7 +109,8 @@ lint: setup-dev ## Check style and types
 	.venv/bin/mypy
 
 docs: setup-dev ## Build the documentation as a site: open build/site/index.html
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+	@# With --quiet, --strict would see no warning.
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 	@echo "The site is in build/site: open build/site/index.html"
 
 pictures: setup-dev ## Make the pictures of the documentation anew, from real runs; needs Chromium
