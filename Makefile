@@ -31,7 +31,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --python-v
 	--universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
 	-c tools/lock-constraints.txt
 
-.PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench ui doctor clean \
+.PHONY: help setup setup-dev demo studies-ui test test-slow test-all lint format lock bench docs pictures ui doctor clean \
 	up stop down backup restore images sbom test-compose \
 	emhcm emhcc10 ecm evimh
 
@@ -107,6 +107,14 @@ lint: setup-dev ## Check style and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+docs: setup-dev ## Build the documentation as a site: open build/site/index.html
+	@# With --quiet, --strict would see no warning.
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+	@echo "The site is in build/site: open build/site/index.html"
+
+pictures: setup-dev ## Make the pictures of the documentation anew, from real runs; needs Chromium
+	@unset $(SETTINGS); .venv/bin/python tools/pictures $(ARGS)
 
 format: setup-dev ## Put the code into the project's format
 	.venv/bin/ruff check --fix-only

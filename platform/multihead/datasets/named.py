@@ -84,41 +84,50 @@ def _signature(
 
 
 class MNISTDataModule(NamedDataModule, source=mnist):
-    """MNIST."""
+    """MNIST, with the arguments of `MultiheadDataModule` other than `source`."""
 
 
 class DigitsDataModule(NamedDataModule, source=digits):
-    """The digits of scikit-learn."""
+    """scikit-learn's digits, with the arguments of `MultiheadDataModule` other than `source`."""
 
 
 class CIFAR10DataModule(NamedDataModule, source=cifar10):
-    """CIFAR-10."""
+    """CIFAR-10, with the arguments of `MultiheadDataModule` other than `source`."""
 
 
 class MeasuredMNISTDataModule(NamedDataModule, source=measured_mnist, defaults={"multihead": True}):
-    """MNIST with the digit and measures of its strokes as heads."""
+    """MNIST with the digit and measures of its strokes as heads.
+
+    It has the arguments of `MultiheadDataModule` other than `source`.
+    """
 
 
 class MultiMNISTDataModule(NamedDataModule, source=multi_mnist, defaults={"multihead": True}):
-    """MultiMNIST; training and validation pictures share no digit."""
+    """MultiMNIST: two digits in each picture; training and validation pictures share no digit.
+
+    It has the arguments of `MultiheadDataModule` other than `source`.
+    """
 
 
 class VIMHDataModule(
     NamedDataModule, source=vimh, order=_FOLDER_ORDER, defaults={"multihead": True}
 ):
-    """A VIMH folder."""
+    """A VIMH folder, with the arguments of `MultiheadDataModule` other than `source`."""
 
 
 class CIFAR100MHDataModule(
     NamedDataModule, source=cifar100mh, order=_FOLDER_ORDER, defaults={"multihead": True}
 ):
-    """A CIFAR-100-MH folder."""
+    """A CIFAR-100-MH folder, with the arguments of `MultiheadDataModule` other than `source`."""
 
 
 class GenericDataModule(
     NamedDataModule, source=any_folder, order=_FOLDER_ORDER, defaults={"multihead": True}
 ):
-    """A folder of any supported format."""
+    """A folder of any supported format.
+
+    It has the arguments of `MultiheadDataModule` other than `source`.
+    """
 
 
 class VIMHStreamDataModule(
@@ -127,7 +136,10 @@ class VIMHStreamDataModule(
     order=_STREAM_ORDER,
     defaults={"multihead": True, "num_workers": 1},
 ):
-    """A set in shards."""
+    """A set in shards, streamed from a folder or from S3.
+
+    It has the arguments of `MultiheadDataModule` other than `source`.
+    """
 
 
 NAMED: tuple[type[NamedDataModule], ...] = (

@@ -1,23 +1,4 @@
-"""Runs as a table: one row per run, the same columns whatever the runs logged.
-
-`runs_table` returns the columns of `COLUMNS`, in this order and always all of them:
-
-| column | type | meaning |
-|---|---|---|
-| `run` | str | our id; empty for runs that others made |
-| `mlflow_id` | str | MLflow's id |
-| `experiment`, `name` | str | of the MLflow experiment and run |
-| `kind` | str | `run`, `evaluation`, ...: tag `multihead.kind` |
-| `study` | str | the study the run belongs to, or empty: tag `multihead.study` |
-| `status` | str | `RUNNING`, `FINISHED`, `FAILED`, `KILLED` or `SCHEDULED` |
-| `started` | datetime64[ms, UTC] | |
-| `minutes` | float64 | from start to end; NaN while it runs |
-| `tags` | str | the run's `tags`, separated by commas |
-| `metrics.<name>` | float64 | last value; NaN where the run has none |
-| `params.<name>` | str | as of the last attempt; NaN where the run has none |
-
-Metrics and parameters are sorted by name and come after.
-"""
+"""Runs as a table: one row per run, the same columns whatever the runs logged."""
 
 import gc
 from collections.abc import Iterator, Sequence
@@ -48,7 +29,25 @@ def runs_table(
     metrics: Sequence[str] | None = None,
     params: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return runs as a table; the columns are described above.
+    """Return runs as a table, a row per run.
+
+    The table always has all of these columns, in this order:
+
+    | column | type | meaning |
+    |---|---|---|
+    | `run` | str | our id; empty for runs that others made |
+    | `mlflow_id` | str | MLflow's id |
+    | `experiment`, `name` | str | of the MLflow experiment and run |
+    | `kind` | str | `run`, `evaluation`, ...: tag `multihead.kind` |
+    | `study` | str | the study the run belongs to, or empty: tag `multihead.study` |
+    | `status` | str | `RUNNING`, `FINISHED`, `FAILED`, `KILLED` or `SCHEDULED` |
+    | `started` | datetime64[ms, UTC] | |
+    | `minutes` | float64 | from start to end; NaN while it runs |
+    | `tags` | str | the run's `tags`, separated by commas |
+    | `metrics.<name>` | float64 | last value; NaN where the run has none |
+    | `params.<name>` | str | as of the last attempt; NaN where the run has none |
+
+    Columns of metrics and parameters come last, sorted by name.
 
     Args:
         store: The default store if none.

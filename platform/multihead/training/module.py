@@ -652,3 +652,4 @@ class MultiheadLitModule(pl.LightningModule):
 
 
 MNISTLitModule = MultiheadLitModule
+"""Another name of `MultiheadLitModule`, for scripts and runs on record that use it."""
