@@ -1,4 +1,4 @@
-"""Which storage without a server holds through kill -9: the evidence for docs/studies.md.
+"""Which storage without a server holds through kill -9: the evidence for docs/searching.md.
 
     python benchmarks/storage_kill.py --seconds 60 --processes 4 --kills 30
 

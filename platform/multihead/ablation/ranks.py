@@ -2,7 +2,7 @@
 
 A block is a seed: the ranks of its heads are averaged first, because heads of one training are not
 independent. Friedman's test asks whether the arms differ at all; only if they do, every two arms
-are compared. docs/statistics.md has the formulas.
+are compared. docs/comparing.md#how-the-statistics-are-computed has the formulas.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,6 +1,6 @@
 """Compare the arms of an ablation with its baseline: one call, two tables and words.
 
-It sees numbers only: no runs, no store. docs/statistics.md has every column with its formula.
+It sees numbers only: no runs, no store. docs/comparing.md#how-the-statistics-are-computed has every column with its formula.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence

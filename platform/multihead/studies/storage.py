@@ -1,7 +1,7 @@
 """The database of studies: Optuna's tables and ours beside them, in SQLite or PostgreSQL.
 
 SQLite is in WAL mode and every write begins by taking the write lock, so that several processes
-wait for each other instead of failing. docs/studies.md says why not Optuna's journal file.
+wait for each other instead of failing. docs/searching.md says why not Optuna's journal file.
 """
 
 import random
