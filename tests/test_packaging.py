@@ -318,8 +318,8 @@ def link(names: list[str], environment: Path) -> None:
     (site,) = environment.glob("lib/python3*/site-packages")
     for distribution in distributions():
         if canonicalize_name(distribution.name) in names:
-            for name in {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
-                if not (site / name).exists():
+            for name in {file.parts[0] for file in distribution.files or []}:
+                if name not in ("..", "__pycache__") and not (site / name).exists():
                     (site / name).symlink_to(str(distribution.locate_file(name)))
 
 

@@ -47,7 +47,8 @@ def bca_interval(deltas: Floats, level: float, seed: int) -> tuple[float, float]
 
     9,999 resamples of whole pairs. Source: Efron, JASA 1987, section 6; `scipy.stats.bootstrap`.
     Where all differences are equal the method is undefined, and the interval is that number.
-    With few pairs it is too narrow: docs/comparing.md#how-the-statistics-are-computed says by how much.
+    With few pairs it is too narrow, by how much is in
+    docs/comparing.md#how-the-statistics-are-computed.
 
     Args:
         deltas: Differences, [n] with n of at least 2.

@@ -1,6 +1,7 @@
 """Compare the arms of an ablation with its baseline: one call, two tables and words.
 
-It sees numbers only: no runs, no store. docs/comparing.md#how-the-statistics-are-computed has every column with its formula.
+It sees numbers only: no runs, no store. Every column has its formula in
+docs/comparing.md#how-the-statistics-are-computed.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -1,7 +1,8 @@
 """A head is one prediction of the network; its kind is all that differs between kinds of heads.
 
 A kind of your own is a subclass of `Kind` in a file of your own, named by `_target_` in
-`data.head_kinds`; see docs/metrics.md#kinds-of-heads. Nothing outside the kinds asks which kind a head is of.
+`data.head_kinds`; see docs/metrics.md#kinds-of-heads. Nothing outside the kinds asks which kind a
+head is of.
 """
 
 import math
