@@ -1,4 +1,4 @@
-"""What columns become: each row of the table in docs/own_data.md."""
+"""What columns become: each row of the table in docs/data.md."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Alterations of training images: a file per transform.
 
 A transform of your own is a subclass of `Alteration` or `Mixture` in a file of your own, named by
-`_target_` in `data.augment`; see docs/own_data.md.
+`_target_` in `data.augment`; see docs/data.md.
 """
 
 from multihead.data.transforms.augmentation import Augmentation

@@ -67,7 +67,7 @@ def table(
     Args:
         data_dir: Not used.
         split: `train`, which holds what validates as well, or `test`.
-        table: A CSV, TSV, Parquet or JSON Lines file, or a folder; see docs/own_data.md.
+        table: A CSV, TSV, Parquet or JSON Lines file, or a folder; see docs/data.md.
         columns: By name of a column or head: `ignore`, a kind, or keys of `choices.Choice`.
         image_column: The column that names pictures; found if none.
         split_column: The column that says `train`, `val` or `test`; found if none.
