@@ -1,7 +1,6 @@
 """What the README and the examples show, run as they show it."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import yaml
 from tests.conftest import ROOT, multihead
 
 from multihead import run
-from multihead.runs.config import compose_run
 
 README = (ROOT / "README.md").read_text()
 
@@ -83,12 +81,3 @@ def test_the_fourth_head_of_the_readme_is_yaml_only(
         ["experiment=multihead_cnn_mnist", "data/heads=mine", "trainer.max_epochs=1", *small]
     )
     assert result.heads["orientation"] == 4
-
-
-@pytest.mark.parametrize("command", re.findall(r"^ *multihead train (?!-m)(.*)$", README, re.M))
-def test_every_training_of_the_readme_composes(command: str) -> None:
-    shell = f"weight=0.5; printf '%s\\n' {command.partition(' # ')[0]}"
-    words = subprocess.run(
-        ["sh", "-c", shell], capture_output=True, text=True, check=True, env=os.environ
-    ).stdout.splitlines()
-    assert compose_run(words)["trainer"]["max_epochs"] > 0
