@@ -1,19 +1,25 @@
 """What the README and the examples show, run as they show it."""
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from tests.conftest import ROOT, multihead
+from tests.documented import commands
+from tests.examples import example
 
-from multihead import run
-from multihead.runs.config import compose_run
+from multihead import Head, Heads, load_run, run, runs_table
+from multihead.cli.main import main
+from multihead.errors import DataError
 
 README = (ROOT / "README.md").read_text()
 
@@ -85,10 +91,127 @@ def test_the_fourth_head_of_the_readme_is_yaml_only(
     assert result.heads["orientation"] == 4
 
 
-@pytest.mark.parametrize("command", re.findall(r"^ *multihead train (?!-m)(.*)$", README, re.M))
-def test_every_training_of_the_readme_composes(command: str) -> None:
-    shell = f"weight=0.5; printf '%s\\n' {command.partition(' # ')[0]}"
-    words = subprocess.run(
-        ["sh", "-c", shell], capture_output=True, text=True, check=True, env=os.environ
-    ).stdout.splitlines()
-    assert compose_run(words)["trainer"]["max_epochs"] > 0
+SMALL = {
+    "train": ["trainer.max_epochs=1", "+trainer.limit_train_batches=4"],
+    "rerun": ["trainer.max_epochs=1"],
+    "study": ["n_trials=1", "workers=1", "trainer.max_epochs=1"],
+    "ablate": ["seeds=2", "trainer.max_epochs=1"],
+}
+
+
+@pytest.fixture
+def inside(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Make a copy of an example's folder the current one."""
+
+    def go(name: str) -> Path:
+        ignored = shutil.ignore_patterns("__pycache__", "leaves", "report", "*.npz")
+        folder = Path(shutil.copytree(ROOT / "examples" / name, home.parent / name, ignore=ignored))
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(folder)
+        return folder
+
+    return go
+
+
+def plugins() -> list[str]:
+    names = ["npz_dataset", "count_kind", "kappa_metric", "slaw_balancer", "noise_transform"]
+    for name in names:
+        example(f"plugins/{name}.py")
+    example("plugins/npz_dataset.py").write_cells(Path("cells.npz"))
+    return names
+
+
+def test_all_plugins_train_together_and_are_read_again(inside: Callable[[str], Path]) -> None:
+    inside("plugins")
+    plugins()
+    result = run(["experiment=cells", "trainer.max_epochs=3", "trainer.accelerator=cpu"])
+    assert {"train/count_weight", "val/count_poisson_deviance"} <= result.metrics.keys()
+    assert result.metrics["test/count_mae"] < 1.2
+    assert result.metrics["test/stage_quadratic_kappa"] > 0.3
+    trust = ["count_kind.Count", "kappa_metric.quadratic_kappa", "npz_dataset.npz"]
+    trust += ["slaw_balancer.SLAW", "noise_transform.Noise"]
+    assert result.run_id is not None
+    loaded = load_run(result.run_id, trust=trust)
+    said = loaded.predict(np.load("cells.npz")["test_images"])
+    assert (said["count"] > 0).all()
+    assert np.corrcoef(said["count"], np.load("cells.npz")["test_count"])[0, 1] > 0.7
+
+
+def test_counts_have_an_interval_and_the_score_of_a_guess_is_zero() -> None:
+    count = example("plugins/count_kind.py").Count(mean=3.0)
+    head = Head("cells", kind=count)
+    readout = count.readout(head)
+    labels = torch.tensor([1.0, 5.0, 3.0, 3.0])
+    guess = torch.zeros(4, 1)  # the mean of the training labels
+    columns = dict(zip(readout.columns, readout.measures(guess, labels).mean(1), strict=True))
+    assert count.score(head, {n: float(v) for n, v in columns.items()}) == pytest.approx(
+        0, abs=1e-6
+    )
+    told = count.answer(head, readout, guess)
+    assert (told["cells"][0], told["cells_low"][0], told["cells_high"][0]) == (3, 1, 6)
+
+
+def test_slaw_weighs_by_the_deviation_of_each_loss(heads: Heads) -> None:
+    slaw = example("plugins/slaw_balancer.py").SLAW(heads, decay=0.9)
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(300):
+        noise = torch.randn(2, generator=draw)
+        _, weights = slaw(torch.tensor([5.0, 9.0]) + torch.tensor([0.1, 0.4]) * noise)
+    assert weights.sum() == pytest.approx(2)
+    assert 2 < weights[0] / weights[1] < 8  # 4 in the long run
+
+
+def test_files_of_medmnist_are_read_as_they_are(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 20), ("val", 6), ("test", 8)):
+        arrays[f"{split}_images"] = draw.integers(0, 256, (count, 28, 28, 3), np.uint8)
+        arrays[f"{split}_labels"] = (np.arange(count) % 5).astype(np.uint8)[:, None]
+    np.savez(tmp_path / "retinamnist.npz", **arrays)
+    npz = example("plugins/npz_dataset.py").npz
+    train, test = (npz(tmp_path, split, "retinamnist.npz") for split in ("train", "test"))
+    assert (len(train), int(train.validation.sum()), len(test)) == (26, 6, 8)
+    assert train.heads == test.heads == Heads([Head("labels", 5)])
+    np.testing.assert_array_equal(test.images[3, 1], arrays["test_images"][3, :, :, 1])
+    with pytest.raises(DataError, match=r"no\.npz is not there"):
+        npz(tmp_path, "train", "no.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plugins", "own_data"])
+def test_the_commands_of_an_example_run_one_after_the_other(
+    name: str, inside: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = inside(name)
+    if name == "plugins":
+        plugins()
+    else:
+        example("own_data/make_leaves.py").write(folder / "leaves", plants=30)
+    for command in commands(ROOT / "examples" / name / "README.md"):
+        words = command.words[1:]
+        if "RUN" in words:
+            words[words.index("RUN")] = runs_table(limit=1)["run"][0]
+        looks = any(word.startswith("--") and word != "--trust" for word in words)
+        with pytest.raises(SystemExit) as end:
+            main([*words, *([] if looks else SMALL.get(words[0], []))])
+        shown = capsys.readouterr()
+        assert end.value.code == 0, f"{command}: {shown.err}"
+    if name == "own_data":
+        assert (folder / "report" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_is_kept_without_outputs(home: Path, tmp_path: Path) -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    notebook = nbformat.read(ROOT / "examples" / "quickstart.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert (cell.outputs, cell.execution_count) == ([], None)
+            if "\n!" in cell.source:  # such a line does not end a notebook when it fails
+                cell.source += "\nassert _exit_code == 0"
+    place = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=200, resources=place).execute()
+    assert (tmp_path / "comparison" / "report.html").is_file()
+    (curves,) = (cell for cell in notebook.cells if "plt.plot" in cell.source)
+    assert any("image/png" in output.get("data", {}) for output in curves.outputs)
