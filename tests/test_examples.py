@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -202,7 +204,6 @@ def test_the_commands_of_an_example_run_one_after_the_other(
 
 @pytest.mark.slow
 def test_the_notebook_runs_and_is_kept_without_outputs(home: Path, tmp_path: Path) -> None:
-    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(ROOT / "examples" / "quickstart.ipynb", as_version=4)
     nbformat.validate(notebook)
     for cell in notebook.cells:
