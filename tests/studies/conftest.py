@@ -138,7 +138,7 @@ def trials_of(url: str, study: str) -> list[optuna.trial.FrozenTrial]:
 
 
 def assert_agreement(store: Store, url: str, study: str, count: int) -> None:
-    """Exactly `count` trials ended, each with one run that says the same."""
+    """Exactly `count` trials ended, each with one run that says the same; no tag says nothing."""
     trials = trials_of(url, study)
     assert [t.number for t in trials] == list(range(count))
     assert all(t.state.is_finished() for t in trials)
@@ -153,3 +153,6 @@ def assert_agreement(store: Store, url: str, study: str, count: int) -> None:
         assert run.info.status == STATUS[trial.state.name]
         assert run.data.tags["multihead.state"] == trial.state.name
         assert run.data.tags["multihead.run"] in trial.user_attrs["runs"].values()
+    every = store.client.search_runs([experiment], max_results=1000)
+    empty = [key for run in every for key, value in run.data.tags.items() if value in ("", "None")]
+    assert empty == []

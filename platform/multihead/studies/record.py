@@ -50,7 +50,8 @@ class StudyRecord:
     def _begin(self) -> None:
         sampler, why = settled(self.opened.definition, self.opened.plan.space)
         tags = {STATE_TAG: "RUNNING", SAMPLER_TAG: f"{sampler['name']}: {why}"}
-        self.run.set_tags({**tags, NOTES_TAG: "; ".join(self.opened.plan.notes)})
+        # A word, not nothing: it also replaces the notes of an earlier attempt.
+        self.run.set_tags({**tags, NOTES_TAG: "; ".join(self.opened.plan.notes) or "none"})
         definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
         with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".study.") as scratch:
             path = Path(scratch) / "study.yaml"

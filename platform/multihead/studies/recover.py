@@ -251,5 +251,6 @@ def runs_of(
 def seal_parent(run: TrackedRun, reason: str | None, *, interrupted: bool) -> None:
     """Give the study's own run its state: COMPLETE, STOPPED with the reason, or interrupted."""
     state = "INTERRUPTED" if interrupted else "COMPLETE" if reason is None else "STOPPED"
-    run.set_tags({STATE_TAG: state, "multihead.reason": reason or ""})
+    why = "a signal" if interrupted else reason or "every trial that was asked for has ended"
+    run.set_tags({STATE_TAG: state, "multihead.reason": why})
     run.finish("KILLED" if interrupted else "FINISHED")

@@ -174,7 +174,8 @@ class TrackedRun:
         try:
             run = cls(store, folder, close_dead_attempt(folder, from_step))
             before = read_yaml(folder.config)
-            after = {**config, "ckpt_path": before.get("ckpt_path"), "paths": before.get("paths")}
+            begun = {key: before[key] for key in ("ckpt_path", "paths") if key in before}
+            after = {**config, **begun}
             old, new = flat(before), flat(after)
             changed = {f"resumed.{k}": v for k, v in new.items() if old.get(k) != v}
             run._begin()
