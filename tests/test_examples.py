@@ -202,7 +202,7 @@ def test_the_commands_of_an_example_run_one_after_the_other(
         assert (folder / "report" / "report.html").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_the_notebook_runs_and_is_kept_without_outputs(home: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(ROOT / "examples" / "quickstart.ipynb", as_version=4)
     nbformat.validate(notebook)
