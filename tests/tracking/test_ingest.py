@@ -14,7 +14,7 @@ pytestmark = [
 
 
 def test_every_point_of_several_clients_is_in_a_partitioned_table_once(tmp_path: Path) -> None:
-    """With the partitions and the index that docs/containers.md#limits-of-large-studies advises."""
+    """With partitions and the index that docs/containers.md#limits-for-large-studies advises."""
     small = ("--clients", "3", "--points", "3000", "--runs", "50", "--looks", "1")
     advised = ("--partitions", "4", "--tag-index")
     said = benchmark("mlflow_ingest.py", *small, *advised, "--out", str(tmp_path))

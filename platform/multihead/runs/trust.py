@@ -214,7 +214,7 @@ def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:
         how = f"if you trust it, give trust={list(strange)}"
     return ConfigError(
         f"{name} names {named}, which a record may not name: it would run code that its author "
-        f"chose. See docs/serving.md#records-of-others; {how}"
+        f"chose. See docs/serving.md#use-runs-and-models-of-others; {how}"
     )
 
 
