@@ -2,15 +2,20 @@
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 
-@click.command("reap")
-@click.argument("run", required=False)
+@click.command("reap", epilog=examples("multihead reap", "multihead reap 20261122-221503"))
+@click.argument("run", required=False, metavar="[RUN]")
 def command(run: str | None) -> None:
-    """Mark runs as KILLED whose process is gone, and as FAILED whose folder is gone.
+    """Close the records of runs that died without recording their end.
 
-    With RUN, that one alone is marked as FAILED, wherever it ran: for a run whose machine is gone.
+    If the process of a run is gone, the run becomes KILLED. If the folder of a run is gone, the
+    run becomes FAILED. Only runs of this MULTIHEAD_HOME are looked at.
+
+    With RUN, the command marks that one run as FAILED, on whatever machine it ran. Use this if
+    the machine or its MULTIHEAD_HOME is gone.
     """
     from multihead import settings
     from multihead.tracking.reap import fail_lost, fail_named
