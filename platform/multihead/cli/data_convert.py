@@ -42,7 +42,7 @@ _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
     show_default=True,
     help="Form of the files: binary, pickle, or both.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace DST if it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace DST if it is a VIMH dataset.")
 @click.option(
     "--pixel-order",
     type=click.Choice(["HWC", "CHW"]),

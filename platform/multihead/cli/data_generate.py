@@ -116,7 +116,7 @@ def _ranges(function: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Form of the VIMH files.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace a VIMH dataset in that folder.")
 def resonator(image: str, out: Path | None, form: str, overwrite: bool, **chosen: Any) -> None:
     """Synthesise plucked and struck strings, and write their spectrograms as VIMH.
 

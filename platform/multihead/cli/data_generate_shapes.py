@@ -140,7 +140,7 @@ class Shares(click.ParamType[tuple[str, float]]):
     show_default=True,
     help="Random seed. Equal seeds give equal images.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it is a folder of shapes.")
 def shapes(
     out: Path,
     grey: bool,

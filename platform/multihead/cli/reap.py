@@ -11,11 +11,12 @@ from multihead.terminal.lines import say
 def command(run: str | None) -> None:
     """Close the records of runs that died without recording their end.
 
-    If the process of a run is gone, the run becomes KILLED. If the folder of a run is gone, the
-    run becomes FAILED. Only runs of this MULTIHEAD_HOME are looked at.
+    Without RUN, the command checks the runs of MULTIHEAD_HOME that are RUNNING. It marks a run as
+    KILLED if its process is gone, and as FAILED if its folder is gone.
 
-    With RUN, the command marks that one run as FAILED, on whatever machine it ran. Use this if
-    the machine or its MULTIHEAD_HOME is gone.
+    With RUN, the command marks this one RUNNING run as FAILED, on whatever machine it ran. Use it
+    if that machine or its MULTIHEAD_HOME is gone. RUN is a run's id, MLflow's id, or a unique
+    prefix of either.
     """
     from multihead import settings
     from multihead.tracking.reap import fail_lost, fail_named

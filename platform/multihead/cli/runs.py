@@ -34,7 +34,8 @@ STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
     "Repeat the option for several tags.",
 )
 @click.option(
-    "--kind", help="Only runs of this kind: run, evaluation, trial, study, arm, ablation or soup."
+    "--kind",
+    help="Only runs of this kind: run, evaluation, trial, confirm, study, arm, ablation or soup.",
 )
 @click.option(
     "--status",
@@ -70,7 +71,7 @@ STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="How to write the table. All but `table` have every metric and parameter.",
+    help="How to write the table. csv, json and parquet have every metric and parameter.",
 )
 @click.option(
     "--out",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "--resume",
     "mode",
     flag_value="resume",
-    help="Continue a study until it has n_trials trials in total.",
+    help="Continue the study until it has n_trials trials in total, which may be a new number.",
 )
 @click.option(
     "--dry-run",
@@ -72,7 +72,8 @@ def command(
 ) -> None:
     """Search for good settings with many trainings, which may run in parallel.
 
-    Each trial is a run. Without an option, the command starts the study NAME.
+    Each trial is a run. Without an option, the command starts the study NAME, continues it after
+    an interruption, or shows its results. Failed trials do not change the exit code.
 
     NAME is a name from `multihead list`, or a YAML file. KEY=VALUE changes a key of the study,
     such as n_trials=50, workers=2 or pruner=none. Any other key is one of the experiment that the
