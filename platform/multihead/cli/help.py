@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from multihead.terminal.lines import say
+
 
 def examples(*lines: str) -> str:
     """Return the end of a help text: one command per line, which click does not wrap."""
@@ -23,14 +25,15 @@ class HydraCommand(click.Command):
     def __init__(
         self, *args: Any, shown: Sequence[click.Option], own_help: bool = False, **kwargs: Any
     ) -> None:
-        super().__init__(*args, add_help_option=False, **kwargs)
+        super().__init__(*args, **kwargs)
+        self.add_help_option = False
         self.shown = tuple(shown)
         self.own_help = own_help
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Print the help if it is wanted; otherwise leave the arguments as they are."""
         if self.own_help and not {"-h", "--help"}.isdisjoint(args):
-            click.echo(ctx.get_help())
+            say(*ctx.get_help().splitlines())
             ctx.exit()
         return super().parse_args(ctx, args)
 
