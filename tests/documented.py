@@ -12,6 +12,7 @@ PAGES = [
     for page in (
         ROOT / "README.md",
         ROOT / "docs" / "tutorial.md",
+        ROOT / "docs" / "cli.md",
         *sorted((ROOT / "examples").rglob("README.md")),
     )
     if page.is_file()

@@ -1,4 +1,4 @@
-"""Every command of the README, the tutorial and the examples is tried as far as seconds allow.
+"""Commands of the README, the tutorial, the reference and the examples can be typed.
 
 A line that begins with `multihead` or `make` in a block without a language is a command. One that
 none of `WAYS` knows fails here, so nobody can document a command that was never tried.

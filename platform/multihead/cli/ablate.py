@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.overrides import Override, trust_option
 from multihead.errors import message_of
 from multihead.terminal.lines import complain, say
@@ -22,17 +23,31 @@ _FIGURES = (
 )
 
 
-@click.command("ablate")
+@click.command(
+    "ablate",
+    epilog=examples(
+        "multihead ablate digits_single_vs_multitask --dry-run",
+        "multihead ablate digits_single_vs_multitask seeds=8 workers=2",
+    ),
+)
 @click.argument("name")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", type=Override())
-@click.option("--dry-run", is_flag=True, help="Show the plan, its cost and the smallest p.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check the ablation, and show the trainings, the time they take and the smallest "
+    "p-value that so many seeds can give. Train nothing.",
+)
 @trust_option
 def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[str, ...]) -> None:
-    """Compare arms over seeds; trainings that are on record are not run again.
+    """Compare methods (arms) over several seeds, and write a report.
 
-    NAME is one of `multihead list`, or a YAML file. KEY=VALUE changes a key of the ablation
-    (seeds=8 workers=2 reuse=any), or else of its base experiment (trainer.max_epochs=1). Called
-    again after whatever ended it, it goes on.
+    Trainings that are recorded already are not repeated. If something stops the command, run it
+    again: it continues. The exit code is 1 if a training failed.
+
+    NAME is a name from `multihead list`, or a YAML file. KEY=VALUE changes a key of the ablation,
+    such as seeds=8, workers=2 or reuse=any. Any other key is one of the experiment that the
+    ablation trains, such as trainer.max_epochs=1.
     """
     from multihead.ablation.definition import load_definition
     from multihead.ablation.plan import prepare

@@ -2,13 +2,22 @@
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "manifest": ("multihead.cli.cluster_manifest", "Write a Kubernetes Job for a study's workers."),
+    "manifest": (
+        "multihead.cli.cluster_manifest",
+        "Write a Kubernetes Job for the workers of a study.",
+    ),
 }
 
 
-@click.group("cluster", cls=LazyGroup, lazy=COMMANDS)
+@click.group(
+    "cluster",
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    epilog=examples("multihead cluster manifest --workers 4 mnist_loss_weights"),
+)
 def command() -> None:
-    """Write what a cluster needs to work on a study."""
+    """Write manifests with which a cluster works on a study."""

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    epilog=examples("multihead compare 20261122-221503 20261122-223012 --out lr-report"),
+)
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True)
 @click.option(
     "--out",
@@ -17,11 +21,13 @@ from multihead.terminal.lines import say
     help="Folder to write to.",
 )
 def command(runs: tuple[str, ...], out: Path) -> None:
-    """Write a report on some runs: those that differ in the seed alone are one arm.
+    """Write a report like that of an ablation for runs that you choose.
 
-    RUN is a run's id, MLflow's id, or a unique prefix of either. The arm of the first one is the
-    baseline. The page says which parts of a fair comparison picked runs cannot meet; for tables
-    on the terminal there is `multihead runs RUN RUN...`.
+    Runs that differ only in the seed form one arm. The arm of the first run is the baseline. The
+    page lists the rules of a fair comparison that these runs do not meet. To compare runs on the
+    terminal, use `multihead runs RUN RUN...`.
+
+    RUN is a run's id, MLflow's id, or a unique prefix of either.
     """
     from multihead.ablation.compare_runs import compare_by_hand
     from multihead.report.ablation import write

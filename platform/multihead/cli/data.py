@@ -2,18 +2,27 @@
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "list": ("multihead.cli.data_list", "List the datasets of the data folder."),
-    "inspect": ("multihead.cli.data_inspect", "Show what a dataset holds, and what to look at."),
-    "validate": ("multihead.cli.data_validate", "Check all of a dataset; exit 1 on a problem."),
-    "convert": ("multihead.cli.data_convert", "Write a dataset, or an image folder, as VIMH."),
-    "shard": ("multihead.cli.data_shard", "Write a dataset as shards, in a folder or on S3."),
-    "generate": ("multihead.cli.data_generate", "Make a dataset with known labels: resonator."),
+    "list": ("multihead.cli.data_list", "List the datasets in a folder."),
+    "inspect": ("multihead.cli.data_inspect", "Show the content of a dataset and its oddities."),
+    "validate": ("multihead.cli.data_validate", "Check every byte of a dataset for problems."),
+    "convert": ("multihead.cli.data_convert", "Write a dataset, or images with a table, as VIMH."),
+    "shard": ("multihead.cli.data_shard", "Write a dataset in shards, to a folder or to S3."),
+    "generate": (
+        "multihead.cli.data_generate",
+        "Make a dataset with known labels: resonator or shapes.",
+    ),
 }
 
 
-@click.group("data", cls=LazyGroup, lazy=COMMANDS)
+@click.group(
+    "data",
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    epilog=examples("multihead data list", "multihead data inspect photos/labels.csv"),
+)
 def command() -> None:
-    """Look at datasets, check, convert and make them."""
+    """List, inspect, validate, convert, shard and generate datasets."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.overrides import Override
 from multihead.errors import ConfigError
 from multihead.terminal.lines import say
@@ -23,32 +24,77 @@ FORMS: "dict[str, tuple[Form, ...]]" = {
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 
 
-@click.command("convert")
+@click.command(
+    "convert",
+    epilog=examples(
+        "multihead data convert photos/labels.csv data/photos --size 32x32 --classes species",
+        "multihead data convert data/old data/new --to vimh-pickle --pixel-order HWC",
+    ),
+)
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("target", metavar="DST", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[data.KEY=VALUE]...", type=Override())
-@click.option("--to", "to", type=click.Choice(list(FORMS)), default="vimh", show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace a dataset that is at DST.")
+@click.option(
+    "--to",
+    "to",
+    type=click.Choice(list(FORMS)),
+    default="vimh",
+    show_default=True,
+    help="Form of the files: binary, pickle, or both.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace DST if it is a VIMH dataset.")
 @click.option(
     "--pixel-order",
     type=click.Choice(["HWC", "CHW"]),
-    help="Of pickles whose metadata do not say.",
+    show_default="that of the metadata",
+    help="Order of the bytes of an image in VIMH pickle files. Give it if their metadata do not.",
 )
 @click.option(
     "--csv",
     "table",
     type=click.Path(path_type=Path),
-    help="The table of the pictures in SRC, if it lies elsewhere or is one of several.",
+    help="Table of the images in SRC, if it is in another folder or SRC has several tables.",
 )
-@click.option("--classes", multiple=True, metavar="NAME", help="This column is classes.")
-@click.option("--range", "ranges", multiple=True, metavar="NAME=MIN:MAX")
-@click.option("--log", multiple=True, metavar="NAME", help="Levels spaced logarithmically.")
-@click.option("--unit", "units", multiple=True, metavar="NAME=UNIT")
-@click.option("--size", metavar="HxW", help="Stretch pictures; otherwise all must be alike.")
 @click.option(
-    "--test-fraction", default=0.2, show_default=True, type=click.FloatRange(0, 1, max_open=True)
+    "--classes", multiple=True, metavar="NAME", help="Read this column as classes. May be repeated."
 )
-@click.option("--seed", default=0, show_default=True, help="Fixes which samples are for testing.")
+@click.option(
+    "--range",
+    "ranges",
+    multiple=True,
+    metavar="NAME=MIN:MAX",
+    show_default="the least and the greatest value",
+    help="Range of the 256 levels of a column of numbers. May be repeated.",
+)
+@click.option(
+    "--log",
+    multiple=True,
+    metavar="NAME",
+    help="Space the levels of this column logarithmically. May be repeated.",
+)
+@click.option(
+    "--unit",
+    "units",
+    multiple=True,
+    metavar="NAME=UNIT",
+    help="Unit of a column of numbers. May be repeated.",
+)
+@click.option(
+    "--size",
+    metavar="HxW",
+    show_default="the size of the images, which must be equal",
+    help="Stretch all images to this height and width in pixels, such as 32x32.",
+)
+@click.option(
+    "--test-fraction",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of the rows that become the test split, if no column names the split.",
+)
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed that chooses the rows of the test split."
+)
 def command(
     source: Path,
     target: Path,
@@ -67,10 +113,12 @@ def command(
 ) -> None:
     """Write the dataset SRC as VIMH into the new folder DST.
 
-    SRC is a folder of any format that `data list` knows, or pictures of your own: a table, or a
-    folder, as `data.table` takes them. Columns become classes as in a training; numbers become 256
-    levels from their least to their greatest value. What VIMH cannot hold is refused. The options
-    from --csv on, and choices such as data.columns.id=ignore, are for tables.
+    SRC is the folder of a dataset in any format that `multihead data list` knows. Or it is a
+    table of your own images, or their folder, as `data.table` takes them.
+
+    The options from --csv on are for tables only, and so is data.KEY=VALUE, such as
+    data.columns.id=ignore. Columns become heads as in a training; numbers become 256 levels. The
+    command refuses data that VIMH cannot hold. It reads the new files again and compares them.
     """
     from multihead.datasets.convert import convert, dataset_content, refuse_same_place
     from multihead.datasets.formats import open_dataset

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from multihead.cli.data_generate_shapes import shapes
+from multihead.cli.help import examples
 from multihead.datasets.resonator.plan import QUANTITIES, Excitation, Plan, parse_image
 from multihead.datasets.resonator.spectrogram import Scaling
 from multihead.terminal.lines import say
@@ -22,9 +23,15 @@ FORMS: dict[str, tuple[Form, ...]] = {
 }
 
 
-@click.group("generate")
+@click.group(
+    "generate",
+    epilog=examples(
+        "multihead data generate resonator --size 4096",
+        "multihead data generate shapes photos --count 2000",
+    ),
+)
 def command() -> None:
-    """Make a dataset whose labels are true."""
+    """Make a dataset with known labels."""
 
 
 command.add_command(shapes)
@@ -41,50 +48,80 @@ def _ranges(function: Callable[..., None]) -> Callable[..., None]:
             default=getattr(Plan, quantity.option),
             show_default=True,
             metavar="LOW HIGH",
-            help=f"{quantity.description};{unit} within {quantity.minimum:g} to "
-            f"{quantity.maximum:g}.",
+            help=f"{quantity.description}. Least and greatest value{unit}, from "
+            f"{quantity.minimum:g} to {quantity.maximum:g}.",
         )(function)
     return function
 
 
-@command.command("resonator")
-@click.option("--size", default=Plan.size, show_default=True, help="Samples in all.")
+@command.command(
+    "resonator",
+    short_help="Spectrograms of plucked and struck strings, as VIMH.",
+    epilog=examples(
+        "multihead data generate resonator --size 4096 --note 60 72 --decay 0.5 4",
+        "multihead data generate resonator --image 64x64x1 --out data/notes",
+    ),
+)
+@click.option(
+    "--size",
+    default=Plan.size,
+    show_default=True,
+    help="Number of samples, training and test together.",
+)
 @click.option(
     "--image",
     default="x".join(map(str, Plan.image)),
     show_default=True,
     metavar="HxWxC",
-    help="Mel bands, frames, and 1 to 3 channels: static, delta, onset.",
+    help="Size of an image: mel bands, frames, and 1 to 3 of the channels static, delta, onset.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The dataset's folder; by default one in the data folder, named by what it holds.",
+    show_default="a folder in the data folder, named by its content",
+    help="Folder of the dataset.",
 )
-@click.option("--seed", default=Plan.seed, show_default=True, help="Equal seeds, equal bytes.")
-@click.option("--test-size", type=int, help="Samples of them for testing.  [default: an eighth]")
+@click.option(
+    "--seed",
+    default=Plan.seed,
+    show_default=True,
+    help="Random seed. Equal seeds give equal bytes.",
+)
+@click.option(
+    "--test-size",
+    type=int,
+    show_default="an eighth of --size",
+    help="Number of those samples that form the test split.",
+)
 @_ranges
 @click.option(
     "--excitation",
     type=click.Choice(get_args(Excitation)),
     default=Plan.excitation,
     show_default=True,
-    help="How strings are set going; both: each either way, by chance.",
+    help="How a string is excited. `both` chooses one at random for each note.",
 )
 @click.option(
     "--scaling",
     type=click.Choice(get_args(Scaling)),
     default=Plan.scaling,
     show_default=True,
-    help="What becomes black and white; picture hides how loud a note is.",
+    help="Where the levels of black and white come from: the whole dataset, or each picture. "
+    "`picture` hides how loud a note is.",
 )
-@click.option("--form", type=click.Choice(list(FORMS)), default="binary", show_default=True)
-@click.option("--overwrite", is_flag=True, help="Take the place of a dataset that is there.")
+@click.option(
+    "--form",
+    type=click.Choice(list(FORMS)),
+    default="binary",
+    show_default=True,
+    help="Form of the VIMH files.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a VIMH dataset in that folder.")
 def resonator(image: str, out: Path | None, form: str, overwrite: bool, **chosen: Any) -> None:
-    """Synthesise plucked and struck strings as VIMH spectrograms.
+    """Synthesise plucked and struck strings, and write their spectrograms as VIMH.
 
-    A quantity whose LOW is below its HIGH is drawn for every note and labelled; give the same
-    value twice to fix it.
+    A quantity with a LOW below its HIGH varies from note to note, and becomes a head. Give the
+    same value twice to fix a quantity.
     """
     from multihead import settings
     from multihead.datasets.resonator.generate import generate

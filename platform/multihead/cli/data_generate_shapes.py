@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from multihead.cli.help import examples
 from multihead.datasets.shapes.plan import FACTORS, PERIODS, Plan
 from multihead.terminal.lines import say
 
@@ -27,12 +28,34 @@ class Shares(click.ParamType[tuple[str, float]]):
             self.fail(f"{value!r} is not HEAD=SHARE, such as shape=0.2.", param, ctx)
 
 
-@click.command("shapes")
+@click.command(
+    "shapes",
+    short_help="Images of shapes as PNG files, with a table of labels.",
+    epilog=examples(
+        "multihead data generate shapes photos --count 2000 --size 32",
+        "multihead data generate shapes photos --correlation 0.8 --missing shape=0.5",
+    ),
+)
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--count", default=DEFAULT.count, show_default=True, help="Pictures in all.")
-@click.option("--test-count", type=int, help="Pictures of them for testing.  [default: a fifth]")
-@click.option("--size", default=DEFAULT.size, show_default=True, help="Height and width in pixels.")
-@click.option("--grey", is_flag=True, help="One channel, and no hue.")
+@click.option(
+    "--count",
+    default=DEFAULT.count,
+    show_default=True,
+    help="Number of images, training and test together.",
+)
+@click.option(
+    "--test-count",
+    type=int,
+    show_default="a fifth of --count",
+    help="Number of those images that form the test split.",
+)
+@click.option(
+    "--size",
+    default=DEFAULT.size,
+    show_default=True,
+    help="Height and width of an image in pixels, 8 to 512.",
+)
+@click.option("--grey", is_flag=True, help="Draw images with one channel, without the head hue.")
 @click.option(
     "--scale",
     nargs=2,
@@ -40,20 +63,30 @@ class Shares(click.ParamType[tuple[str, float]]):
     default=tuple(DEFAULT.scale),
     show_default=True,
     metavar="LOW HIGH",
-    help="Side of a square of the same area, as a share of the picture's side.",
+    help="Least and greatest size of a shape: the side of a square with the same area, as a "
+    "share of the image's side, above 0 and up to 0.4.",
 )
 @click.option(
-    "--spread", default=DEFAULT.spread, show_default=True, help="Of centres; 0: in the middle."
+    "--spread",
+    default=DEFAULT.spread,
+    show_default=True,
+    help="How far centres are from the middle, as a share of the free room, 0 to 1. With 0 all "
+    "are in the middle, and there are no heads x and y.",
 )
 @click.option(
-    "--turn", default=DEFAULT.turn, show_default=True, help="Of orientations, in degrees."
+    "--turn",
+    default=DEFAULT.turn,
+    show_default=True,
+    help="Range of orientations in degrees, 0 to 360: from -TURN/2 to TURN/2. With 0 there is no "
+    "head orientation.",
 )
 @click.option(
     "--period",
     type=click.Choice([f"{period:g}" for period in PERIODS]),
     default=f"{DEFAULT.period:g}",
     show_default=True,
-    help="Of orientation; a shape that is the same after a smaller turn has no label.",
+    help="Period of the head orientation in degrees. A shape that looks the same after a "
+    "smaller turn has no label.",
 )
 @click.option(
     "--correlated",
@@ -61,29 +94,53 @@ class Shares(click.ParamType[tuple[str, float]]):
     type=click.Choice(FACTORS),
     default=tuple(DEFAULT.correlated),
     show_default=True,
-    help="Two factors.",
+    help="The two factors that --correlation makes dependent on each other.",
 )
 @click.option(
-    "--correlation", default=DEFAULT.correlation, show_default=True, help="Of them, -1 to 1."
+    "--correlation",
+    default=DEFAULT.correlation,
+    show_default=True,
+    help="Correlation of the two factors of --correlated, -1 to 1. With 0 they are independent.",
 )
 @click.option(
     "--imbalance",
     default=DEFAULT.imbalance,
     show_default=True,
-    help="How many times the first shape is as frequent as the last.",
+    help="How many times as often the first shape occurs as the last, 1 to 1000.",
 )
 @click.option(
-    "--label-noise", multiple=True, type=Shares(), help="Wrong training labels; may be repeated."
+    "--label-noise",
+    multiple=True,
+    type=Shares(),
+    show_default="0",
+    help="Share of wrong training labels of a head, 0 to 1. May be repeated.",
 )
 @click.option(
-    "--missing", multiple=True, type=Shares(), help="Missing training labels; may be repeated."
+    "--missing",
+    multiple=True,
+    type=Shares(),
+    show_default="0",
+    help="Share of missing training labels of a head, 0 to below 1. May be repeated.",
 )
-@click.option("--clutter", default=DEFAULT.clutter, show_default=True, help="Spots behind.")
 @click.option(
-    "--pixel-noise", default=DEFAULT.pixel_noise, show_default=True, help="A share of white."
+    "--clutter",
+    default=DEFAULT.clutter,
+    show_default=True,
+    help="Number of coloured spots behind the shape, 0 to 100.",
 )
-@click.option("--seed", default=DEFAULT.seed, show_default=True, help="Equal seeds, equal bytes.")
-@click.option("--overwrite", is_flag=True, help="Take the place of a folder that is there.")
+@click.option(
+    "--pixel-noise",
+    default=DEFAULT.pixel_noise,
+    show_default=True,
+    help="Standard deviation of the noise of a pixel, as a share of white, 0 to 1.",
+)
+@click.option(
+    "--seed",
+    default=DEFAULT.seed,
+    show_default=True,
+    help="Random seed. Equal seeds give equal images.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it is a folder of shapes.")
 def shapes(
     out: Path,
     grey: bool,
@@ -93,9 +150,9 @@ def shapes(
     overwrite: bool,
     **chosen: Any,
 ) -> None:
-    """Draw shapes as PNG files with a table, `metadata.csv`.
+    """Draw images of shapes into the new folder OUT: PNG files, and a table `metadata.csv`.
 
-    OUT is the folder. `multihead train experiment=own_data data.table=OUT` learns from it.
+    To train on them, run `multihead train experiment=own_data data.table=OUT`.
     """
     from multihead.datasets.shapes.folder import write_folder
     from multihead.errors import ConfigError

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
@@ -17,24 +18,49 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 PICTURES = (".png", ".svg", ".pdf")
 
 
-@click.command("inspect")
+@click.command(
+    "inspect",
+    epilog=examples(
+        "multihead data inspect photos/labels.csv data.columns.id=ignore",
+        "multihead data inspect data/vimh-32x32x3_resonator --html page.html --png page.png",
+        "multihead data inspect data=multi_mnist --split train",
+    ),
+)
 @click.argument("where", nargs=-1, required=True, metavar="PATH | KEY=VALUE...")
-@click.option("--html", type=FILE, help="Write a page that needs no other file.")
-@click.option("--png", type=FILE, help="Write samples, labels and redundancy as one picture.")
-@click.option("--split", type=click.Choice(["train", "test", "all"]), default="all")
+@click.option("--html", type=FILE, help="Write an HTML page that needs no other file.")
+@click.option(
+    "--png",
+    type=FILE,
+    help="Write one picture with samples, labels and redundancy. The name ends in .png, .svg or "
+    ".pdf.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test", "all"]),
+    default="all",
+    show_default=True,
+    help="Read only this split.",
+)
 @click.option(
     "--threshold",
     default=0.5,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="Name pairs of heads from this normalised mutual information on.",
+    help="Report a pair of heads if their normalised mutual information is at least this.",
 )
 @click.option(
     "--pixel-order",
     type=click.Choice(["HWC", "CHW"]),
-    help="Of pickles whose metadata do not say.",
+    show_default="that of the metadata",
+    help="Order of the bytes of an image in VIMH pickle files. Give it if their metadata do not.",
 )
-@click.option("--samples", default=24, show_default=True, type=click.IntRange(0, 1000))
+@click.option(
+    "--samples",
+    default=24,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="Number of images that --html and --png show.",
+)
 def command(
     where: tuple[str, ...],
     html: Path | None,
@@ -44,13 +70,17 @@ def command(
     pixel_order: "PixelOrder | None",
     samples: int,
 ) -> None:
-    """Show what the dataset in the folder PATH holds, and what to look at before training.
+    """Show the content of a dataset, and what is odd in it.
 
-    Or a table of your own pictures, with choices: photos/labels.csv data.columns.id=ignore. Or the
-    dataset of a training: data=multi_mnist, experiment=measured_mnist data.measures=[slant].
+    PATH is the folder of a dataset, or the address s3://BUCKET/PREFIX of a dataset in shards.
 
-    Sizes, heads with ranges and units, how labels are spread, pictures that occur twice,
-    channels without content, and heads that say the same.
+    Or PATH is a table of your own images, or their folder. KEY=VALUE then changes keys of `data`,
+    such as data.columns.id=ignore.
+
+    Without PATH, KEY=VALUE names the dataset as in a training, such as data=multi_mnist.
+
+    The command prints sizes, heads with ranges and units, and how often each label occurs. It
+    reports images that occur twice, channels without content, and heads with the same content.
     """
     from multihead.cli.tables import save
     from multihead.datasets.table.source import is_own_table

@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 import click
 
 from multihead import settings
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     from multihead.datasets.formats import Dataset
 
 
-@click.command("list")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.command("list", epilog=examples("multihead data list", "multihead data list /mnt/datasets"))
+@click.argument("folder", required=False, metavar="[FOLDER]", type=click.Path(path_type=Path))
 def command(folder: Path | None) -> None:
-    """List the datasets in FOLDER: `MULTIHEAD_DATA_DIR`, else ./data, if none is given."""
+    """List the datasets in FOLDER with their formats, sizes and heads.
+
+    Without FOLDER, it is the value of MULTIHEAD_DATA_DIR, or else ./data.
+    """
     import pandas as pd
 
     from multihead.cli.tables import show_table

@@ -5,25 +5,34 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
     from multihead.vimh.info import PixelOrder
 
 
-@click.command("shard")
+@click.command(
+    "shard",
+    epilog=examples(
+        "multihead data shard data/vimh-32x32x3_resonator data/shards",
+        "multihead data shard data/vimh-32x32x3_resonator s3://my-bucket/resonator",
+    ),
+)
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST")
 @click.option(
     "--rows-per-shard",
     type=click.IntRange(min=1),
-    help="Rows of a shard; as many as make 8 MiB if not given.",
+    show_default="as many as fill 8 MiB",
+    help="Number of samples in a shard.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a set in shards that is at DST.")
+@click.option("--overwrite", is_flag=True, help="Replace DST if it is a dataset in shards.")
 @click.option(
     "--pixel-order",
     type=click.Choice(["HWC", "CHW"]),
-    help="Of pickles whose metadata do not say.",
+    show_default="that of the metadata",
+    help="Order of the bytes of an image in VIMH pickle files. Give it if their metadata do not.",
 )
 def command(
     source: str,
@@ -34,11 +43,12 @@ def command(
 ) -> None:
     """Write the dataset SRC as VIMH in shards to DST.
 
-    SRC is a folder of any format that `data list` knows. DST is a new folder, or s3://BUCKET/PREFIX
-    with endpoint and credentials from the environment. Either may be a set in shards. The set
-    appears whole or not at all; what was written is read again and compared.
+    SRC is the folder of a dataset in any format that `multihead data list` knows, or the address
+    of one in shards. DST is a new folder, or an address s3://BUCKET/PREFIX. The endpoint and the
+    credentials of S3 come from the environment.
 
-    Train on it with `data=vimh_stream data.data_dir=DST`.
+    The command reads the shards again and compares them. DST appears complete or not at all. To
+    train on it, set data=vimh_stream and data.data_dir=DST.
     """
     from multihead.data.source_function import is_address
     from multihead.datasets.convert import refuse_same_place, shard, sources_content

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 if TYPE_CHECKING:
@@ -15,15 +16,16 @@ if TYPE_CHECKING:
 _MOST = 1000
 
 
-@click.command("validate")
+@click.command("validate", epilog=examples("multihead data validate data/vimh-32x32x3_resonator"))
 @click.argument("path")
 def command(path: str) -> None:
-    """Check the dataset in the folder PATH; exit 0 if it is sound, 1 if there is a problem.
+    """Check every byte of the dataset in the folder PATH.
 
-    PATH may be the address of a set in shards, s3://BUCKET/PREFIX.
+    PATH may also be the address s3://BUCKET/PREFIX of a dataset in shards.
 
-    A problem is a line: file, sample number and byte offset where they are known, and what is
-    wrong. After 1,000 problems the rest is only counted.
+    Each problem is one line on standard output: the file, the sample number and the byte offset
+    if they are known, and what is wrong. After 1,000 problems, the rest is only counted. The exit
+    code is 0 if the dataset is sound, and 1 if there is a problem.
     """
     count = 0
     for problem in _problems(path):

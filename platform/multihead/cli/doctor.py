@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from multihead import settings
+from multihead.cli.help import examples
 from multihead.errors import MultiheadError
 from multihead.terminal.lines import say
 from multihead.tracking import facts
@@ -25,9 +26,12 @@ _SAFE_DOCKER = "28.0.0"
 DOCKER_SECONDS = 10  # for an engine to answer
 
 
-@click.command("doctor")
+@click.command("doctor", epilog=examples("multihead doctor"))
 def command() -> None:
-    """Show versions, devices, precision and places; exit 1 if something does not answer."""
+    """Check the installation: versions, devices, precision, folders and the MLflow store.
+
+    Each line begins with ok, warn or FAIL. The exit code is 1 if a line begins with FAIL.
+    """
     lines = [*_versions(), *_devices(), *_places(), docker()]
     width = max(len(name) for _, name, _ in lines)
     for good, name, text in lines:

@@ -4,20 +4,36 @@ from typing import Any
 
 import click
 
-from multihead.cli.overrides import Override, split_checkpoint, split_trust
+from multihead.cli.help import HydraCommand, examples
+from multihead.cli.overrides import CHECKPOINT, TRUST, Override, split_checkpoint, split_trust
 
 
 @click.command(
     "evaluate",
-    add_help_option=False,
+    cls=HydraCommand,
+    shown=[CHECKPOINT, TRUST],
+    own_help=True,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog=examples(
+        "multihead evaluate run=20261122-221503",
+        "multihead evaluate run=20261122-221503 --checkpoint last data=multihead_mnist",
+        "multihead evaluate ckpt_path=best.ckpt experiment=multihead_cnn_digits",
+    ),
 )
-@click.argument("overrides", nargs=-1, type=Override())
+@click.argument(
+    "overrides", nargs=-1, type=Override(), metavar="run=RUN | ckpt_path=FILE [KEY=VALUE]..."
+)
 def command(overrides: tuple[str, ...]) -> None:
-    """Test a run's best checkpoint (`run=<run id>`), or any checkpoint (`ckpt_path=FILE`).
+    """Test a checkpoint on the test split, and record a run of the kind `evaluation`.
 
-    `--checkpoint NAME` takes another checkpoint of the run, such as last or best-<head>.
-    A run whose record names a class that is none of ours takes `--trust TARGET`.
+    With run=RUN, the command tests the best checkpoint of a recorded run, with the configuration
+    of that run. KEY=VALUE changes it, for example the data. RUN is a run's id, MLflow's id, or a
+    unique prefix of either. --checkpoint and --trust need run=RUN.
+
+    With ckpt_path=FILE, the command tests any checkpoint file. Give the configuration as
+    KEY=VALUE. The options of Hydra work as for `multihead train`.
+
+    `multihead train --help` lists the keys.
     """
     from multihead.cli.hydra_app import run_hydra
     from multihead.runs.config import split_run

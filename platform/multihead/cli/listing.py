@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from multihead import settings
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 KINDS = {
@@ -14,9 +15,12 @@ KINDS = {
 }
 
 
-@click.command("list")
+@click.command("list", epilog=examples("multihead list"))
 def command() -> None:
-    """List experiments, studies and ablations; those of the current folder come first."""
+    """List experiments, studies and ablations with a line of description each.
+
+    The files of the folders experiments/ and studies/ here come before those of the package.
+    """
     for title, (kind, group) in KINDS.items():
         found = described(kind, group)
         if not found:

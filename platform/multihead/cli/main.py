@@ -15,45 +15,55 @@ from multihead.terminal.lines import complain, say
 from multihead.terminal.streams import show_notices
 
 COMMANDS = {
-    "train": "Train, test and record a network (Hydra overrides; try `train --help`).",
-    "evaluate": "Test a run or a checkpoint: evaluate run=<id> data=...",
-    "data": "Look at datasets, check, convert and make them.",
-    "rerun": "Train a recorded run again: rerun RUN [overrides]; says what differs from then.",
-    "runs": "List runs, or compare some by their ids.",
-    "ablate": "Compare arms over seeds: ablate NAME [key=value]... (try `ablate --help`).",
-    "study": "Search with many trainings: study NAME [key=value]... (try `study --help`).",
-    "soup": "Average the weights of a study's best trials: soup NAME --best 5.",
-    "cluster": "Write what Kubernetes needs for a study: cluster manifest --workers N [STUDY].",
-    "report": "Write the report on an ablation: one page, and its tables as files.",
-    "compare": "Write such a report on runs picked by hand: compare RUN RUN...",
-    "promote": "Register a run's model: promote <run id> --name X --alias champion",
-    "serve": "Answer over HTTP: serve models:/X@champion",
+    "train": "Train and test a network, and record the run.",
+    "evaluate": "Test a recorded run or a checkpoint file.",
+    "data": "List, inspect, validate, convert, shard and generate datasets.",
+    "rerun": "Train a recorded run again, and print what differs from the first time.",
+    "runs": "List runs, show one run, or compare several.",
+    "ablate": "Compare methods (arms) over several seeds.",
+    "study": "Search for good settings with many trainings.",
+    "soup": "Average the weights of a study's best trials.",
+    "cluster": "Write a Kubernetes manifest for a study.",
+    "report": "Write the report of an ablation: a page, and its tables as files.",
+    "compare": "Write the same kind of report for runs that you choose.",
+    "promote": "Register a run's model under a name in MLflow.",
+    "serve": "Serve a model over HTTP.",
     "export": "Write a run's network as ONNX, TorchScript or safetensors.",
-    "sync": "Send what runs could not send to the store themselves.",
-    "reap": "Mark runs as KILLED whose process is gone, as FAILED whose folder is.",
+    "sync": "Send records that are still missing to the MLflow store.",
+    "reap": "Close the records of runs that died without recording their end.",
     "restore": "Bring back an experiment or a run that was deleted in MLflow.",
-    "list": "List experiments, studies and ablations with a line each.",
-    "ui": "Open the MLflow UI on the current store, on loopback.",
-    "doctor": "Show versions, devices, precision, and whether data, runs and store answer.",
+    "list": "List experiments, studies and ablations.",
+    "ui": "Start the MLflow UI on this machine.",
+    "doctor": "Check versions, devices, folders and the MLflow store.",
 }
 _MODULES = {name: f"multihead.cli.{name}" for name in COMMANDS} | {"list": "multihead.cli.listing"}
 _LAZY = {name: (_MODULES[name], text) for name, text in COMMANDS.items()}
 
 
-_HELP = """Train networks with one backbone and several heads, and keep every figure of it.
+_HELP = """Train networks with one backbone and several heads, and record every run.
+
+Run `multihead COMMAND --help` for the arguments and options of a command.
+"""
+_EPILOG = """\b
+Examples:
+  multihead train experiment=multihead_cnn_digits
+  multihead runs
+  multihead ui
 
 \b
-multihead train experiment=multihead_cnn_digits
-multihead runs
-multihead ui
-
-Shell completion: eval "$(_MULTIHEAD_COMPLETE=bash_source multihead)", or zsh_source, or
-fish_source piped into `source`.
+Shell completion, for the current shell:
+  bash:  eval "$(_MULTIHEAD_COMPLETE=bash_source multihead)"
+  zsh:   eval "$(_MULTIHEAD_COMPLETE=zsh_source multihead)"
+  fish:  _MULTIHEAD_COMPLETE=fish_source multihead | source
 """
 
 
 @click.group(
-    cls=LazyGroup, lazy=_LAZY, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    lazy=_LAZY,
+    help=_HELP,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="multihead")
 def cli() -> None:

@@ -1,18 +1,29 @@
 """Completion of Hydra overrides for click."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from multihead.text import one_line
 
-TRUST_HELP = "A class that the record may name though it is none of ours; may be repeated."
-trust_option = click.option("--trust", multiple=True, metavar="TARGET", help=TRUST_HELP)
-
-
-CHECKPOINT_HELP = "Another than the best, such as last or best-<head>; `runs RUN` lists them."
-checkpoint_option = click.option("--checkpoint", metavar="NAME", help=CHECKPOINT_HELP)
+_TRUST: dict[str, Any] = {
+    "multiple": True,
+    "metavar": "TARGET",
+    "help": "Allow this class of your own, such as my_package.MyNet, where a recorded "
+    "configuration names it. Repeat the option for several classes.",
+}
+_CHECKPOINT: dict[str, Any] = {
+    "metavar": "NAME",
+    "show_default": "best",
+    "help": "Use this checkpoint of the run, such as last or best-<head>. "
+    "`multihead runs RUN` lists the names.",
+}
+TRUST = click.Option(["--trust"], **_TRUST)
+CHECKPOINT = click.Option(["--checkpoint"], **_CHECKPOINT)
+trust_option = click.option("--trust", **_TRUST)
+checkpoint_option = click.option("--checkpoint", **_CHECKPOINT)
 
 
 def split_checkpoint(arguments: Sequence[str]) -> tuple[str | None, list[str]]:

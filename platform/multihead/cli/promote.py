@@ -2,23 +2,30 @@
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.overrides import checkpoint_option, trust_option
 from multihead.terminal.lines import say
 
 
-@click.command("promote")
+@click.command(
+    "promote",
+    epilog=examples("multihead promote 20261122-221503 --name digits --alias champion"),
+)
 @click.argument("run", metavar="RUN")
-@click.option("--name", required=True, help="Of the registered model; made if it is not there.")
-@click.option("--alias", help="Such as champion; it moves to this version.")
+@click.option("--name", required=True, help="Name of the registered model. A new name creates one.")
+@click.option(
+    "--alias",
+    help="Give the new version this alias, such as champion. An older version loses it.",
+)
 @checkpoint_option
 @trust_option
 def command(
     run: str, name: str, alias: str | None, checkpoint: str | None, trust: tuple[str, ...]
 ) -> None:
-    """Register the best checkpoint of RUN, so that it can be served by name.
+    """Register the model of RUN in MLflow, as a new version under a name.
 
-    RUN is a run's id, MLflow's id, or a unique prefix of either. A checkpoint without test
-    metrics is refused.
+    `multihead serve` can then load it by that name. RUN is a run's id, MLflow's id, or a unique
+    prefix of either. The checkpoint must have been tested.
     """
     from multihead.serving.promote import promote
 

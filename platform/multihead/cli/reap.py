@@ -2,15 +2,21 @@
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 
-@click.command("reap")
-@click.argument("run", required=False)
+@click.command("reap", epilog=examples("multihead reap", "multihead reap 20261122-221503"))
+@click.argument("run", required=False, metavar="[RUN]")
 def command(run: str | None) -> None:
-    """Mark runs as KILLED whose process is gone, and as FAILED whose folder is gone.
+    """Close the records of runs that died without recording their end.
 
-    With RUN, that one alone is marked as FAILED, wherever it ran: for a run whose machine is gone.
+    Without RUN, the command checks the runs of MULTIHEAD_HOME that are RUNNING. It marks a run as
+    KILLED if its process is gone, and as FAILED if its folder is gone.
+
+    With RUN, the command marks this one RUNNING run as FAILED, on whatever machine it ran. Use it
+    if that machine or its MULTIHEAD_HOME is gone. RUN is a run's id, MLflow's id, or a unique
+    prefix of either.
     """
     from multihead import settings
     from multihead.tracking.reap import fail_lost, fail_named

@@ -4,21 +4,33 @@ from pathlib import Path
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 
-@click.command("report")
+@click.command(
+    "report",
+    epilog=examples(
+        "multihead report digits_single_vs_multitask",
+        "multihead report balancers_mnist balancers_cifar10 balancers_multi_mnist --out ranks",
+    ),
+)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default="NAME-report; ranks-report for several",
+    help="Folder to write to.",
+)
 def command(names: tuple[str, ...], out: Path | None) -> None:
-    """Write the report on the ablation NAME: a page that needs no other file, and its tables.
+    """Write the report of the ablation NAME.
 
-    NAME is an ablation on record, or the folder of a report. The page is report.html, in the
-    folder NAME-report unless --out names another. Beside it are the tables as CSV and Parquet, and
-    all of it as Markdown.
+    NAME is the name of a recorded ablation, or a folder with a report. The folder of --out gets
+    report.html, which needs no other file, the same text as Markdown, and the tables as CSV and
+    Parquet.
 
-    With several ablations, each of another data set, it is ranks.html in the folder ranks-report:
-    how the arms rank over the data sets.
+    With several names, the command ranks the arms over the ablations instead, and writes
+    ranks.html. Each ablation must use another dataset.
     """
     from multihead.files import inside
     from multihead.report.ablation import write

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.cli.help import examples
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -13,24 +15,70 @@ FORMATS = ("table", "csv", "json", "parquet")
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 
 
-@click.command("runs")
+@click.command(
+    "runs",
+    epilog=examples(
+        "multihead runs --metric 'test/digit_acc>0.9' --sort test/digit_acc",
+        "multihead runs 20261122-221503 20261122-223012",
+        "multihead runs --study digits_quick --format csv --out trials.csv",
+    ),
+)
 @click.argument("ids", nargs=-1, metavar="[RUN]...")
 @click.option("--experiment", help="Only runs of this MLflow experiment.")
 @click.option("--study", help="Only runs of this study.")
-@click.option("--tag", "tags", multiple=True, help="One of a run's tags, or key=value of MLflow's.")
-@click.option("--kind", help="Only runs of this kind, such as run, evaluation or trial.")
-@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False))
-@click.option("--metric", "metrics", multiple=True, help="Such as 'test/digit_acc>0.9'.")
-@click.option("--filter", "condition", default="", help="In MLflow's filter language.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    help="Only runs with this tag (from `tags`), or with this MLflow tag, written KEY=VALUE. "
+    "Repeat the option for several tags.",
+)
+@click.option(
+    "--kind",
+    help="Only runs of this kind: run, evaluation, trial, confirm, study, arm, ablation or soup.",
+)
+@click.option(
+    "--status",
+    type=click.Choice(STATUSES, case_sensitive=False),
+    help="Only runs with this status.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Only runs that meet this condition, such as 'test/digit_acc>0.9'. "
+    "Repeat the option for several conditions.",
+)
+@click.option(
+    "--filter",
+    "condition",
+    default="",
+    help="Only runs that meet this condition in MLflow's filter language.",
+)
 @click.option(
     "--sort",
     default="started",
     show_default=True,
-    help="A metric (best value first), params.NAME, name, started or status; 'X asc', 'X desc'.",
+    help="Sort by a metric (best value first), params.NAME, name, started or status. Add asc or "
+    "desc for the order, such as 'name desc'.",
 )
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Runs shown.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1), help="Largest number of runs."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How to write the table. csv, json and parquet have every metric and parameter.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    show_default="standard output",
+    help="File to write, for csv, json and parquet.",
+)
 def command(
     ids: tuple[str, ...],
     experiment: str | None,
@@ -45,11 +93,17 @@ def command(
     form: str,
     out: Path | None,
 ) -> None:
-    """List the newest or best runs, show the one that is named, or compare several.
+    """List runs, show one run, or compare several.
 
-    RUN is a run's id, MLflow's id, or a unique prefix of either. All conditions given must hold.
-    One RUN is shown with its checkpoints. Of several RUNs, configuration differences come first,
-    then every head's metrics with their difference from the first RUN.
+    Without RUN, the command lists the newest runs. The options select and sort them. A run must
+    meet all conditions.
+
+    With one RUN, it shows the run and the names of its checkpoints.
+
+    With several, it shows first where their configurations differ, then the metrics of each head
+    with the difference from the first run.
+
+    RUN is a run's id, MLflow's id, or a unique prefix of either.
     """
     from multihead import settings
     from multihead.cli.runs_show import show_checkpoints, show_comparison, show_list

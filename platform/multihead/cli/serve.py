@@ -2,40 +2,57 @@
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.overrides import checkpoint_option, trust_option
 from multihead.terminal.lines import say
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    epilog=examples(
+        "multihead serve models:/digits@champion",
+        "multihead serve 20261122-221503 --checkpoint best-digit --port 0",
+        "multihead serve models:/digits/2 --host 0.0.0.0 --allowed-hosts lab.example",
+    ),
+)
 @click.argument("model", metavar="MODEL")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--allowed-hosts",
     default="",
     metavar="NAMES",
-    help="Names by which clients reach another --host than loopback, separated by commas.",
+    help="Host names that clients may use, separated by commas, such as "
+    "lab.example,lab.example:8080. Required for a --host beyond this machine; the names of the "
+    "loopback interface are always allowed.",
 )
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on. 0 chooses a free one.",
+)
 @click.option(
     "--max-batch",
     default=1024,
     show_default=True,
     type=click.IntRange(1),
-    help="Most images in a request.",
+    help="Largest number of images in a request.",
 )
 @click.option(
     "--max-bytes",
     default=16_000_000,
     show_default=True,
     type=click.IntRange(1),
-    help="Largest body of a request.",
+    help="Largest body of a request, in bytes.",
 )
 @click.option(
     "--timeout",
     default=30.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="Seconds for a body to arrive, for its answer, and for the answer to be read.",
+    help="Time limit in seconds. It holds for each of three steps: receiving the body, "
+    "computing the answer, and sending it.",
 )
 @checkpoint_option
 @trust_option
@@ -50,13 +67,14 @@ def command(
     checkpoint: str | None,
     trust: tuple[str, ...],
 ) -> None:
-    """Serve MODEL, with a page to try it at /.
+    """Serve MODEL over HTTP until Ctrl-C. The page / is a form to try it.
 
-    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, or a run's id, of which
-    --checkpoint chooses another than the best. Port 0 takes any free one. There is no password:
-    with another --host, everyone who reaches it can ask. Requests are answered if they are for a
-    name of this machine, as localhost, or for one of --allowed-hosts, such as
-    lab.example,lab.example:8080; pages of other places are refused.
+    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, or a run's id. Only a
+    run has several checkpoints, so --checkpoint needs a run's id.
+
+    The server has no password. With a --host beyond this machine, everyone who reaches the port
+    can use the model. The server refuses requests for other host names than those of
+    --allowed-hosts and of the loopback interface, and requests from web pages of other sites.
     """
     from multihead.hosts import published_hosts
     from multihead.serving.app import Limits

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.overrides import trust_option
 from multihead.terminal.lines import say
 
@@ -15,24 +16,35 @@ if TYPE_CHECKING:
 _MOST_METRICS = 4  # each on two splits, so that a line holds them
 
 
-@click.command("soup")
+@click.command(
+    "soup",
+    epilog=examples(
+        "multihead soup mnist_loss_weights --best 5",
+        "multihead soup mnist_loss_weights --best 5 --greedy",
+    ),
+)
 @click.argument("name", metavar="STUDY")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
-    "--best", "count", required=True, type=click.IntRange(1), help="How many of its best trials."
+    "--best", "count", required=True, type=click.IntRange(1), help="Number of trials to average."
 )
 @click.option(
-    "--greedy", is_flag=True, help="Leave out those by which the validation score would fall."
+    "--greedy",
+    is_flag=True,
+    help="Add the trials one by one, the best first. Leave out each trial that lowers the "
+    "validation score.",
 )
 @trust_option
 def command(
     name: str, overrides: tuple[str, ...], count: int, greedy: bool, trust: tuple[str, ...]
 ) -> None:
-    """Average the weights of the best trials of STUDY, and test the average once.
+    """Average the weights of the best trials of STUDY, and record the average as a run.
 
-    STUDY is what `multihead study` was given, with its name=... and storage=... where it had
-    these. The trials must have the same architecture. What is averaged is chosen on validation
-    alone.
+    The command chooses the trials by their validation score, and tests the average once. The
+    trials must have the same architecture.
+
+    STUDY is the name or the YAML file that `multihead study` got. If the study had name=... or
+    storage=..., give these as KEY=VALUE again.
     """
     from multihead.cli.show import Terminal, end_interrupted
     from multihead.studies.create_or_resume import load

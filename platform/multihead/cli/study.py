@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from multihead.cli.help import examples
 from multihead.cli.overrides import trust_option
 from multihead.errors import StoreError
 from multihead.terminal.lines import complain, say
@@ -16,17 +17,51 @@ if TYPE_CHECKING:
     from multihead.studies.runner import Ended
 
 
-@click.command("study", context_settings={"ignore_unknown_options": False})
+@click.command(
+    "study",
+    context_settings={"ignore_unknown_options": False},
+    epilog=examples(
+        "multihead study digits_quick --dry-run",
+        "multihead study digits_quick n_trials=20 workers=2",
+        "multihead study digits_quick n_trials=40 --resume",
+    ),
+)
 @click.argument("name")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--resume", "mode", flag_value="resume", help="Go on to the same total of trials.")
-@click.option("--dry-run", "mode", flag_value="dry-run", help="Check, show three trials, cost.")
-@click.option("--status", "mode", flag_value="status", help="Show counts, best and workers.")
+@click.option(
+    "--resume",
+    "mode",
+    flag_value="resume",
+    help="Continue the study until it has n_trials trials in total, which may be a new number.",
+)
+@click.option(
+    "--dry-run",
+    "mode",
+    flag_value="dry-run",
+    help="Check the study, show three trials and estimate the time. Train nothing.",
+)
+@click.option(
+    "--status", "mode", flag_value="status", help="Show trial counts, the best trial and workers."
+)
 @click.option("--best", "mode", flag_value="best", help="Show the best trials.")
-@click.option("--stop", "mode", flag_value="stop", help="End the workers, with checkpoints.")
-@click.option("--check", "mode", flag_value="check", help="Compare Optuna and MLflow, and repair.")
-@click.option("--ui", "mode", flag_value="ui", help="Open optuna-dashboard on loopback.")
-@click.option("--export", type=click.Path(path_type=Path), help="Write FILE.parquet, .csv, .json.")
+@click.option(
+    "--stop", "mode", flag_value="stop", help="Stop the workers. They write checkpoints first."
+)
+@click.option(
+    "--check",
+    "mode",
+    flag_value="check",
+    help="Compare the records in Optuna and MLflow, and repair them.",
+)
+@click.option(
+    "--ui", "mode", flag_value="ui", help="Start optuna-dashboard on 127.0.0.1. Ctrl-C stops it."
+)
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a table of the trials to FILE, which ends in .parquet, .csv or .json.",
+)
 @trust_option
 def command(
     name: str,
@@ -35,10 +70,14 @@ def command(
     export: Path | None,
     trust: tuple[str, ...],
 ) -> None:
-    """Search with many trainings, in parallel, each of them a run.
+    """Search for good settings with many trainings, which may run in parallel.
 
-    NAME is one of `multihead list`, or a YAML file. KEY=VALUE changes a key of the study
-    (n_trials=50 workers=2 pruner=none), or else of its base experiment (trainer.max_epochs=1).
+    Each trial is a run. Without an option, the command starts the study NAME, continues it after
+    an interruption, or shows its results. Failed trials do not change the exit code.
+
+    NAME is a name from `multihead list`, or a YAML file. KEY=VALUE changes a key of the study,
+    such as n_trials=50, workers=2 or pruner=none. Any other key is one of the experiment that the
+    study trains, such as trainer.max_epochs=1.
     """
     from multihead.studies.definition import load_definition
 

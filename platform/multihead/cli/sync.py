@@ -4,13 +4,22 @@ import sys
 
 import click
 
+from multihead.cli.help import examples
 from multihead.terminal.lines import say
 
 
-@click.command("sync")
-@click.argument("run", required=False)
+@click.command("sync", epilog=examples("multihead sync", "multihead sync 20261122-221503"))
+@click.argument("run", required=False, metavar="[RUN]")
 def command(run: str | None) -> None:
-    """Send what is unsent of RUN (its id or a unique prefix), or of all runs here."""
+    """Send records that are still missing to the MLflow store.
+
+    A run writes its record to its own folder first. If the store was not reachable, a part of
+    the record is only there. Without RUN, the command sends such records of all runs in
+    MULTIHEAD_HOME. With RUN (a run's id or a unique prefix), it sends those of one run, and
+    uploads again the files that the store has lost.
+
+    The exit code is 1 if something could not be sent.
+    """
     from multihead import settings
     from multihead.tracking.find import local_run
     from multihead.tracking.sync import sync

@@ -4,19 +4,21 @@ from typing import Any
 
 import click
 
-from multihead.cli.overrides import Override, split_trust
+from multihead.cli.help import HydraCommand
+from multihead.cli.overrides import TRUST, Override, split_trust
 
 
 @click.command(
     "train",
-    add_help_option=False,
+    cls=HydraCommand,
+    shown=[TRUST],
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("overrides", nargs=-1, type=Override())
 def command(overrides: tuple[str, ...]) -> None:
-    """Train, test and record a network; `resume=<run id>` goes on with a run.
+    """Train, test and record a network; `resume=RUN` continues a run.
 
-    A resumed run whose record names a class that is none of ours takes `--trust TARGET`.
+    Hydra prints the help: it is in `experiments/train.yaml`.
     """
     from multihead.cli.hydra_app import run_hydra
     from multihead.runs.config import split_run

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from multihead.cli.help import examples
 from multihead.errors import ConfigError
 from multihead.terminal.lines import say
 from multihead.tracking.store import DEFAULT_PORT, UI_VIEW, Store
@@ -15,10 +16,19 @@ HOST = "127.0.0.1"
 _PORTS_TRIED = 100
 
 
-@click.command("ui")
-@click.option("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.command("ui", epilog=examples("multihead ui", "multihead ui --port 5050"))
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port to listen on. If it is busy, the next free one is taken.",
+)
 def command(port: int) -> None:
-    """Start the MLflow UI on the current store; Ctrl-C stops it."""
+    """Start the MLflow UI for the current store, on 127.0.0.1 only. Ctrl-C stops it.
+
+    If the store is an MLflow server, the command prints its address instead.
+    """
     store = Store()
     if store.is_server:
         say(f"the store is a server with its own UI: {store.uri}")
