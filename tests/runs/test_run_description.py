@@ -18,7 +18,7 @@ def test_a_runs_page_opens_with_results_beside_a_constant_answer_and_commands(
     opening = "\n".join(text.splitlines()[:OPENING])
     accuracy = f"{result.metrics['test/digit_acc']:.4f}"
     assert "digit, thickness, smoothness" in opening
-    assert "Finished after 1 epochs" in opening
+    assert "Finished after 1 epoch, " in opening
     assert f"digit accuracy **{accuracy}** (0." in opening
     assert f"`multihead rerun {result.run_id}`" in opening
     assert f"| digit | {accuracy} |" in text

@@ -53,7 +53,8 @@ def _means(head: Head, outputs: Tensor, true: Tensor) -> Mapping[str, float]:
     readout = head.kind.readout(head)
 
     def sums() -> Iterator[Tensor]:
-        for labels in true.split(_CHUNK):
+        for first in range(0, len(true), _CHUNK):
+            labels = true[first : first + _CHUNK]
             yield readout.measures(outputs.expand(len(labels), -1), labels).double().sum(1)
 
     means = torch.stack(list(sums())).sum(0) / len(true)

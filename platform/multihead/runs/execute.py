@@ -217,7 +217,8 @@ def execute(
                 result = _train_and_test(parts, run, notes, later)
             store_conflict(run, parts)
             store_affinity(run, parts)
-            text = finished(parts, result.metrics, run.run_id, result.per_head)
+            is_trial = member.kind == "trial"
+            text = finished(parts, result.metrics, run.run_id, result.per_head, is_trial=is_trial)
             run.set_tags({DESCRIPTION_TAG: text})
             if asked.run.train and member.kind != "trial":  # a study keeps few of them
                 notes += log_run_model(run, parts.data, asked.model.net)

@@ -57,7 +57,12 @@ def _stopped(run_id: str, parts: Parts, error: BaseException, *, is_part: bool) 
 
 
 def finished(
-    parts: Parts, metrics: Mapping[str, float], run_id: str, per_head: Sequence[OwnBest] = ()
+    parts: Parts,
+    metrics: Mapping[str, float],
+    run_id: str,
+    per_head: Sequence[OwnBest] = (),
+    *,
+    is_trial: bool = False,
 ) -> str:
     """Return the description of a run that has ended well, as Markdown.
 
@@ -66,6 +71,7 @@ def finished(
         metrics: Those of the test are shown, else the best of validation.
         run_id: Our id of the run.
         per_head: The best epoch of each head beside the one network, if that was tested.
+        is_trial: Whether it is a trial of a study, which may delete its checkpoint.
     """
     heads = parts.module.heads
     assert heads is not None
@@ -74,12 +80,9 @@ def finished(
     trained = parts.settings.train
     constant = constant_figures(parts) if tested and trained else {}
     opening = [_what(parts), _ended(parts), _figures(parts, heads, metrics, split, constant)]
-    opening.append(
-        f"{code(f'multihead rerun {run_id}')} trains it again; "
-        f"{code(f'multihead serve {run_id}')} serves it."
-        if trained
-        else f"{code(f'multihead rerun {run_id}')} tests it again."
-    )
+    again = f"{code(f'multihead rerun {run_id}')} {'trains' if trained else 'tests'} it again"
+    serves = f"; {code(f'multihead serve {run_id}')} serves it" if trained and not is_trial else ""
+    opening.append(f"{again}{serves}.")
     lines = [_LINE_BREAK.join(opening), "", *_table(parts, heads, metrics, split, constant), ""]
     if constant:
         lines += [
@@ -113,11 +116,12 @@ def _ended(parts: Parts) -> str:
     trainer, checkpoint = parts.trainer, parts.checkpoint
     if not parts.settings.train:
         return f"Finished; the checkpoint was {code(parts.settings.ckpt_path or 'not given')}"
-    steps = f"Finished after {trainer.current_epoch} epochs, {trainer.global_step:,} steps"
+    epochs = f"{trainer.current_epoch} epoch{'s' * (trainer.current_epoch != 1)}"
+    steps = f"Finished after {epochs}, {trainer.global_step:,} steps"
     if checkpoint is None or checkpoint.best_epoch is None or checkpoint.best_score is None:
         return steps
     best = f"{code(checkpoint.monitor)} {checkpoint.best_score:.4f}"
-    return f"{steps}; the best epoch is {checkpoint.best_epoch} (from 0), by {best}"
+    return f"{steps}; best epoch {checkpoint.best_epoch}, counted from 0, by {best}"
 
 
 def _figures(

@@ -21,6 +21,7 @@ from multihead.tracking.run import TrackedRun
 from multihead.tracking.secrets import typed_command
 
 _LINE_BREAK = "  \n"
+_SHOWN = 4  # things that are searched, in the opening
 
 
 def description(opened: OpenStudy, run: TrackedRun, page: str | None) -> str:
@@ -42,8 +43,8 @@ def description(opened: OpenStudy, run: TrackedRun, page: str | None) -> str:
     name = escaped(opened.name)
     opening = [
         f"**Study {name}**: {goals}; sampler {escaped(str(sampler['name']))}",
-        f"{_counts(trials)}",
-        _best(opened, order, run),
+        f"{_counts(trials)}; {_best(opened, order, run)}",
+        f"Searched: {_searched(opened)}",
         _links(run, page),
     ]
     lines = [_LINE_BREAK.join(opening), "", markdown_table(_space(opened, order)), ""]
@@ -63,6 +64,19 @@ def _best(opened: OpenStudy, order: Sequence[FrozenTrial], run: TrackedRun) -> s
     there = next(iter(order[0].user_attrs.get(MLFLOW_RUNS, {}).values()), None)
     address = None if there is None else run.route(str(there))
     return f"**{text}**" + ("" if address is None else f", [its run]({address})")
+
+
+def _searched(opened: OpenStudy) -> str:
+    """Return the first things that are searched, each with its range."""
+    found = [
+        f"{code(p.name)} {escaped(_range(p.distribution))}"
+        for p in opened.plan.space.parameters
+        if not p.of_weights
+    ]
+    if opened.plan.space.weights is not None:
+        found.append("the loss weights")
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more
 
 
 def _links(run: TrackedRun, page: str | None) -> str:
