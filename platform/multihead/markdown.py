@@ -29,6 +29,14 @@ def table(frame: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def code(text: str) -> str:
+    """Return text as code within a line, whatever backticks it has."""
+    text = one_line(text, _MOST).strip()
+    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
+    ticks, space = "`" * (longest + 1), " " * (longest > 0)
+    return f"{ticks}{space}{text}{space}{ticks}"
+
+
 def fenced(text: str, language: str = "") -> str:
     """Return a block of code, whatever backticks the text has."""
     text = lines(text)

@@ -14,6 +14,7 @@ STUDIES_VARIABLE = "MULTIHEAD_STUDY_STORAGE"  # the URL may hold a password
 UI_VARIABLE = "MULTIHEAD_UI_URL"
 REVISION_VARIABLE = "MULTIHEAD_REVISION"
 TRUST_VARIABLE = "MULTIHEAD_TRUST"
+COMMAND_VARIABLE = "MULTIHEAD_COMMAND"  # what a person typed, where that started this process
 _LONG_NAME = "x" * 100  # two of them are longer than any path that a run makes in its home
 OWN_STUDY_VARIABLE = "MULTIHEAD_OWN_STUDY"  # fingerprint of the study that a worker's starter has
 

@@ -17,6 +17,7 @@ from multihead.ablation.outcome import outcome
 from multihead.ablation.plan import prepare
 from multihead.ablation.records import ARM_KIND, ARM_TAG, PARENT_TAG, parents_of, search
 from multihead.tracking.store import Store
+from multihead.tracking.tags import DESCRIPTION_TAG
 
 ARMS = {"single": {"single_task": ["digit"]}, "uniform": {"loss_weights": "uniform"}}
 UNIFORM = ("model.loss_weights=null", "optimized_metric=null", *SMALL)
@@ -55,6 +56,9 @@ def test_trainings_on_record_are_not_run_again(file: Path, train: Run, store: St
     assert "4 trainings: 1 on record, 3 to run" in first.stdout
     assert "not met: no test before selection: uniform" in first.stdout
     (parent,) = parents_of(store, "small")
+    description = parent.data.tags[DESCRIPTION_TAG]
+    assert description.startswith("**Ablation small**: 2 arms")
+    assert f"runs/{parent.info.run_id}/artifacts/report/report.html" in description
     made = arm_runs(store)
     assert [run.data.tags[PARENT_TAG] for run in made] == [parent.info.run_id] * 3
     assert sorted(run.data.tags[ARM_TAG] for run in made) == ["single", "single", "uniform"]

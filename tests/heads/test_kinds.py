@@ -102,6 +102,22 @@ def test_measures_are_one_row_per_column_and_their_means_make_the_metrics(case: 
     assert 0 <= kind.score(case.head, means) <= 1
 
 
+def test_a_constant_answer_has_a_smaller_loss_than_other_constants(case: Case) -> None:
+    """A kind of a person's own need not have one."""
+    head = case.head.as_kind(case.head.kind.fitted(case.head, case.array()))
+    outputs = head.kind.constant(head, case.array())
+    if type(head.kind) is Angle:
+        assert outputs is None
+        return
+    criterion = head.kind.criterion(head)
+
+    def loss(constant: Tensor) -> float:
+        return float(criterion(constant.float().expand(len(case.labels), -1), case.labels).mean())
+
+    assert outputs.shape == (head.outputs,)
+    assert loss(outputs) < min(loss(each) for each in case.outputs)
+
+
 def test_an_answer_has_the_columns_that_are_promised(case: Case) -> None:
     kind = case.head.kind
     answer = kind.answer(case.head, kind.readout(case.head), case.outputs)

@@ -108,7 +108,7 @@ def test_a_worker_runs_what_whoever_started_it_has(
     worker = ["--study", own.name, "--storage", study_storage()]
     assert main(worker) == 2
     assert f"names {target} (callbacks.own)" in capsys.readouterr().err
-    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.trusting[OWN_STUDY_VARIABLE])
+    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.told_to_workers[OWN_STUDY_VARIABLE])
     assert main(worker) == 0
     assert {trial.state.name for trial in opened.trials()} == {"COMPLETE"}
     monkeypatch.setenv(OWN_STUDY_VARIABLE, "")

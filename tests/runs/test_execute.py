@@ -61,7 +61,7 @@ def test_a_runs_artifacts_are_whole(train: Run, store: Store) -> None:
     pictures = {f"test/{kind}_{head}.png" for kind in kinds for head in heads}
     tables = {name.replace("png", "csv") for name in pictures}
     checkpoints = {"checkpoints/best.ckpt", "checkpoints/last.ckpt"}
-    own = {"config.yaml", "environment.json", "manifest.json", "test/test.csv"}
+    own = {"attempts.json", "config.yaml", "environment.json", "manifest.json", "test/test.csv"}
     assert files - {"code.diff"} == own | checkpoints | pictures | tables
     manifest = json.loads((Path(here) / "manifest.json").read_text())["sha256"]
     assert manifest == {name: sha256(Path(here) / name) for name in files - {"manifest.json"}}

@@ -22,13 +22,13 @@ from multihead.metrics.accuracy import ACCURACY
 from multihead.metrics.mae import MAE
 from multihead.runs.evaluation import evaluation_config
 from multihead.runs.execute import RunResult, execute
-from multihead.runs.run_description import NOTE_TAG
 from multihead.serving.export import export
 from multihead.serving.model import find_model
 from multihead.serving.promote import promote
 from multihead.tracking.find import find_run
 from multihead.tracking.models import fetch_model
 from multihead.tracking.store import Store
+from multihead.tracking.tags import DESCRIPTION_TAG
 from multihead.training.best_of_heads import BestOfHeads
 from multihead.training.checkpoints import read_checkpoint
 from multihead.training.hashes import read_hashes
@@ -116,7 +116,7 @@ def test_tables_page_and_result_say_what_each_head_gains(shared: Store, trained:
     everything = pd.read_csv(trained.folder / "test" / "best_per_head_all.csv")
     assert list(everything["checkpoint"].unique()) == ["best", "best-größe", "best-side"]
     assert len(everything) == 6
-    told = find_run(shared, str(trained.run_id)).data.tags[NOTE_TAG]
+    told = find_run(shared, str(trained.run_id)).data.tags[DESCRIPTION_TAG]
     assert "| head | metric | one network | best epoch for this head | difference |" in told
 
 

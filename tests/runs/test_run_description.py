@@ -1,19 +1,44 @@
+import pytest
 from tests.conftest import Run
 
+from multihead.errors import DivergenceError
 from multihead.tracking.find import find_run
+from multihead.tracking.query import runs_table
 from multihead.tracking.store import Store
+from multihead.tracking.tags import DESCRIPTION_TAG
+
+OPENING = 5  # lines that MLflow's page shows at once
 
 
-def test_a_runs_page_says_results_and_how_to_get_them_again(train: Run, store: Store) -> None:
+def test_a_runs_page_opens_with_results_beside_a_constant_answer_and_commands(
+    train: Run, store: Store
+) -> None:
     result = train()
-    text = find_run(store, result.run_id).data.tags["mlflow.note.content"]
-    assert f"| digit | {result.metrics['test/digit_acc']:.4f} |" in text
-    assert "calibration error" in text
-    assert f"multihead rerun {result.run_id}" in text
+    text = find_run(store, result.run_id).data.tags[DESCRIPTION_TAG]
+    opening = "\n".join(text.splitlines()[:OPENING])
+    accuracy = f"{result.metrics['test/digit_acc']:.4f}"
+    assert "digit, thickness, smoothness" in opening
+    assert "Finished after 1 epoch, " in opening
+    assert f"digit accuracy **{accuracy}** (0." in opening
+    assert f"`multihead rerun {result.run_id}`" in opening
+    assert f"| digit | {accuracy} |" in text
+    assert "expected calibration error" in text
 
 
 def test_without_a_test_the_page_shows_the_best_of_validation(train: Run, store: Store) -> None:
     result = train("test=false")
-    text = find_run(store, result.run_id).data.tags["mlflow.note.content"]
+    text = find_run(store, result.run_id).data.tags[DESCRIPTION_TAG]
     assert "Best validation" in text
+    assert "constant answer" not in text
     assert f"{result.metrics['best/val/digit_acc']:.4f}" in text
+
+
+def test_a_run_that_fails_says_where_why_and_how_to_go_on(train: Run, store: Store) -> None:
+    with pytest.raises(DivergenceError):
+        train("model.optimizer.lr=1e30")
+    (run_id,) = runs_table(store)["run"]
+    text = find_run(store, run_id).data.tags[DESCRIPTION_TAG]
+    opening = "\n".join(text.splitlines()[:OPENING])
+    assert "Stopped in epoch 0" in opening
+    assert "is not finite" in opening
+    assert f"`multihead train resume={run_id}` goes on" in opening

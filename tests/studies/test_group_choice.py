@@ -13,8 +13,10 @@ from multihead.runs.config import compose_run
 from multihead.settings import study_storage
 from multihead.studies.create_or_resume import load
 from multihead.studies.definition import load_definition
+from multihead.studies.recover import runs_of
 from multihead.studies.table import trials_table
 from multihead.tracking.store import Store
+from multihead.tracking.tags import DESCRIPTION_TAG
 from multihead.yaml_file import read_yaml
 
 pytestmark = pytest.mark.slow(minutes=0.5)
@@ -75,6 +77,12 @@ def test_a_killed_study_goes_on_and_each_trial_has_its_method_s_parameters_alone
     ]
     (page,) = home.glob("*/study/study.html")
     assert "sampler tpe: some parameters" in page.read_text()
+    (own,) = runs_of(store, "groups", "groups", "study")
+    description = own.data.tags[DESCRIPTION_TAG]
+    assert "4 trials: 4 complete; **best: trial" in description
+    assert "Searched: `model/balancer` static, dwa, cagrad" in description
+    assert "| dwa.temperature |" in description
+    assert f"runs/{own.info.run_id}/artifacts/study/study.html" in description
 
 
 def _assert_the_command_repeats_the_best(

@@ -127,7 +127,7 @@ def test_a_trial_without_memory_is_tried_again_and_fails_with_that_cause(
     overrides = [*define().overrides, "+callbacks.hungry._target_=tests.studies.conftest.Hungry"]
     opened = start(define(n_trials=1, retries=1, overrides=overrides), resume=False)
     assert opened.presence is not None
-    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.trusting[OWN_STUDY_VARIABLE])
+    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.told_to_workers[OWN_STUDY_VARIABLE])
     for _ in range(2):
         with pytest.raises(SystemExit) as stop:
             main(["--study", "search", "--storage", study_storage()])
@@ -167,7 +167,7 @@ def test_what_a_trial_could_not_send_is_sent_when_the_stores_are_compared(
     overrides = [*define().overrides, "+callbacks.outage._target_=tests.studies.conftest.Outage"]
     opened = start(define(overrides=overrides, n_trials=1), resume=False)
     assert opened.presence is not None
-    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.trusting[OWN_STUDY_VARIABLE])
+    monkeypatch.setenv(OWN_STUDY_VARIABLE, opened.told_to_workers[OWN_STUDY_VARIABLE])
     unsaid = main(["--study", "search", "--storage", study_storage()])
     assert unsaid  # it could not say how it ended
     opened.presence.end()

@@ -19,6 +19,7 @@ from multihead.tracking.reap import reap
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 from multihead.tracking.sync import sync
+from multihead.tracking.tags import DESCRIPTION_TAG
 
 CONFIG = {"logger": {"tracking_uri": None}, "seed": 1}
 NOBODY = "http://127.0.0.1:9"
@@ -32,6 +33,12 @@ def _history(store: Store, run_id: str, key: str = "loss") -> list[tuple[int, fl
     found = find_run(store, run_id)
     points = store.client.get_metric_history(found.info.run_id, key)
     return [(p.step, p.value) for p in points]
+
+
+def _attempts(store: Store, run_id: str) -> list[dict[str, Any]]:
+    there = store.client.download_artifacts(find_run(store, run_id).info.run_id, "attempts.json")
+    found: list[dict[str, Any]] = json.loads(Path(there).read_text())
+    return found
 
 
 @pytest.fixture
@@ -119,7 +126,7 @@ def test_a_killed_run_is_found_dead_and_sent(store: Store, killed: RunFolder) ->
     found = find_run(store, killed.run_id)
     assert found.info.status == "KILLED"
     assert "no longer locked" in found.data.tags["multihead.error"]
-    (attempt,) = json.loads(found.data.tags["multihead.attempts"])
+    (attempt,) = _attempts(store, killed.run_id)
     assert (attempt["number"], attempt["status"], attempt["exit"]) == (1, "KILLED", None)
     assert _history(store, killed.run_id) == [(1, 0.5), (2, 1.0)]
 
@@ -143,8 +150,23 @@ def test_steps_trained_again_are_recorded_once(store: Store, killed: RunFolder) 
     run.finish("FINISHED")
     assert _history(store, killed.run_id) == [(1, 0.5), (2, 1.0), (3, 1.5)]
     tags = find_run(store, killed.run_id).data.tags
-    assert [a["status"] for a in json.loads(tags["multihead.attempts"])] == ["KILLED", "FINISHED"]
+    assert tags["multihead.attempts"] == "2"
+    assert [a["status"] for a in _attempts(store, killed.run_id)] == ["KILLED", "FINISHED"]
     assert "multihead.error" not in tags
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_description_that_a_person_edits_is_kept(store: Store, *, edited: bool) -> None:
+    run = _create(store)
+    run.set_tags({DESCRIPTION_TAG: "ours"})
+    run.finish("KILLED")
+    if edited:
+        store.client.set_tag(str(run.mlflow_id), DESCRIPTION_TAG, "theirs")
+    run = TrackedRun.reopen(store, run.run_id, CONFIG)
+    run.set_tags({DESCRIPTION_TAG: "ours, newer"})
+    run.finish("FINISHED")
+    shown = find_run(store, run.run_id).data.tags[DESCRIPTION_TAG]
+    assert shown == ("theirs" if edited else "ours, newer")
 
 
 def test_a_living_run_is_left_alone(store: Store) -> None:

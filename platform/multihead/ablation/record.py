@@ -12,10 +12,13 @@ from multihead.ablation.definition import Definition
 from multihead.ablation.plan import Plan
 from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
 from multihead.errors import StoreError
+from multihead.markdown import code, escaped
 from multihead.runs.fingerprint import settings_hash
 from multihead.tracking.folder import run_path
 from multihead.tracking.run import TrackedRun
+from multihead.tracking.secrets import typed_command
 from multihead.tracking.store import Store
+from multihead.tracking.tags import DESCRIPTION_TAG
 
 FOLDER = "ablation"
 _SINCE = "multihead.selected."
@@ -48,6 +51,7 @@ class AblationRecord:
         hashes = {settings_hash(cell.config.composed) for cell in plan.trainable} - set(known)
         now = datetime.now(UTC).isoformat()
         self.run.set_tags({f"{_SINCE}{each}": now for each in sorted(hashes)})
+        self.run.set_tags({DESCRIPTION_TAG: _begun(plan.definition)})
         with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".ablation.") as scratch:
             path = Path(scratch) / f"{name}.yaml"
             path.write_text(definition_text(plan.definition), encoding="utf-8")
@@ -66,6 +70,17 @@ class AblationRecord:
                 f"call again when it answers."
             )
         return self.run.mlflow_id
+
+
+def _begun(definition: Definition) -> str:
+    """Return the description of an ablation until its report replaces it, as Markdown."""
+    arms = ", ".join(escaped(arm) for arm in definition.arms)
+    opening = [
+        f"**Ablation {escaped(definition.name)}**: {arms}; baseline {escaped(definition.baseline)}",
+        "It is training, or was stopped before its report.",
+        f"{code(typed_command())} goes on.",
+    ]
+    return "  \n".join(opening)
 
 
 def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:

@@ -232,6 +232,20 @@ class Kind(ABC):
         """
         return None
 
+    def constant(self, head: "Head", labels: NDArray[Any]) -> Tensor | None:
+        """Return outputs [K] of a network that ignores its images, to compare a trained head with.
+
+        They say how often each class is among the labels, or the mean of the labels.
+
+        Args:
+            head: The head.
+            labels: Of training, [N, ...], N > 0; none is missing.
+
+        Returns:
+            None where a kind has no such outputs; no comparison is shown then.
+        """
+        return None
+
     @abstractmethod
     def readout(self, head: "Head") -> Readout:
         """Make what reads the outputs."""

@@ -57,7 +57,7 @@ def page(result: Result) -> str:
         "ablation",
         kind="Ablation" if result.definition else "Comparison",
         title=result.name,
-        lead=_lead(result, split),
+        lead=lead(result, split),
         link=web_address(result.url),
         warnings=list(_warnings(result)),
         answers=answers(result, found),
@@ -89,7 +89,8 @@ def page(result: Result) -> str:
     )
 
 
-def _lead(result: Result, split: str) -> str:
+def lead(result: Result, split: str) -> str:
+    """Return in a sentence what was compared, on which split."""
     values = result.values
     arms, heads = result.runs["arm"].unique(), values["head"].nunique()
     seeds = values.groupby("arm")["seed"].nunique().reindex(arms, fill_value=0)

@@ -10,20 +10,44 @@ from urllib.request import url2pathname
 from multihead.ablation.records import parents_of
 from multihead.ablation.result import Result
 from multihead.errors import ConfigError
-from multihead.report.ablation import write
+from multihead.markdown import code, escaped
+from multihead.report.ablation import PAGE, lead, write
 from multihead.report.ablation_tables import WORDS, load
 from multihead.tracking.run import TrackedRun
+from multihead.tracking.secrets import typed_command
 from multihead.tracking.store import Store
+from multihead.tracking.tags import DESCRIPTION_TAG
 
 FOLDER = "report"
 
 
 def attach(result: Result, run: TrackedRun) -> None:
-    """Write the report with its tables, and attach the files to a run."""
+    """Write the report with its tables, attach the files to a run, and describe the run by it."""
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".report.") as scratch:
         write(result, Path(scratch))
         for path in sorted(Path(scratch).iterdir()):
             run.log_file(path, FOLDER)
+    run.set_tags({DESCRIPTION_TAG: _description(result, run)})
+
+
+def _description(result: Result, run: TrackedRun) -> str:
+    """Return what the ablation compared and found, as Markdown for the page of its run.
+
+    MLflow's page shows five lines until somebody opens it.
+    """
+    sentences = result.comparison.sentences
+    more = f"; {len(sentences) - 1} more sentences below" if len(sentences) > 1 else ""
+    address = run.route(artifact=f"{FOLDER}/{PAGE}")
+    report = "The report" if address is None else f"[The report]({address})"
+    unmet = [check.name for check in result.protocol if not check.met]
+    fair = f"not met: {', '.join(unmet)}" if unmet else "all rules of a fair comparison are met"
+    opening = [
+        f"**Ablation {escaped(result.name)}**: {escaped(lead(result, result.split))}",
+        f"{escaped(sentences[0])}{more}" if sentences else "No arm could be compared.",
+        f"{report} has the charts, tables and protocol; {escaped(fair)}",
+        f"{code(typed_command())} trains what is missing and reports again.",
+    ]
+    return "\n".join(["  \n".join(opening), "", *(f"- {escaped(each)}" for each in sentences)])
 
 
 def found_in(name: str) -> Result:

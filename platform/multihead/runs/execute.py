@@ -44,7 +44,7 @@ from multihead.runs.numerics import (
 )
 from multihead.runs.per_head import OwnBest, test_heads, unkept_heads
 from multihead.runs.results import store_test
-from multihead.runs.run_description import NOTE_TAG, note
+from multihead.runs.run_description import describing, finished
 from multihead.runs.sections import ModelSection, RunConfig
 from multihead.runs.start import Start, called, with_digest, with_file
 from multihead.spreadsheet import write_csv
@@ -55,7 +55,7 @@ from multihead.tracking.run import TrackedRun, flat
 from multihead.tracking.secrets import masked_values, shareable, typed_command
 from multihead.tracking.store import Store
 from multihead.tracking.system import system_metrics
-from multihead.tracking.tags import METRICS_TAG, NOTES_TAG
+from multihead.tracking.tags import DESCRIPTION_TAG, METRICS_TAG, NOTES_TAG
 from multihead.training.checkpoints import BEST, read_checkpoint
 from multihead.training.interrupts import Interrupts, RunInterrupted
 from multihead.training.metrics import shortest
@@ -208,15 +208,18 @@ def execute(
             else:
                 later.run, later.known = run, partial(announcer.known, run)
             checkpoints = run.folder / "checkpoints"
+            is_part = member.kind not in ("run", "evaluation")
             with (
                 system_metrics(run.log_metrics, run.age),
                 training_together(parts, settled, checkpoints),
+                describing(run, parts, is_part=is_part),
             ):
                 result = _train_and_test(parts, run, notes, later)
             store_conflict(run, parts)
             store_affinity(run, parts)
-            told = note(parts, result.metrics, run.run_id, result.per_head)
-            run.set_tags({NOTE_TAG: told})
+            is_trial = member.kind == "trial"
+            text = finished(parts, result.metrics, run.run_id, result.per_head, is_trial=is_trial)
+            run.set_tags({DESCRIPTION_TAG: text})
             if asked.run.train and member.kind != "trial":  # a study keeps few of them
                 notes += log_run_model(run, parts.data, asked.model.net)
         # Only now has the store been told everything there was time for.

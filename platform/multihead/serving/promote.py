@@ -10,11 +10,10 @@ from multihead.errors import ConfigError
 from multihead.runs.bundle import read_examples
 from multihead.runs.load import load_run
 from multihead.runs.model import blank_example, make_model
-from multihead.runs.run_description import NOTE_TAG
 from multihead.tracking.find import find_run
 from multihead.tracking.models import BEST_POINTS, BUNDLE, register_model, run_model
 from multihead.tracking.store import Store
-from multihead.tracking.tags import RUN_TAG
+from multihead.tracking.tags import DESCRIPTION_TAG, RUN_TAG
 
 _NAME = re.compile(r"[\w -]([\w. -]*[\w-])?")
 _ALIAS = re.compile(r"(?!latest$|v\d+$)[\w-]+", re.IGNORECASE)
@@ -89,7 +88,7 @@ def promote(
     tags = {RUN_TAG: run_id}
     if chosen not in (None, _BEST):
         tags[_CHECKPOINT_TAG] = str(chosen)
-    told = found.data.tags.get(NOTE_TAG, "")
+    told = found.data.tags.get(DESCRIPTION_TAG, "")
     version = register_model(store, model_id, name, alias=alias, tags=tags, description=told)
     place = f"@{alias}" if alias else f"/{version}"
     return Promoted(f"models:/{name}{place}", version, model_id)

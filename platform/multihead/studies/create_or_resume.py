@@ -33,6 +33,7 @@ from multihead.studies.trial_names import STATE_TAG, STUDY_TAG
 from multihead.studies.warm_start import params_of_record
 from multihead.tracking.find import find_run
 from multihead.tracking.run import TrackedRun
+from multihead.tracking.secrets import typed_command
 from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
 
@@ -67,13 +68,17 @@ class OpenStudy:
         return self.definition.name
 
     @property
-    def trusting(self) -> Mapping[str, str]:
-        """The environment that tells workers what of the study's record they may run."""
+    def told_to_workers(self) -> Mapping[str, str]:
+        """The environment that tells workers what of the study's record they may run, and for whom.
+
+        The command that starts them is part of the record of their runs.
+        """
         own = self.definition.fingerprint() if self.trust is None else ""
         names = {*settings.trusted(), *(self.trust or ())}
         return {
             settings.OWN_STUDY_VARIABLE: own,
             settings.TRUST_VARIABLE: ",".join(sorted(names)),
+            settings.COMMAND_VARIABLE: typed_command(),
         }
 
     @property
@@ -111,7 +116,7 @@ def trusted_of(
 
 
 def trusted_by_worker(there: Definition, trust: Collection[str]) -> Collection[str] | None:
-    """Return what a study from a storage may name in a worker; see `OpenStudy.trusting`."""
+    """Return what a study from a storage may name in a worker; see `OpenStudy.told_to_workers`."""
     if os.environ.get(settings.OWN_STUDY_VARIABLE) == there.fingerprint():
         return None
     return {*trust, *settings.trusted()}

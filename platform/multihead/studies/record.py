@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from multihead.errors import StoreError, message_of
 from multihead.figures import search as figures
 from multihead.studies.create_or_resume import OpenStudy, record_of
+from multihead.studies.description import description
 from multihead.studies.page import lowest_is_best, write_page
 from multihead.studies.recover import seal_parent, workers_of
 from multihead.studies.registry import alive, known
@@ -22,9 +23,9 @@ from multihead.studies.table import ranked, trials_table
 from multihead.studies.trial_names import STATE_TAG, STEPS, STUDY_TAG
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.run import TrackedRun
-from multihead.tracking.tags import NOTES_TAG
+from multihead.tracking.tags import DESCRIPTION_TAG, NOTES_TAG
 
-FOLDER = "study"
+FOLDER, PAGE = "study", "study.html"
 SAMPLER_TAG = "multihead.sampler"
 _AGAIN_SECONDS = 120.0
 
@@ -52,6 +53,7 @@ class StudyRecord:
         tags = {STATE_TAG: "RUNNING", SAMPLER_TAG: f"{sampler['name']}: {why}"}
         # A word, not nothing: it also replaces the notes of an earlier attempt.
         self.run.set_tags({**tags, NOTES_TAG: "; ".join(self.opened.plan.notes) or "none"})
+        self._describe()
         definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
         with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".study.") as scratch:
             path = Path(scratch) / "study.yaml"
@@ -76,7 +78,11 @@ class StudyRecord:
         self._metrics()
         for path in draw(self.opened, self.folder):
             self.run.log_file(path, FOLDER)
+        self._describe(f"{FOLDER}/{PAGE}")
         self._last = time.monotonic()
+
+    def _describe(self, page: str | None = None) -> None:
+        self.run.set_tags({DESCRIPTION_TAG: description(self.opened, self.run, page)})
 
     def end(self, reason: str | None, *, interrupted: bool) -> None:
         """Write everything and give the run its status."""
@@ -137,8 +143,8 @@ def draw(opened: OpenStudy, folder: Path) -> Iterator[Path]:
     done = [t for t in trials if t.state == TrialState.COMPLETE]
     if done:
         yield from _pictures(opened, table, done, folder)
-    write_page(opened.study, definition, table, folder / "study.html", opened.plan.notes)
-    yield folder / "study.html"
+    write_page(opened.study, definition, table, folder / PAGE, opened.plan.notes)
+    yield folder / PAGE
 
 
 def _pictures(

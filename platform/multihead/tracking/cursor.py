@@ -17,9 +17,10 @@ class Cursor:
         offset: The byte of the spool where the next record begins.
         experiment_id: MLflow's id of the experiment.
         mlflow_id: MLflow's id of the run.
-        attempts: The attempts so far, as the store's tag tells them.
+        attempts: The attempts so far, as `attempts.json` lists them.
         wanted: SHA-256 of the artifacts recorded so far, by path.
         sent: SHA-256 of those that are in the store.
+        described: SHA-256 of the description that was sent last.
     """
 
     store: str
@@ -29,13 +30,16 @@ class Cursor:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     wanted: dict[str, str] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)
+    described: str | None = None
 
     @classmethod
     def load(cls, path: Path, store: str) -> "Cursor":
         """Return the cursor of a file; one at the start if it is missing or torn."""
         try:
             values = json.loads(path.read_bytes())
-            found = cls(**{f.name: values[f.name] for f in fields(cls)})
+            # `described` is younger than some files.
+            names = {f.name for f in fields(cls)} - ({"described"} - set(values))
+            found = cls(**{name: values[name] for name in names})
             for_check = (found.offset + 0, dict(found.sent), dict(found.wanted))
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return cls(store)

@@ -5,21 +5,28 @@ lost, MLflow drops a point that it has (same metric, value, step and time), para
 value, and tags end at the last one. So the cursor may lag behind, or be lost altogether.
 """
 
-import itertools
+import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from multihead.errors import ConfigError, DeletedError, StoreError, StoreUnreachableError
-from multihead.files import inside
+from multihead.files import inside, sha256, write_text_atomically
 from multihead.tracking import spool
 from multihead.tracking.artifacts import Artifacts
 from multihead.tracking.cursor import Cursor
 from multihead.tracking.folder import RunFolder
 from multihead.tracking.store import Store
-from multihead.tracking.tags import ATTEMPTS_TAG, ERROR_TAG, RUN_TAG, TAG_LENGTH
+from multihead.tracking.tags import (
+    ATTEMPTS_TAG,
+    DESCRIPTION_TAG,
+    ERROR_TAG,
+    RUN_TAG,
+    TAG_LENGTH,
+)
 
+ATTEMPTS_FILE = "attempts.json"
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 _ENTITIES = 1000  # of all three together
 _BATCH_BYTES = 500_000  # a server takes a million, in a wordier form
@@ -133,6 +140,7 @@ class Delivery:
         if not batch:
             return self._upload()
         if _ends(batch[0].record):
+            self._write_attempts(batch[0].record)
             if not self._verified:  # a run that FINISHED is whole
                 self._verified = True
                 self.verify()
@@ -257,22 +265,32 @@ class Delivery:
                 client.update_run(mlflow_id, status="RUNNING")
             if ERROR_TAG in found.data.tags:
                 client.delete_tag(mlflow_id, ERROR_TAG)
-            client.set_tag(mlflow_id, ATTEMPTS_TAG, _as_tag(attempts))
+            client.set_tag(mlflow_id, ATTEMPTS_TAG, str(len(attempts)))
         self.cursor.attempts = attempts
 
     def _set_status(self, record: spool.Record) -> None:
-        attempts = self._attempts(len(self.cursor.attempts))
-        if attempts:
-            keep = ("status", "reason", "exit")
-            attempts[-1] |= {"end": record["time"], **{k: record[k] for k in keep}}
         with self.store.errors():
             client, mlflow_id = self.store.client, str(self.cursor.mlflow_id)
             if record["reason"]:
                 client.set_tag(mlflow_id, ERROR_TAG, record["reason"][:TAG_LENGTH])
-            client.set_tag(mlflow_id, ATTEMPTS_TAG, _as_tag(attempts))
             client.set_terminated(mlflow_id, record["status"], record["time"])
         self._by_tag()
-        self.cursor.attempts = attempts
+        self.cursor.attempts = self._ended_attempts(record)
+
+    def _write_attempts(self, record: spool.Record) -> None:
+        """Write the file of attempts, of which the last one ends with this record."""
+        file = self.folder.path / ATTEMPTS_FILE
+        text = json.dumps(self._ended_attempts(record), indent=2)
+        with suppress(OSError):  # the record of the end matters more than the list
+            write_text_atomically(file, text, durable=False, make_folder=False)
+            self.artifacts.want(ATTEMPTS_FILE, sha256(file))
+
+    def _ended_attempts(self, record: spool.Record) -> list[dict[str, Any]]:
+        attempts = self._attempts(len(self.cursor.attempts))
+        if attempts:
+            keep = ("status", "reason", "exit")
+            attempts[-1] |= {"end": record["time"], **{k: record[k] for k in keep}}
+        return attempts
 
     def _attempts(self, count: int) -> list[dict[str, Any]]:
         return [dict(a) for a in self.cursor.attempts[:count]]
@@ -322,11 +340,26 @@ class Delivery:
                         made = RunTag(key, value)
                 values[record["what"]].append(made)
         # A tag that was set twice within a batch has its last value.
-        values["tags"] = list({tag.key: tag for tag in values["tags"]}.values())
+        tags = {tag.key: tag for tag in values["tags"]}
+        description = tags.get(DESCRIPTION_TAG)
+        if description is not None and self._is_edited(description.value):
+            del tags[DESCRIPTION_TAG]
         with self.store.errors():
             self.store.client.log_batch(
-                str(self.cursor.mlflow_id), values["metrics"], values["params"], values["tags"]
+                str(self.cursor.mlflow_id),
+                values["metrics"],
+                values["params"],
+                list(tags.values()),
             )
+        if DESCRIPTION_TAG in tags:
+            self.cursor.described = _digest(tags[DESCRIPTION_TAG].value)
+
+    def _is_edited(self, new: str) -> bool:
+        """Return whether a person has written the description that the store has."""
+        with self.store.errors():
+            run = self.store.client.get_run(str(self.cursor.mlflow_id))
+        there = run.data.tags.get(DESCRIPTION_TAG, "")
+        return there not in ("", new) and _digest(there) != self.cursor.described
 
     def _is_gone(self, error: StoreError) -> bool:
         """Return whether the store has forgotten a run that it had: it is delivered anew then."""
@@ -363,10 +396,5 @@ def _ends(record: spool.Record) -> bool:
     return bool(record["what"] == "status" and record["status"] != "RUNNING")
 
 
-def _as_tag(attempts: list[dict[str, Any]]) -> str:
-    """Return the newest attempts that fit into a tag."""
-    for first in itertools.count():
-        text = json.dumps(attempts[first:])
-        if len(text) <= TAG_LENGTH or first == len(attempts):
-            return text
-    raise AssertionError
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -30,7 +30,7 @@ from multihead.tracking.folder import CONFIG_FILE, History, RunFolder, run_path
 from multihead.tracking.reap import close_dead_attempt
 from multihead.tracking.sender import Sender
 from multihead.tracking.spool import Spool
-from multihead.tracking.store import Store
+from multihead.tracking.store import Store, run_route
 from multihead.tracking.tags import ERROR_TAG, HOME_TAG, RUN_TAG, TAG_LENGTH
 from multihead.yaml_file import read_yaml
 
@@ -259,6 +259,21 @@ class TrackedRun:
         if self._sender is None or self.mlflow_id is None:
             return None
         return self.store.run_url(str(self._sender.delivery.cursor.experiment_id), self.mlflow_id)
+
+    def route(self, mlflow_id: str | None = None, artifact: str = "") -> str | None:
+        """Return an address within MLflow's UI, for links between its pages.
+
+        Args:
+            mlflow_id: MLflow's id of a run of the same experiment; this run if none.
+            artifact: The path of an artifact, whose page is meant; the run's if empty.
+
+        Returns:
+            None until the store knows this run.
+        """
+        if self._sender is None or self.mlflow_id is None:
+            return None
+        experiment = str(self._sender.delivery.cursor.experiment_id)
+        return run_route(experiment, mlflow_id or self.mlflow_id, artifact)
 
     def age(self) -> int:
         """Return the whole seconds since the run was made, over all its attempts.

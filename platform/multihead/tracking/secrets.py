@@ -1,10 +1,13 @@
 """Keep passwords out of records: they stand in the addresses of stores."""
 
+import os
 import re
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
+
+from multihead.settings import COMMAND_VARIABLE
 
 _IN_AUTHORITY = re.compile(r"(?P<before>[A-Za-z][\w+.-]*://[^/@\s:]*):[^/@\s]+@")
 _IN_QUERY = re.compile(
@@ -33,7 +36,12 @@ def masked_values(values: Any) -> Any:
 
 
 def typed_command() -> str:
-    """Return this process's command line as one would type it, without passwords."""
+    """Return the command line as one would type it, without passwords.
+
+    A worker returns the command that started it.
+    """
+    if (command := os.environ.get(COMMAND_VARIABLE)) is not None:
+        return masked(command)
     program, *rest = sys.argv
     module = Path(program).name == "__main__.py"
     name = f"python -m {Path(program).parent.name}" if module else Path(program).name

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from filelock import FileLock
 
@@ -297,7 +297,13 @@ class Store:
         """
         own = self.uri if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
         base = os.environ.get(settings.UI_VARIABLE) or own
-        return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{UI_VIEW}"
+        return f"{base.rstrip('/')}/{run_route(experiment_id, run_id)}"
+
+
+def run_route(experiment_id: str, run_id: str, artifact: str = "") -> str:
+    """Return the address of a run's page, or of an artifact of it, within MLflow's UI."""
+    place = f"/artifacts/{quote(artifact)}" if artifact else ""
+    return f"#/experiments/{experiment_id}/runs/{run_id}{place}?{UI_VIEW}"
 
 
 def _check_home(home: Path) -> None:

@@ -3,7 +3,8 @@
 RUN_TAG = "multihead.run"
 HOME_TAG = "multihead.home"  # which home has the folder
 ERROR_TAG = "multihead.error"
-ATTEMPTS_TAG = "multihead.attempts"
+ATTEMPTS_TAG = "multihead.attempts"  # how many there were
+DESCRIPTION_TAG = "mlflow.note.content"  # what the page of a run in MLflow begins with
 KIND_TAG, STUDY_TAG, TAGS_TAG = "multihead.kind", "multihead.study", "multihead.tags"
 NOTES_TAG = "multihead.notes"
 METRICS_TAG = "multihead.metrics"  # those of a person's own: titles, units, which way is better

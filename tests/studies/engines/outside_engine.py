@@ -27,7 +27,7 @@ class OutsideEngine:
         command = [sys.executable, "-m", "multihead.studies.worker", "--study", self.opened.name]
         while len(self.processes) < self.opened.definition.workers:
             self.processes.append(
-                subprocess.Popen(command, env={**os.environ, **url, **self.opened.trusting})
+                subprocess.Popen(command, env={**os.environ, **url, **self.opened.told_to_workers})
             )
 
     def look(self, silent: Collection[str], ended: int) -> bool:

@@ -84,6 +84,11 @@ class Angle(Kind):
         """Return the squared distance from the point on the circle."""
         return AngleLoss(self.period)
 
+    def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
+        """Return the mean of the labels' points on the circle, [2]."""
+        turns = torch.from_numpy(labels).double() * (2 * math.pi / self.period)
+        return torch.stack([turns.cos().mean(), turns.sin().mean()])
+
     def readout(self, head: Head) -> Readout:
         """Return the direction."""
         return AngleReadout(self.period)

@@ -14,7 +14,7 @@ from multihead.heads.artifacts.curves import Curves
 from multihead.heads.artifacts.hardest import HardestBinary
 from multihead.heads.artifacts.reliability import YesReliability
 from multihead.heads.head import Column, Head, Kind, register
-from multihead.heads.losses.binary import BinaryLoss
+from multihead.heads.losses.binary import NEVER, BinaryLoss
 from multihead.heads.readout import ClassReadout, widest
 from multihead.heads.results import Artifact, Readout
 from multihead.metrics.accuracy import ACCURACY
@@ -82,6 +82,10 @@ class Binary(Kind):
         """Return how many labels are class 1, and how many class 0, [1] each."""
         counts = np.bincount(labels, minlength=2)
         return counts[1:], counts[:1]
+
+    def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
+        """Return the logit of how often the labels are class 1, [1]."""
+        return torch.tensor([labels.mean()]).logit(eps=NEVER)
 
     def readout(self, head: Head) -> Readout:
         """Return the class."""

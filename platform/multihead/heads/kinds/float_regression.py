@@ -161,6 +161,10 @@ class FloatRegression(Kind):
         """Return the squared error of standard scores."""
         return StandardisedLoss(head)
 
+    def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
+        """Return the standard score of the mean, [1]."""
+        return torch.zeros(1)
+
     def readout(self, head: Head) -> Readout:
         """Return the value that the output stands for."""
         return FloatReadout(self.standard)

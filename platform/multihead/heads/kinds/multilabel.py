@@ -16,7 +16,7 @@ from multihead.heads.artifacts.hardest_labels import HardestLabels
 from multihead.heads.artifacts.reliability import TagReliability
 from multihead.heads.artifacts.tag_table import TagTable
 from multihead.heads.head import Column, Head, Kind, register
-from multihead.heads.losses.binary import BinaryLoss
+from multihead.heads.losses.binary import NEVER, BinaryLoss
 from multihead.heads.readout import widest
 from multihead.heads.results import Artifact, Readout
 from multihead.metrics.ece import ECE
@@ -151,6 +151,12 @@ class Multilabel(Kind):
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return how many labels have each tag, and how many do not, [K] each."""
         return (labels == 1).sum(0), (labels == 0).sum(0)
+
+    def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
+        """Return the logit of how often each tag is there, [K]."""
+        there, absent = self.yes_counts(head, labels)
+        share = there / np.maximum(there + absent, 1)
+        return torch.from_numpy(share).logit(eps=NEVER)
 
     def readout(self, head: Head) -> Readout:
         """Return the predicted tags."""

@@ -2,7 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from multihead.errors import ConfigError
@@ -19,6 +23,7 @@ from multihead.metrics.r2 import R2, unexplained
 from multihead.metrics.rmse import RMSE
 from multihead.metrics.within import WITHIN
 
+_NEVER = 1e-9  # the probability of a class that no label has
 _OF_RANGES = (MAE, RMSE, R2, WITHIN)
 
 
@@ -40,6 +45,11 @@ class OfLevels(Kind):
     def outputs(self, head: Head) -> int:
         """Return one output per class or level."""
         return head.num_classes
+
+    def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
+        """Return the logarithm of how often each class or level is in the labels, [K]."""
+        counts = np.bincount(labels, minlength=head.num_classes)
+        return torch.from_numpy(counts / len(labels)).clamp(min=_NEVER).log()
 
     def readout(self, head: Head) -> Readout:
         """Return the class or level of the largest output."""

@@ -1,6 +1,10 @@
 """Levels of a range, predicted as one number."""
 
+from typing import Any
+
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multihead.heads.head import KINDS, Column, Head, Kind, register
@@ -9,6 +13,8 @@ from multihead.heads.kinds.of_levels import OfRange
 from multihead.heads.losses.regression import RegressionLoss
 from multihead.heads.readout import RangeReadout, regressed_share
 from multihead.heads.results import Readout
+
+_END = 1e-6  # a sigmoid comes no nearer to the ends of the range
 
 
 class RegressionReadout(RangeReadout):
@@ -54,6 +60,13 @@ class Regression(OfRange):
     def criterion(self, head: Head) -> nn.Module:
         """Return Huber's distance in percent of the range."""
         return RegressionLoss(head)
+
+    def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
+        """Return the output [1] that stands for the mean of the labels."""
+        scale = RegressionReadout(head, bounded=self.bounded).scale
+        mean = scale.of_labels(torch.from_numpy(labels)).double().mean()
+        share = scale.to_share(mean)
+        return (share.logit(eps=_END) if self.bounded else 4 * (share - 0.5)).reshape(1)
 
     def readout(self, head: Head) -> Readout:
         """Return the value that the output stands for."""

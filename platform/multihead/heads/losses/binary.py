@@ -11,6 +11,8 @@ from multihead.errors import ConfigError
 from multihead.heads.head import Head
 from multihead.heads.losses.distances import check_share
 
+NEVER = 1e-9  # the probability of a yes that no label has
+
 
 class BinaryLoss(nn.Module):
     """Cross-entropy of the sigmoid of each logit, as `torch.nn.BCEWithLogitsLoss` has it.

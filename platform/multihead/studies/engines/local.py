@@ -37,7 +37,7 @@ class LocalEngine:
         self.workers[number] = StudyWorker(
             self.opened.name,
             definition.storage_url,
-            {**cores, **self._gpus.of(number), **self.opened.trusting},
+            {**cores, **self._gpus.of(number), **self.opened.told_to_workers},
             self._log,
         )
         if self._interrupted:  # while this one was being started, so that it was not told

@@ -72,7 +72,7 @@ class RayEngine:
             environment={
                 **travelling(self.opened.store),
                 **asked.environment,
-                **self.opened.trusting,
+                **self.opened.told_to_workers,
             },
             folder=os.getcwd(),
             log=str(log),

@@ -39,7 +39,7 @@ def worker_job(definition: Definition, folder: Path, trusting: Mapping[str, str]
     Args:
         definition: The study.
         folder: Where jobs leave word of themselves.
-        trusting: See `OpenStudy.trusting`.
+        trusting: See `OpenStudy.told_to_workers`.
     """
     devices, choice = definition.devices_per_worker, definition.engine
     assert isinstance(choice, SubmititChoice)

@@ -66,7 +66,7 @@ class SubmititEngine:
         missing = self.opened.definition.workers - len(self._jobs)
         if missing > 0:
             definition = self.opened.definition
-            job = worker_job(definition, self._folder, self.opened.trusting)
+            job = worker_job(definition, self._folder, self.opened.told_to_workers)
             self._started += submit(self._executor, job, missing, definition.storage_url)
 
     def look(self, silent: Collection[str], ended: int) -> bool:
