@@ -18,7 +18,7 @@ def test_a_dry_run_shows_three_trials_and_the_cost_and_leaves_nothing(
     assert (stop.value.code, err) == (0, "")
     assert out.startswith("# trial 0 (the defaults)")
     assert out.count("# trial") == 3
-    assert "12 trials x 1 epochs" in out
+    assert "12 trials x 1 epochs: no estimate of the time" in out
     assert [path.name for path in home.iterdir()] == ["mlflow.db"]
 
 
