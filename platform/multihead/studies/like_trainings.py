@@ -26,7 +26,7 @@ _DECIDES = ("data.", "model.net.", "trainer.")
 _DECIDES_NOT = (
     *("data.heads.", "data.only_heads", "data.seed", "data.folds", "data.fold", "data.data_dir"),
     *("data.cache", "data.memory_budget_mb", "data.stratify"),
-    *("trainer.accelerator", "trainer.enable_", "trainer.log_every_n_steps", "trainer.default_root_dir"),
+    *("trainer.accelerator", "trainer.enable_", "trainer.log", "trainer.default_root_dir"),
 )
 _OF_METHOD = ("data.only_heads", "model.balancer._target_")
 
@@ -122,4 +122,3 @@ def _deciding(params: Mapping[str, str]) -> dict[str, str]:
         for name, value in params.items()
         if name.startswith(_DECIDES) and not name.startswith(_DECIDES_NOT)
     }
-
