@@ -56,6 +56,4 @@ def estimate(definition: Definition, plan: Plan) -> str:
     if found is None:
         return f"{cost}: {NO_ESTIMATE}"
     whole = span(times * found.seconds / definition.workers)
-    return (
-        f"{cost}: about {whole} with {definition.workers} workers, less what is pruned; {found}"
-    )
+    return f"{cost}: about {whole} with {definition.workers} workers, less what is pruned; {found}"
