@@ -4,6 +4,7 @@ Names, notes, values and errors come from stores, files and users. Whoever shows
 module, so that none of them moves a cursor, turns the direction of writing or adds a line.
 """
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -81,3 +82,25 @@ def nearest(word: object, words: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the nearest of the words, or nothing."""
     found = get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.6)
     return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def decimals_of(values: Iterable[float], digits: int) -> int:
+    """Return how many decimals show so many digits of the largest of some values.
+
+    Values that stand side by side are rounded to the same decimal, so that one that is nearly 0
+    does not become `-1.67e-06` beside 0.42.
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return digits if not largest else min(max(digits - 1 - math.floor(math.log10(largest)), 0), 12)
+
+
+def rounded(value: float, decimals: int, *, sign: str = "-") -> str:
+    """Return a number with so many decimals, never `-0`; nothing for what is no number.
+
+    Args:
+        value: The number.
+        decimals: As `decimals_of` returns them.
+        sign: `+` shows the sign of positive numbers too.
+    """
+    # Adding 0.0 keeps what rounds to zero from a sign of its own.
+    return "" if math.isnan(value) else f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
