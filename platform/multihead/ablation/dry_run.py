@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from multihead.ablation.arms import Part
-from multihead.ablation.definition import UNIFORM
 from multihead.ablation.plan import Plan
 from multihead.ablation.power import smallest_p
 from multihead.ablation.tuning import study_of, trials_of
@@ -86,6 +85,6 @@ def _loss(part: Part) -> str:
         return f"; balancer {part.method}"
     if weights is None:
         return ""
-    if weights == UNIFORM:
+    if isinstance(weights, str):  # uniform
         return "; the same weight for each loss"
     return f"; loss weights {', '.join(f'{name} {weights.get(name, 1):g}' for name in part.heads)}"
