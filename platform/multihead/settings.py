@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from multihead.errors import ConfigError
+from multihead.text import shortened
 
 HOME_VARIABLE = "MULTIHEAD_HOME"
 DATA_VARIABLE = "MULTIHEAD_DATA_DIR"
@@ -15,6 +16,7 @@ UI_VARIABLE = "MULTIHEAD_UI_URL"
 REVISION_VARIABLE = "MULTIHEAD_REVISION"
 TRUST_VARIABLE = "MULTIHEAD_TRUST"
 COMMAND_VARIABLE = "MULTIHEAD_COMMAND"  # what a person typed, where that started this process
+_LONGEST_SHOWN = 200
 _LONG_NAME = "x" * 100  # two of them are longer than any path that a run makes in its home
 OWN_STUDY_VARIABLE = "MULTIHEAD_OWN_STUDY"  # fingerprint of the study that a worker's starter has
 
@@ -125,8 +127,9 @@ def _possible(folder: Path, what: str, chosen_with: str) -> Path:
         return folder
     except (OSError, ValueError) as error:  # ValueError: a NUL, which no path has
         reason = getattr(error, "strerror", None) or str(error)
+        shown = shortened(str(folder), _LONGEST_SHOWN)
         raise ConfigError(
-            f"the {what} {str(folder)!r} can be no folder ({reason}); choose another folder with "
+            f"the {what} {shown!r} can be no folder ({reason}); choose another folder with "
             f"{chosen_with}."
         ) from error
     return folder

@@ -4,6 +4,7 @@ Names, notes, values and errors come from stores, files and users. Whoever shows
 module, so that none of them moves a cursor, turns the direction of writing or adds a line.
 """
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -11,6 +12,7 @@ from difflib import get_close_matches
 _BLANK = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
 _SELECTORS = (range(0x180B, 0x1810), range(0xE0100, 0xE01F0))  # those of emoji are not among them
 _MOST_OF_A_WORD = 300
+KEYS_PAGE = "docs/configuration.md"
 _MOST_OF_A_MESSAGE = 2000
 
 
@@ -81,3 +83,42 @@ def nearest(word: object, words: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the nearest of the words, or nothing."""
     found = get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.6)
     return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def some_of(word: object, words: Iterable[str], page: str = KEYS_PAGE, most: int = 6) -> str:
+    """Return the words that can be meant, the nearest first, and where all of them are listed.
+
+    Args:
+        word: What was written.
+        words: What could be written.
+        page: Where a person finds all of them.
+        most: How many to return; two more are returned if there are no others.
+    """
+    known = [str(each) for each in words]
+    if len(known) <= most + 2:
+        return ", ".join(known)
+    near = get_close_matches(str(word), known, n=most, cutoff=0.4)
+    shown = [*near, *(each for each in known if each not in near)][:most]
+    return f"{', '.join(shown)} and {len(known) - most} more, see {page}"
+
+
+def decimals_of(values: Iterable[float], digits: int) -> int:
+    """Return how many decimals show so many digits of the largest of some values.
+
+    Values that stand side by side are rounded to the same decimal, so that one that is nearly 0
+    does not become `-1.67e-06` beside 0.42.
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return digits if not largest else min(max(digits - 1 - math.floor(math.log10(largest)), 0), 12)
+
+
+def rounded(value: float, decimals: int, *, sign: str = "-") -> str:
+    """Return a number with so many decimals, never `-0`; nothing for what is no number.
+
+    Args:
+        value: The number.
+        decimals: As `decimals_of` returns them.
+        sign: `+` shows the sign of positive numbers too.
+    """
+    # Adding 0.0 keeps what rounds to zero from a sign of its own.
+    return "" if math.isnan(value) else f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"

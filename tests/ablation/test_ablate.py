@@ -48,6 +48,22 @@ def test_a_run_on_record_is_found_by_what_it_trained(train: Run, store: Store) -
     assert len(other.missing(store)) == 4
 
 
+def test_a_dry_run_estimates_the_time_by_trainings_on_record_or_not_at_all(
+    file: Path, train: Run
+) -> None:
+    """A few batches say little of a short training: 11 s were shown where it took 44 s."""
+    arguments = (str(file), "--dry-run")
+    before = ablate(*arguments).stdout
+    assert "no estimate of the time: no training on record" in before
+    assert "uniform: heads digit, thickness, smoothness; the same weight for each loss;" in before
+    assert "model." not in before
+    train("seed=7", *UNIFORM)
+    after = ablate(*arguments).stdout
+    assert "(median of 1 training on record with the same data, network and epochs)" in after
+    assert "same data, heads, network, balancer and epochs)" in after
+    assert "time left: about" in after
+
+
 @pytest.mark.slow(minutes=0.7)
 def test_trainings_on_record_are_not_run_again(file: Path, train: Run, store: Store) -> None:
     before = train("seed=1", *UNIFORM)

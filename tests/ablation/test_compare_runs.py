@@ -7,8 +7,10 @@ from tests.conftest import Run
 
 from multihead.ablation.compare_runs import compare_by_hand
 from multihead.ablation.result import Result
+from multihead.ablation.short_names import short_value
 from multihead.cli.main import main
 from multihead.errors import ConfigError, DataError
+from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 
 SINGLE = (
@@ -56,6 +58,19 @@ def test_runs_that_differ_in_the_seed_alone_are_one_arm(store: Store, four: list
     assert judged.loc[("digit", "acc"), "delta"] == pytest.approx(0.001)
     assert judged.loc[("slant", "mae"), "delta"] == pytest.approx(-0.01)
     assert set(result.curves["epoch"]) == {1, 2}
+
+
+def test_arms_have_the_names_of_choices_not_of_classes(store: Store) -> None:
+    runs = [_make(store, number, "0.1", 1) for number in range(2)]
+    classes = ({"": "GradNorm", ".alpha": "1.5"}, {"": "StaticWeights"})
+    for name, balancer in zip(runs, classes, strict=True):
+        for key, value in balancer.items():
+            param = f"model.balancer{key or '._target_'}"
+            text = value if key else f"multihead.balancing.{value}"
+            store.client.log_param(find_run(store, name).info.run_id, param, text)
+    arms = list(dict.fromkeys(compare_by_hand(runs, store).runs["arm"]))
+    assert arms == ["balancer=gradnorm", "balancer=static"]
+    assert short_value("model.net._target_", "somebody.Network") == "Network"
 
 
 def test_what_picked_runs_cannot_show_is_not_met(store: Store, four: list[str]) -> None:

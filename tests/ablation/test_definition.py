@@ -41,7 +41,7 @@ def test_a_shipped_ablation_has_seeds_enough_for_a_verdict(path: Path) -> None:
         ("arms.both={single_task: all, study: x}", "single_task and study are two arms"),
         ("arms.both={single_task: all, heads: [digit]}", "heads and single_task are two arms"),
         ("arms.pair={heads: [digit, digit]}", "heads names 'digit' twice"),
-        ("arms.pair={heads: []}", "at least 1"),
+        ("arms.pair={heads: []}", "give 1 or more entries"),
         ("arms.pair={heads: [digit], pairs: all}", "heads and pairs are two arms"),
         ("arms={single: {pairs: all}, b: {}}", "the baseline is several arms"),
         ("arms.uniform={trials: 3}", "there is no tuning"),

@@ -1,6 +1,9 @@
 """The sentences that lead a report."""
 
-from multihead.ablation.verdict_text import sentence
+import pandas as pd
+
+from multihead.ablation.rows import COLUMNS
+from multihead.ablation.verdict_text import rounded_rows, sentence
 
 ROW = {
     "arm": "both",
@@ -62,3 +65,14 @@ def test_one_seed_and_none() -> None:
     )
     none = told(n=0, verdict="inconclusive", note="no seed has acc in both arms")
     assert none == "both, digit: inconclusive against single: no seed has acc in both arms."
+
+
+def test_figures_beside_each_other_have_the_same_precision() -> None:
+    """An end of an interval that is nearly 0 was shown as -1.67e-06."""
+    assert "95% interval +0 to +0.61," in told(ci_low=-1.67e-8)
+    assert ": +1234 of mae" in told(metric="mae", delta=1234.5, ci_low=-0.2, ci_high=2000.0)
+    rows = pd.DataFrame([dict.fromkeys(COLUMNS, float("nan")) | ROW | {"ci_low": -1.67e-6}])
+    figures = {"mean": 0.95, "sd": 0.01, "baseline_mean": 0.9458, "baseline_sd": 0.02}
+    shown = rounded_rows(rows.assign(**figures, p=1e-6)).iloc[0]
+    assert (shown["mean"], shown["delta"], shown["ci_low"]) == ("0.9500", "0.0042", "0.0000")
+    assert (shown["p"], shown["p_holm"], shown["improvement"]) == ("0.0000", "0.0234", "")

@@ -56,6 +56,23 @@ _LEFT_OUT = (
     *("trainer.deterministic", "trainer.detect_anomaly", "trainer.default_root_dir"),
     *("data.num_workers", "model.compile", "data.source"),
 )
+# Of these only values that stay in this folder, and start no thousand processes.
+_WRONG: list[Any] = [None, True, 1.5, -1, 2**62, 2**70, math.nan, "", [], [1, "a"], {}, {"a": 1}]
+GUARDED: dict[str, list[Any]] = {
+    "paths.home": [*(v for v in _WRONG if v != ""), "x", "ä ü", "a=b", "x" * 5000, "mlflow.db/x"],
+    "paths.data_dir": [*_WRONG, "x", "../nowhere", "x" * 5000],
+    "logger.experiment_name": [*_WRONG, " ", "x" * 5000, "ä/ü", "${nothing}"],
+    "logger.tracking_uri": [*_WRONG[1:], "x:y", "ftp://x", "http://[x"],
+    "trainer.devices": [*_WRONG, 0, 1, 2, "auto", "x", "0,1", [0, 0]],
+    "trainer.num_nodes": [*_WRONG, 0, 2],
+    "trainer.strategy": [*_WRONG, "x", "dp", "ddp_spawn"],
+    "data.num_workers": [*_WRONG, 0, 1, 10**6, "x", "007"],
+    "data.pin_memory": [*_WRONG, "x"],
+    "model.compile": [*(v for v in _WRONG if v is not True), "x", "on "],
+    "data.source": [*_WRONG, "x", {"_target_": "nowhere.Nothing"}, {"_target_": "builtins.dict"}],
+    "data.source._target_": [*_WRONG, "x", "nowhere.Nothing", "builtins.dict", "os.getcwd"],
+    "data.source._partial_": [*_WRONG, "x"],
+}
 
 
 @cache
@@ -128,9 +145,16 @@ def left(home: Path) -> set[Path]:
 
 
 def trains(number: int, home: Path, data: dict[str, MultiheadDataModule]) -> bool:
-    """Return whether a case trained; whatever else comes of it than a refusal is an error."""
-    before = left(home)
+    """Return whether a case trained, as `ends_well` does."""
     groups, overrides = case(number)
+    return ends_well(groups, overrides, home, data)
+
+
+def ends_well(
+    groups: list[str], overrides: list[str], home: Path, data: dict[str, MultiheadDataModule]
+) -> bool:
+    """Return whether overrides trained; whatever else comes of them than a refusal is an error."""
+    before = left(home)
     try:
         config = composed(groups, overrides)
         result = execute(config, member=Membership("trial", opened=data))
@@ -138,18 +162,27 @@ def trains(number: int, home: Path, data: dict[str, MultiheadDataModule]) -> boo
         return True
     except MultiheadError as error:
         said = str(error)
-        assert said.isprintable(), (number, overrides)
-        assert len(said) < 3000, (number, said)
-        assert left(home) == before, (number, overrides, said)
+        assert said.isprintable(), overrides
+        assert len(said) < 3000, (overrides, said)
+        assert left(home) == before, (overrides, said)
         return False
-    assert result.folder is not None, (number, overrides)
-    assert "train/loss" in result.metrics, (number, overrides)
+    assert result.folder is not None, overrides
+    assert "train/loss" in result.metrics, overrides
     return True
 
 
 def test_what_is_typed_trains_or_is_refused_in_one_line(home: Path) -> None:
     data = dict[str, MultiheadDataModule]()
     assert 0 < sum(trains(number, home, data) for number in range(QUICK)) < QUICK
+
+
+@pytest.mark.parametrize("key", GUARDED)
+def test_so_it_is_with_places_devices_workers_and_sources(key: str, home: Path) -> None:
+    data = dict[str, MultiheadDataModule]()
+    trained = {str(v) for v in GUARDED[key] if ends_well([], [typed(key, v)], home, data)}
+    assert len(trained) < len(GUARDED[key])
+    if key in ("trainer.devices", "data.num_workers"):
+        assert trained <= {"0", "1", "7", "007", "auto"}
 
 
 @pytest.mark.slow(minutes=1)

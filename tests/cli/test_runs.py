@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from multihead.cli.main import main
+from multihead.terminal import drawn
 from multihead.tracking.store import Store
 
 
@@ -94,3 +95,26 @@ def test_a_comparison_can_be_exported(
     table = pd.read_parquet(tmp_path / "two.parquet")
     assert table["metrics.test/digit_acc"].tolist() == [0.8, 0.9]
     assert table["run"].tolist() == two
+
+
+@pytest.mark.parametrize("columns", ["100", "80"])
+def test_a_narrow_terminal_shows_the_figures_of_many_heads_below_the_name(
+    store: Store,
+    columns: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A column for each head left three letters of every name."""
+    heads = ("digit", "thickness", "smoothness", "orientation", "brightness")
+    tags = {"multihead.run": "20261127-153402-999caa"}
+    run = store.client.create_run("0", run_name="multihead_cnn_digits-999caa", tags=tags).info
+    for head in heads:
+        store.client.log_metric(run.run_id, f"test/{head}_acc", 0.9)
+    store.client.set_terminated(run.run_id, "FINISHED")
+    monkeypatch.setattr(drawn, "_WIDTH", int(columns))
+    lines = _said(capsys).splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    said = " ".join(" ".join(lines).split())
+    assert all(title in said for title in ("run", "name, test", "accuracy", "status", "started"))
+    for word in (*(f"{head} 0.9000" for head in heads), "20261127-153402-999caa", "FINISHED"):
+        assert any(word in line for line in lines), lines

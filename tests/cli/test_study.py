@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from multihead.cli.main import main
+from multihead.cli.study_show import each_once
 
 FOURTH = "+data.heads.orientation.map=[0,1,2,3,0,1,2,3,0,1]"
 
@@ -18,7 +19,7 @@ def test_a_dry_run_shows_three_trials_and_the_cost_and_leaves_nothing(
     assert (stop.value.code, err) == (0, "")
     assert out.startswith("# trial 0 (the defaults)")
     assert out.count("# trial") == 3
-    assert "12 trials x 1 epochs" in out
+    assert "12 trials x 1 epochs: no estimate of the time" in out
     assert [path.name for path in home.iterdir()] == ["mlflow.db"]
 
 
@@ -60,3 +61,19 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert "secret" not in err
     assert {path.name for path in home.iterdir()} <= {"mlflow.db", ".store.lock"}
     assert [path.name for path in home.parent.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["a=8", "b=1", "a=2"], ["b=1", "a=2"]),
+        (["model/net=x", "+a=8", "++a=2", "model/net=y"], ["++a=2", "model/net=y"]),
+        (["~a", "++a=1"], ["~a", "++a=1"]),
+        (["a=null", "++a={x:1}"], ["a=null", "++a={x:1}"]),
+    ],
+)
+def test_the_command_that_repeats_a_trial_gives_each_override_once(
+    given: list[str], kept: list[str]
+) -> None:
+    """But for those without which a mapping would be merged with the base's."""
+    assert each_once(*given) == kept

@@ -49,7 +49,8 @@ def test_the_ui_serves_the_recorded_runs_on_the_next_free_port(train: Run, home:
             assert run.mlflow_id in _get(f"{base}/api/2.0/mlflow/runs/get?run_id={run.mlflow_id}")
         finally:
             os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=30)
+            out, err = process.communicate(timeout=30)
+        assert (out.count("\n"), err) == (3, "")  # no warnings and no log of MLflow's
 
 
 def _get(url: str) -> str:

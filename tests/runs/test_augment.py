@@ -57,7 +57,7 @@ def test_light_leaves_out_what_would_break_a_label_and_says_so() -> None:
 
 
 def test_any_other_choice_is_refused_before_a_run() -> None:
-    with pytest.raises(ConfigError, match=r"^data.augment.hflip would make the labels of head"):
+    with pytest.raises(ConfigError, match=r"^data.augment.hflip changes the image, but not"):
         build(_composed("data/augment=strong", "trainer.accelerator=cpu"))
     assert _keys(_data("data/augment=strong", "data.augment.hflip=null")) == [
         "shift",

@@ -80,7 +80,7 @@ from multihead.training.checkpoints import read_checkpoint
         ("trainer=null", r"trainer names a file of settings"),
         ("name=${nothing}", r"Interpolation key 'nothing' not found"),
         ("foo", r"'foo' is no override; write key=value"),
-        ("sed=1", r"did you mean 'seed'\?\); allowed: .*logger\.$"),
+        ("sed=1", r"did you mean 'seed'\?\); allowed: seed, .* and \d more, see docs/conf"),
         ("+trainer.accumulate_grad_batches=0", r"accumulate_grad_batches is 0"),
         ("trainer.accelerator=tpu", r"trainer cannot be built: .*torch_xla"),
         ("+trainer.max_time={days: 10000000000}", r"trainer cannot be built: .*too large"),

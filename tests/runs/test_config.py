@@ -88,6 +88,7 @@ def test_experiments_of_the_current_folder_come_first(
         ("experiment=multihead_cnn_mnst", r"no experiment .*did you mean 'multihead_cnn_mnist'"),
         ("data=mnst", r"no data 'mnst' \(did you mean 'mnist'\?\)"),
         ("trainer.max_epoch=3", r"no key 'max_epoch' in trainer \(did you mean 'max_epochs'"),
+        ("model.foo=3", r"in model; allowed: (\w+, ){5}\w+ and \d+ more, see docs/configuration"),
         ("tainer.max_epochs=3", r"no key 'tainer' at the top \(did you mean 'trainer'"),
         ("sed=3", r"no key 'sed' at the top \(did you mean 'seed'"),
         ("nonsense", r"'nonsense' is no override; write key=value"),

@@ -72,7 +72,8 @@ def serving(model: str, home: Path, *options: str) -> Iterator[str]:
         yield line.split(" on ")[1].split()[0].rstrip("/")
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
+    assert "nanobind" not in err, err
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_loss_weights_may_be_searched_with_some_choices_alone() -> None:
         ),
         ({"a": {"low": 2.0, "high": 1.0}}, "no range"),
         ({"a": {"low": 0.0, "high": 1.0, "log": True}}, "no range"),
-        ({"a": {"lo": 0.0, "high": 1.0}}, "low: field required"),
+        ({"a": {"lo": 0.0, "high": 1.0}}, "low: it is missing"),
         ({"a": {"low": "1e-4", "high": 1.0}}, "low"),
         ({"a": []}, "give|choices"),
         ({"a": {"low": 0.0, "high": 1.0, "when": {"b": 1}}}, "does not stand before it"),

@@ -9,6 +9,7 @@ from multihead.ablation.collect import steps_of
 from multihead.ablation.compare_runs_protocol import checks, data_of
 from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.ablation.result import Result
+from multihead.ablation.short_names import TARGET, short_value
 from multihead.ablation.statistics import compare, falling_metrics
 from multihead.errors import ConfigError
 from multihead.metrics import registry
@@ -117,16 +118,29 @@ def _differing(config: pd.DataFrame) -> pd.DataFrame:
 
 def _arms(config: pd.DataFrame) -> list[str]:
     """Return the arm of each run, from the parameters [P, N] in which runs differ."""
-    last = [str(key).rpartition(".")[2] for key in config.index]
-    short = [n if last.count(n) == 1 else str(k) for n, k in zip(last, config.index, strict=True)]
+    config = _without_arguments(config.fillna(""))
+    keys = [str(key).removesuffix(f".{TARGET}") for key in config.index]
+    last = [key.rpartition(".")[2] for key in keys]
+    short = [n if last.count(n) == 1 else key for n, key in zip(last, keys, strict=True)]
     names: dict[tuple[str, ...], str] = {}
     arms = []
-    for _, column in config.fillna("").items():
+    for _, column in config.items():
         values = tuple(map(str, column))
         if values not in names:
-            names[values] = _name(short, values, number=len(names) + 1)
+            shown = [short_value(str(k), v) for k, v in zip(config.index, values, strict=True)]
+            names[values] = _name(short, shown, number=len(names) + 1)
         arms.append(names[values])
     return arms
+
+
+def _without_arguments(config: pd.DataFrame) -> pd.DataFrame:
+    """Leave out arguments of classes in which runs differ, if the classes tell the arms apart."""
+    owners = tuple(str(k).removesuffix(TARGET) for k in config.index if str(k).endswith(TARGET))
+    if not owners:
+        return config
+    kept = config[[str(k).endswith(TARGET) or not str(k).startswith(owners) for k in config.index]]
+    same = len(kept.T.drop_duplicates()) == len(config.T.drop_duplicates())
+    return kept if same else config
 
 
 def _name(keys: Sequence[str], values: Sequence[str], number: int) -> str:

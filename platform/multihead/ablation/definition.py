@@ -149,6 +149,8 @@ class Definition(_Strict):
     def _counted(cls, seeds: Any) -> Any:
         if type(seeds) is int and seeds > _MOST_SEEDS:
             raise ValueError(f"{seeds:,} seeds are too many; at most {_MOST_SEEDS:,} are possible")
+        if type(seeds) is not int and not isinstance(seeds, list | tuple):
+            raise ValueError("give the number of seeds, or a list of them")
         return list(range(1, seeds + 1)) if type(seeds) is int else seeds
 
     @field_validator("seeds")

@@ -3,39 +3,42 @@
 from collections.abc import Iterator
 
 from multihead.ablation.arms import Part
-from multihead.ablation.plan import Cell, Plan
+from multihead.ablation.plan import Plan
 from multihead.ablation.power import smallest_p
 from multihead.ablation.tuning import study_of, trials_of
-from multihead.runs.build import build
-from multihead.studies.dry_run import epoch_seconds
+from multihead.studies.like_trainings import NO_ESTIMATE, Estimate, estimate_time
 from multihead.studies.progress import span
 from multihead.tracking.store import Store
 
 
 def describe(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield the plan in lines; times some batches of every network.
+    """Yield the plan in lines, with times of trainings on record that are like it.
 
     Raises:
         StoreError: If the store does not answer.
     """
     definition, missing = plan.definition, {cell.name for cell in plan.missing(store)}
-    seconds = 0.0
+    seconds: float | None = 0.0
     for part in plan.parts:
         if part.name in plan.lost:
             yield f"{part.name}: is not trained: {plan.lost[part.name]}"
             continue
         cells = [cell for cell in plan.cells if cell.part.name == part.name]
         left = sum(cell.name in missing for cell in cells)
-        each = training_seconds(cells[0])
-        seconds += each * (left + trials_of(definition, part) * (part in plan.untuned))
+        to_come = left + trials_of(definition, part) * (part in plan.untuned)
+        each = estimate_time(store, cells[0].config.composed) if to_come else None
+        if each is not None and seconds is not None:
+            seconds += each.seconds * to_come
+        elif to_come:
+            seconds = None
         yield _line(plan, part, f"{len(cells) - left} on record, {left} to train", each)
     count, total = len(definition.seeds), len(plan.trainable)
     folds = f", {definition.folds} folds each" if definition.folds else ""
     yield (
         f"{total} trainings with seeds {', '.join(map(str, definition.seeds))}{folds}: "
-        f"{total - len(missing)} on record, {len(missing)} to train, at most "
-        f"{span(seconds / definition.workers)} with {definition.workers} workers on the CPU"
+        f"{total - len(missing)} on record, {len(missing)} to train"
     )
+    yield _whole(seconds, definition.workers)
     if plan.untuned:
         names = ", ".join(part.name for part in plan.untuned)
         trials = sum(trials_of(definition, part) for part in plan.untuned)
@@ -54,18 +57,34 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
     yield from plan.notes
 
 
-def training_seconds(cell: Cell) -> float:
-    """Return how long a training would take on the CPU at most, from some of its batches."""
-    parts = build({**cell.config.composed, "test": False})
-    return epoch_seconds(parts) * int(parts.trainer.max_epochs or 1)
+def _whole(seconds: float | None, workers: int) -> str:
+    """Return how long everything takes that is left, if all of its parts have an estimate."""
+    if seconds is None:
+        return NO_ESTIMATE
+    return f"time left: about {span(seconds / workers)} with {workers} workers"
 
 
-def _line(plan: Plan, part: Part, count: str, seconds: float) -> str:
+def _line(plan: Plan, part: Part, count: str, each: Estimate | None) -> str:
     tuning = ""
     if part in plan.untuned:
         searched = ", ".join(study_of(plan.definition, part).space)
         tuning = f"{trials_of(plan.definition, part)} trials of tuning of {searched}, "
+    time = "" if each is None else f", {each}"
+    own = part.definition.overrides
+    changes = f"; changes {', '.join(own)}" if own else ""
     return (
-        f"{part.name}: heads {', '.join(part.heads)}; {plan.parameters[part.name]:,} parameters; "
-        f"{tuning}{count}, about {span(seconds)} each; {' '.join(part.overrides) or 'the base'}"
+        f"{part.name}: heads {', '.join(part.heads)}{_loss(part)}; "
+        f"{plan.parameters[part.name]:,} parameters; {tuning}{count}{time}{changes}"
     )
+
+
+def _loss(part: Part) -> str:
+    """Return how the losses of a part's heads become one, where the arm says it."""
+    weights = part.definition.loss_weights
+    if part.method:
+        return f"; balancer {part.method}"
+    if weights is None:
+        return ""
+    if isinstance(weights, str):  # uniform
+        return "; the same weight for each loss"
+    return f"; loss weights {', '.join(f'{name} {weights.get(name, 1):g}' for name in part.heads)}"

@@ -10,6 +10,10 @@ from multihead.ablation.power import MOST_SEEDS
 from multihead.ablation.rows import FOLDS_NOTE
 from multihead.metrics.metric import Unit
 from multihead.metrics.registry import unit_of
+from multihead.text import decimals_of, rounded
+
+_OF_UNIT = ("mean", "sd", "baseline_mean", "baseline_sd", "delta", "ci_low", "ci_high")
+_P = ("p", "p_holm", "p_smallest", "improvement")
 
 
 def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
@@ -37,6 +41,21 @@ def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
     return f"{place}: inconclusive against {baseline}: {figures}."
 
 
+def rounded_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a comparison's table for people: the figures of a row have the same decimals.
+
+    Means decide how many, and p-values have four.
+    """
+    shown = table.astype(object)
+    for place, row in zip(table.index, table.to_dict("records"), strict=True):
+        decimals = decimals_of((row[name] for name in ("mean", "baseline_mean")), 4)
+        for name in _OF_UNIT:
+            shown.loc[place, name] = rounded(row[name], decimals)
+        for name in _P:
+            shown.loc[place, name] = rounded(row[name], 4)
+    return shown
+
+
 def _reach(row: Mapping[str, Any], alpha: float) -> str:
     if row["p_smallest"] <= alpha:
         return ""
@@ -52,14 +71,20 @@ def _needed(row: Mapping[str, Any]) -> str:
 
 
 def _delta(row: Mapping[str, Any]) -> str:
-    if _is_share(row):
-        return f"{100 * row['delta']:+.3g} percentage points of"
-    return f"{row['delta']:+.3g} of"
+    unit = " percentage points" if _is_share(row) else ""
+    return f"{_figure(row, 'delta')}{unit} of"
 
 
 def _interval(row: Mapping[str, Any]) -> str:
+    return f"{_figure(row, 'ci_low')} to {_figure(row, 'ci_high')}"
+
+
+def _figure(row: Mapping[str, Any], name: str) -> str:
+    """Return a difference or an end of its interval, to three digits of the largest of them."""
     factor = 100 if _is_share(row) else 1
-    return f"{factor * row['ci_low']:+.3g} to {factor * row['ci_high']:+.3g}"
+    decimals = decimals_of((factor * row[each] for each in ("delta", "ci_low", "ci_high")), 3)
+    text = rounded(factor * row[name], decimals, sign="+")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _is_share(row: Mapping[str, Any]) -> bool:

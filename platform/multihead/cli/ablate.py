@@ -124,13 +124,14 @@ def _train(runner: "Runner") -> dict[str, "Work"]:
 
 def _show(result: "Result") -> None:
     """Print the answer in words, the table, what of the protocol is not met, and the link."""
+    from multihead.ablation.verdict_text import rounded_rows
     from multihead.cli.tables import show_table
 
     say(*result.comparison.sentences)
     if result.ranking is not None:
         say(f"ranks: {result.ranking.sentence}")
-    table = result.comparison.table[[*_FIGURES, "verdict"]]
-    show_table(table, f"differences from {result.baseline}:", dict.fromkeys(_FIGURES[3:], "{:.4g}"))
+    table = rounded_rows(result.comparison.table)[[*_FIGURES, "verdict"]]
+    show_table(table, f"differences from {result.baseline}:", dict.fromkeys(_FIGURES[3:], "{}"))
     if result.affinity is not None:
         from multihead.ablation.agreement import sentences
 

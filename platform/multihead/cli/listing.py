@@ -34,7 +34,7 @@ def command() -> None:
 def described(kind: str, group: str) -> dict[str, str]:
     """Return the description of each config of a group by name, the first hit winning.
 
-    The description is the file's first comment that is not Hydra's package directive.
+    The description is the first line of the file's comment that is not Hydra's package directive.
     """
     found: dict[str, str] = {}
     for folder in settings.config_folders(kind):

@@ -1,8 +1,9 @@
 """Tables of runs on the terminal: a list, and runs side by side."""
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from multihead.terminal.drawn import Screen, styled, table
+from multihead.terminal.drawn import Screen, TextTable, styled, table
 from multihead.terminal.lines import say
 from multihead.tracking.compare import compare_runs
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 _MOST_OF_A_VALUE = 1000  # what differs may be in its middle
 _FIXED = ("run", "name", "status", "started", "min")
+_YEAR = len("2026-")  # which a narrow table leaves out
+_GAP, _LEAST_ROOM = 3, 10  # columns between two cells, and what figures have at least
+_Row = tuple[list[str], list[str]]
 
 
 def show_list(runs: "pd.DataFrame", *, searched: bool) -> None:
@@ -24,19 +28,60 @@ def show_list(runs: "pd.DataFrame", *, searched: bool) -> None:
         none = "no run fits" if searched else "no runs yet: multihead train starts one"
         say(none)
         return
-    shown = table()
     metrics = [c for c in runs.columns if c.startswith("metrics.")]
+    names = [column.removeprefix("metrics.") for column in metrics]
+    rows = [
+        (_fixed(row), [_number(row[column]) for column in metrics])
+        for row in runs.to_dict("records")
+    ]
+    screen = Screen()
+    cells = [[*_FIXED, *names], *([*fixed, *figures] for fixed, figures in rows)]
+    if sum(max(map(len, column)) + _GAP for column in zip(*cells, strict=True)) <= screen.width:
+        shown = _wide_list(names, rows)
+    else:
+        shown = _narrow_list(names, rows, screen.width)
+    screen.print(shown)
+
+
+def _fixed(row: dict[Any, Any]) -> list[str]:
+    """Return the cells of a run in the columns `_FIXED`."""
+    minutes = "" if row["minutes"] != row["minutes"] else f"{row['minutes']:.1f}"
+    started = "" if row["started"] != row["started"] else f"{row['started']:%Y-%m-%d %H:%M}"
+    return [row["run"] or row["mlflow_id"], row["name"], row["status"], started, minutes]
+
+
+def _wide_list(names: list[str], rows: list[_Row]) -> TextTable:
+    """Return a table with a column for each metric."""
+    shown = table()
     for title in _FIXED:
         shown.add_column(title, no_wrap=title != "name")
-    for column in metrics:
-        shown.add_column(column.removeprefix("metrics."), justify="right")
-    for row in runs.to_dict("records"):
-        minutes = "" if row["minutes"] != row["minutes"] else f"{row['minutes']:.1f}"
-        started = f"{row['started']:%Y-%m-%d %H:%M}"
-        figures = [_number(row[column]) for column in metrics]
-        run = row["run"] or row["mlflow_id"]
-        shown.add_row(run, row["name"], row["status"], started, minutes, *figures)
-    Screen().print(shown)
+    for name in names:
+        shown.add_column(name, justify="right")
+    for fixed, figures in rows:
+        shown.add_row(*fixed, *figures)
+    return shown
+
+
+def _narrow_list(names: list[str], rows: list[_Row], width: int) -> TextTable:
+    """Return a table with the figures of a run below its name, for a terminal without room."""
+    of_test = all(name.startswith("test/") and name.endswith("_acc") for name in names)
+    heads = [n.removeprefix("test/").removesuffix("_acc") if of_test else n for n in names]
+    title = "name, test accuracy" if of_test and names else "name, metrics"
+    rows = [([*fixed[:3], fixed[3][_YEAR:], fixed[4]], figures) for fixed, figures in rows]
+    others = [place for place, column in enumerate(_FIXED) if column != "name"]
+    taken = sum(max(len(fixed[place]) for fixed, _ in rows) + _GAP for place in others)
+    room = max(width - taken - _GAP, _LEAST_ROOM)
+    shown = table()
+    for column in _FIXED:
+        shown.add_column(title if column == "name" else column, no_wrap=column != "name")
+    for fixed, figures in rows:
+        # A space that does not break keeps a figure beside its head.
+        pairs = zip(heads, figures, strict=True)
+        known = ", ".join(f"{head}\u00a0{figure}" for head, figure in pairs if figure)
+        below = wrap(known, room)
+        run, name, *rest = fixed
+        shown.add_row(run, styled(name, *below), *rest)
+    return shown
 
 
 def show_checkpoints(run: str) -> None:

@@ -71,8 +71,27 @@ def repeating(opened: "OpenStudy") -> str | None:
     base = [] if definition.experiment is None else [f"experiment={definition.experiment}"]
     values = opened.plan.space.values(order[0].params).items()
     chosen = [f"{p}={v}" if "/" in p else override(p.lstrip("+"), v, "++") for p, v in values]
-    seed = f"seed={configs.seed(0)}"
-    return shlex.join([this_command(), "train", *base, *definition.overrides, *chosen, seed])
+    chosen.append(f"seed={configs.seed(0)}")
+    return shlex.join([this_command(), "train", *base, *each_once(*definition.overrides, *chosen)])
+
+
+def each_once(*overrides: str) -> list[str]:
+    """Return overrides without those that a later one replaces.
+
+    Hydra refuses a group that is chosen twice. A mapping is merged with what was there before, so
+    what stands before a mapping stays.
+    """
+    kept: list[str] = []
+    replaced: set[str] = set()
+    for override in reversed(overrides):
+        path, _, value = override.partition("=")
+        path = path.lstrip("+")
+        if path in replaced:
+            continue
+        kept.append(override)
+        if not value.startswith("{"):
+            replaced.add(path)
+    return kept[::-1]
 
 
 def show_importances(found: Mapping[str, Mapping[str, float]]) -> None:

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -14,6 +15,7 @@ from multihead.tracking.store import DEFAULT_PORT, UI_VIEW, Store
 
 HOST = "127.0.0.1"
 _PORTS_TRIED = 100
+_AT_EVERY_START = "[MLflow] Security middleware enabled"
 
 
 @click.command("ui", epilog=examples("multihead ui", "multihead ui --port 5050"))
@@ -42,16 +44,22 @@ def command(port: int) -> None:
     # The store's address may hold a password, so it travels in the environment.
     environment = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": store.uri,
+        "MLFLOW_REGISTRY_STORE_URI": store.uri,  # as without it, but for a line that says so
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": (store.home / "artifacts").as_uri(),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "PYTHONWARNINGS": "ignore",  # of MLflow's own imports
     }
     environment.pop("MLFLOW_TRACKING_URI", None)
     server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(free)]
-    with subprocess.Popen([*server, "--workers", "1"], env=environment) as process:
+    server += ["--workers", "1", "--uvicorn-opts", "--log-level error --no-access-log"]
+    with subprocess.Popen(
+        server, env=environment, stderr=subprocess.PIPE, text=True, errors="replace"
+    ) as process:
         try:
+            _show_problems(process.stderr or ())
             code = process.wait()
         except KeyboardInterrupt:
             code = 0
@@ -59,6 +67,13 @@ def command(port: int) -> None:
             process.terminate()
     if code:
         raise ConfigError(f"the MLflow UI ended with code {code}; its message stands above.")
+
+
+def _show_problems(lines: Iterable[str]) -> None:
+    """Pass on what the server prints on stderr, but for what it says at every start."""
+    for line in lines:
+        if not line.startswith(_AT_EVERY_START):
+            say(line.rstrip("\n"), err=True)
 
 
 def free_port(first: int) -> int:

@@ -51,6 +51,7 @@ from multihead.errors import ConfigError
 from multihead.heads import Heads
 
 Part = Literal["train", "val", "test"]
+_MOST_WORKERS = 1024  # processes; no machine has cores for more
 # Arguments that change how a dataset is split and loaded, not what is read.
 LOADER_SETTINGS = {
     "batch_size",
@@ -145,6 +146,10 @@ class MultiheadDataModule(pl.LightningDataModule):
             raise ConfigError(
                 f"data.batch_size is {batch_size} and data.num_workers {num_workers}; "
                 f"a batch holds 1 image or more, workers are 0 or more."
+            )
+        if num_workers > _MOST_WORKERS:
+            raise ConfigError(
+                f"data.num_workers is {num_workers}; give 0 to {_MOST_WORKERS:,} processes."
             )
         if not memory_budget_mb >= 0:
             raise ConfigError(f"data.memory_budget_mb is {memory_budget_mb}; give 0 or more.")

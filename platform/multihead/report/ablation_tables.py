@@ -8,6 +8,7 @@ import pandas as pd
 
 from multihead.ablation.result import Check, Result
 from multihead.ablation.statistics import Comparison
+from multihead.ablation.verdict_text import rounded_rows
 from multihead.checked_json import read_json_object
 from multihead.errors import DataError, message_of
 from multihead.files import inside
@@ -141,7 +142,7 @@ def _parts(result: Result) -> Iterator[str]:
     ):
         if name in found:
             yield f"## {title}"
-            yield table(found[name])
+            yield table(rounded_rows(found[name]) if name == "statistics" else found[name])
     if not result.gradients.empty:
         yield "## Cosines of the heads' gradients, mean over seeds and epochs"
         yield table(cosines(result.gradients))

@@ -49,6 +49,7 @@ from multihead.runs.devices import (
 from multihead.runs.directions import check_modes, with_mode
 from multihead.runs.former_names import with_current_names
 from multihead.runs.going_on import check_averaging, check_schedule_goes_on
+from multihead.runs.heads_left import check_heads_left
 from multihead.runs.limits import check_limits, check_ours, why_no_validation
 from multihead.runs.schema import locate, with_whole_numbers
 from multihead.runs.sections import (
@@ -160,6 +161,7 @@ def build_run(
         raise ConfigError("train is false and ckpt_path is not set; name a checkpoint to evaluate.")
     tested = None if run.train or run.ckpt_path is None else trained_on(run.ckpt_path)
     data = build_data(config.data, opened, test=run.test, tested=tested)
+    check_heads_left(config.composed, list(data.heads))
     if run.ckpt_path is not None:
         take_fits(data, run.ckpt_path)
         if run.train and config.model.starts_from_weights:

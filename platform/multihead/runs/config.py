@@ -25,7 +25,7 @@ from multihead import settings
 from multihead.errors import ConfigError, MultiheadError
 from multihead.runs.columns import settled_data, spelled
 from multihead.runs.directions import with_modes
-from multihead.text import nearest
+from multihead.text import nearest, some_of
 
 ROOT = "train"
 RECORD = "multihead-record"
@@ -318,11 +318,11 @@ def _unknown_override(
         return ConfigError(text)
     where = f"in {path}" if path else "at the top"
     siblings = siblings if path else list(dict.fromkeys([*siblings, *own]))
-    allowed = f"allowed: {', '.join(siblings)}" if siblings else f"{path} is empty"
-    added = f" To add a key, write +{key}=..." if path else ""  # at the top none can be added
-    return ConfigError(
-        f"there is no key {word!r} {where}{nearest(word, siblings)}; {allowed}.{added}"
-    )
+    allowed = f"allowed: {some_of(word, siblings)}" if siblings else f"{path} is empty"
+    meant = nearest(word, siblings)
+    # At the top none can be added.
+    added = f" To add a key, write +{key}=..." if path and not meant else ""
+    return ConfigError(f"there is no key {word!r} {where}{meant}; {allowed}.{added}")
 
 
 def _key(override: str) -> str:

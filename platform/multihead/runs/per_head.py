@@ -16,6 +16,7 @@ from multihead.metrics.metric import Metric
 from multihead.runs.build import Parts
 from multihead.runs.results import test_table
 from multihead.spreadsheet import write_csv
+from multihead.text import decimals_of, rounded
 from multihead.tracking.run import TrackedRun
 from multihead.training.best_of_heads import file_of
 from multihead.training.metrics import shortest
@@ -189,7 +190,9 @@ def shown_table(compared: Sequence[OwnBest]) -> pd.DataFrame:
             "best epoch for this head": (
                 f"{each.metric.shown(each.own, each.unit)} (epoch {each.own_epoch})"
             ),
-            "difference": f"{each.own - each.one:+.4g}",
+            "difference": rounded(
+                each.own - each.one, decimals_of((each.own, each.one), 4), sign="+"
+            ),
         }
         for each in compared
     ]

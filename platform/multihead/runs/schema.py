@@ -18,7 +18,7 @@ from multihead.errors import ConfigError
 from multihead.runs.former_names import current
 from multihead.runs.tensors import is_tensor_like, wants_tensor
 from multihead.seeding import MAX_SEED
-from multihead.text import nearest, shortened
+from multihead.text import KEYS_PAGE, nearest, shortened, some_of
 
 _TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it
@@ -175,9 +175,12 @@ def check_node(node: Any, path: str) -> None:
         if key not in names:
             if open_ended:
                 continue
+            ours = str(node["_target_"]).startswith("multihead.")
+            page = KEYS_PAGE if ours else f"the documentation of {node['_target_']}"
             raise ConfigError(
                 f"there is no key {key!r} in {path}{nearest(key, names)}; "
-                f"{node['_target_']} takes: {', '.join(names)}."
+                f"{node['_target_']} takes: "
+                f"{some_of(key, names, page)}."
             )
         hint = hints.get(key, Any)
         if isinstance(value, dict) and not _is_plain(hint, made="_target_" in value or not value):
@@ -359,7 +362,7 @@ def _explain(error: ValidationError) -> ConfigError:
         names = list(owner.model_fields)
         last = str(first["loc"][-1])
         return ConfigError(
-            f"there is no key {key!r}{nearest(last, names)}; allowed: {', '.join(names)}."
+            f"there is no key {key!r}{nearest(last, names)}; allowed: {some_of(last, names)}."
         )
     if first["type"] == "missing":
         return ConfigError(f"the key {key!r} is missing; the shipped train.yaml shows it.")

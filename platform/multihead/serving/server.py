@@ -68,4 +68,7 @@ def serve(model: ServedModel, limits: Limits, listening: socket.socket, hosts: K
     # of the libraries each time: 0.3 s.
     gc.collect()
     gc.freeze()
-    uvicorn.Server(config).run(sockets=[listening])
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        gc.unfreeze()  # nanobind prints what it believes to have leaked when the process ends

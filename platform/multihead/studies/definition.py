@@ -117,6 +117,8 @@ class Definition(_Strict):
     @field_validator("engine", mode="before")
     @classmethod
     def _named_engine(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict | BaseModel):
+            raise ValueError("give local, ray or submitit, or {name: ..., and its settings}")
         return {"name": value} if isinstance(value, str) else value
 
     @field_validator("sampler", "pruner", mode="before")
@@ -136,6 +138,8 @@ class Definition(_Strict):
         metrics = [value] if isinstance(value, str) else value
         if isinstance(metrics, list | tuple):
             return {str(metric): direction_of(str(metric)) for metric in metrics}
+        if not isinstance(metrics, dict):
+            raise ValueError("give a metric, a list of metrics, or {metric: maximize}")
         return metrics
 
     @property

@@ -1,20 +1,19 @@
 """What a study would do: some trials it would sample, and what it would cost."""
 
-import time
 from typing import Any
 
 import optuna
-import torch
 
-from multihead.runs.build import Parts, build
+from multihead.runs.build import build
 from multihead.studies.check import Plan, check, check_directions
 from multihead.studies.create_or_resume import first_points
 from multihead.studies.definition import Definition
+from multihead.studies.like_trainings import NO_ESTIMATE, estimate_time
 from multihead.studies.progress import span
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import sampler_of
+from multihead.tracking.store import Store
 
-_TIMED_BATCHES = 10
 Sampled = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -44,31 +43,17 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
 
 
 def estimate(definition: Definition, plan: Plan) -> str:
-    """Time some batches of the base and return what the study would take at most, in a line."""
-    parts = build(plan.configs.base.composed, opened=plan.opened)
-    epoch = epoch_seconds(parts)
-    epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
-    seconds = definition.n_trials * epochs * epoch / definition.workers
-    return (
-        f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
-        f"at most {span(seconds)} with {definition.workers} workers, less what is pruned"
-    )
+    """Return what the study would take, in a line, by trainings on record that are like its base.
 
-
-def epoch_seconds(parts: Parts) -> float:
-    """Train some batches on the CPU and return how long an epoch would take there."""
-    loader, module = parts.data.train_dataloader(), parts.module
-    optimizer = module.optimization.optimizer(module.parameters())
-    batches = 0
-    began = time.perf_counter()
-    with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in str(parts.trainer.precision)):
-        for batch in loader:
-            losses, counts, _, _ = module.losses(batch, "train")
-            optimizer.zero_grad()
-            total, _ = module.balanced(losses, module.present(counts))
-            torch.autograd.backward(total)
-            optimizer.step()
-            batches += 1
-            if batches == _TIMED_BATCHES:
-                break
-    return (time.perf_counter() - began) / batches * len(loader)
+    Raises:
+        StoreError: If the store does not answer.
+    """
+    base = plan.configs.base.composed
+    epochs, times = base["trainer"]["max_epochs"], definition.n_trials * definition.seeds
+    seeds = f" x {definition.seeds} seeds" if definition.seeds > 1 else ""
+    cost = f"{definition.n_trials} trials{seeds} x {epochs} epochs"
+    found = estimate_time(Store(), base)
+    if found is None:
+        return f"{cost}: {NO_ESTIMATE}"
+    whole = span(times * found.seconds / definition.workers)
+    return f"{cost}: about {whole} with {definition.workers} workers, less what is pruned; {found}"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from multihead import settings
 from multihead.errors import ConfigError
 from multihead.runs.columns import rooted
+from multihead.studies.findings import place, telling, wanted, yaml_value
 from multihead.text import nearest
 from multihead.yaml_file import read_written, written_value
 
@@ -89,8 +90,9 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> Confi
         where: Names the file.
         model: What the file was checked against.
     """
-    first = error.errors()[0]
-    key, names = _place(model, [str(part) for part in first["loc"]])
+    errors = error.errors()
+    first = telling(errors)
+    key, names = _place(model, place(first))
     if first["type"] == "extra_forbidden":
         unknown = key.rpartition(".")[2]
         return ConfigError(
@@ -105,8 +107,12 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> Confi
         given = first["input"].get("name")
         problem = "has no name" if given is None else f"{given!r} is unknown{nearest(given, tags)}"
         return ConfigError(f"{where}: {key} {problem}; choose one of: {', '.join(tags)}.")
-    message = first["msg"].removeprefix("Value error, ")
-    value = f"{key} is {first['input']!r}: " if key else ""
+    value = f"{key} is {yaml_value(first['input'])}: " if key else ""
+    message = wanted(errors)
+    if first["type"].startswith(("model_", "dataclass_")):
+        message += (
+            f" with {'the key' if len(names) == 1 else 'some of the keys'} {', '.join(names)}"
+        )
     return ConfigError(f"{where}: {value}{message}.")
 
 

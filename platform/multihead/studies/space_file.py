@@ -27,6 +27,8 @@ from pydantic import Field, ValidationError
 
 from multihead.errors import ConfigError, message_of
 from multihead.studies.declared import BALANCER, declared, is_several
+from multihead.studies.findings import wanted as allowed
+from multihead.studies.findings import yaml_value
 from multihead.studies.space import WEIGHTS_PATH, Parameter, Space, check_inside, lookup
 from multihead.studies.space_weights import WEIGHTS, Entry, build_weights
 
@@ -110,16 +112,17 @@ def _parameter(
             wanted = _Range.model_validate(spec)
             made = _range(wanted)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = errors[0]
         key = str(first["loc"][0])
         wanted_number = first["loc"][1:] in (("int",), ("float",))
-        reason = "write a number" if wanted_number else first["msg"][0].lower() + first["msg"][1:]
+        reason = "write a number" if wanted_number else allowed(errors)
         if first["type"] == "extra_forbidden":
             known = _Choices if "choices" in spec else _Range
             raise ConfigError(
                 f"space.{path} has no key {key!r}; allowed: {', '.join(known.model_fields)}."
             ) from error
-        given = f" is {spec[key]!r:.100}" if key in spec else ""
+        given = f" is {yaml_value(spec[key])}" if key in spec else ""
         raise ConfigError(f"space.{path}: {key}{given}: {reason}.") from error
     except ValueError as error:
         reason = message_of(error).replace("`", "")

@@ -55,8 +55,8 @@ def check_words(breaks: Breaks, transforms: Mapping[str, Transform]) -> None:
     for name, changes in breaks.items():
         for change in sorted(changes - known):
             raise ConfigError(
-                f"the labels of head {name!r} are said to break under {change!r}, which no "
-                f"transform does; choose from {', '.join(sorted(known))}."
+                f"data.breaks or the dataset names the change {change!r} for head {name!r}, but no "
+                f"transform makes it; choose from {', '.join(sorted(known))}."
             )
 
 
@@ -83,10 +83,12 @@ def allowed(
             left_out.append(f"{key} is left out, because it would make {_listed(broken)} wrong")
         else:
             name, changes = next(iter(broken.items()))
-            said = "" if changes == {key} else f" ({', '.join(sorted(changes))})"
+            made = "" if changes == {key} else f" ({', '.join(sorted(changes))})"
             raise ConfigError(
-                f"data.augment.{key}{said} would make the labels of head {name!r} wrong; set "
-                f"data.augment.{key}=null, or, if it does not, 'data.breaks={{{name}: null}}'."
+                f"data.augment.{key} changes the image{made}, but not the labels of head {name!r}, "
+                f"which are wrong for the changed image. Write data.augment.{key}=null to train "
+                f"without this change. If the labels stay right, write "
+                f"'data.breaks={{{name}: null}}'."
             )
     return kept, tuple(left_out)
 

@@ -1,0 +1,34 @@
+"""Classes of a configuration by the names that a person chooses them by."""
+
+from multihead import settings
+from multihead.errors import ConfigError
+from multihead.yaml_file import read_yaml
+
+TARGET = "_target_"
+
+
+def short_value(key: str, value: str) -> str:
+    """Return `gradnorm` for `multihead.balancing.GradNorm`, and other values as they are.
+
+    Args:
+        key: Dotted, such as `model.balancer._target_`.
+        value: What a run has there.
+    """
+    if not key.endswith(f".{TARGET}") or not value:
+        return value
+    choices = _choices(key.removesuffix(f".{TARGET}").replace(".", "/"), value)
+    return choices[0] if len(choices) == 1 else value.rpartition(".")[2]
+
+
+def _choices(group: str, target: str) -> list[str]:
+    """Return the choices of a config group that are of one class."""
+    found = []
+    for folder in settings.config_folders("experiments"):
+        for path in sorted((folder / group).glob("*.yaml")):
+            try:
+                content = read_yaml(path)
+            except ConfigError:
+                continue
+            if isinstance(content, dict) and content.get(TARGET) == target:
+                found.append(path.stem)
+    return list(dict.fromkeys(found))
