@@ -252,7 +252,7 @@ def test_a_packed_checkpoint_is_refused_before_it_is_unpacked(tmp_path: Path) ->
     ):
         for member in old.infolist():
             new.writestr(member.filename, old.read(member))
-    with within(50), pytest.raises(CheckpointError, match="checkpoints are not packed"):
+    with within(50), pytest.raises(CheckpointError, match="checkpoints are not compressed"):
         read_checkpoint(path)
 
 

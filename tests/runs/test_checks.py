@@ -134,12 +134,12 @@ def test_a_damaged_checkpoint_is_refused(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("multihead"), "does not say its heads"),
-        (lambda c: c.update(multihead=5), "does not say its heads"),
+        (lambda c: c.pop("multihead"), "does not name its heads"),
+        (lambda c: c.update(multihead=5), "does not name its heads"),
         (lambda c: c.update(state_dict=5), "has no state_dict"),
         (lambda c: c.pop("loops"), "loops is missing"),
-        (lambda c: c.update(callbacks=5), "no training to go on with"),
-        (lambda c: c.pop("pytorch-lightning_version"), "no training to go on with"),
+        (lambda c: c.update(callbacks=5), "no training can be resumed"),
+        (lambda c: c.pop("pytorch-lightning_version"), "no training can be resumed"),
         (lambda c: c.update(optimizer_states=[{}]), "state of another optimizer"),
     ],
 )

@@ -115,7 +115,7 @@ def test_steps_count_that_the_settings_name(steps: list[int], given: dict[str, f
         (["callbacks.average.decay=1.0"], "decay of averaged weights is 1.0"),
         (["callbacks.average.every=0"], "every of averaged weights is 0"),
         (["callbacks.average.interval=batch"], "choose one of"),
-        (["callbacks.average.start=400"], "after 400 steps, but the training has 120"),
+        (["callbacks.average.start=400"], "after 400 steps, but the training has only 120"),
         (["trainer.max_epochs=-1", "callbacks.average.start_fraction=0.5"], "is not known"),
         ([LIGHTNINGS], "two callbacks average"),
     ],

@@ -90,7 +90,7 @@ def test_no_warm_up_is_a_cosine(optimizer: torch.optim.Optimizer) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"warmup_epochs": 3}, "warmup_epochs is 3, and the training has 2 epochs"),
+        ({"warmup_epochs": 3}, "warmup_epochs is 3, but the training has 2 epochs"),
         ({"warmup_epochs": -1}, "warmup_epochs is -1"),
         ({"warmup_fraction": 1.0}, "warmup_fraction is 1.0"),
     ],
@@ -145,7 +145,7 @@ def test_one_cycle_goes_up_to_the_rate_of_each_group_after_it_is_scaled() -> Non
 
 
 def test_rates_that_were_typed_are_not_scaled_in_silence() -> None:
-    with pytest.raises(ConfigError, match="OneCycleLR has learning rates of its own"):
+    with pytest.raises(ConfigError, match="OneCycleLR sets its own learning rates"):
         built(
             "model/scheduler=onecycle",
             "+model.scheduler.max_lr=0.1",
@@ -156,7 +156,7 @@ def test_rates_that_were_typed_are_not_scaled_in_silence() -> None:
 
 @pytest.mark.parametrize("preset", ["warmup_cosine", "onecycle"])
 def test_a_training_that_only_time_ends_has_no_schedule(preset: str) -> None:
-    with pytest.raises(ConfigError, match="follows from the length of the training"):
+    with pytest.raises(ConfigError, match="is derived from the length of the training"):
         built(f"model/scheduler={preset}", "trainer.max_epochs=-1")
 
 
