@@ -90,10 +90,10 @@ def test_experiments_of_the_current_folder_come_first(
         ("trainer.max_epoch=3", r"no key 'max_epoch' in trainer \(did you mean 'max_epochs'"),
         ("tainer.max_epochs=3", r"no key 'tainer' at the top \(did you mean 'trainer'"),
         ("sed=3", r"no key 'sed' at the top \(did you mean 'seed'"),
-        ("nonsense", r"'nonsense' is no override; write key=value"),
+        ("nonsense", r"'nonsense' is not an override; write key=value"),
         ("name=5 °C", r"""has the character '°'.* write 'name="5 °C"'"""),
         ("+seed=1", r"Could not append"),
-        ("callbacks=null", r"callbacks names a file of settings, so it cannot be null"),
+        ("callbacks=null", r"callbacks is a config group, so it cannot be null"),
         ("seed=${nothing}", r"nothing"),
     ],
 )

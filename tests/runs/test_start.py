@@ -167,7 +167,7 @@ def test_a_run_starts_from_a_run_and_goes_on_without_it(
 def test_no_file_that_a_record_names_is_opened(train: Run, trained: Path, store: Store) -> None:
     made = train(f"model.init_from={trained}", "test=false")
     record = find_run(store, made.run_id)
-    with pytest.raises(ConfigError, match="no file that a record names is opened"):
+    with pytest.raises(ConfigError, match="files that a record names are not opened"):
         recorded_configs(store, record, [])
     _, now = recorded_configs(store, record, [f"model.init_from={trained}"])
     assert now["model"]["init_digest"] is None

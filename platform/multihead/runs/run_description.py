@@ -1,4 +1,4 @@
-"""The summary of a run that MLflow's page shows: results, and how to get them again."""
+"""The description of a run on its MLflow page: results, and how to reproduce them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,13 +16,13 @@ _PICTURES = ("confusion or predicted against true", "reliability", "worst predic
 def note(
     parts: Parts, metrics: Mapping[str, float], run_id: str, per_head: Sequence[OwnBest] = ()
 ) -> str:
-    """Return a few lines of Markdown.
+    """Return the description in Markdown.
 
     Args:
         parts: The run's objects.
-        metrics: Those of the test are shown, else the best of validation.
-        run_id: Our id of the run.
-        per_head: The best epoch of each head beside the one network, if that was tested.
+        metrics: The run's metrics. Those of the test are shown, or else the best of validation.
+        run_id: The run's id.
+        per_head: The comparison with the best epoch of each head, if that was tested.
     """
     heads, data = parts.module.heads, parts.data
     assert heads is not None
@@ -30,7 +30,7 @@ def note(
     split = "test" if tested else "best/val"
     where = f"Test, {len(data.test_indices):,} images, read once" if tested else "Best validation"
     titles = ", ".join(head.shown for head in heads.values())
-    # The page folds all but the first lines away.
+    # The page hides all but the first lines.
     lines = [
         f"**{where}**",
         "",
@@ -45,11 +45,11 @@ def note(
     if tested:
         lines += ["Per head in the artifacts under `test/`: " + ", ".join(_PICTURES) + ".", ""]
     lines += [
-        "**Again**, from this configuration, told what differs from then:",
+        "**Run it again** with the same configuration. The command reports what differs:",
         "",
         fenced(f"multihead rerun {run_id}"),
         "",
-        "First by:",
+        "The run was started with:",
         "",
         fenced(typed_command()),
     ]
