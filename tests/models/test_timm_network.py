@@ -62,7 +62,7 @@ def test_a_name_timm_does_not_know_is_refused(name: str) -> None:
 
 
 def test_options_a_backbone_does_not_take_are_refused_in_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"nonsense.*does not shape a network"):
+    with pytest.raises(ConfigError, match=r"nonsense.*is not allowed"):
         TimmNetwork("resnet18", options={"nonsense": 1})
 
 
