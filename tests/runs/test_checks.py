@@ -114,7 +114,7 @@ def test_what_cannot_run_is_refused_before_a_run_is_recorded(
 
 def test_a_home_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(MultiheadError, match=r"can be no folder.*MULTIHEAD_HOME"):
+    with pytest.raises(MultiheadError, match=r"cannot be a folder.*MULTIHEAD_HOME"):
         run([*DIGITS, f"paths.home={tmp_path}/file/runs"])
 
 
