@@ -65,7 +65,7 @@ def shortened(text: str, most: int | None) -> str:
 
 
 def message(text: str) -> str:
-    """Return a message on one line, with shortened to 2,000 characters, and words to 300."""
+    """Return a message on one line, shortened to 2,000 characters, and its words to 300."""
     words = (shortened(word, _MOST_OF_A_WORD) for word in one_line(text).split())
     return shortened(" ".join(words), _MOST_OF_A_MESSAGE)
 

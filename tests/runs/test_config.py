@@ -129,5 +129,5 @@ def test_a_value_that_fits_no_class_is_named(override: str, message: str) -> Non
 
 def test_a_record_takes_values_and_no_choice_of_files() -> None:
     record = {"data": {"augment": {"shift": {"share": 0.1}}}}
-    with pytest.raises(ConfigError, match=r"data\.augment\.KEY=\.\.\., or train anew with"):
+    with pytest.raises(ConfigError, match=r"data\.augment\.KEY=\.\.\., or start a new run with"):
         compose_record(record, ["data/augment=none"])

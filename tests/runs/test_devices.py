@@ -70,7 +70,7 @@ def test_devices_that_cannot_train_together_are_refused(overrides: list[str], me
         ("fsdp", "32-true", "model/balancer=pcgrad", r"model\.balancer asks .*use trainer=ddp"),
         ("fsdp", "32-true", "callbacks=conflict", r"callbacks\.conflict asks .*trainer=ddp"),
         ("fsdp", "32-true", "callbacks=affinity", r"callbacks\.affinity asks .*trainer=ddp"),
-        ("auto", "16-mixed", "model/balancer=pcgrad", "underflow.*use bf16-mixed"),
+        ("auto", "16-mixed", "model/balancer=pcgrad", "underflow.*Use bf16-mixed"),
     ],
 )
 def test_gradients_of_heads_are_refused_where_there_are_none(

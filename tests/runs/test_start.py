@@ -171,7 +171,7 @@ def test_no_file_that_a_record_names_is_opened(train: Run, trained: Path, store:
         recorded_configs(store, record, [])
     _, now = recorded_configs(store, record, [f"model.init_from={trained}"])
     assert now["model"]["init_digest"] is None
-    with pytest.raises(ConfigError, match="no file"):
+    with pytest.raises(ConfigError, match="are not opened"):
         started({"init_from": "/etc/x.safetensors"}, "the record", typed=False)
 
 
@@ -199,7 +199,7 @@ def _of_another(file: Path) -> None:
         (_huge_header, "header claims"),
         (_lying_shape, "damaged"),
         (_not_finite, "not finite"),
-        (_of_another, "none of the weights"),
+        (_of_another, "none of the initial weights"),
     ],
 )
 def test_a_bad_file_is_refused_in_a_line(tmp_path: Path, write: Any, said: str) -> None:

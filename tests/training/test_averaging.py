@@ -127,5 +127,5 @@ def test_what_cannot_be_is_refused_in_a_line(overrides: list[str], said: str) ->
 
 def test_a_training_goes_on_with_the_average_it_began_with(tmp_path: Path) -> None:
     fitted(tmp_path, [EMA], 1)
-    with pytest.raises(CheckpointError, match="go on with the callback"):
+    with pytest.raises(CheckpointError, match="resume with the callback"):
         fitted(tmp_path, [], 2, resume=True)

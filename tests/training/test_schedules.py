@@ -163,7 +163,7 @@ def test_a_training_that_only_time_ends_has_no_schedule(preset: str) -> None:
 def test_a_schedule_that_has_ended_is_not_gone_on_with(tmp_path: Path) -> None:
     chosen = ["model/scheduler=onecycle"]
     fitted(tmp_path, chosen, 1)
-    with pytest.raises(CheckpointError, match="ends after 4 steps, and the training now has 8"):
+    with pytest.raises(CheckpointError, match="ends after 4 steps, but the training now has 8"):
         fitted(tmp_path, chosen, 2, resume=True)
     with pytest.raises(CheckpointError, match="another scheduler than WarmupCosineLR"):
         fitted(tmp_path, ["model/scheduler=warmup_cosine"], 1, resume=True)
