@@ -14,7 +14,7 @@ from multihead.runs.trust import check_network
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
 
-# Config groups: they are composed anew, because a recorded configuration has only their values.
+# Config groups: they are composed again, because a recorded configuration has only their values.
 _CHOICES = ("data", "data/heads")
 _FIXED = ("model", "experiment")
 

@@ -25,7 +25,7 @@ class WeightAverage(WeightAveraging):
     Sources: exponential, Polyak & Juditsky, Acceleration of stochastic approximation by averaging,
     SIAM J. Control Optim. 30(4), 1992, in the form of Tarvainen & Valpola, Mean teachers, NeurIPS
     2017, arXiv:1703.01780; equal, Izmailov et al., Averaging weights leads to wider optima, UAI
-    2018, arXiv:1803.05407, who compute the statistics of batch norm anew instead.
+    2018, arXiv:1803.05407, who recompute the statistics of batch norm instead.
 
     Args:
         decay: Share of the average that an update keeps, above 0 and below 1. With null, all

@@ -70,7 +70,7 @@ def first_whole(folder: Path, names: Sequence[str]) -> Path | None:
                 *(path, aside.name, f", and {whole[0].name} is used" if whole else ""),
             )
     if there and not whole:
-        raise CheckpointError(f"every checkpoint in {folder} is damaged; train the run anew.")
+        raise CheckpointError(f"every checkpoint in {folder} is damaged; start a new run.")
     return whole[0] if whole else None
 
 
