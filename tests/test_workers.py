@@ -58,7 +58,7 @@ def test_five_errors_in_a_row_are_too_many_and_any_end_begins_the_count_anew() -
         deaths.ended(ended)
         for _ in range(4):
             deaths.add(1)
-    with pytest.raises(StoreError, match=r"5 workers in a row .* code 1 .* a trial; x\.log says"):
+    with pytest.raises(StoreError, match=r"5 workers in a row .* a trial, .* code 1; x\.log has"):
         deaths.add(1)
 
 

@@ -1,6 +1,6 @@
-"""Multi-head networks on images: trained, tracked, searched and compared.
+"""Train, track, tune and compare multi-head networks on images.
 
-Public names are resolved on first use, so that `import multihead` loads neither torch nor mlflow.
+Public names are imported on first use, so `import multihead` loads neither torch nor mlflow.
 """
 
 from importlib import import_module
@@ -97,7 +97,7 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name from its home on first use."""
+    """Import a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'multihead' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
@@ -106,5 +106,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """List the public names, resolved or not."""
+    """List all public names."""
     return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Read a JSON object from a stranger: one meaning, finite numbers, text that can be printed."""
+"""Read a JSON object from an untrusted file, with limits on size, nesting and values."""
 
 import codecs
 import json
@@ -13,14 +13,14 @@ _MAX_DEPTH = 50
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Return the object that a JSON file holds.
+    """Return the object in a JSON file.
 
     Args:
-        path: A file of at most 8 MiB in UTF-8, nested at most 50 deep.
+        path: A UTF-8 file of at most 8 MiB and at most 50 levels.
 
     Raises:
-        DataError: If it cannot be read, is no object, repeats a key, or holds a number that is not
-            finite or text that is not valid Unicode.
+        DataError: If the file cannot be read, is not an object, repeats a key, or has a number that
+            is not finite or text that is not valid Unicode.
     """
     name = one_line(str(path))
     try:
@@ -32,18 +32,18 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def parse_json_object(raw: bytes, name: str, most: int) -> dict[str, Any]:
-    """Return the object that the bytes of a JSON file hold; see `read_json_object`.
+    """Return the object in the bytes of a JSON file; see `read_json_object`.
 
     Args:
         raw: The file, or its first `most` + 1 bytes.
-        name: Names the file in an error.
-        most: Bytes that it may have.
+        name: The name of the file for error messages.
+        most: Limit of its size in bytes.
 
     Raises:
-        DataError: If it has more, or is no such object.
+        DataError: If the file is larger, or for the reasons of `read_json_object`.
     """
     if len(raw) > most:
-        raise DataError(f"{name} is larger than {most:,} bytes, which metadata never need.")
+        raise DataError(f"{name} is larger than {most:,} bytes, the limit for metadata.")
     try:
         value = json.loads(
             raw.removeprefix(codecs.BOM_UTF8).decode(),
@@ -54,9 +54,9 @@ def parse_json_object(raw: bytes, name: str, most: int) -> dict[str, Any]:
     except RecursionError:
         raise DataError(f"{name} nests deeper than {_MAX_DEPTH} levels.") from None
     except ValueError as error:
-        raise DataError(f"{name} is no valid JSON: {one_line(str(error)[:200])}.") from None
+        raise DataError(f"{name} is not valid JSON: {one_line(str(error)[:200])}.") from None
     if not isinstance(value, dict):
-        raise DataError(f"{name} holds a {type(value).__name__}; it must hold an object, {{...}}.")
+        raise DataError(f"{name} has a {type(value).__name__}; it must have an object, {{...}}.")
     if _depth_exceeds(value):
         raise DataError(f"{name} nests deeper than {_MAX_DEPTH} levels.")
     return value
@@ -72,7 +72,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number of JSON")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _depth_exceeds(value: object) -> bool:

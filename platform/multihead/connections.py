@@ -1,9 +1,9 @@
-"""How many connections a server keeps, and which one it closes when there are too many.
+"""Limit the connections of a server, and choose the one to close when there are too many.
 
-A client that is slow on purpose looks like any other at first, and may come from the same address
-as good ones. What it cannot hide is how long it keeps the server waiting: for a request, for a
-body, for its answer to be read. So when there are too many, the one that has kept us waiting for
-longest is closed, of the address that has most of them. A good client waits for us instead.
+A client may be slow on purpose, and may have the same address as good clients. But it keeps the
+server waiting: for a request, for a body, or until its answer is read. A good client waits for the
+server instead. So when there are too many connections, the server takes the address with the most
+connections, and closes the one that has kept it waiting for the longest time.
 """
 
 import ipaddress
@@ -13,25 +13,25 @@ from typing import Protocol
 
 
 class Connection(Protocol):
-    """What is known of a connection."""
+    """A connection as `Connections` sees it."""
 
     @property
     def address(self) -> str:
-        """Whose it is; see `address_of`."""
+        """The address of the client; see `address_of`."""
 
     @property
     def waits_since(self) -> float | None:
-        """`time.monotonic()` since when it waits for its client, None if its client waits."""
+        """Start of the wait for the client (`time.monotonic()`); None if the client waits."""
 
     def give_up(self) -> None:
-        """Close it at once."""
+        """Close the connection immediately."""
 
 
 class Connections:
-    """The open connections.
+    """The open connections of a server.
 
     Args:
-        most: Of all addresses together; one address may have half of them.
+        most: Limit for all addresses together; one address may have half of it.
     """
 
     def __init__(self, most: int) -> None:
@@ -46,7 +46,7 @@ class Connections:
         """Add a connection, closing another one if there are too many.
 
         Returns:
-            False if there is no room, as all of them wait for the server.
+            False if there are too many and all of them wait for the server.
         """
         address = connection.address
         if self._of[address] >= self.most_of_one:
@@ -62,7 +62,7 @@ class Connections:
         return True
 
     def leave(self, connection: Connection) -> None:
-        """Forget a connection that is closed; one that did not enter is no matter."""
+        """Remove a closed connection; one that was not added is ignored."""
         if connection in self._open:
             del self._open[connection]
             self._of[connection.address] -= 1
@@ -81,7 +81,7 @@ class Connections:
 
 
 def address_of(host: str) -> str:
-    """Return what one client can hold all of: an IPv4 address, or 64 bits of an IPv6 one."""
+    """Return an IPv4 address, or the /64 network of an IPv6 address, which one client may own."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

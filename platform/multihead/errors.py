@@ -1,8 +1,8 @@
-"""Errors a user can cause.
+"""Errors that a user can cause.
 
-Each message is one line that says what is wrong, which value, what is allowed and how to
-mend it. The command line prints that line and exits with 2; a library caller catches
-`MultiheadError`. Anything else that is raised is a defect of ours and keeps its traceback.
+Each message is one line that says what is wrong, which value, what is allowed and how to fix it.
+The command line prints this line and exits with code 2. A Python program catches `MultiheadError`.
+Every other exception is a bug of multihead and keeps its traceback.
 """
 
 
@@ -15,41 +15,41 @@ class ConfigError(MultiheadError):
 
 
 class DataError(MultiheadError):
-    """Data that are missing, damaged, hostile or do not fit the configuration."""
+    """Data that are missing, damaged, malicious or do not fit the configuration."""
 
 
 class DataUnreachableError(DataError):
-    """Data whose storage does not answer now and may do so later."""
+    """Data whose storage does not answer now, but may answer later."""
 
 
 class CheckpointError(MultiheadError):
-    """A checkpoint that is missing, damaged, hostile or of another architecture."""
+    """A checkpoint that is missing, damaged, malicious or of another architecture."""
 
 
 class StoreError(MultiheadError):
-    """The tracking store, or a folder the platform writes to, refuses or does not answer."""
+    """The tracking store or a folder for writing refuses a request, or does not answer."""
 
 
 class StoreUnreachableError(StoreError):
-    """The tracking store does not answer now and may do so later."""
+    """The tracking store does not answer now, but may answer later."""
 
 
 class PathError(MultiheadError):
-    """A recorded name that would lead out of the folder that it belongs in."""
+    """A recorded name that leads to a path outside of its folder."""
 
 
 class DeletedError(StoreError):
-    """What was asked for is in the store's bin, from where it can be brought back."""
+    """The requested object is in the store's bin, and can be restored from there."""
 
 
 class RecordLostError(MultiheadError):
-    """Somebody else deleted, moved or changed a run's record while the run went on."""
+    """Another process deleted, moved or changed a run's record during the run."""
 
 
 class DivergenceError(MultiheadError):
-    """A loss stopped being finite, so that further training would record nonsense."""
+    """A loss is not finite any more, so the training cannot continue."""
 
 
 def message_of(error: BaseException) -> str:
-    """Return what an error says, in one line; the name of its type where it says nothing."""
+    """Return the message of an error in one line, or the name of its type without a message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, also after a crash, in the folder that they belong in."""
+"""Write files completely or not at all, and check that paths stay in their folder."""
 
 import hashlib
 import os
@@ -9,23 +9,23 @@ from pathlib import Path
 
 from multihead.errors import PathError
 
-_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes; what file systems allow, and more than we need
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes; limits of common file systems
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def inside(folder: Path, name: object, what: str) -> Path:
-    """Return the path of something in a folder that a record names.
+    """Return the path of a recorded name in a folder, after checking that it stays inside.
 
-    A record may be anybody's, so each path that is made of one goes through here.
+    A record may come from an untrusted source, so use this function for every path from a record.
 
     Args:
-        folder: Where it must be.
+        folder: The folder that must contain the path.
         name: A name, or a relative path with `/`.
-        what: Says in an error which value this is, such as `the tag multihead.run`.
+        what: The name of this value for error messages, such as `the tag multihead.run`.
 
     Raises:
-        PathError: If the name is empty, absolute, too long, has a part such as `..` or characters
-            that no name of ours has, or if a link leads out of the folder.
+        PathError: If the name is empty, absolute, too long, has a part such as `..` or control
+            characters, or if a link leads out of the folder.
     """
     reason = _unfit(name)
     if reason is None:
@@ -37,13 +37,13 @@ def inside(folder: Path, name: object, what: str) -> Path:
 
 
 def _unfit(name: object) -> str | None:
-    """Return why this is no relative path of plain names, or None."""
+    """Return why this is not a relative path of plain names, or None."""
     if not isinstance(name, str):
-        return "it is no text"
+        return "it is not a text"
     try:
         longest = max(len(part.encode()) for part in name.split("/"))
     except UnicodeEncodeError:
-        return "it is no valid Unicode"
+        return "it is not valid Unicode"
     if longest > _LONGEST_NAME or len(name.encode()) > _LONGEST_PATH:
         return f"it is longer than {_LONGEST_NAME} bytes in a part or {_LONGEST_PATH} in all"
     if name.startswith("/") or "\\" in name or _DRIVE.match(name):
@@ -62,13 +62,16 @@ def write_atomically(
     durable: bool = True,
     make_folder: bool = True,
 ) -> None:
-    """Write a file so that a reader finds the old one or the whole new one, also after a crash.
+    """Write a file so that readers see the old file or the complete new one, even after a crash.
 
     Args:
         path: The file to make or replace.
-        write: Called with a temporary path beside it.
-        durable: Flush file and folder to the disk, so that a power cut cannot undo the change.
-        make_folder: Make the file's folder. Without, a folder that was deleted is an error.
+        write: Writes the content; it is called with a temporary path in the same folder.
+        durable: Flush file and folder to the disk, so that a power failure cannot undo the change.
+        make_folder: Make the file's folder. If false, a missing folder is an error.
+
+    Raises:
+        OSError: If the file cannot be written; the old file stays.
     """
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,7 @@ def write_atomically(
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Give a whole file of the same folder its name, so that a power cut cannot undo it."""
+    """Rename a complete file in its folder, so that a power failure cannot undo it."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -94,7 +97,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
 def write_text_atomically(
     path: Path, text: str, *, durable: bool = True, make_folder: bool = True
 ) -> None:
-    """Write a text in UTF-8 as `write_atomically` does."""
+    """Write a text in UTF-8 with `write_atomically`."""
 
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
@@ -103,7 +106,7 @@ def write_text_atomically(
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's names to the disk: a rename is lasting only then."""
+    """Flush a folder to the disk, so that a rename in it is permanent."""
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -118,7 +121,7 @@ def sha256(path: Path) -> str:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name; a copy where the file system has no hard links."""
+    """Make a hard link to a file, or a copy if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,16 +1,16 @@
-"""How often the garbage collector looks at everything: rarely, in processes that are ours.
+"""Make full garbage collections rare in processes of multihead.
 
-Torch, MLflow and Lightning make half a million objects when they are imported, none of them
-garbage. By Python's own settings all of them are walked eight times meanwhile, which takes a fifth
-of the start of a command or a worker. What lives only for a moment is found as soon as before.
+The imports of Torch, MLflow and Lightning create half a million objects, none of them garbage. With
+Python's default settings, the collector scans all of them eight times during the imports. That
+takes a fifth of the start of a command or a worker. Short-lived objects are collected as before.
 """
 
 import gc
 
-_COLLECTIONS = 1000  # of the middle generation before one of the oldest; Python's own is 10
+_COLLECTIONS = 1000  # of the middle generation before one of the oldest; Python's default is 10
 
 
 def collect_all_rarely() -> None:
-    """Have this process walk its old objects a hundred times less often."""
+    """Scan the old objects of this process a hundred times less often."""
     youngest, middle, _ = gc.get_threshold()
     gc.set_threshold(youngest, middle, _COLLECTIONS)

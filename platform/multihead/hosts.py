@@ -1,9 +1,9 @@
-"""The names by which a server without users may be asked.
+"""Check the headers Host and Origin of requests to a server without authentication.
 
-Such a server trusts whoever reaches it. A page of somebody else's in a browser on this machine
-reaches it too: by a name of its own that leads here (DNS rebinding), or by a form that is sent
-here. So requests for other names are refused, and so are changes that come from other pages.
-Programs such as curl send no Origin, and are answered.
+Such a server trusts every client. A foreign web page in a browser on this machine can reach it too:
+with a host name that resolves to this machine (DNS rebinding), or with a form that it submits to
+the server. So requests for other host names are refused, and changes from other pages as well.
+Programs such as curl send no Origin, and are accepted.
 """
 
 import ipaddress
@@ -18,11 +18,11 @@ _NAME = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 
 class KnownHosts:
-    """Decides which requests are for a server, and from its own pages.
+    """Accept only requests for known host names, and changes only from the server's own pages.
 
     Args:
-        hosts: Allowed values of the header Host, with ports as browsers send them. Changes may
-            come from pages of these places only.
+        hosts: Allowed values of the header Host, with ports as browsers send them. Changes are
+            allowed only from pages of these hosts.
     """
 
     def __init__(self, hosts: Iterable[str]) -> None:
@@ -33,34 +33,34 @@ class KnownHosts:
         )
 
     def refusal(self, method: str, host: str | None, origin: str | None) -> str | None:
-        """Return why a request gets 403, or None if it may be answered.
+        """Return why a request is refused with status 403, or None if it is accepted.
 
         Args:
-            method: Of the request, such as `GET`.
-            host: The header Host, None if there is none.
-            origin: The header Origin, None if there is none.
+            method: The method of the request, such as `GET`.
+            host: The header Host, or None.
+            origin: The header Origin, or None.
         """
         if host is None or host.lower() not in self._hosts:
-            return "the header Host is none of the names that this server is allowed to answer to."
+            return "the header Host is not one of the allowed names of this server."
         if method not in _READING and origin is not None and origin.lower() not in self._origins:
-            return "the header Origin is of another page; only this server's own pages may ask."
+            return "the header Origin is of another page; only this server's own pages are allowed."
         return None
 
 
 def published_hosts(host: str, address: str, port: int, allowed: str) -> KnownHosts:
-    """Return the names of a server that listens on an address.
+    """Return the allowed host names of a server that listens on an address.
 
-    Those of loopback always belong to it. Whoever publishes it further says by which names.
+    The names of loopback are always allowed. For another address, the user must give names.
 
     Args:
-        host: As the user gave it.
-        address: The IP address that it became.
-        port: Where it listens.
-        allowed: Names, with or without a port, separated by commas. One without a port is
-            allowed as it is, and with `port`.
+        host: The value of --host.
+        address: The IP address of that host.
+        port: The port of the server.
+        allowed: Names, with or without a port, separated by commas. A name without a port is
+            allowed both without a port and with `port`.
 
     Raises:
-        ConfigError: If an address beyond loopback comes without names, or a name is malformed.
+        ConfigError: If the address is not loopback and there are no names, or a name is malformed.
     """
     names = [name.strip().lower() for name in allowed.split(",") if name.strip()]
     for name in names:
@@ -71,11 +71,11 @@ def published_hosts(host: str, address: str, port: int, allowed: str) -> KnownHo
             )
     if not names and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
         raise ConfigError(
-            f"--host {host} publishes the server beyond this machine; say by which names it may be "
-            f"asked, such as --allowed-hosts lab.example or --allowed-hosts 192.0.2.1."
+            f"--host {host} publishes the server beyond this machine; give its allowed host names, "
+            f"such as --allowed-hosts lab.example or --allowed-hosts 192.0.2.1."
         )
     hosts = [*names, *(f"{name}:{port}" for name in [*names, *_LOOPBACK] if not _has_port(name))]
-    # Browsers leave out the port of http.
+    # Browsers omit port 80, the default of http.
     return KnownHosts([*hosts, *(_LOOPBACK if port == 80 else ())])
 
 

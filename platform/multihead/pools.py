@@ -1,4 +1,4 @@
-"""The cores of this process, and processes for work that keeps Python's lock, a core each."""
+"""Count the cores of this process, and make pools of processes with one core each."""
 
 import os
 import signal
@@ -10,24 +10,25 @@ _IDLE_SECONDS = 5
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def process_pool() -> Any:
-    """Return a pool that is called with joblib's `delayed` calls and yields results in order.
+    """Return a pool of processes that runs joblib's `delayed` calls and yields results in order.
 
-    Its processes end with this one, and a few seconds after the last call.
+    Use it for work that holds Python's global lock. The processes end with this one, or 5 seconds
+    after the last call.
     """
-    from joblib import Parallel  # takes a moment to import, and most ask for cores alone
+    from joblib import Parallel  # slow to import, and most callers only need `cores`
 
     return Parallel(
         n_jobs=-1,
         batch_size=1,
         return_as="generator",
-        max_nbytes=None,  # what is passed goes through pipes and no file is unpickled
+        max_nbytes=None,  # arguments go through pipes, and no file is unpickled
         inner_max_num_threads=1,
         idle_worker_timeout=_IDLE_SECONDS,
         initializer=_depend_on,
@@ -36,9 +37,9 @@ def process_pool() -> Any:
 
 
 def _depend_on(parent: int) -> None:
-    """End this process when its parent has ended, and leave Ctrl-C to the parent.
+    """End this process when its parent has ended, and ignore Ctrl-C, which the parent handles.
 
-    joblib's processes would outlive a parent that was killed, waiting for the rest of a message.
+    Otherwise joblib's processes would wait for the rest of a message after the parent was killed.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""Seeds for everything random, and the state of the generators for exact resumption."""
+"""Seed all random generators, and save their state for exact resumption."""
 
 import hashlib
 import random
@@ -16,7 +16,7 @@ def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch (every device).
 
     Args:
-        seed: 0 to `MAX_SEED`, NumPy's range.
+        seed: 0 to `MAX_SEED`, the range of NumPy.
     """
     random.seed(seed)
     np.random.seed(seed)
@@ -24,18 +24,20 @@ def seed_everything(seed: int) -> None:
 
 
 def seed_rank(rank: int, step: int) -> None:
-    """Give a process numbers of its own: they depend on the seed, its rank and the step alone.
+    """Seed a process of a training with its own random numbers.
+
+    They depend only on the seed, the rank and the step.
 
     Args:
-        rank: Its number among the processes of a training, 1 or more.
-        step: From which the training goes on.
+        rank: The rank of the process, 1 or more.
+        step: The step at which the training starts or resumes.
     """
     torch.manual_seed(_digest(f"{torch.initial_seed()} rank {rank} step {step}"))
 
 
 @contextmanager
 def drawn_apart(base: int, name: str) -> Iterator[None]:
-    """Let what is drawn on the CPU within depend on (base, name) alone, and nothing after it."""
+    """Seed the CPU generator with (base, name) inside the `with` block, then restore it."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(_digest(f"{base} {name}"))
         yield
@@ -48,8 +50,8 @@ def _digest(text: str) -> int:
 def random_state() -> dict[str, Any]:
     """Return the states of torch's generators, in types that weights-only loading accepts.
 
-    Python's and NumPy's generators are not used after set-up: shuffling draws from
-    (seed, epoch) alone, and layers draw from torch.
+    Python's and NumPy's generators are not used after the setup. Shuffling depends only on
+    (seed, epoch), and layers use torch's generators.
     """
     state: dict[str, Any] = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
@@ -58,7 +60,10 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Set torch's generators to a state from `random_state`, as far as the devices exist."""
+    """Set torch's generators to a state from `random_state`.
+
+    The states of GPUs are set only if their number is the same.
+    """
     torch.set_rng_state(state["cpu"].cpu())
     if torch.cuda.is_available() and len(state.get("cuda", ())) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

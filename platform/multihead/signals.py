@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C for as long as something is at work, and as before afterwards."""
+"""Handle SIGTERM and Ctrl-C inside a `with` block, and restore the handlers afterwards."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """Put the handlers of both signals back, whoever replaces them meanwhile."""
+    """Restore the handlers of both signals at the end of the block."""
     before = {signum: signal.getsignal(signum) for signum in SIGNALS}
     try:
         yield
@@ -21,10 +21,11 @@ def restored() -> Iterator[None]:
 
 @contextmanager
 def handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have both signals call `handle`, and do as before afterwards.
+    """Call `handle` for both signals inside the block.
 
     Args:
-        handle: Given the signal and where it came, as by `signal.signal`.
+        handle: A handler with the signal's number and the current stack frame, as for
+            `signal.signal`.
     """
     with restored():
         for signum in SIGNALS:

@@ -1,8 +1,8 @@
-"""Tables as CSV for people and as JSON for programs.
+"""Write tables as CSV for people and as JSON for programs.
 
-A spreadsheet runs what looks like a formula, whoever wrote it (CWE-1236). In CSV such a cell gets
-an apostrophe, and its text is on one line without control characters; numbers are untouched.
-JSON and Parquet hold every value as it is.
+A spreadsheet program runs a text that looks like a formula (CWE-1236). In CSV, such a cell gets an
+apostrophe. All texts are put on one line without control characters; numbers stay unchanged. JSON
+and Parquet have every value unchanged.
 """
 
 import json
@@ -19,7 +19,7 @@ import pandas as pd
 from multihead.text import one_line
 
 _FORMULA = "=+-@"
-# Other settings than those of the file may cut a cell in two here.
+# A spreadsheet program with other settings may split a cell at these characters.
 _DELIMITER = re.compile(r"([,;])")
 _NOT_PLAIN = re.compile(r"[^\n -~]")
 _NUMBER = re.compile(
@@ -32,8 +32,8 @@ def csv_text(table: pd.DataFrame, *, index: bool = False) -> str:
     """Return a table as CSV in which no cell is a formula.
 
     Args:
-        table: Numbers keep all their digits.
-        index: Whether its index is the first column.
+        table: The table; its numbers keep all digits.
+        index: Whether to write its index as the first column.
     """
     safe = table.apply(lambda column: column if _is_safe(column) else column.map(_cell))
     safe.columns = pd.Index([_cell(str(name)) for name in table.columns])
@@ -44,15 +44,15 @@ def csv_text(table: pd.DataFrame, *, index: bool = False) -> str:
 
 
 def write_csv(table: pd.DataFrame, path: Path, *, index: bool = False) -> None:
-    """Write a table as `csv_text` has it."""
+    """Write a table as CSV; see `csv_text`."""
     path.write_text(csv_text(table, index=index), encoding="utf-8")
 
 
 def json_text(table: pd.DataFrame) -> str:
-    """Return a table as a list of objects, a row each.
+    """Return a table as a JSON list with an object per row.
 
-    Numbers are exact, and null where they are none; times are in ISO 8601. Characters that would
-    not show are escaped, which JSON reads as what they are.
+    Numbers are exact; NaN, infinity and missing values are null; times are in ISO 8601. Characters
+    that are not visible are escaped as JSON allows, so the values do not change.
     """
     rows = [
         {str(name): _value(value) for name, value in row.items()}
@@ -63,7 +63,7 @@ def json_text(table: pd.DataFrame) -> str:
 
 
 def defused(text: str) -> str:
-    """Return text on one line that a spreadsheet does not run; text that is a number stays."""
+    """Return text on one line that a spreadsheet program does not run; numbers stay unchanged."""
     parts = _DELIMITER.split(one_line(text))
     return "".join(f"'{part}" if _runs(part) else part for part in parts)
 
@@ -75,7 +75,7 @@ def _is_safe(column: pd.Series) -> bool:
 
 def _runs(text: str) -> bool:
     found = text.strip(' "')
-    # Wide and small forms are the same to some spreadsheets.
+    # Some spreadsheet programs also accept wide and small forms of these characters.
     first = unicodedata.normalize("NFKC", found[:1])
     return first[:1] in _FORMULA and bool(first) and not _NUMBER.fullmatch(found)
 

@@ -1,23 +1,23 @@
-"""Text of others as text: what it says can be read, and what it would do does not happen.
+"""Make text from untrusted sources safe to display.
 
-Names, notes, values and errors come from stores, files and users. Whoever shows them uses this
-module, so that none of them moves a cursor, turns the direction of writing or adds a line.
+Names, notes, values and errors come from stores, files and users. Code that displays them uses this
+module. So they cannot move the cursor, change the writing direction or add lines.
 """
 
 import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-# Letters and marks by their category, but nothing of them is ever seen.
+# Unicode's categories call these letters, marks or symbols, but they are invisible.
 _BLANK = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
-_SELECTORS = (range(0x180B, 0x1810), range(0xE0100, 0xE01F0))  # those of emoji are not among them
+_SELECTORS = (range(0x180B, 0x1810), range(0xE0100, 0xE01F0))  # without those of emoji
 _MOST_OF_A_WORD = 300
 KEYS_PAGE = "docs/configuration.md"
 _MOST_OF_A_MESSAGE = 2000
 
 
 class _Shown(dict[int, str]):
-    """What stands for a character, by its number; filled as characters are met."""
+    """The replacement of each character, by its code point; filled on first use."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -36,30 +36,30 @@ _LINES = _Shown({ord(kept): kept for kept in "\n\t"})
 
 
 def one_line(text: str, most: int | None = None) -> str:
-    r"""Return text that shows as it is, on one line.
+    r"""Return text on one line, with visible characters only.
 
-    White space of any kind becomes a space. Control characters, marks of direction, characters
-    without width and lone surrogates become what Python writes for them, such as `\x1b`.
+    Each white-space character becomes a space. Control characters, direction marks, invisible
+    characters and lone surrogates become Python's escape sequences, such as `\x1b`.
 
     Args:
-        text: Any.
-        most: Length from which the middle is left out; no limit if none.
+        text: Any text.
+        most: Limit of the length. The middle of a longer text is left out; None for no limit.
     """
     return shortened(text.translate(_ONE_LINE), most)
 
 
 def lines(text: str) -> str:
-    """Return text as `one_line` does, but keep its line ends and tabs."""
+    """Return text like `one_line`, but keep line ends and tabs."""
     return text.translate(_LINES)
 
 
 def is_whole(text: str) -> bool:
-    """Return whether a file can hold a text, which may have half of a surrogate pair."""
+    """Return whether a text can be written to a file: it has no lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def shortened(text: str, most: int | None) -> str:
-    """Return text of `most` characters at most, with an ellipsis where its middle was."""
+    """Return text of at most `most` characters; an ellipsis replaces the middle of a longer one."""
     if most is None or len(text) <= most:
         return text
     head = most // 2
@@ -67,20 +67,20 @@ def shortened(text: str, most: int | None) -> str:
 
 
 def message(text: str) -> str:
-    """Return a message as one line that can be read: a long name, or a long line, is shortened."""
+    """Return a message on one line, shortened to 2,000 characters, and its words to 300."""
     words = (shortened(word, _MOST_OF_A_WORD) for word in one_line(text).split())
     return shortened(" ".join(words), _MOST_OF_A_MESSAGE)
 
 
 def _escape(code: int) -> str:
-    r"""Return the number of a character as Python writes it: `\x1b`, `\u202e`, `\U000e0001`."""
+    r"""Return Python's escape sequence of a character: `\x1b`, `\u202e`, `\U000e0001`."""
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def nearest(word: object, words: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)" for the nearest of the words, or nothing."""
+    """Return " (did you mean 'x'?)" for the nearest of the words, or an empty text."""
     found = get_close_matches(str(word), [str(w) for w in words], n=1, cutoff=0.6)
     return f" (did you mean {found[0]!r}?)" if found else ""
 

@@ -1,4 +1,4 @@
-"""Processes that work for a command: started, told to end, and given up when too many die."""
+"""Start and stop worker processes of a command, and give up when too many fail."""
 
 import os
 import subprocess
@@ -8,21 +8,21 @@ from pathlib import Path
 
 from multihead.errors import StoreError
 
-GRACE_SECONDS = 60  # for a checkpoint
-# What a worker ends with that is no fault of its own: its work went to another, memory was short.
+GRACE_SECONDS = 60  # time to write a checkpoint
+# Exit codes that are not the worker's own fault: another worker took its work, or out of memory.
 EXIT_LOST, EXIT_MEMORY = 75, 76
-# Workers that may end in a row without anything ending in between: by an error, by being killed.
+# Limits of workers that fail in a row while no unit of work is finished: by errors, by kills.
 _EARLY_DEATHS, _EARLY_KILLS = 5, 100
 
 
 class WorkerProcess:
-    """A Python module that runs as a process, and prints to a file.
+    """A Python module that runs as a process, and prints to a log file.
 
     Args:
-        module: Its name.
-        arguments: On the command line, where everybody can read them.
-        environment: Beside that of this process.
-        log: What it prints is added to this file.
+        module: The name of the module.
+        arguments: Arguments of the command line, which every user of the machine can read.
+        environment: Variables in addition to those of this process.
+        log: The file to which its output is appended.
     """
 
     def __init__(
@@ -36,34 +36,34 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for the command alone; it tells the workers
+                start_new_session=True,  # Ctrl-C reaches only the command, which stops the workers
             )
 
     @property
     def pid(self) -> int:
-        """Number of the process."""
+        """The process id."""
         return self._process.pid
 
     @property
     def code(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while it runs."""
         return self._process.poll()
 
     def interrupt(self) -> None:
-        """Ask it to end with a checkpoint."""
+        """Send SIGTERM, so that the process writes a checkpoint and ends."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self._process.kill()
 
     def end(self) -> None:
-        """Ask it to end, wait, and end it if that takes too long."""
+        """Send SIGTERM and wait; kill the process after 60 seconds."""
         self.interrupt()
         self.wait()
 
     def wait(self) -> None:
-        """Wait for it after it was asked to end, and end it if that takes too long."""
+        """Wait for the process after SIGTERM; kill it after 60 seconds."""
         try:
             self._process.wait(timeout=GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -72,11 +72,11 @@ class WorkerProcess:
 
 
 class Deaths:
-    """Counts workers that died since something last ended well.
+    """Count workers that failed since the last finished unit of work.
 
     Args:
-        log: Where people find out why.
-        unit: What workers bring to an end.
+        log: The log with the reasons, for the error message.
+        unit: The name of a unit of work, such as `trial`.
     """
 
     def __init__(self, log: str, unit: str) -> None:
@@ -85,20 +85,20 @@ class Deaths:
         self._ended = 0
 
     def ended(self, count: int) -> None:
-        """Hear how much has ended."""
+        """Set the number of finished units; if it grew, count failures from 0 again."""
         if count > self._ended:
             self._ended, self._count = count, 0
 
     def add(self, code: int) -> None:
-        """Hear that a worker ended with a code other than 0, negative for a signal.
+        """Count a worker that ended with a code other than 0 (negative for a signal).
 
         Raises:
-            StoreError: If it is one too many.
+            StoreError: If too many workers failed in a row.
         """
         self._count += 1
         own_fault = code > 0 and code not in (EXIT_LOST, EXIT_MEMORY)
         if self._count >= (_EARLY_DEATHS if own_fault else _EARLY_KILLS):
             raise StoreError(
-                f"{self._count} workers in a row ended with code {code} without ending a "
-                f"{self._unit}; {self._log} says why."
+                f"{self._count} workers in a row failed without finishing a {self._unit}, the last "
+                f"one with code {code}; {self._log} has the reason."
             )

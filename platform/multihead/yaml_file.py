@@ -1,7 +1,8 @@
-"""Read a YAML file that anybody may have written, in bounded time and memory.
+"""Read an untrusted YAML file with limits on time and memory.
 
-What people write by hand is read as they and Hydra mean it: 1e-4 is a number, `on` as a key a name,
-010 no octal number. Records are read as they were written, by PyYAML, to which 1e-4 is a text.
+Files that people write by hand are read as in Hydra: 1e-4 is a number, the key `on` is a name, and
+010 is not an octal number. Records were written by PyYAML and are read with its rules, where 1e-4
+is a text.
 """
 
 import re
@@ -15,13 +16,13 @@ from multihead.errors import ConfigError
 MAX_BYTES = 512 << 10
 _TAG = "tag:yaml.org,2002:"
 _NUMBERS = (f"{_TAG}int", f"{_TAG}float")
-_MOST_NODES = 100_000  # aliases written out
+_MOST_NODES = 100_000  # with aliases expanded
 
 
 class _Written(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """Numbers as YAML 1.2 has them."""
+    """A safe loader with the numbers of YAML 1.2."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012  # as PyYAML has it
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML declares it like this
         first: [(tag, regexp) for tag, regexp in known if tag not in _NUMBERS]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -43,20 +44,20 @@ _Written.add_implicit_resolver(
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds, in plain types.
+    """Return the content of a YAML file, in plain types.
 
     Args:
-        path: A file of at most 512 KiB in UTF-8, which holds at most 100,000 values when what
-            its aliases stand for is written out.
+        path: A UTF-8 file of at most 512 KiB, with at most 100,000 values after its aliases are
+            expanded.
 
     Raises:
-        ConfigError: If it cannot be read, holds more, nests too deeply, or is not YAML.
+        ConfigError: If it cannot be read, is larger, is nested too deeply, or is not YAML.
     """
     return _read(path, yaml.SafeLoader)
 
 
 def read_written(path: Path) -> Any:
-    """Return what `read_yaml` does, of a file that a person wrote by hand; errors are the same."""
+    """Return the content of a YAML file that a person wrote by hand; errors as `read_yaml`."""
     return _read(path, _Written)
 
 
@@ -74,13 +75,13 @@ def _read(path: Path, kind: type[yaml.SafeLoader]) -> Any:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
-            raise ConfigError(f"{path} is larger than {MAX_BYTES:,} bytes, which none needs.")
+            raise ConfigError(f"{path} is larger than {MAX_BYTES:,} bytes, the limit for YAML.")
         return _parsed(raw.decode("utf-8"), path, kind)
     except RecursionError:
         raise ConfigError(f"{path} nests too deeply to be read.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    # Numbers and dates that are none, such as 2020-99-99, are errors of Python's own.
+    # Invalid numbers and dates, such as 2020-99-99, raise Python's own errors.
     except (yaml.YAMLError, ValueError, ArithmeticError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from error
 
@@ -93,7 +94,7 @@ def _parsed(text: str, path: Path, kind: type[yaml.SafeLoader]) -> Any:
             return None
         if _count(node, {}) > _MOST_NODES:
             raise ConfigError(
-                f"{path} holds more than {_MOST_NODES:,} values once its aliases are written out."
+                f"{path} has more than {_MOST_NODES:,} values after its aliases are expanded."
             )
         if kind is _Written:
             _name_keys(node)
@@ -103,7 +104,7 @@ def _parsed(text: str, path: Path, kind: type[yaml.SafeLoader]) -> Any:
 
 
 def _name_keys(node: yaml.Node) -> None:
-    """Make keys such as `on` and `no` names, as whoever wrote them meant."""
+    """Turn keys such as `on` and `no`, which YAML reads as true and false, into names."""
     for pair in node.value if isinstance(node, yaml.CollectionNode) else ():
         key, *value = pair if isinstance(pair, tuple) else (None, pair)
         if isinstance(key, yaml.ScalarNode) and key.tag == f"{_TAG}bool":
@@ -113,9 +114,9 @@ def _name_keys(node: yaml.Node) -> None:
 
 
 def _count(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return how many nodes this one is when each alias is written out."""
+    """Return the number of nodes in this one after its aliases are expanded."""
     if id(node) not in known:
-        known[id(node)] = _MOST_NODES + 1  # what an alias within finds: it has no end
+        known[id(node)] = _MOST_NODES + 1  # for an alias inside to this node, which never ends
         below: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             below = [each for pair in node.value for each in pair]

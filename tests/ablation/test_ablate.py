@@ -149,4 +149,4 @@ def test_a_home_that_cannot_be_written_to_is_one_line(file: Path) -> None:
     done = multihead(["ablate", str(file)], folder=file.parent, MULTIHEAD_HOME=str(blocked / "x"))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "can be no folder (Not a directory)" in done.stderr
+    assert "cannot be a folder (Not a directory)" in done.stderr

@@ -141,7 +141,7 @@ def test_the_gramian_is_of_the_gradients_on_what_heads_share() -> None:
 
 
 def test_what_is_no_balancer_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"model\.balancer makes a Linear; it must make"):
+    with pytest.raises(ConfigError, match=r"model\.balancer makes a Linear, but it must make"):
         _module(lambda heads, weights: torch.nn.Linear(1, 1)).configure_from(_data())
 
 

@@ -21,7 +21,7 @@ def test_a_head_without_a_weight_has_weight_one(heads: Heads) -> None:
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
 def test_a_weight_that_is_negative_or_not_finite_is_refused(heads: Heads, weight: float) -> None:
-    with pytest.raises(ConfigError, match=r"loss_weights\.shape is .*; weights are finite"):
+    with pytest.raises(ConfigError, match=r"loss_weights\.shape is .*; give a finite number"):
         StaticWeights(heads, {"shape": weight})
 
 

@@ -220,7 +220,7 @@ def test_folders_of_a_strangers_record_are_not_written_to_unless_they_are_typed(
     ours, theirs = (RunConfig.of(_placed(record, tmp_path)) for record in records)
     check_places(ours, [], store)
     check_places(theirs, [typed], store)
-    with pytest.raises(PathError, match="the record, which is not of this home"):
+    with pytest.raises(PathError, match="the record is not from this home"):
         check_places(theirs, ["seed=1"], store)
 
 

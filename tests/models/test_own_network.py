@@ -82,7 +82,7 @@ def test_it_starts_from_weights_and_freezes_by_its_layers(
 
 
 def test_maps_in_place_of_features_are_refused_in_a_line(chosen: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"makes \[1, 1, 8, 8\] of an image"):
+    with pytest.raises(ConfigError, match=r"makes \[1, 1, 8, 8\] from an image"):
         built("model/net=maps")
 
 

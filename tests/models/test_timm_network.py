@@ -62,7 +62,7 @@ def test_a_name_timm_does_not_know_is_refused(name: str) -> None:
 
 
 def test_options_a_backbone_does_not_take_are_refused_in_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"nonsense.*does not shape a network"):
+    with pytest.raises(ConfigError, match=r"nonsense.*is not allowed"):
         TimmNetwork("resnet18", options={"nonsense": 1})
 
 
@@ -111,7 +111,7 @@ def test_weights_that_cannot_be_had_say_at_once_where_to_put_them(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    said = "models--timm--resnet18.a1_in1k .* or give the file: .*model.init_from="
+    said = "models--timm--resnet18.a1_in1k .* or name the file: .*model.init_from="
     with pytest.raises(ConfigError, match=said):
         TimmNetwork("resnet18", 3, HEADS, 32, pretrained=True)
 

@@ -198,7 +198,7 @@ def test_damaged_files_of_a_report_are_one_line(
 ) -> None:
     write(small, tmp_path)
     (tmp_path / file).write_bytes(content)
-    with pytest.raises(DataError, match=r"damaged or of another version|is no valid JSON"):
+    with pytest.raises(DataError, match=r"damaged or of another version|is not valid JSON"):
         load(tmp_path)
 
 

@@ -91,10 +91,10 @@ def test_experiments_of_the_current_folder_come_first(
         ("model.foo=3", r"in model; allowed: (\w+, ){5}\w+ and \d+ more, see docs/configuration"),
         ("tainer.max_epochs=3", r"no key 'tainer' at the top \(did you mean 'trainer'"),
         ("sed=3", r"no key 'sed' at the top \(did you mean 'seed'"),
-        ("nonsense", r"'nonsense' is no override; write key=value"),
+        ("nonsense", r"'nonsense' is not an override; write key=value"),
         ("name=5 °C", r"""has the character '°'.* write 'name="5 °C"'"""),
         ("+seed=1", r"Could not append"),
-        ("callbacks=null", r"callbacks names a file of settings, so it cannot be null"),
+        ("callbacks=null", r"callbacks is a config group, so it cannot be null"),
         ("seed=${nothing}", r"nothing"),
     ],
 )
@@ -130,5 +130,5 @@ def test_a_value_that_fits_no_class_is_named(override: str, message: str) -> Non
 
 def test_a_record_takes_values_and_no_choice_of_files() -> None:
     record = {"data": {"augment": {"shift": {"share": 0.1}}}}
-    with pytest.raises(ConfigError, match=r"data\.augment\.KEY=\.\.\., or train anew with"):
+    with pytest.raises(ConfigError, match=r"data\.augment\.KEY=\.\.\., or start a new run with"):
         compose_record(record, ["data/augment=none"])

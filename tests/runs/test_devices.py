@@ -67,10 +67,10 @@ def test_devices_that_cannot_train_together_are_refused(overrides: list[str], me
 @pytest.mark.parametrize(
     ("devices", "precision", "asked", "message"),
     [
-        ("fsdp", "32-true", "model/balancer=pcgrad", r"model\.balancer asks .*use trainer=ddp"),
-        ("fsdp", "32-true", "callbacks=conflict", r"callbacks\.conflict asks .*trainer=ddp"),
-        ("fsdp", "32-true", "callbacks=affinity", r"callbacks\.affinity asks .*trainer=ddp"),
-        ("auto", "16-mixed", "model/balancer=pcgrad", "underflow.*use bf16-mixed"),
+        ("fsdp", "32-true", "model/balancer=pcgrad", r"model\.balancer needs .*use trainer=ddp"),
+        ("fsdp", "32-true", "callbacks=conflict", r"callbacks\.conflict needs .*trainer=ddp"),
+        ("fsdp", "32-true", "callbacks=affinity", r"callbacks\.affinity needs .*trainer=ddp"),
+        ("auto", "16-mixed", "model/balancer=pcgrad", "underflow.*Use bf16-mixed"),
     ],
 )
 def test_gradients_of_heads_are_refused_where_there_are_none(
@@ -112,7 +112,7 @@ def test_a_network_that_takes_no_empty_batch_is_refused_where_it_would_get_one()
     """128 images in batches of 63 leave 2 for three devices."""
     net = f"model.net._target_={__name__}.Flattening"
     config = _config(*DDP, "trainer.devices=3", "data.batch_size=63", net)
-    with pytest.raises(ConfigError, match="a batch of 2 for 3 devices"):
+    with pytest.raises(ConfigError, match="images has 2 for 3 devices"):
         build(config)
     assert isinstance(
         build({**config, "data": {**config["data"], "batch_size": 64}}).module.net, MultiheadNetwork

@@ -84,7 +84,7 @@ def test_a_run_killed_before_its_first_step_is_on_record_as_killed(
     assert find_run(store, run_of(done)).info.status == "KILLED"
     again = command("train", f"resume={run_of(done)}")
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "stopped before its first checkpoint; train it anew" in again.stderr
+    assert "stopped before its first checkpoint; start a new run instead" in again.stderr
 
 
 def run_statuses() -> list[str]:

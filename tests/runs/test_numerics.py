@@ -25,7 +25,7 @@ from multihead.tracking.find import find_run
 from multihead.tracking.store import Store
 from multihead.training.checkpoints import read_checkpoint
 
-INEXACT = "this run does not go on exactly as it would have without a stop: "
+INEXACT = "this run may differ slightly from one without a stop: "
 
 
 @pytest.fixture(autouse=True)

@@ -167,11 +167,11 @@ def test_a_run_starts_from_a_run_and_goes_on_without_it(
 def test_no_file_that_a_record_names_is_opened(train: Run, trained: Path, store: Store) -> None:
     made = train(f"model.init_from={trained}", "test=false")
     record = find_run(store, made.run_id)
-    with pytest.raises(ConfigError, match="no file that a record names is opened"):
+    with pytest.raises(ConfigError, match="files that a record names are not opened"):
         recorded_configs(store, record, [])
     _, now = recorded_configs(store, record, [f"model.init_from={trained}"])
     assert now["model"]["init_digest"] is None
-    with pytest.raises(ConfigError, match="no file"):
+    with pytest.raises(ConfigError, match="are not opened"):
         started({"init_from": "/etc/x.safetensors"}, "the record", typed=False)
 
 
@@ -199,7 +199,7 @@ def _of_another(file: Path) -> None:
         (_huge_header, "header claims"),
         (_lying_shape, "damaged"),
         (_not_finite, "not finite"),
-        (_of_another, "none of the weights"),
+        (_of_another, "none of the initial weights"),
     ],
 )
 def test_a_bad_file_is_refused_in_a_line(tmp_path: Path, write: Any, said: str) -> None:

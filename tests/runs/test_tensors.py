@@ -51,5 +51,5 @@ def test_weights_and_smoothing_are_given_by_head_and_recorded() -> None:
 
 
 def test_focal_loss_that_no_head_would_get_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"is for no head.*add model.criteria=null"):
+    with pytest.raises(ConfigError, match=r"is used by no head.*Add model.criteria=null"):
         module_of("model/criterion=focal")

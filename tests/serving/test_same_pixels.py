@@ -92,7 +92,7 @@ def test_without_a_record_pictures_are_read_as_before() -> None:
     model = served(None, (3, 16, 24))
     with client_of(model) as client:
         assert client.get("/model").json()["preparation"] is None
-    with pytest.raises(DataError, match="does not say how its pictures were read"):
+    with pytest.raises(DataError, match="does not record how picture files are read"):
         model.loaded.pictures([Path("a.png")])
 
 

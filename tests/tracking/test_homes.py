@@ -65,7 +65,7 @@ def test_a_home_that_would_be_read_as_another_is_refused(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("s3://bucket/runs", "is an address"), ("~nobody-of-this-name/runs", "begins with a user")],
+    [("s3://bucket/runs", "is a URL"), ("~nobody-of-this-name/runs", "begins with a user")],
 )
 def test_what_is_no_folder_is_no_home(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -91,7 +91,7 @@ def test_what_can_be_no_folder_is_no_home(
     """Every command asks here, so that none ends with a traceback, or finds no runs in silence."""
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(ConfigError, match=rf"the home '.*' can be no folder \({reason}\)"):
+    with pytest.raises(ConfigError, match=rf"the home '.*' cannot be a folder \({reason}\)"):
         settings.home_folder(f"{tmp_path}/{name}")
     if "\0" not in name:
         monkeypatch.setenv("MULTIHEAD_DATA_DIR", f"{tmp_path}/{name}")

@@ -115,7 +115,7 @@ def test_steps_count_that_the_settings_name(steps: list[int], given: dict[str, f
         (["callbacks.average.decay=1.0"], "decay of averaged weights is 1.0"),
         (["callbacks.average.every=0"], "every of averaged weights is 0"),
         (["callbacks.average.interval=batch"], "choose one of"),
-        (["callbacks.average.start=400"], "after 400 steps, but the training has 120"),
+        (["callbacks.average.start=400"], "after 400 steps, but the training has only 120"),
         (["trainer.max_epochs=-1", "callbacks.average.start_fraction=0.5"], "is not known"),
         ([LIGHTNINGS], "two callbacks average"),
     ],
@@ -127,5 +127,5 @@ def test_what_cannot_be_is_refused_in_a_line(overrides: list[str], said: str) ->
 
 def test_a_training_goes_on_with_the_average_it_began_with(tmp_path: Path) -> None:
     fitted(tmp_path, [EMA], 1)
-    with pytest.raises(CheckpointError, match="go on with the callback"):
+    with pytest.raises(CheckpointError, match="resume with the callback"):
         fitted(tmp_path, [], 2, resume=True)

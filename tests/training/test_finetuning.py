@@ -126,8 +126,8 @@ def test_frozen_norms_of_timm_stay_in_evaluation_mode() -> None:
     ("overrides", "said"),
     [
         (["model/finetune=gradual", "model.finetune.unfreeze=[1,2,3,4]"], "has 3 stages"),
-        (["model.finetune.unfreeze=[2,1]"], "rising epochs"),
-        (["model.finetune.unfreeze=some"], "all, none or rising"),
+        (["model.finetune.unfreeze=[2,1]"], "rising list of epochs"),
+        (["model.finetune.unfreeze=some"], "all, none or a rising"),
         (["model.finetune.layer_decay=0"], "above 0"),
         (["model.finetune.head_lr=-1.0"], "above 0"),
         (

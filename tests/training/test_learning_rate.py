@@ -22,8 +22,8 @@ def test_nothing_is_scaled_unless_it_is_asked_for() -> None:
     ("rule", "reference", "message"),
     [
         ("cubic", 64, "choose one of"),
-        ("linear", None, "give a reference batch"),
-        ("none", 64, "with linear and sqrt"),
+        ("linear", None, "set a reference batch"),
+        ("none", 64, "for linear and sqrt"),
         ("sqrt", 0, "give 1 or more"),
     ],
 )
@@ -36,5 +36,5 @@ def test_a_scheduler_with_rates_of_its_own_is_refused() -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
     BatchScaling().check_scheduler(scheduler)
-    with pytest.raises(ConfigError, match="OneCycleLR has learning rates of its own"):
+    with pytest.raises(ConfigError, match="OneCycleLR sets its own learning rates"):
         BatchScaling("sqrt", 64).check_scheduler(scheduler)

@@ -90,7 +90,7 @@ def test_no_warm_up_is_a_cosine(optimizer: torch.optim.Optimizer) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"warmup_epochs": 3}, "warmup_epochs is 3, and the training has 2 epochs"),
+        ({"warmup_epochs": 3}, "warmup_epochs is 3, but the training has 2 epochs"),
         ({"warmup_epochs": -1}, "warmup_epochs is -1"),
         ({"warmup_fraction": 1.0}, "warmup_fraction is 1.0"),
     ],
@@ -145,7 +145,7 @@ def test_one_cycle_goes_up_to_the_rate_of_each_group_after_it_is_scaled() -> Non
 
 
 def test_rates_that_were_typed_are_not_scaled_in_silence() -> None:
-    with pytest.raises(ConfigError, match="OneCycleLR has learning rates of its own"):
+    with pytest.raises(ConfigError, match="OneCycleLR sets its own learning rates"):
         built(
             "model/scheduler=onecycle",
             "+model.scheduler.max_lr=0.1",
@@ -156,14 +156,14 @@ def test_rates_that_were_typed_are_not_scaled_in_silence() -> None:
 
 @pytest.mark.parametrize("preset", ["warmup_cosine", "onecycle"])
 def test_a_training_that_only_time_ends_has_no_schedule(preset: str) -> None:
-    with pytest.raises(ConfigError, match="follows from the length of the training"):
+    with pytest.raises(ConfigError, match="is derived from the length of the training"):
         built(f"model/scheduler={preset}", "trainer.max_epochs=-1")
 
 
 def test_a_schedule_that_has_ended_is_not_gone_on_with(tmp_path: Path) -> None:
     chosen = ["model/scheduler=onecycle"]
     fitted(tmp_path, chosen, 1)
-    with pytest.raises(CheckpointError, match="ends after 4 steps, and the training now has 8"):
+    with pytest.raises(CheckpointError, match="ends after 4 steps, but the training now has 8"):
         fitted(tmp_path, chosen, 2, resume=True)
     with pytest.raises(CheckpointError, match="another scheduler than WarmupCosineLR"):
         fitted(tmp_path, ["model/scheduler=warmup_cosine"], 1, resume=True)

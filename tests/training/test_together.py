@@ -78,5 +78,5 @@ def test_batch_norm_of_another_class_is_refused_on_the_cpu() -> None:
     class Odd(nn.BatchNorm2d): ...
 
     check_batch_norm(Odd(2), "cuda")
-    with pytest.raises(ConfigError, match="normalise over all devices with Odd"):
+    with pytest.raises(ConfigError, match="synchronise the batch norm of Odd"):
         check_batch_norm(Odd(2), "cpu")

@@ -225,7 +225,7 @@ def _pipe(folder: Path) -> None:
         (_lose, "train-00001 is missing. Fetch it again"),
         (_pipe, "train-00001 is missing"),
         (lambda folder: (folder / INDEX).unlink(), f"no {INDEX}, so it is no set in shards"),
-        (lambda folder: (folder / INDEX).write_text("[]"), "must hold an object"),
+        (lambda folder: (folder / INDEX).write_text("[]"), "must have an object"),
     ],
 )
 def test_files_that_are_not_whole_are_told_before_anything_is_read(

@@ -109,4 +109,4 @@ def test_metadata_and_missing_splits_are_problems(tmp_path: Path) -> None:
     assert [p.message for p in validate(folder)] == ["there is neither a train nor a test split."]
     (folder / "vimh_dataset_info.json").write_text("{")
     (problem,) = validate(folder)
-    assert "no valid JSON" in problem.message
+    assert "not valid JSON" in problem.message

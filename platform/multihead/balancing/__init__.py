@@ -1,4 +1,4 @@
-"""From the losses of the heads to the one number that is back-propagated: a file per method."""
+"""Turn the losses of the heads into the scalar that is back-propagated; a file per method."""
 
 from multihead.balancing.balancer import Balancer
 from multihead.balancing.cagrad import CAGrad

@@ -1,8 +1,8 @@
-"""What a balancer is: per-head losses to the scalar that is back-propagated.
+"""The interface of a balancer, which turns per-head losses into the scalar to back-propagate.
 
-A balancer sees losses [T] in Heads order and which heads have labels: no images, no network, no
-logger. A new method is one subclass in a file of its own, also outside this package, and
-`model.balancer._target_` names it.
+A balancer sees the losses [T] in Heads order, and which heads have labels. It sees no images, no
+network and no logger. A new method is a subclass, also outside this package, that
+`model.balancer._target_` names.
 """
 
 from abc import abstractmethod
@@ -19,28 +19,28 @@ GramianOf = Literal["shared", "features"]
 
 
 class Balancer(nn.Module):
-    """Weigh the losses of the heads in each step.
+    """Weight the losses of the heads in each step.
 
-    What is learned is an `nn.Parameter`; it has an optimizer group of its own, without weight
-    decay. What a method keeps between steps is a buffer, so that it is part of each checkpoint.
-    With one head every method is plain training: neither `weigh` nor `penalty` is called.
+    A learned value is an `nn.Parameter`; these have their own optimizer group without weight decay.
+    A state between steps is a buffer, so that it is part of each checkpoint. With one head, every
+    method is plain training: neither `weigh` nor `penalty` is called.
 
     Args:
         heads: Fixes T and the order of the losses.
-        weights: `model.loss_weights`: by head name, 1 where there is none.
+        weights: `model.loss_weights` by head name; 1 for a head without one.
 
     Attributes:
-        changes: Whether the weights change while training, so that they are worth a curve.
-        needs_gramian: Whether `weigh` is given the inner products of the heads' gradients. They
-            cost one backward pass per head.
-        only_shared: Whether the weights are meant for what the heads share alone. The parameters
-            of a head then learn from its loss times its static weight.
-        gramian_of: Whether the gradients are those of the shared parameters, or of the features
-            that the backbone returns, which only asks for backward passes of the heads.
-        every: Batches from one Gramian to the next; `weigh` is given None in between.
-        batch: Number of the batch in this training, from 0 on; set before each.
-        base: The given weights, [T].
-        everyone: That all heads are present, bool [T].
+        changes: Whether the weights change during training, so that they are logged.
+        needs_gramian: Whether `weigh` gets the inner products of the heads' gradients. They cost
+            one backward pass per head.
+        only_shared: Whether the weights apply only to the parameters that all heads share. The
+            parameters of a head then learn from its loss times its static weight.
+        gramian_of: `shared` for gradients of the shared parameters, `features` for gradients of the
+            backbone's output. The latter need only backward passes through the heads.
+        every: Batches from one Gramian to the next; `weigh` gets None in between.
+        batch: Number of the batch in this training, from 0 on; it is set before each batch.
+        base: The static weights, [T].
+        everyone: A tensor that says that all heads are present, bool [T].
 
     Raises:
         ConfigError: For a weight that is negative, not finite or of an unknown head, or if all
@@ -69,20 +69,20 @@ class Balancer(nn.Module):
         Args:
             losses: Without gradient, [T]; 0 for a head that is not present.
             present: Which heads have a label in this batch, bool [T].
-            gramian: Inner products of the gradients of the losses, [T, T]; None unless
-                `needs_gramian`, and in batches that `every` leaves out.
+            gramian: Inner products of the gradients of the losses, [T, T]. It is None if
+                `needs_gramian` is false, and in batches that `every` skips.
         """
 
     def parameters_of(self, index: int) -> Sequence[nn.Parameter]:
-        """Return the parameters that belong to one head, which rest while it has no label.
+        """Return the balancer's parameters of one head, which do not change while it has no label.
 
         Args:
-            index: Of the head, 0 to T - 1.
+            index: Index of the head, 0 to T - 1.
         """
         return ()
 
     def penalty(self, present: Tensor) -> Tensor | None:
-        """Return what is minimised beside the weighted losses, a scalar; None for nothing.
+        """Return a scalar to add to the weighted losses, or None.
 
         Args:
             present: Which heads have a label in this batch, bool [T].
@@ -90,12 +90,12 @@ class Balancer(nn.Module):
         return None
 
     def end_epoch(self) -> None:
-        """Take note that an epoch of training has ended."""
+        """Update the state at the end of a training epoch."""
         return
 
     @property
     def is_alone(self) -> bool:
-        """Whether there is one head, so that there is nothing to weigh."""
+        """Whether there is only one head, so that no weights are needed."""
         return len(self.base) == 1
 
     @property
@@ -111,14 +111,14 @@ class Balancer(nn.Module):
         Args:
             losses: [T], in nats or squared label units.
             present: Which heads have a label in this batch, bool [T]; all if None.
-            gramian: As `weigh` says.
+            gramian: As for `weigh`.
         """
         if present is None:
             present = self.everyone
         if self.is_alone:
             return (losses * self.base).sum(), self.base
         weights = self.weigh(losses.detach(), present, gramian)
-        # No inner product: autocast would do that in 16 bits, and 0.8 would become 0.801.
+        # Not an inner product, which autocast would compute in 16 bits: 0.8 would become 0.801.
         total = (losses * weights).sum()
         further = self.penalty(present)
         return (total if further is None else total + further), weights.detach()

@@ -1,4 +1,4 @@
-"""The direction that improves the least improved head most, not far from the mean gradient."""
+"""CAGrad: improve the head that improves least, with a step close to the mean gradient."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -19,18 +19,21 @@ _SMALL = 1e-12
 class CAGrad(SolvingBalancer):
     """Maximise the least improvement of a head within a ball around the mean gradient g_0.
 
-    The direction is g_0 + c |g_0| g_w / |g_w|, where g_w is the combination of the gradients, with
-    weights w from 0 to 1 that sum to 1, of the least g_w g_0 + c |g_0| |g_w|.
+    The direction is g_0 + c |g_0| g_w / |g_w|. Here g_w is a combination of the gradients with
+    weights w from 0 to 1 that sum to 1, chosen to minimise g_w g_0 + c |g_0| |g_w|.
     Source: Liu et al., Conflict-Averse Gradient Descent, NeurIPS 2021, arXiv:2110.14048, section 3.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        c: 0 or more: the radius of the ball, in lengths of g_0. The paper has 0.4 for scenes, and
-            tunes it elsewhere.
-        gramian_of: As `GramianBalancer`.
-        every: As `GramianBalancer`.
-        scaled: As `ScaledBalancer`.
+        c: Radius of the ball in units of |g_0|, 0 or more. The paper uses 0.4 for scene
+            understanding and tunes it elsewhere.
+        gramian_of: As in `GramianBalancer`.
+        every: As in `GramianBalancer`.
+        scaled: As in `ScaledBalancer`.
+
+    Raises:
+        ConfigError: If `c` is negative or not finite.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Weights under which all losses fall at the same rate."""
+"""FAMO: weights that make all losses decrease at the same rate."""
 
 from collections.abc import Mapping
 
@@ -14,19 +14,22 @@ _SMALL = 1e-8
 
 
 class FAMO(ScaledBalancer):
-    """Weigh heads by softmax(w)_t / L_t; w learns from how much each loss fell in the last step.
+    """Weight heads by softmax(w)_t / L_t, where w learns how much each loss fell in the last step.
 
-    The paper evaluates each batch again after the step. Here the loss of the next batch stands for
-    that: it costs no further forward pass, and is noisier. w has an Adam of its own. All parameters
-    learn from the weighted losses, which must be positive.
+    The paper evaluates each batch again after the step. This method uses the loss of the next batch
+    instead, which needs no further forward pass but is noisier. w has its own Adam optimizer. All
+    parameters learn from the weighted losses, which must be positive.
     Source: Liu et al., FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023, algorithm 1.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        lr: Learning rate of w, above 0; the paper's is 0.025.
-        decay: Weight decay of w, 0 or more; the paper's is 0.001.
-        scaled: As `ScaledBalancer`.
+        lr: Learning rate of w, above 0; 0.025 in the paper.
+        decay: Weight decay of w, 0 or more; 0.001 in the paper.
+        scaled: As in `ScaledBalancer`.
+
+    Raises:
+        ConfigError: For a value outside these ranges.
     """
 
     logits: Tensor
@@ -46,13 +49,13 @@ class FAMO(ScaledBalancer):
         super().__init__(heads, weights, scaled=scaled)
         self.lr, self.decay = positive(lr, "lr"), positive(decay, "decay", or_zero=True)
         self.register_buffer("logits", torch.zeros(len(heads)))
-        # NaN: not seen yet.
+        # NaN means that the head was not seen yet.
         self.register_buffer("previous", torch.full((len(heads),), float("nan")))
         self.register_buffer("moments", torch.zeros(2, len(heads)))
         self.register_buffer("steps", torch.zeros(len(heads)))
 
     def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return softmax(w) / L, after a step of w for the heads that were seen before."""
+        """Return softmax(w) / L, [T], after a step of w for the heads that were seen before."""
         losses = losses.clamp(min=_SMALL)
         self._learn(losses, seen)
         shares = self.logits.masked_fill(~seen, -float("inf")).softmax(0)
@@ -62,7 +65,8 @@ class FAMO(ScaledBalancer):
         known = seen & ~self.previous.isnan()
         fallen = torch.where(known, self.previous.log() - losses.log(), 0)
         shares = self.logits.masked_fill(~known, -float("inf")).softmax(0).nan_to_num()
-        # The derivative of the softmax times what fell: a head that fell more loses weight.
+        # The derivative of the softmax times the decrease. A head whose loss fell more gets less
+        # weight.
         gradient = shares * (fallen - (shares * fallen).sum()) + self.decay * self.logits
         first = torch.lerp(gradient, self.moments[0], _BETAS[0])
         second = torch.lerp(gradient.square(), self.moments[1], _BETAS[1])

@@ -1,9 +1,9 @@
-"""The gradients of the heads' losses, one by one, and the training step that is made of them.
+"""Compute the gradient of each head's loss, and make a training step from them.
 
-A step of automatic optimisation back-propagates one scalar. For a method that asks for the
-gradients of each head there is nothing left to compute by then, so the scalar only hands over what
-was found: its gradient with respect to each parameter is the weighted sum of the heads' gradients.
-Clipping, accumulation, precision and several processes then see an ordinary loss.
+Lightning's automatic optimisation back-propagates one scalar. A method that needs the gradients of
+each head has computed them before. So the scalar only passes them on: its gradient for each
+parameter is the weighted sum of the heads' gradients. For clipping, accumulation, precision and
+several processes it is an ordinary loss.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch._functorch import config as functorch_config
 
 Parameters = Sequence[nn.Parameter]
-_CHUNK = 31 * 2**20  # bytes: just below what glibc maps apart whatever came before
+_CHUNK = 31 * 2**20  # bytes; just below the size that glibc always maps separately
 
 
 class HeadGradients:
@@ -25,10 +25,12 @@ class HeadGradients:
 
     Args:
         losses: With gradient, [T].
-        shared: Tensors that all heads have in common, parameters or features; frozen ones are left
-            out.
+        shared: Tensors that all heads share, parameters or features; frozen ones are left out.
         own: Parameters of each head, T lists.
-        keep: Whether the graph is needed afterwards. It is freed with the last head otherwise.
+        keep: Keep the graph. Otherwise it is freed after the last head.
+
+    Attributes:
+        rows: The gradients of the shared tensors, float32 [T, P].
     """
 
     def __init__(
@@ -58,26 +60,26 @@ class HeadGradients:
             self.of_own.append(found[cut:])
 
     def gramian(self, averaged: Callable[[Tensor], Tensor], apart: int = 0) -> Tensor:
-        """Return the inner products of the heads' gradients on what they share, float32 [T, T].
+        """Return the inner products of the heads' gradients of the shared tensors, float32 [T, T].
 
         Args:
-            averaged: Returns the mean over all processes of a tensor that each of them has.
-            apart: Number of processes where each has tensors of its own, as of features; 0 where
-                all have the same ones, as of parameters.
+            averaged: Returns the mean of a tensor over all processes.
+            apart: For features, of which each process has its own part: the number of processes.
+                For parameters, which are the same in all processes: 0.
         """
         rows = self.rows if apart else averaged(self.rows)
-        with torch.autocast(rows.device.type, enabled=False):  # it would multiply in 16 bits
+        with torch.autocast(rows.device.type, enabled=False):  # autocast would use 16 bits
             found = rows @ rows.T
-        # Each process has its part of the batch, times their number.
+        # Each process has the gradient of its part of the batch, times the number of processes.
         return averaged(found) / apart if apart else found
 
     def scalar(self, of_shared: Tensor, of_own: Tensor, value: Tensor) -> Tensor:
         """Return a scalar whose gradient is the weighted sum of the heads' gradients.
 
         Args:
-            of_shared: Weights [T] for what the heads share.
+            of_shared: Weights [T] for the shared tensors.
             of_own: Weights [T] for the parameters of each head.
-            value: What the scalar is, [].
+            value: The value of the scalar, [].
         """
         with torch.autocast(self.rows.device.type, enabled=False):
             sizes = [tensor.numel() for tensor in self.shared]
@@ -91,7 +93,7 @@ class HeadGradients:
 
 
 class _HandedOver(torch.autograd.Function):
-    """A scalar whose gradients with respect to some tensors are given."""
+    """A scalar with given gradients for some tensors."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *tensors: Tensor) -> Tensor:
@@ -105,19 +107,20 @@ class _HandedOver(torch.autograd.Function):
 
 
 def keep_compiled_graphs() -> None:
-    """Let networks that are compiled from now on take several backward passes of a forward pass.
+    """Allow several backward passes for a forward pass in networks that are compiled later.
 
-    A compiled network gives its buffers up in the first one otherwise.
+    By default, a compiled network frees its buffers in the first backward pass.
     """
     functorch_config.donated_buffer = False
 
 
 @cache
 def _keep_freed_memory() -> None:
-    """Let glibc keep up to 62 MB that a backward pass frees, instead of 33 MB or less.
+    """Let glibc keep up to 62 MB of memory that a backward pass frees, instead of 33 MB or less.
 
-    After each head's pass it would give the memory back to the system and fetch it again, page by
-    page: measured, a fifth of the time of ten passes. glibc keeps twice the size of the largest
-    chunk of its own mapping that was ever freed, so one is made and freed. None of it is touched.
+    By default, glibc returns the memory to the system after each head's pass, and gets it again
+    page by page. This took a fifth of the time of ten passes. glibc keeps twice the size of the
+    largest separately mapped chunk that was ever freed. So this function allocates and frees one,
+    without using it.
     """
     torch.empty(_CHUNK, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Weights under which the heads' gradients are as long as their training rates ask for."""
+"""GradNorm: weights that bring the heads' gradient norms to a goal set by their training rates."""
 
 from collections.abc import Mapping
 from typing import ClassVar, cast
@@ -15,24 +15,27 @@ _LEAST = 0.01  # a weight of 0 could never grow again
 
 
 class GradNorm(GramianBalancer):
-    """Learn weights w so that w_t |g_t| follows mean(w |g|) r_t^alpha.
+    """Learn weights w so that w_t |g_t| approaches mean(w |g|) r_t^alpha.
 
-    r_t is what is left of a loss, L_t / L_t(first), over its mean; the first is that of the first
-    batch with a label. The lengths are the diagonal of the Gramian: of all shared parameters, where
-    the paper takes the last shared layer. The weights make a plain gradient step (the paper's code
-    uses Adam), divided by the mean length so that the rate does not depend on the scale of the
-    losses, and are brought to a mean of 1, as in the paper. All parameters learn from the weighted
-    losses.
+    r_t is the remaining loss, L_t / L_t(first), divided by its mean over heads; L_t(first) is the
+    loss in the first batch with a label. The norms |g_t| come from the diagonal of the Gramian, so
+    they include all shared parameters; the paper uses the last shared layer. The weights make a
+    plain gradient step (the paper's code uses Adam). The step is divided by the mean norm, so that
+    the learning rate does not depend on the scale of the losses. As in the paper, the weights are
+    then scaled to a mean of 1. All parameters learn from the weighted losses.
     Source: Chen et al., GradNorm, ICML 2018, arXiv:1711.02257, algorithm 1.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        alpha: 0 or more: how strongly a head that lags is pulled. The paper's is 1.5 or less.
-        lr: Learning rate of the weights, above 0; the paper's is 0.025.
-        gramian_of: As `GramianBalancer`.
-        every: As `GramianBalancer`.
-        scaled: As `ScaledBalancer`.
+        alpha: 0 or more; a larger value gives slow heads more weight. At most 1.5 in the paper.
+        lr: Learning rate of the weights, above 0; 0.025 in the paper.
+        gramian_of: As in `GramianBalancer`.
+        every: As in `GramianBalancer`.
+        scaled: As in `ScaledBalancer`.
+
+    Raises:
+        ConfigError: For a value outside these ranges.
     """
 
     only_shared: ClassVar[bool] = False
@@ -67,5 +70,5 @@ class GradNorm(GramianBalancer):
         moved = (self.kept - self.lr * step).clamp(min=_LEAST)
         total = torch.where(seen, moved, 0).sum()
         restored = moved * torch.where(seen, self.kept, 0).sum() / total
-        # A gradient that overflows is of its batch alone.
+        # A gradient that overflows must not change the weights.
         return torch.where(torch.isfinite(total), restored, self.kept)

@@ -1,4 +1,4 @@
-"""Gradients turned towards each other until they are as alike as they have been on average."""
+"""Gradient Vaccine: turn gradients towards each other, up to their average similarity."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -16,23 +16,26 @@ _LEAST = 1e-60
 
 
 class GradVac(GramianBalancer):
-    """Turn each head's gradient towards the others' until their cosines are what is usual.
+    """Turn each head's gradient towards the others until their cosines reach a moving average.
 
-    As much of the other gradient is added as brings the cosine up to its moving average. Gradients
-    are taken whole; the paper also treats layers apart. The other heads are taken in a random
-    order. All of it happens in the coefficients of the gradients, for which the Gramian is enough.
-    The averages of a head without a label in the batch stay as they are. Each head's own parameters
-    learn from its own loss.
+    If a cosine is below its moving average, enough of the other gradient is added to reach it. The
+    gradient of all shared parameters is treated as one vector; the paper also treats layers
+    separately. The other heads are taken in a random order. The computation uses only coefficients
+    of the gradients and the Gramian. The averages of a head without a label in the batch do not
+    change. Each head's own parameters learn from its own loss.
     Source: Wang et al., Gradient Vaccine, ICLR 2021, arXiv:2010.05874, algorithm 1.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        beta: How fast the averages follow, 0 to 1. The paper's is 0.01, for long trainings on many
-            languages; 0.5 is what LibMTL and TorchJD have.
-        gramian_of: As `GramianBalancer`.
-        every: As `GramianBalancer`.
-        scaled: As `ScaledBalancer`.
+        beta: Update rate of the averages, 0 to 1. It is 0.01 in the paper, for long trainings on
+            many languages, and 0.5 in LibMTL and TorchJD.
+        gramian_of: As in `GramianBalancer`.
+        every: As in `GramianBalancer`.
+        scaled: As in `ScaledBalancer`.
+
+    Raises:
+        ConfigError: If `beta` is not from 0 to 1.
     """
 
     averages: Tensor
@@ -54,16 +57,16 @@ class GradVac(GramianBalancer):
         self.register_buffer("averages", torch.zeros(len(heads), len(heads)))
 
     def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return the sum over heads of the coefficients of their changed gradients."""
-        # On the CPU: each of these few numbers would be waited for.
+        """Return the sum of the changed gradients as coefficients of the original ones, [T]."""
+        # On the CPU, because each of these few numbers would have to wait for the device.
         given = cast(Tensor, gramian).detach().double().cpu()
         averages = self.averages.double().cpu()
         count = len(losses)
         coefficients = torch.eye(count, dtype=torch.float64)
         there = seen.tolist()
-        if not torch.isfinite(given).all():  # an overflow must not stay in the averages
+        if not torch.isfinite(given).all():  # an overflow must not change the averages
             return torch.ones_like(losses)
-        given = given / given.diagonal().mean().clamp(min=_LEAST)  # _SMALL is then small
+        given = given / given.diagonal().mean().clamp(min=_LEAST)  # so that _SMALL is negligible
         with self.drawing():
             orders = [torch.randperm(count).tolist() for _ in range(count)]
         heads = [index for index in range(count) if there[index]]
@@ -81,7 +84,7 @@ class GradVac(GramianBalancer):
 
 
 def _towards(coefficients: Tensor, gramian: Tensor, other: int) -> tuple[Tensor, Tensor]:
-    """Return the cosine of a combined gradient to another's, and its length."""
+    """Return the cosine between a combined gradient and another one, and its norm."""
     length = (coefficients @ gramian @ coefficients).clamp(min=0).sqrt()
     product = coefficients @ gramian[other]
     return product / (length * gramian[other, other].clamp(min=0).sqrt() + _SMALL), length

@@ -1,4 +1,4 @@
-"""A direction along which every head improves alike, however long its gradient is."""
+"""IMTL-G: a step with equal projections onto the gradients of all heads."""
 
 from typing import cast
 
@@ -7,34 +7,34 @@ from torch import Tensor
 
 from multihead.balancing.of_gramian import SolvingBalancer
 
-_LEAST = 1e-60  # a squared length that is not 0
-_ROUNDING = 1e-5  # cosines come of a Gramian in float32
+_LEAST = 1e-60  # smallest squared norm, to avoid a division by 0
+_ROUNDING = 1e-5  # rounding error of the cosines, which come from a Gramian in float32
 
 
 class IMTLG(SolvingBalancer):
-    """Weigh heads so that the step has the same projection onto each head's unit gradient.
+    """Weight heads so that the step has the same projection onto each head's unit gradient.
 
-    The paper lets the weights sum to 1, and some may be below 0. Where the sum itself would be
-    below 0, that turns the step round, and all losses grow; here the step goes the way that they
-    fall, so that its direction never depends on the scale of a loss. Gradients that depend on each
-    other have the pseudo-inverse, as in TorchJD. Each head's own parameters learn from its own
-    loss.
+    In the paper the weights sum to 1, and some may be below 0. If the sum before this normalisation
+    is negative, the normalisation reverses the step, and all losses increase. Here the step keeps
+    the direction in which they decrease, so it does not depend on the scale of a loss. For linearly
+    dependent gradients the pseudo-inverse is used, as in TorchJD. Each head's own parameters learn
+    from its own loss.
     Source: Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.1.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        gramian_of: As `GramianBalancer`.
-        every: As `GramianBalancer`.
-        scaled: As `ScaledBalancer`.
+        gramian_of: As in `GramianBalancer`.
+        every: As in `GramianBalancer`.
+        scaled: As in `ScaledBalancer`.
     """
 
     def solve(self, gramian: Tensor) -> Tensor:
-        """Return weights that sum to 1, or to -1."""
+        """Return weights [n] that sum to 1 or to -1."""
         given = gramian.double()
         lengths = given.diagonal().clamp(min=_LEAST).sqrt()
         cosines = given / lengths.outer(lengths)
-        # Of unit gradients, for which a long one does not hide a short one in the rounding.
+        # For unit gradients, so that rounding errors of a large one do not hide a small one.
         inverse = torch.linalg.pinv(cosines, rtol=_ROUNDING, hermitian=True)
         weights = inverse.sum(1) / lengths
         return cast(Tensor, weights / weights.sum().abs())

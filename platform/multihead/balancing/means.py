@@ -1,4 +1,4 @@
-"""The mean weight of each head over an epoch, for its curve."""
+"""The mean weight of each head over an epoch, for logging."""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from multihead.heads import Heads
 
 
 class WeightMeans(nn.Module):
-    """Add up the weights of the steps of an epoch on the device.
+    """Sum the weights of the steps of an epoch on the device.
 
-    The sums are buffers, so that an epoch that is resumed comes to the same means.
+    The sums are buffers, so a resumed epoch gives the same means.
 
     Args:
         heads: Fixes T and the order of the weights.
@@ -25,18 +25,18 @@ class WeightMeans(nn.Module):
         self.register_buffer("steps", torch.zeros(len(heads)))
 
     def add(self, weights: Tensor, present: Tensor) -> None:
-        """Add the weights [T] of one step, of the heads that had labels in it."""
+        """Add the weights [T] of one step, for heads with labels in it (`present`, bool [T])."""
         self.sums += weights * present
         self.steps += present
 
     def read(self) -> dict[str, float]:
-        """Return the mean by name of each head that had a label, and start anew."""
+        """Return the mean weight by name of each head that had a label, and reset."""
         means, steps = (self.sums / self.steps).tolist(), self.steps.tolist()
         self.reset()
         found = zip(self.names, means, steps, strict=True)
         return {name: mean for name, mean, seen in found if seen}
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Set all sums to 0."""
         self.sums.zero_()
         self.steps.zero_()

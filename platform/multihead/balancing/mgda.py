@@ -1,4 +1,4 @@
-"""The shortest combination of the gradients: no head is worse off for a small step."""
+"""MGDA: the combination of the gradients with the smallest norm, which harms no head."""
 
 import numpy as np
 import torch
@@ -8,27 +8,27 @@ from torch import Tensor
 
 from multihead.balancing.of_gramian import SolvingBalancer
 
-# Of gradients of unit length: below the rounding of the float32 of which Gramians are made.
+# For gradients of norm 1: below the rounding error of Gramians in float32.
 _RIDGE = 1e-8
-_LEAST = 1e-60  # a squared length that is not 0
+_LEAST = 1e-60  # smallest squared norm, to avoid a division by 0
 
 
 class MGDA(SolvingBalancer):
-    """Weigh heads so that the combination of their gradients is the shortest, weights summing to 1.
+    """Weight heads so that the combination of their gradients has the smallest norm.
 
-    The paper looks for it by at most 250 steps of Frank and Wolfe; here it is exact, which matters
-    with many heads or gradients of very different lengths. Gradients are taken as they are: of the
-    normalisations of the paper's code (by length, by loss or by both) there is none, so the head
-    with the shortest gradient has most of the weight. Each head's own parameters learn from its
-    own loss.
+    The weights are 0 or more and sum to 1. The paper uses at most 250 Frank-Wolfe steps. This
+    method solves the problem exactly, which matters with many heads or very different norms. The
+    gradients are not normalised; the paper's code can normalise them by norm, by loss or by both.
+    So the head with the smallest gradient gets most of the weight. Each head's own parameters learn
+    from its own loss.
     Source: Sener & Koltun, NeurIPS 2018, arXiv:1810.04650, section 3.2.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        gramian_of: As `GramianBalancer`.
-        every: As `GramianBalancer`.
-        scaled: As `ScaledBalancer`.
+        gramian_of: As in `GramianBalancer`.
+        every: As in `GramianBalancer`.
+        scaled: As in `ScaledBalancer`.
     """
 
     def solve(self, gramian: Tensor) -> Tensor:
@@ -37,11 +37,11 @@ class MGDA(SolvingBalancer):
 
 
 def _shortest(gramian: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights, 0 or more with sum 1, of the shortest combination of gradients, [n].
+    """Return the weights, 0 or more with sum 1, of the combination with the smallest norm, [n].
 
-    Of numbers u of 0 or more, the least u'Gu + (k sum(u))^2 - 2 k sum(u) is at a multiple of those
-    weights: a problem of least squares. It is put for gradients of unit length, of which a short
-    one is seen as precisely as a long one.
+    For u of 0 or more, u'Gu + (k sum(u))^2 - 2 k sum(u) is smallest at a multiple of these weights.
+    This is a least-squares problem. It is solved for gradients of norm 1, so that small and large
+    gradients have the same precision.
     """
     lengths = np.sqrt(gramian.diagonal().clip(min=_LEAST))
     values, vectors = np.linalg.eigh(gramian / np.outer(lengths, lengths))

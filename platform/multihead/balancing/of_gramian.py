@@ -1,4 +1,4 @@
-"""Methods that make weights of the Gramian of the heads' gradients, those of torchjd among them."""
+"""Methods that compute weights from the Gramian of the heads' gradients, also those of torchjd."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -14,18 +14,21 @@ from multihead.heads import Heads
 
 
 class GramianBalancer(ScaledBalancer):
-    """A method that weighs heads by the inner products of their gradients.
+    """A method that weights heads by the inner products of their gradients.
 
-    The weights are for what the heads share; each head's own parameters learn from its own loss,
-    as the papers of these methods have it.
+    The weights apply to the shared parameters. As in the papers of these methods, each head's own
+    parameters learn from its own loss.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        gramian_of: `shared`, exact, one backward pass per head; or `features`, cheap, with the
-            gradients [B, F] with respect to what the backbone returns.
-        every: Batches from one Gramian to the next; the weights stay in between.
-        scaled: As `ScaledBalancer`.
+        gramian_of: `shared` is exact and needs one backward pass per head. `features` is cheaper
+            and uses the gradients [B, F] of the backbone's output.
+        every: Batches from one Gramian to the next, 1 or more; the weights stay in between.
+        scaled: As in `ScaledBalancer`.
+
+    Raises:
+        ConfigError: For another `gramian_of`, or for `every` below 1.
     """
 
     needs_gramian: ClassVar[bool] = True
@@ -51,17 +54,17 @@ class GramianBalancer(ScaledBalancer):
 
 
 class SolvingBalancer(GramianBalancer):
-    """A method that keeps no state and solves a small problem for the heads that it weighs.
+    """A method without state that solves a small problem for the heads that it weights.
 
     A Gramian that is not finite, or all 0, gives the static weights.
     """
 
     @abstractmethod
     def solve(self, gramian: Tensor) -> Tensor:
-        """Return how the heads of a Gramian [n, n] weigh relative to each other, [n]."""
+        """Return the relative weights of the heads, [n], for a Gramian [n, n]."""
 
     def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return the solution for the heads that are seen."""
+        """Return the solution for the heads in `seen`."""
         given, places = cast(Tensor, gramian), self.subset(seen)
         if places is not None:
             given = given[places][:, places]
@@ -74,25 +77,25 @@ class SolvingBalancer(GramianBalancer):
 
 
 class GramianWeighting(SolvingBalancer):
-    """Weigh heads by a weighting of torchjd that keeps no state.
+    """Weight heads by a weighting of torchjd without state.
 
-    Of those that ship: PCGrad (Yu et al. 2020, in its random order), FairGrad (Ban & Ji 2024;
-    with alpha 1 the equation of Nash-MTL, Navon et al. 2022), Aligned-MTL (Senushkin et al. 2023,
-    with `scale_mode: min` as in the paper; its code has rmse as well) and UPGrad (Quinton & Rey
-    2024). Each head's own parameters learn from its own loss. (The code of FairGrad and of Nash-MTL
-    weighs them too.)
+    Shipped configurations use PCGrad (Yu et al. 2020, with its random order), FairGrad (Ban & Ji
+    2024; with alpha 1 it is the equation of Nash-MTL, Navon et al. 2022), Aligned-MTL (Senushkin et
+    al. 2023, with `scale_mode: min` as in the paper; its code also has rmse) and UPGrad (Quinton &
+    Rey 2024). Each head's own parameters learn from its own loss. (The code of FairGrad and
+    Nash-MTL weights these parameters as well.)
 
-    Unless `scaled` is false, the squares of the gradients are brought to a mean of 1 first. That
-    changes no direction, but torchjd compares with fixed numbers: UPGrad would take gradients
-    whose squares sum to less than 0.0001, as late in a training, for 0.
+    Unless `scaled` is false, the gradients are first scaled to a mean square of 1. This changes no
+    direction, but torchjd compares with fixed thresholds. For example, UPGrad treats gradients
+    whose squares sum to less than 0.0001 as 0, which happens late in a training.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        weighting: Of `torchjd.aggregation`; takes a Gramian [n, n] and returns weights [n].
-        gramian_of: As `GramianBalancer`.
-        every: As `GramianBalancer`.
-        scaled: As `ScaledBalancer`.
+        weighting: A weighting of `torchjd.aggregation`: a Gramian [n, n] to weights [n].
+        gramian_of: As in `GramianBalancer`.
+        every: As in `GramianBalancer`.
+        scaled: As in `ScaledBalancer`.
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class GramianWeighting(SolvingBalancer):
         self.weighting = weighting
 
     def solve(self, gramian: Tensor) -> Tensor:
-        """Return what the weighting makes of the Gramian."""
+        """Return the weights of the weighting, [n]."""
         if self.scaled:
             gramian = gramian / gramian.diagonal().mean()
         return cast(Tensor, self.weighting(gramian))

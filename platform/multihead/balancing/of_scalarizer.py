@@ -1,4 +1,4 @@
-"""Methods of torchjd that make one number of the losses."""
+"""Methods of torchjd that turn the losses into a scalar."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -11,22 +11,23 @@ from multihead.heads import Heads
 
 
 class ScalarizerWeighting(ScaledBalancer):
-    """Weigh each loss by the derivative of a scalarizer of torchjd with respect to it.
+    """Weight each loss by the derivative of a torchjd scalarizer with respect to it.
 
-    For scalarizers without a state, of which two ship. All parameters learn from the weighted
-    losses.
+    The scalarizer must have no state. All parameters learn from the weighted losses. Two shipped
+    configurations use this class:
 
-    - GeometricMean, the `gls` of Chennupati et al., CVPR workshops 2019, arXiv:1904.08492.
-    - STCH of Lin et al., ICML 2024, arXiv:2402.19078, with equal preferences and an ideal of 0. The
-      losses are taken as they are, as in the paper's formula; so losses of one scale are needed,
-      or static weights that bring them to one. The paper's code for networks takes logarithms of
-      losses over their mean in an epoch of warming up, with mu 1. `mu` is one that the paper tries.
+    - `gls`: GeometricMean, Chennupati et al., CVPR workshops 2019, arXiv:1904.08492.
+    - `stch`: STCH of Lin et al., ICML 2024, arXiv:2402.19078, with equal preferences and an ideal
+      point of 0. As in the paper's formula, the losses are used directly. So they need the same
+      scale, or static weights that give them the same scale. The paper's code for networks uses
+      logarithms of losses divided by their mean in a warm-up epoch, with mu 1. The shipped `mu` is
+      one of the paper's values.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        scalarizer: Of `torchjd.scalarization`; takes losses [n] and returns a scalar.
-        scaled: As `ScaledBalancer`.
+        scalarizer: A scalarizer of `torchjd.scalarization`: losses [n] to a scalar [].
+        scaled: As in `ScaledBalancer`.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class ScalarizerWeighting(ScaledBalancer):
         self.scalarizer = scalarizer
 
     def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return the derivatives."""
+        """Return the derivatives of the scalarizer, [T]."""
         places = self.subset(seen)
         given = losses if places is None else losses[places]
         with torch.enable_grad(), torch.autocast(losses.device.type, enabled=False):

@@ -1,7 +1,8 @@
-"""What a search may vary of each method, and in which range.
+"""The search ranges of each method's parameters.
 
-Ranges hold the method's default and what its paper tries. What changes the cost of a step
-(`gramian_of`, `every`) or the learning rate (`scaled`) is not here: it would make methods unequal.
+A range contains the method's default and the values that its paper tries. Parameters that change
+the cost of a step (`gramian_of`, `every`) or the learning rate (`scaled`) are not included, because
+they would make a comparison of methods unfair.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,9 @@ from typing import Any
 
 _LEARNING_RATE = {"low": 0.0025, "high": 0.25, "log": True}
 
-# By the name of the method in `model/balancer`: a range for each parameter, by its path below
-# `model.balancer`, in the grammar of a study's space. Static weights depend on the heads, so they
-# are searched as `loss_weights: {simplex: [head, ...]}`.
+# Keys are the names of `model/balancer`. Values map a parameter's path below `model.balancer` to
+# its range, in the syntax of a study's space. Static weights depend on the heads, so they are
+# searched as `loss_weights: {simplex: [head, ...]}`.
 RANGES: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "static": {},
     # Losses

@@ -1,4 +1,4 @@
-"""What methods have in common that only say how heads weigh relative to each other."""
+"""Base class of methods that only define the relative weights of the heads."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ _PRIME = 1_000_003  # spreads the numbers of batches over the seeds
 
 
 class ScaledBalancer(Balancer):
-    """A method whose weights are scaled to the sum of the static ones.
+    """A method whose weights are scaled to the sum of the static weights.
 
-    Otherwise a method would change the learning rate, and a comparison would find that instead of
-    the method. The static weights are part of the losses that the method sees: it is given
-    `base * losses` and the Gramian of these, and its own weights multiply the static ones. A head
-    without a label in the batch, or with the static weight 0, is not seen by the method.
+    Without the scaling, a method would also change the effective learning rate, and a comparison of
+    methods would be unfair. The method gets `base * losses` and the Gramian of these, and its
+    weights multiply the static ones. It does not see heads without a label in the batch, nor heads
+    with the static weight 0.
 
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        scaled: False leaves the sum of the weights to the method, as its paper has it.
+        scaled: If false, the weights keep the sum that the method gives them, as in its paper.
     """
 
     kept: Tensor
@@ -34,7 +34,7 @@ class ScaledBalancer(Balancer):
     ) -> None:
         super().__init__(heads, weights)
         self.scaled = scaled
-        # Of the last batch that had a Gramian, for those that have none.
+        # The weights of the last batch with a Gramian, for the batches without one.
         self.register_buffer("kept", torch.ones(len(heads)), persistent=self.needs_gramian)
         self._used = self.base > 0
         self._uses_all = bool(self._used.all())
@@ -43,12 +43,12 @@ class ScaledBalancer(Balancer):
 
     @abstractmethod
     def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return how the method weighs the losses, [T]; what is not seen is not read.
+        """Return the method's weights, [T]; those of heads not in `seen` are ignored.
 
         Args:
-            losses: Times the static weights, [T].
-            seen: Which heads the method weighs, bool [T].
-            gramian: Of these losses, [T, T], for a method that needs it.
+            losses: Losses times the static weights, [T].
+            seen: Which heads the method weights, bool [T].
+            gramian: The Gramian of these losses, [T, T], if the method needs it, else None.
         """
 
     def weigh(self, losses: Tensor, present: Tensor, gramian: Tensor | None) -> Tensor:
@@ -67,9 +67,10 @@ class ScaledBalancer(Balancer):
         return self._scaled(torch.where(seen, found, 0) * self.base, seen)
 
     def _scaled(self, weights: Tensor, seen: Tensor) -> Tensor:
-        """Scale to the static sum; static weights where the method found nothing to go on.
+        """Scale to the sum of the static weights.
 
-        Where weights below 0 outweigh the others, it is the sum of the sizes that is scaled.
+        If the sum is not above 0, the sum of the absolute values is used. If that is 0 or not
+        finite, the static weights are returned.
         """
         static = self.base * seen
         total = weights.sum()
@@ -79,18 +80,18 @@ class ScaledBalancer(Balancer):
         return torch.where(good, scaled, static)
 
     def subset(self, seen: Tensor) -> Tensor | None:
-        """Return the places of the heads that are seen, int64 [n]; None for all.
+        """Return the indices of the heads in `seen`, int64 [n]; None for all heads.
 
-        It waits for the device only where labels may be missing, or a static weight is 0.
+        It waits for the device only if labels may be missing or a static weight is 0.
         """
         return None if self._sees_all else seen.nonzero().flatten()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """Draw numbers that depend on the seed of the run and the batch alone.
+        """Seed torch inside the block with the seed of the run and the number of the batch.
 
-        They are alike on every device of a training, a training that goes on draws the same, and
-        other numbers, such as those of dropout, are what they are without the method.
+        So every device of a training and a resumed training draw the same numbers. Other random
+        numbers, such as those of dropout, do not change.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed((self._seed + self.batch * _PRIME) % 2**63)
@@ -98,6 +99,6 @@ class ScaledBalancer(Balancer):
 
 
 def _apart() -> int:
-    """Draw a seed without moving the numbers that others draw."""
+    """Draw a seed without changing the state of the random generator."""
     with torch.random.fork_rng(devices=[]):
         return int(torch.randint(2**62, (), device="cpu"))

@@ -1,4 +1,4 @@
-"""Fixed weights: the sum over heads of weight times loss."""
+"""Fixed weights: the scalar is the sum over heads of weight times loss."""
 
 from typing import ClassVar
 
@@ -8,10 +8,10 @@ from multihead.balancing.balancer import Balancer
 
 
 class StaticWeights(Balancer):
-    """Weigh heads by `model.loss_weights`, which a study can search."""
+    """Weight heads by `model.loss_weights`, which a study can search."""
 
     changes: ClassVar[bool] = False
 
     def weigh(self, losses: Tensor, present: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return the given weights."""
+        """Return the static weights, [T]."""
         return self.base

@@ -1,4 +1,4 @@
-"""Whether static weights have an effect with a method."""
+"""Test whether static weights have an effect with a method."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,21 +8,21 @@ from torch import Tensor
 from multihead.balancing.balancer import Balancer
 from multihead.heads import Heads
 
-_BATCHES = 200  # after which what a method learns has settled
+_BATCHES = 200  # enough for learned weights to converge
 _LEARNING_RATE = 0.1
-_ALIKE = 0.02  # of the sum of the weights
+_ALIKE = 0.02  # largest difference of equal weights that sum to 1
 
 
 def ignores_static_weights(make: Callable[[Mapping[str, float]], Balancer], heads: Heads) -> bool:
-    """Return whether a method finds the same weights for shared parameters from any static weights.
+    """Return whether a method gives shared parameters the same weights for any static weights.
 
-    It is tried out with fixed losses and gradients, once with equal and once with unequal static
-    weights. A method that is invariant to the scale of a loss ignores them: some are so in every
-    step, others once their learned weights have settled.
+    The method runs with fixed losses and gradients, once with equal and once with unequal static
+    weights. A method that is invariant to the scale of a loss ignores static weights. Some methods
+    do so in every step, others after their learned weights have converged.
 
     Args:
-        make: Makes the method of static weights by head name.
-        heads: Two or more.
+        make: Makes the method from static weights by head name.
+        heads: Two or more heads.
     """
     names = list(heads)
     skewed = dict(zip(names, [4.0, *[1.0] * (len(names) - 1)], strict=True))
@@ -31,7 +31,7 @@ def ignores_static_weights(make: Callable[[Mapping[str, float]], Balancer], head
 
 
 def _settled(balancer: Balancer, count: int) -> Tensor:
-    """Return the mean weights that a method comes to, with a sum of 1."""
+    """Return the mean weights of a method after convergence, with sum 1, [T]."""
     drawn = torch.Generator().manual_seed(0)
     losses = torch.linspace(0.5, 2.0, count)
     rows = torch.randn(count, 8, generator=drawn) + 0.3
@@ -55,5 +55,5 @@ def _settled(balancer: Balancer, count: int) -> Tensor:
 
 
 def _keeps_state(balancer: Balancer) -> bool:
-    """Return whether there is more than the last weights in a checkpoint of the method."""
+    """Return whether a method has more state in its checkpoint than the last weights."""
     return bool(set(balancer.state_dict()) - {"kept"})

@@ -1,4 +1,4 @@
-"""Weights learned as the noise of each head."""
+"""Uncertainty weighting: learn the noise of each head and derive its weight."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,11 @@ from multihead.heads import Heads
 
 
 class LearnedScales(Balancer):
-    """A method that learns one number per head, from 0 on.
+    """A method that learns one number per head, which starts at 0.
 
     Args:
         heads: Fixes T and the order of the losses.
-        weights: Of the losses beside the learned ones, by head name.
+        weights: Static weights by head name.
     """
 
     def __init__(self, heads: Heads, weights: Mapping[str, float] | None = None) -> None:
@@ -27,22 +27,22 @@ class LearnedScales(Balancer):
         return torch.stack([*self.log_variances])
 
     def parameters_of(self, index: int) -> Sequence[nn.Parameter]:
-        """Return the one number of a head."""
+        """Return the learned number of a head."""
         return (self.log_variances[index],)
 
 
 class UncertaintyWeighting(LearnedScales):
-    """Weigh heads by learned noise, so that loss scales need no tuning by hand.
+    """Weight heads by learned noise, so that loss scales need no manual tuning.
 
-    Minimises sum_t w_t exp(-s_t) L_t + s_t / 2 with s_t = log(sigma_t^2) learned from 0 on, and
-    w_t the static weight: the paper's factor is 1 for a cross-entropy and 1/2 for a squared error.
-    A head without a label in the batch leaves its s_t as it is. All parameters learn from the
-    weighted losses.
+    Minimises sum_t w_t exp(-s_t) L_t + s_t / 2, where s_t = log(sigma_t^2) is learned and starts at
+    0. w_t is the static weight; in the paper it is 1 for a cross-entropy and 1/2 for a squared
+    error. The s_t of a head without a label in the batch does not change. All parameters learn from
+    the weighted losses.
     Source: Kendall, Gal & Cipolla, CVPR 2018, arXiv:1705.07115, section 3.
     """
 
     def weigh(self, losses: Tensor, present: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return w_t exp(-s_t), through which s_t learns."""
+        """Return w_t exp(-s_t), [T], with a gradient for s_t."""
         return self.base * torch.exp(-self.scales)
 
     def penalty(self, present: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Weights from the inverse of the losses, through a softmax."""
+"""UW-SO: weights from a softmax of the inverse losses."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ from multihead.heads import Heads
 
 
 class SoftOptimalUncertainty(ScaledBalancer):
-    """Weigh each head by softmax(1 / (T L_t)), with T the temperature.
+    """Weight each head by softmax(1 / (T L_t)), where T is the temperature.
 
-    1 / L_t is where the learned weight of uncertainty weighting would settle; the softmax makes the
+    1 / L_t is the optimum of the learned weight in uncertainty weighting. The softmax makes the
     weights less extreme. All parameters learn from the weighted losses.
     Source: Kirchdorfer et al., Analytical Uncertainty-Based Loss Weighting in Multi-Task Learning,
     GCPR 2024, arXiv:2408.07985.
@@ -20,8 +20,11 @@ class SoftOptimalUncertainty(ScaledBalancer):
     Args:
         heads: Fixes T and the order of the losses.
         weights: Static weights by head name.
-        temperature: Above 0; a larger one makes the weights more alike. The paper tunes it.
-        scaled: As `ScaledBalancer`.
+        temperature: Above 0; a larger value makes the weights more equal. The paper tunes it.
+        scaled: As in `ScaledBalancer`.
+
+    Raises:
+        ConfigError: If `temperature` is not above 0.
     """
 
     def __init__(
@@ -36,6 +39,6 @@ class SoftOptimalUncertainty(ScaledBalancer):
         self.temperature = positive(temperature, "temperature")
 
     def relative(self, losses: Tensor, seen: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return the softmax over the heads that are seen."""
+        """Return the softmax over the heads in `seen`, [T]."""
         inverse = 1 / (self.temperature * losses.clamp(min=1e-8))
         return inverse.masked_fill(~seen, -float("inf")).softmax(0)

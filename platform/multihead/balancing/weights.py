@@ -1,4 +1,4 @@
-"""Fixed weights by head name, checked and completed."""
+"""Check weights by head name, and add the missing ones."""
 
 import math
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from multihead.heads import Heads
 
 
 def complete_weights(heads: Heads, weights: Mapping[str, float], what: str) -> list[float]:
-    """Return one weight per head in their order, 1 where none is given.
+    """Return one weight per head in their order; a missing weight is 1.
 
     Args:
         heads: The heads.
-        weights: By head name.
-        what: Names the weights in an error, such as `loss_weights`.
+        weights: Weights by head name.
+        what: The name of the weights for error messages, such as `loss_weights`.
 
     Raises:
         ConfigError: For a weight that is negative, not finite or of an unknown head, or if all
@@ -28,10 +28,10 @@ def complete_weights(heads: Heads, weights: Mapping[str, float], what: str) -> l
         if isinstance(weight, bool) or not isinstance(weight, int | float):
             raise ConfigError(f"{what}.{name} is {weight!r}; give a number, 0 or more.")
         if not math.isfinite(weight) or weight < 0:
-            raise ConfigError(f"{what}.{name} is {weight}; weights are finite and 0 or more.")
+            raise ConfigError(f"{what}.{name} is {weight}; give a finite number, 0 or more.")
     values = [float(weights.get(name, 1.0)) for name in heads]
     if not any(values):
-        raise ConfigError(f"{what} are all 0, so there is nothing to weigh; give one above 0.")
+        raise ConfigError(f"{what} are all 0, so nothing would be trained; give one above 0.")
     return values
 
 
@@ -39,12 +39,12 @@ def positive(value: float, name: str, *, or_zero: bool = False) -> float:
     """Return an argument of a balancer that must be above 0.
 
     Args:
-        value: What was given.
-        name: Of the argument.
+        value: The value.
+        name: The name of the argument.
         or_zero: Allow 0 as well.
 
     Raises:
-        ConfigError: If it is not finite and above 0.
+        ConfigError: If the value is not finite, or not above 0.
     """
     if (
         isinstance(value, bool)

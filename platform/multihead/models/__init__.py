@@ -1,1 +1,1 @@
-"""Networks: backbones with one head per prediction."""
+"""Networks: a backbone with one head per prediction."""

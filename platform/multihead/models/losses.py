@@ -1,4 +1,4 @@
-"""The criteria under the names that configurations and records have for them."""
+"""The criteria, under the names that configurations and records use."""
 
 from multihead.heads.losses.cross_entropy import LevelCrossEntropy
 from multihead.heads.losses.distance_weighted import DistanceWeightedCrossEntropy

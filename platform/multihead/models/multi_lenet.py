@@ -1,4 +1,4 @@
-"""The LeNet that papers on multi-task learning train on MultiMNIST."""
+"""The LeNet that papers on multi-task learning use for MultiMNIST."""
 
 from collections.abc import Mapping
 
@@ -10,18 +10,18 @@ FEATURES = 50
 
 
 class MultiLeNet(MultiheadNetwork):
-    """Two 5x5 convolutions and a hidden layer of 50 units, and such a layer in each head.
+    """Two 5x5 convolutions and a hidden layer of 50 units, plus such a layer in each head.
 
     Source: O. Sener and V. Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
-    2018, section 5.1: all layers but the last two are shared. Their code multiplies the second
-    convolution's channels and the heads' hidden units by 0 or 1 while it trains, one draw for a
-    whole batch; here it is the usual dropout, drawn for each picture and scaled by 1 / (1 - p).
+    2018, section 5.1: all layers except the last two are shared. In training, their code multiplies
+    the second convolution's channels and the heads' hidden units by 0 or 1, with one draw for a
+    whole batch. This network uses standard dropout, drawn per image and scaled by 1 / (1 - p).
 
-    With 1 input channel of 28x28 pixels and two heads of 10 classes it has 27,450 parameters.
+    It has 27,450 parameters with 1 input channel of 28x28 pixels and two heads of 10 classes.
 
     Args:
         input_channels: Channels of the images.
-        heads_config: Number of classes by head name; `left` and `right` of 10 classes if none.
+        heads_config: Number of classes by head name; by default `left` and `right` of 10 classes.
         input_size: Height and width of the images in pixels, or one number for squares.
         dropout: Probability, 0 to 1, of dropping a channel or a hidden unit of a head.
 
@@ -65,5 +65,5 @@ class MultiLeNet(MultiheadNetwork):
 
 
 def _pooled(side: int) -> int:
-    """Return what two convolutions and two poolings leave of a side, in pixels."""
+    """Return the length of a side in pixels after two convolutions and two poolings."""
     return ((side - 4) // 2 - 4) // 2

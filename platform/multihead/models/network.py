@@ -1,7 +1,7 @@
-"""The one shape of network: a backbone, then one module per head.
+"""The base class of all networks: a backbone, then one module per head.
 
 A backbone maps images [B, C, H, W] to features [B, F]; a head maps features to logits
-[B, K]. A new network is a subclass that builds its backbone and hands it over.
+[B, K]. A new network is a subclass that builds its backbone and passes it to this class.
 """
 
 from collections.abc import Mapping
@@ -24,18 +24,18 @@ class MultiheadNetwork(nn.Module):
         heads_config: Number of outputs by head name: one per class or level, 1 for a regression.
         input_channels: C of the images.
         input_size: H and W of the images, or one number for squares.
-        head_hidden: Width of one hidden layer in each head; none by default.
+        head_hidden: Width of one hidden layer in each head; by default there is none.
         dropout: Probability, 0 to 1, of dropping a hidden unit of a head.
 
     Shape:
         images [B, C, H, W] to a dict of logits [B, K] by head name, in the order of the heads.
 
     Attributes:
-        initial_weights: Arguments of the class that only choose the weights to start from. A
-            network whose weights come from a checkpoint is built without them.
+        initial_weights: Arguments of the class that only choose the initial weights. A network
+            whose weights come from a checkpoint is built without them.
 
     Raises:
-        ConfigError: If the heads are invalid, or the backbone does not take such images.
+        ConfigError: If the heads, `input_size` or `head_hidden` are invalid.
     """
 
     initial_weights: ClassVar[tuple[str, ...]] = ()
@@ -56,8 +56,8 @@ class MultiheadNetwork(nn.Module):
         self.input_channels = input_channels
         self.input_size = as_size(input_size)
         self.backbone = backbone
-        # A head starts from the same weights whatever other heads there are, and training draws
-        # the same numbers after them: networks with some heads in common can be compared.
+        # The initial weights of a head, and the random numbers of the training, do not depend on
+        # the other heads. So networks with some heads in common can be compared.
         base = int(torch.randint(2**62, (), device="cpu"))
         self.heads = nn.ModuleDict()
         for name, count in self.heads_config.items():
@@ -80,29 +80,33 @@ class MultiheadNetwork(nn.Module):
 
     @property
     def loaded_part(self) -> nn.Module:
-        """What weights from elsewhere are for: the backbone, or what of it has their names."""
+        """The part that initial weights are loaded into: the backbone, or a module inside it."""
         return self.backbone
 
     @property
     def prefix_of_loaded(self) -> str:
-        """What comes before the names of `loaded_part` in the backbone."""
+        """The prefix of the names of `loaded_part` in the backbone."""
         return ""
 
     @property
     def published_normalisation(self) -> tuple[list[float], list[float]] | None:
-        """Mean and deviation per channel that published weights of it want, if there are any."""
+        """Mean and standard deviation per channel for published weights; None without these."""
         return None
 
     @property
     def normalisation(self) -> tuple[list[float], list[float]] | None:
-        """Mean and deviation per channel that its initial weights want; None for any."""
+        """Mean and standard deviation per channel for the initial weights; None if any will do."""
         return None
 
     def check_images(self, channels: int, size: tuple[int, int]) -> None:
-        """Refuse images this network was not built for, before any training.
+        """Check that images have the shape for which this network was built.
+
+        Args:
+            channels: Number of channels.
+            size: Height and width in pixels.
 
         Raises:
-            ConfigError: Naming both shapes.
+            ConfigError: If they have another shape.
         """
         expected = (self.input_channels, *self.input_size)
         if expected != (channels, *size):
@@ -114,7 +118,11 @@ class MultiheadNetwork(nn.Module):
 
 
 def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width); one number stands for a square."""
+    """Return (height, width); one number means a square.
+
+    Raises:
+        ConfigError: If height or width is below 1.
+    """
     height, width = (size, size) if isinstance(size, int) else size
     if height < 1 or width < 1:
         raise ConfigError(f"input_size is {size}; height and width must be at least 1.")
@@ -125,7 +133,7 @@ def check_backbone(backbone: nn.Module, channels: int, size: tuple[int, int]) ->
     """Run one blank image through a backbone and return the width of its features.
 
     Raises:
-        ConfigError: If the backbone cannot take images of this shape.
+        ConfigError: If the backbone does not accept images of this shape.
     """
     was_training = backbone.training
     backbone.eval()

@@ -1,4 +1,4 @@
-"""Any module from images to features as a network: heads are put on it."""
+"""Make a network from the user's own backbone, and add the heads."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from multihead.models.network import MultiheadNetwork, as_size, check_backbone
 
 
 class OwnBackbone(MultiheadNetwork):
-    """A backbone of a person's own, with one linear layer per head.
+    """A network with the user's own backbone and one linear layer per head.
 
-    The width of its features is found with one blank image.
+    The width of the features is measured with one blank image.
 
     Args:
         backbone: Maps images [B, C, H, W] to features [B, F].
@@ -25,7 +25,8 @@ class OwnBackbone(MultiheadNetwork):
         images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
 
     Raises:
-        ConfigError: If it does not take such images, or makes anything but features [B, F].
+        ConfigError: If the backbone does not accept the images, or does not return features
+            [B, F].
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class OwnBackbone(MultiheadNetwork):
         except ConfigError as error:
             if isinstance(error.__cause__, ValueError) and shapes:
                 raise ConfigError(
-                    f"{made} makes {shapes[0]} of an image; it must make features [B, F], so end "
-                    f"it with nn.Flatten() or a mean over the places."
+                    f"{made} makes {shapes[0]} from an image, but it must make features [B, F]; "
+                    f"end it with nn.Flatten() or a mean over height and width."
                 ) from error
             raise
         finally:
@@ -66,19 +67,20 @@ class OwnBackbone(MultiheadNetwork):
 def own_network(
     target: Callable[..., nn.Module], derived: Mapping[str, Any], given: Mapping[str, Any]
 ) -> MultiheadNetwork:
-    """Make a network of a class from images to features, or of a function that makes one.
+    """Make a network from a backbone class, or from a function that makes a module.
 
     Args:
-        target: The class or function; `input_channels` and `input_size` are given to it if it
-            takes them, `heads_config` to a function that does.
+        target: The class or function. It gets `input_channels` and `input_size` if it has such
+            arguments; a function also gets `heads_config`.
         derived: `input_channels`, `input_size` and `heads_config`.
-        given: Arguments for it.
+        given: Further arguments for the target.
 
     Returns:
-        The network with a layer per head, or a `MultiheadNetwork` that a function made.
+        The network with a layer per head, or the `MultiheadNetwork` that the function made.
 
     Raises:
-        ConfigError: If it makes no module, or one that does not make features of images.
+        ConfigError: If the target does not make a module, or the module does not turn images into
+            features.
     """
     takes = inspect.signature(target).parameters
     left_out = {"heads_config"} if isinstance(target, type) else set()
@@ -86,8 +88,8 @@ def own_network(
     heads, name = derived.get("heads_config"), getattr(target, "__name__", str(target))
     if heads is None:
         raise ConfigError(
-            f"model.net is a {name}, which has no heads of its own, so they are the "
-            f"data's; set model.auto_configure_from_dataset=true."
+            f"model.net is a {name}, which defines no heads, so they must come from the data; set "
+            f"model.auto_configure_from_dataset=true."
         )
     backbone = target(**{**filled, **given})
     if isinstance(backbone, MultiheadNetwork):

@@ -1,4 +1,4 @@
-"""Weights that timm publishes: whether they can be had, and where to put them where they cannot."""
+"""Check whether timm's published weights are available, and explain how to get them."""
 
 import socket
 from collections.abc import Mapping
@@ -16,21 +16,22 @@ _FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def check_published(name: str) -> None:
-    """Check that a network's published weights are here, or that there is a network to get them.
+    """Check that a network's published weights are in the cache or can be downloaded.
 
-    Without one, the library would try again and again for minutes.
+    Without an internet connection, the library would retry for minutes.
 
     Args:
-        name: A network of timm's.
+        name: The name of a timm network.
 
     Raises:
-        ConfigError: Saying where to put the file.
+        ConfigError: If there are no such weights, or they cannot be downloaded. The message says
+            where to put the file.
     """
     config = _config(name)
     if not config.get("hf_hub_id") and not config.get("url"):
         raise ConfigError(
-            f"timm publishes no weights of {name!r}; set model.net.pretrained=false, or name one "
-            f"of timm.list_pretrained()."
+            f"timm publishes no weights of {name!r}; set model.net.pretrained=false, or choose a "
+            f"name of timm.list_pretrained()."
         )
     repository = config.get("hf_hub_id")
     if not repository or any(_is_here(repository, file) for file in _FILES):
@@ -40,12 +41,12 @@ def check_published(name: str) -> None:
 
 
 def unreachable(name: str) -> ConfigError:
-    """Return the error for weights that are not here and cannot be downloaded."""
+    """Return the error for weights that are not in the cache and cannot be downloaded."""
     folder = f"models--{str(_config(name).get('hf_hub_id')).replace('/', '--')}"
     return ConfigError(
-        f"the published weights of {name!r} are not on this machine and cannot be downloaded; put "
-        f"the folder {folder} of a machine that has it into {Path(constants.HF_HUB_CACHE)}, or "
-        f"give the file: model.net.pretrained=false model.init_from=model.safetensors"
+        f"the published weights of {name!r} are not on this machine and cannot be downloaded; "
+        f"copy the folder {folder} from another machine into {Path(constants.HF_HUB_CACHE)}, or "
+        f"name the file: model.net.pretrained=false model.init_from=model.safetensors"
     )
 
 
@@ -59,7 +60,7 @@ def _is_here(repository: str, file: str) -> bool:
 
 
 def _has_name(address: str) -> bool:
-    """Return whether a server has an address here, which it has not without a network."""
+    """Return whether the name of a server can be resolved, which needs a network connection."""
     try:
         return bool(socket.getaddrinfo(urlsplit(address).hostname, 443))
     except OSError:

@@ -1,4 +1,4 @@
-"""A convolutional network in stages, fast to train on small pictures."""
+"""A convolutional network in stages that trains fast on small images."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -10,30 +10,29 @@ from multihead.models.network import MultiheadNetwork, as_size, check_backbone
 
 
 class StagedCNN(MultiheadNetwork):
-    """Stages of two 3x3 convolutions; each stage halves the picture.
+    """Stages of two 3x3 convolutions; each stage halves the image.
 
-    It is the network of K. Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024,
-    arXiv:2404.00498, without its whitened first layer and with a learned gain of the batch norms.
-    Features are the largest value of each channel over the places of the last stage.
+    This is the network of K. Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024,
+    arXiv:2404.00498, but without the whitened first layer, and with a learned scale in the batch
+    norms. A global max-pooling makes the features.
 
-    With 3 input channels and widths of 64, 128 and 256 it has 1.15 million parameters before the
-    heads.
+    It has 1.15 million parameters before the heads with 3 input channels and widths of 64, 128 and
+    256.
 
     Args:
         input_channels: Channels of the images.
-        widths: Channels of each stage, one stage or more.
-        heads_config: Number of outputs by head name; `digit` of 10 classes if none.
+        widths: Channels of each stage, 1 or more; at least one stage.
+        heads_config: Number of outputs by head name; by default `digit` of 10 classes.
         input_size: Height and width of the images in pixels, or one number for squares.
         dropout: Probability, 0 to 1, of dropping a shared feature.
-        mirrored: Whether features, when it does not train, are the mean of those of the image and
-            of its mirror image. No head can then tell left from right.
+        mirrored: In evaluation mode, average the features of the image and of its mirror image. No
+            head can then distinguish left from right.
 
     Shape:
         images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
 
     Raises:
-        ConfigError: For widths that are no channels, or images that the stages make smaller than
-            a pixel.
+        ConfigError: For a width below 1, or if the images are too small for the stages.
     """
 
     def __init__(
@@ -53,8 +52,8 @@ class StagedCNN(MultiheadNetwork):
         size = as_size(input_size)
         if min(size) >> len(widths) < 1:
             raise ConfigError(
-                f"model.net.widths has {len(widths)} stages, each of which halves a picture, and "
-                f"the pictures are {size[0]} x {size[1]}; give fewer stages."
+                f"model.net.widths has {len(widths)} stages, each of which halves an image, but "
+                f"the images are {size[0]} x {size[1]}; give fewer stages."
             )
         stages = [_Stage(a, b) for a, b in pairwise([input_channels, *widths])]
         backbone = nn.Sequential(

@@ -1,8 +1,8 @@
-"""Which layer or stage of a backbone a parameter belongs to, counted from the images on.
+"""Assign each parameter of a backbone to a layer or stage, counted from the input.
 
-timm says it of its own networks, by a matcher of names: each block is a layer, and each stage of
-blocks a coarse one. Of any other network the children of its backbone are the layers; a child
-without a matrix of weights, such as a norm, belongs to the one before it.
+timm's networks define this with a matcher of names: each block is a layer, and each stage of blocks
+is a stage. In other networks, each child of the backbone is a layer. A child without a weight
+matrix, such as a norm, belongs to the layer before it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,17 +12,20 @@ from torch import Tensor, nn
 
 
 def layer_numbers(backbone: nn.Module, *, coarse: bool) -> dict[str, int]:
-    """Return the number of the layer of every parameter and buffer of a backbone, by its name.
+    """Return the layer number of every parameter and buffer of a backbone, by its name.
 
     Args:
-        backbone: Images to features.
-        coarse: Count stages instead of single blocks, where timm tells them apart.
+        backbone: Maps images to features.
+        coarse: Count stages instead of blocks, in networks of timm.
+
+    Returns:
+        Numbers from 0 on.
     """
     for prefix, part in backbone.named_modules():
         matcher = getattr(part, "group_matcher", None)
         if callable(matcher):
             found = _by_matcher(part, matcher, f"{prefix}." if prefix else "", coarse=coarse)
-            after = count_layers(found)  # what a person put around a network of timm's
+            after = count_layers(found)  # for modules outside the timm network
             return {name: found.get(name, after) for name, _ in _named(backbone)}
     return _by_children(backbone)
 
@@ -30,12 +33,12 @@ def layer_numbers(backbone: nn.Module, *, coarse: bool) -> dict[str, int]:
 def stages_of(backbone: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Return the parameters of each stage by name, in the order of the backbone.
 
-    Stages are the layers of `layer_numbers`, counted coarsely. Each has the name of its first
-    module with a matrix of weights, such as `layer1` of a ResNet or `stages_0` of a ConvNeXt. A
-    module without a name is called by its place and class, such as `4_conv2d`.
+    Stages are the layers of `layer_numbers` with `coarse=True`. A stage has the name of its first
+    module with a weight matrix, such as `layer1` in a ResNet or `stages_0` in a ConvNeXt. If this
+    name is a number, the module's class is added, such as `4_conv2d`.
 
     Args:
-        backbone: Images to features.
+        backbone: Maps images to features.
     """
     numbers = layer_numbers(backbone, coarse=True)
     parameters = dict(backbone.named_parameters())
@@ -53,17 +56,17 @@ def stages_of(backbone: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def count_layers(numbers: Mapping[str, int]) -> int:
-    """Return how many layers there are."""
+    """Return the number of layers."""
     return max(numbers.values(), default=-1) + 1
 
 
 def is_norm_or_bias(name: str, parameter: Tensor) -> bool:
-    """Return whether a parameter is one that weight decay is often kept from."""
+    """Return whether a parameter is a norm or bias, which often have no weight decay."""
     return parameter.ndim <= 1 or name.endswith(".bias")
 
 
 def not_decayed(backbone: nn.Module) -> set[str]:
-    """Return the names that timm keeps from weight decay besides, such as position embeddings."""
+    """Return the further names that timm excludes from weight decay, as position embeddings."""
     found: set[str] = set()
     for prefix, part in backbone.named_modules():
         names: Callable[[], Iterable[str]] | None = getattr(part, "no_weight_decay", None)
@@ -84,7 +87,7 @@ def _by_matcher(
 
 
 def _beside(buffer: str, numbers: Mapping[str, int]) -> int:
-    """Return the layer of the parameters that are nearest to a buffer: of its module, or around."""
+    """Return the layer of a buffer: that of a parameter in the same or the next outer module."""
     place = buffer
     while place:
         place = place.rpartition(".")[0]
@@ -114,13 +117,13 @@ def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _naming(names: Sequence[str], parameters: Mapping[str, Tensor]) -> str:
-    """Return the parameter that gives a stage its name: the first matrix within a module."""
+    """Return the parameter that names a stage: the first matrix inside a module."""
     inner = [name for name in names if "." in name] or list(names)
     return next((name for name in inner if parameters[name].ndim > 1), inner[0])
 
 
 def _short(path: Sequence[str], paths: Sequence[Sequence[str]], backbone: nn.Module) -> str:
-    """Return as few parts of the path of a module as tell it from the others."""
+    """Return the shortest part of a module's path that distinguishes it from the others."""
     common = 0
     while len(paths) > 1 and len({tuple(each[: common + 1]) for each in paths}) == 1:
         common += 1

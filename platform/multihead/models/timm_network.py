@@ -1,4 +1,4 @@
-"""Any backbone of timm, fitted to small images."""
+"""A network with any backbone of timm, adapted to small images."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -13,7 +13,7 @@ from multihead.models.network import MultiheadNetwork, as_size, check_backbone
 from multihead.models.published import check_published, unreachable
 from multihead.models.timm_options import check_options
 
-# What timm's constructors raise for arguments that they do not take.
+# timm's constructors may raise these for wrong arguments.
 _REFUSALS = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError),
     *(OSError, RuntimeError, TypeError, ValueError),
@@ -23,31 +23,30 @@ _REFUSALS = (
 class TimmNetwork(MultiheadNetwork):
     """A timm backbone with one linear layer (or a hidden layer) per head.
 
-    Images smaller than the backbone's total stride are padded with zeros on all sides to the
-    next size it takes. A backbone with a fixed image size (the ViT family) is built for the
-    padded size of the data.
+    Images are padded with zeros on all sides to the next multiple of the backbone's total stride.
+    A backbone with a fixed image size (the ViT family) is built for the padded size.
 
     Args:
         name: A model of `timm.list_models()`, such as resnet18, convnext_atto,
             efficientnet_b0, vit_tiny_patch16_224.
         input_channels: Channels of the images.
-        heads_config: Number of classes by head name; one head of 10 classes, `digit`, if none.
+        heads_config: Number of classes by head name; by default one head `digit` of 10 classes.
         input_size: Height and width of the images in pixels, or one number for squares.
-        pretrained: Start from timm's published weights (needs a network the first time).
+        pretrained: Start from timm's published weights (downloaded the first time).
         dropout: Probability, 0 to 1, of dropping a feature before the heads.
-        head_hidden: Width of a hidden layer in each head; none by default.
-        options: Further arguments of timm's constructor that shape the network, such as
+        head_hidden: Width of a hidden layer in each head; by default there is none.
+        options: Further arguments of timm's constructor that define the architecture, such as
             `{patch_size: 4}`; see `timm_options`.
-        drop_path_rate: Stochastic depth: probability, 0 to 1, of leaving out the last block for an
-            image, and less the earlier a block is, as timm has it. Source: Huang et al., Deep
-            networks with stochastic depth, ECCV 2016, arXiv:1603.09382.
+        drop_path_rate: Stochastic depth: probability, 0 to below 1, of skipping the last block for
+            an image. As in timm, earlier blocks have smaller probabilities. Source: Huang et al.,
+            Deep networks with stochastic depth, ECCV 2016, arXiv:1603.09382.
 
     Shape:
         images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
 
     Raises:
-        ConfigError: For a name timm does not know, options it does not take, or images the
-            backbone cannot take.
+        ConfigError: For a name that timm does not know, for options that are not allowed, or for
+            images that the backbone does not accept.
     """
 
     initial_weights = ("pretrained",)
@@ -95,23 +94,23 @@ class TimmNetwork(MultiheadNetwork):
 
     @property
     def loaded_part(self) -> nn.Module:
-        """Timm's network, without the padding before it."""
+        """The timm network without the padding."""
         return cast(nn.Sequential, self.backbone)[1]
 
     @property
     def prefix_of_loaded(self) -> str:
-        """What comes before timm's names in the backbone."""
+        """The prefix of timm's names in the backbone."""
         return "1."
 
     @property
     def published_normalisation(self) -> tuple[list[float], list[float]] | None:
-        """Mean and deviation per channel of the images that timm's published weights are for."""
+        """Mean and standard deviation per channel of the images of timm's published weights."""
         config = cast(Mapping[str, Any], self.loaded_part.pretrained_cfg)
         return list(config["mean"]), list(config["std"])
 
     @property
     def normalisation(self) -> tuple[list[float], list[float]] | None:
-        """That of the published weights, if it started from them."""
+        """`published_normalisation` if the network started from published weights, else None."""
         return self.published_normalisation if self.pretrained else None
 
 
@@ -127,7 +126,7 @@ class PadTo(nn.Module):
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Leave images of the right size as they are."""
+        """Return the padded images; images of the right size are unchanged."""
         down, across = self.size[0] - images.shape[-2], self.size[1] - images.shape[-1]
         if down == across == 0:
             return images
@@ -142,12 +141,12 @@ def _share(rate: float) -> float:
 
 
 def _check_name(name: str) -> None:
-    # A name with a scheme ("hf-hub:...") would make timm fetch from a hub.
+    # A name with a scheme ("hf-hub:...") would make timm download from a hub.
     if str(name).split(".")[0] in timm.list_models():
         return
     word = str(name)[:80]
     near = timm.list_models(f"*{word}*")[:3] if word.replace("_", "").isalnum() else []
-    hint = f"near it: {', '.join(near)}" if near else "timm.list_models() lists them"
+    hint = f"similar: {', '.join(near)}" if near else "timm.list_models() lists all names"
     raise ConfigError(f"model.net.name is {word!a}, which timm does not know; {hint}.")
 
 
@@ -164,7 +163,7 @@ def _create(name: str, settings: Mapping[str, Any]) -> nn.Module:
 
 
 def _total_stride(name: str, settings: Mapping[str, Any]) -> int:
-    with torch.device("meta"):  # shapes only: no memory, and no draw from the generators
+    with torch.device("meta"):  # shapes only, without memory and random numbers
         probe = _create(name, {**settings, "pretrained": False})
     info = cast(list[dict[str, int]], probe.feature_info)
     return info[-1]["reduction"]

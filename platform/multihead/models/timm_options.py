@@ -1,8 +1,9 @@
-"""Which arguments of timm's constructors a network may be given.
+"""The arguments of timm's constructors that a network may have.
 
-timm's `create_model` also takes arguments that download, read or write files (`pretrained_cfg`,
-`checkpoint_path`, `cache_dir`, ...) and passes what it does not know on. A network's arguments
-are recorded, and a record may come from anybody, so only those pass that shape a network.
+timm's `create_model` also has arguments that download, read or write files (`pretrained_cfg`,
+`checkpoint_path`, `cache_dir`, ...), and it passes unknown arguments on. A network's arguments are
+recorded, and a record may come from an untrusted source. So only arguments that define the
+architecture are allowed.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from multihead.errors import ConfigError
 
-# Arguments of the constructors of timm 1.0 whose values are numbers, words or lists of these.
+# Arguments of timm 1.0's constructors whose values are numbers, words or lists of these.
 _NAMES = """
 aa_layer aa_stem_only abs_win_pos_embed act_layer always_partition attn attn_act_layer
 attn_drop_rate attn_groups attn_head_dim_reduction attn_layer attn_mlp attn_mlp_ratio
@@ -69,14 +70,14 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Check arguments for timm's constructor.
 
     Raises:
-        ConfigError: For one that does not shape a network, or a value that is no number, word or
-            list of these.
+        ConfigError: For an argument that does not define the architecture, or for a value that is
+            not a number, a word or a list of these.
     """
     for name, value in options.items():
         if name not in SHAPING:
             raise ConfigError(
-                f"model.net.options has {str(name)[:80]!a}, which does not shape a network; give "
-                f"arguments of timm's constructor such as patch_size, embed_dim or act_layer."
+                f"model.net.options has {str(name)[:80]!a}, which is not allowed; give arguments "
+                f"of timm's constructors for the architecture, such as patch_size or act_layer."
             )
         if not _is_plain(value):
             raise ConfigError(

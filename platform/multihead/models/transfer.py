@@ -1,8 +1,8 @@
-"""Give a network the backbone's weights of another one, as far as they fit.
+"""Copy the backbone weights of another network into a network, as far as they fit.
 
-Names decide what belongs to what, and shapes whether it fits. Where timm knows how to make weights
-fit its network, it does: first convolutions for another number of channels, position embeddings for
-another grid, patches of another size, layouts of other code.
+Tensors are matched by name, and must have the same shape. Where timm can convert weights for its
+networks, its functions are used. They convert first convolutions to another number of channels,
+position embeddings to another grid, patches to another size, and other naming schemes.
 """
 
 import sys
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from multihead.errors import ConfigError
 from multihead.models.network import MultiheadNetwork
 
-# What timm calls its function for layouts of other code and other sizes, in a network's own file.
+# Names of timm's conversion function in the file of a network.
 _FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_pretrained")
-# What that raises for weights that are no network's.
+# This function may raise these for weights of another network.
 _REFUSALS = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError),
     *(RuntimeError, TypeError, ValueError),
@@ -28,12 +28,12 @@ FITTED, LEFT = "fitted", "left as it was"
 
 @dataclass(frozen=True)
 class Fit:
-    """What became of one tensor.
+    """The result of the transfer for one tensor.
 
     Attributes:
-        name: Of the tensor, in the backbone.
+        name: Name of the tensor in the backbone.
         what: `fitted`, `left as it was` (the network keeps its new weights) or `not used`.
-        why: How it was made to fit, or why it did not; empty if it simply did.
+        why: How it was converted, or why it does not fit; empty if it was copied unchanged.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Fit:
 
 
 def transfer(network: MultiheadNetwork, weights: Mapping[str, Tensor]) -> list[Fit]:
-    """Put weights into a network's backbone.
+    """Copy weights into a network's backbone.
 
     Args:
-        network: Changed in place; its heads are left as they are.
-        weights: Of another backbone, by their names in it.
+        network: The network; its backbone is changed in place, its heads are not.
+        weights: Weights of another backbone, by their names in it.
 
     Returns:
-        A line for each tensor of the backbone, then for each of `weights` that is not used.
+        An entry for each tensor of the backbone, then for each tensor of `weights` not used.
 
     Raises:
         ConfigError: If no parameter fits, or a value is not finite.
@@ -66,15 +66,15 @@ def transfer(network: MultiheadNetwork, weights: Mapping[str, Tensor]) -> list[F
             continue
         if not torch.isfinite(given).all():
             raise ConfigError(
-                f"{name} in the weights to start from has values that are not finite."
+                f"{name} in the initial weights has values that are not finite; use another file."
             )
         found[name] = given
         fits.append(Fit(name, FITTED, why))
     if not set(found) & set(own):
         here, there = (", ".join(list(names)[:3]) or "nothing" for names in (own, weights))
         raise ConfigError(
-            f"none of the weights to start from fit the network: it has {here}, ..., they have "
-            f"{there[:200]!a}, ...; choose the network that they are of."
+            f"none of the initial weights fit the network: it has {here}, ..., but they have "
+            f"{there[:200]!a}, ...; choose the network that they belong to."
         )
     with torch.no_grad():
         for name, tensor in expected.items():
@@ -88,9 +88,10 @@ def transfer(network: MultiheadNetwork, weights: Mapping[str, Tensor]) -> list[F
 def adapted_normalisation(
     mean: list[float], std: list[float], channels: int
 ) -> tuple[list[float], list[float]] | None:
-    """Return mean and deviation for another number of channels; None where there is no sense in it.
+    """Return mean and standard deviation for another number of channels, or None.
 
-    One channel gets the means of all; of one, all channels get its own.
+    For one channel, they are the averages over all given channels. Values of one channel are
+    repeated for all channels. Other combinations give None.
     """
     if len(mean) == channels:
         return mean, std
@@ -109,7 +110,7 @@ def _given(
     weights: Mapping[str, Tensor],
     converted: Mapping[str, Tensor],
 ) -> tuple[Tensor | None, str]:
-    """Return what fits a tensor, and how it was made to; None and why if nothing does."""
+    """Return the fitting tensor and how it was converted, or None and the reason."""
     given, why = weights.get(name), ""
     if given is None or given.shape != target.shape:
         other = converted.get(name)
@@ -130,10 +131,10 @@ def _given(
 
 
 def _with_channels(given: Tensor, target: Tensor, channels: int) -> Tensor:
-    """Return weights of a first convolution for another number of channels, as timm makes them."""
+    """Return a first convolution's weights for another number of channels, as in timm."""
     if given.ndim != 4 or target.ndim != 4 or given.shape[1] == target.shape[1]:
         return given
-    if given.shape[1] == 1:  # of grey: each channel has its share
+    if given.shape[1] == 1:  # trained on grey images: divide the weights among the channels
         return given.expand(-1, target.shape[1], -1, -1) / target.shape[1]
     before = 3 if given.shape[1] % 3 == 0 and target.shape[1] != channels else given.shape[1]
     try:
@@ -154,7 +155,7 @@ def _first_convolutions(root: nn.Module) -> set[str]:
 
 
 def _converted(root: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return weights as timm makes them fit, by the function in the file of its network."""
+    """Return weights as converted by timm's function for this network, or an empty mapping."""
     home = vars(sys.modules.get(type(root).__module__, object))
     convert: Callable[..., Any] | None = next((home[n] for n in _FILTERS if n in home), None)
     if convert is None or not type(root).__module__.startswith("timm."):
@@ -167,7 +168,7 @@ def _converted(root: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, T
 
 
 def _renamed(weights: Mapping[str, Tensor], converted: Mapping[str, Tensor], name: str) -> bool:
-    """Return whether a tensor went on under another name."""
+    """Return whether timm renamed a tensor."""
     return (
         bool(converted)
         and name not in converted

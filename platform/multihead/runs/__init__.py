@@ -1,1 +1,1 @@
-"""From a configuration to a recorded run."""
+"""Turn a configuration into a recorded run."""

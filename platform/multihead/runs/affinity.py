@@ -1,4 +1,4 @@
-"""Which heads helped each other in a training, as metrics, tables and a picture of the run."""
+"""Store which heads helped each other in a training: metrics, tables and a picture."""
 
 import json
 
@@ -15,12 +15,12 @@ EPOCHS, PICTURE = "affinity_epochs.csv", "affinity.png"
 
 
 def mean_affinity_metric(source: str, target: str) -> str:
-    """Return the name of the metric that has the mean over the whole training."""
+    """Return the name of the metric with the mean affinity over the whole training."""
     return f"mean/{affinity_metric(source, target)}"
 
 
 def store_affinity(run: TrackedRun, parts: Parts) -> None:
-    """Store the means over the training as metrics, JSON, CSV and heat map, and the epochs."""
+    """Store the means over the training as metrics, JSON, CSV and heat map, and a CSV by epoch."""
     callback = parts.affinity
     found = None if callback is None else callback.of_training()
     if callback is None or found is None or found.empty:

@@ -1,10 +1,10 @@
-"""What a model answers: a table with one row per image and a few columns per head.
+"""The answer of a served model: a table with one row per image and a few columns per head.
 
-A head's kind says its columns. A classification head has `{head}` (the class, int64),
-`{head}_probability` and, where the classes have names, `{head}_name`. A parameter has `{head}`
-(float64, in its unit), `{head}_low` and `{head}_high`: between them lie 90% of the probability
-that an ordinal head gives its levels, with an equal share on either side. A regression head gives
-one number and no distribution, so its `low` and `high` are NaN.
+A head's kind defines its columns. A classification head has `{head}` (the class, int64),
+`{head}_probability` and, if the classes have names, `{head}_name`. A parameter has `{head}`
+(float64, in its unit), `{head}_low` and `{head}_high`. For an ordinal head, `low` and `high` bound
+the central 90% of the predicted distribution of levels. A regression head predicts one number and
+no distribution, so its `low` and `high` are NaN.
 
 Models that were logged by earlier releases import this module by its name.
 """
@@ -27,10 +27,10 @@ def columns(heads: Heads) -> dict[str, str]:
 
 
 def answers(loaded: LoadedRun, outputs: Mapping[str, Tensor]) -> dict[str, Column]:
-    """Turn what a network says into the columns of `columns`.
+    """Turn a network's outputs into the columns of `columns`.
 
     Args:
-        loaded: Knows its heads.
+        loaded: The loaded run, with its heads.
         outputs: float32 [B, K] by head name, from `loaded.outputs`.
 
     Returns:

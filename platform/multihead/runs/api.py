@@ -1,4 +1,4 @@
-"""Runs from Python: `run(["experiment=multihead_cnn_mnist"])`."""
+"""Start runs from Python: `run(["experiment=multihead_cnn_mnist"])`."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -26,14 +26,14 @@ def run(
     """Train, test and record one run, as `multihead train` does.
 
     Args:
-        overrides: What one would type, such as `["experiment=cnn_mnist", "seed=1"]`; with
-            `resume=<run id>`, that run goes on where it stopped, with further overrides applied.
-        trust: Targets of a resumed run's record that are neither ours nor on the list of
-            `runs.trust`.
-        announcer: Told of the start.
+        overrides: The overrides of the command line, such as
+            `["experiment=cnn_mnist", "seed=1"]`. With `resume=<run id>`, that run is resumed with
+            the other overrides applied.
+        trust: Further targets of a resumed run's record to trust, beside the list of `runs.trust`.
+        announcer: Is notified of the start.
 
     Raises:
-        MultiheadError: In one line, for whatever cannot run.
+        MultiheadError: For every error of the user, in one line.
     """
     resumed, others = split_run(overrides, "resume")
     if resumed is None:
@@ -48,11 +48,17 @@ _FIXED = ("seed", "logger.experiment_name", "name")
 def resumed_config(
     wanted: str, overrides: Sequence[str], trust: Collection[str] = ()
 ) -> tuple[str, dict[str, Any]]:
-    """Return our id and the recorded configuration of a run, set to go on from its last.ckpt.
+    """Return the id and the recorded configuration of a run, set to resume from its last.ckpt.
+
+    Args:
+        wanted: The run's id, its MLflow id, or a unique prefix of either.
+        overrides: Changes to its configuration. `seed`, `name` and `logger.experiment_name` cannot
+            be changed.
+        trust: Further targets to trust, beside the list of `runs.trust`.
 
     Raises:
-        ConfigError: If there is no such run in `MULTIHEAD_HOME` (or `paths.home`), its record names
-            what is not trusted, or an override changes what must stay.
+        ConfigError: If the run is not in `MULTIHEAD_HOME` (or `paths.home`), its record names a
+            class that is not trusted, or an override is not allowed.
         CheckpointError: If the run has no checkpoint on this machine.
     """
     for override in overrides:
@@ -67,7 +73,9 @@ def resumed_config(
     RunFolder(folder).check_free()
     checkpoint = first_whole(folder / "checkpoints", (LAST, PREVIOUS, BEST))
     if checkpoint is None:
-        raise CheckpointError(f"run {run_id} stopped before its first checkpoint; train it anew.")
+        raise CheckpointError(
+            f"run {run_id} stopped before its first checkpoint; start a new run instead."
+        )
     name = f"{CONFIG_FILE} of run {run_id}"
     record = read_config(folder / CONFIG_FILE, name)
     config = recomposed(record, overrides, name, trust)
@@ -76,17 +84,17 @@ def resumed_config(
 
 
 def recorded_values(wanted: str) -> dict[str, Any]:
-    """Return the configuration of a run in `MULTIHEAD_HOME`, to read values from; nothing is built.
+    """Return the configuration of a run in `MULTIHEAD_HOME`, only to read values from it.
 
     Raises:
-        ConfigError: If there is no such run, or its configuration is damaged.
+        ConfigError: If the run does not exist, or its configuration is damaged.
     """
     run_id = _run_in(settings.home(), wanted)
     return read_config(settings.home() / run_id / CONFIG_FILE, f"{CONFIG_FILE} of run {run_id}")
 
 
 def _run_in(home: Path, wanted: str) -> str:
-    """Return the id of the run with this id, MLflow's id, or a unique prefix of either."""
+    """Return a run's id, from this id, its MLflow id, or a unique prefix of either."""
     try:
         return local_run(home, wanted)
     except ConfigError as nowhere:

@@ -1,4 +1,4 @@
-"""What a network is shown of training images that are changed, as a picture of a run."""
+"""Store a picture of augmented training images with a run."""
 
 import tempfile
 from pathlib import Path
@@ -13,9 +13,10 @@ _SHOWN, _COLUMNS = 16, 8
 
 
 def store_augmented(run: TrackedRun, data: MultiheadDataModule) -> None:
-    """Store `augmented.png`, the first 16 training images as the first epoch changes them.
+    """Store `augmented.png`: the first 16 training images, augmented as in the first epoch.
 
-    Images that are mixed are so with the next by number: the order of the epoch is not asked for.
+    For mixup and cutmix, each image is mixed with the next one of the data, and not with the next
+    one in the order of the epoch.
     """
     augmentation = data.augmentation
     if augmentation is None:

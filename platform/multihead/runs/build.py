@@ -1,6 +1,6 @@
-"""The only place that makes objects of a configuration.
+"""Build the objects of a run from its configuration. No other module does this.
 
-Everything a user can get wrong is found here, with `checks`, before a run is recorded anywhere.
+This module and `checks` detect every error of the user before a run is recorded.
 """
 
 import math
@@ -81,7 +81,7 @@ from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
 from multihead.training.synced_stop import StopTogether
 
-# Of what its _target_ makes: also packages that are not installed, and numbers beyond all sense.
+# A `_target_` may also raise these, for packages that are not installed and for absurd numbers.
 _MAKE_ERRORS = (*BUILD_ERRORS, OmegaConfBaseException, ImportError, ArithmeticError)
 
 
@@ -95,12 +95,12 @@ class Parts:
         trainer: Lightning's trainer.
         logger: Gets its run when one is recorded.
         checkpoint: The callback that keeps best.ckpt and last.ckpt, or None.
-        conflict: The callback that looks at the heads' gradients, or None.
-        affinity: The callback that looks at which heads help each other, or None.
-        interrupts: Where signals are noted.
-        settings: What is to be done with them.
-        ranks: This process among those that train together.
-        start: What the network's weights started from, if not from chance or a checkpoint.
+        conflict: The callback that measures conflicts of the heads' gradients, or None.
+        affinity: The callback that measures which heads help each other, or None.
+        interrupts: Stores the received signals.
+        settings: What the run does: train, test, seed and so on.
+        ranks: The rank of this process, and the number of processes.
+        start: The source of the network's initial weights; None for random weights or a checkpoint.
     """
 
     data: MultiheadDataModule
@@ -116,7 +116,7 @@ class Parts:
     start: Start | None = None
 
     def join(self) -> None:
-        """Take this rank's part of each batch from now on; the ranks must be connected."""
+        """Use only this rank's part of each batch from now on; call it when ranks are connected."""
         self.data.ranks, self.module.gathering = self.ranks, Gathering(self.ranks)
 
     @property
@@ -131,7 +131,11 @@ def build(
     opened: dict[str, MultiheadDataModule] | None = None,
     rank: int = 0,
 ) -> Parts:
-    """Check a composed configuration in plain types, and do what `build_run` does."""
+    """Check a composed configuration in plain types, then call `build_run`.
+
+    Raises:
+        MultiheadError: For every error of the user, in one line.
+    """
     checked = RunConfig.checked(config).composed
     return build_run(RunConfig.of(with_file(checked)), opened=opened, rank=rank)
 
@@ -147,14 +151,14 @@ def build_run(
     """Make every object of a run and check that they fit.
 
     Args:
-        config: Checked.
-        interrupts: Where signals are noted, if they are.
-        callbacks: Further ones than the configuration's.
+        config: A checked configuration.
+        interrupts: Stores the received signals; None for a new object.
+        callbacks: Callbacks in addition to those of the configuration.
         opened: Data that earlier runs of this process read; see `build_data`.
-        rank: Of this process among those that train together.
+        rank: Rank of this process among those that train together.
 
     Raises:
-        MultiheadError: In one line, for whatever cannot run.
+        MultiheadError: For every error of the user, in one line.
     """
     run, devices = config.run, devices_of(config.trainer, config.data.batch_size)
     if not run.train and run.ckpt_path is None:
@@ -180,7 +184,7 @@ def build_run(
         names = logged_metrics(module, data, validates=config.trainer.validates)
         check_monitors(_monitors(config, module), names, why_no_validation(config.trainer.node))
         check_per_head(checkpoint, module, names)
-        if run.ckpt_path is None:  # a run of an earlier release goes on as it began
+        if run.ckpt_path is None:  # a resumed run of an earlier release keeps its settings
             check_ours(config.trainer.node)
             check_modes(config.callbacks, _scheduler(config.model), module.optimization.monitor)
     check_limits(config.trainer.node, batch_counts(data, run))
@@ -224,14 +228,15 @@ def build_data(
     """Read the data and split them.
 
     Args:
-        section: Of a configuration.
-        opened: Data that earlier runs of this process read, by their settings, to be shared and
-            added to; none to read anew.
-        test: Whether the test split will be read, and so has to fit.
-        tested: Of the network that is only tested; data that can are read as its own were.
+        section: The data section of a configuration.
+        opened: Data that earlier runs of this process read, by their settings. Equal data are
+            shared and new data added. With None, the data are always read again.
+        test: Whether the test split will be read, so that it is checked too.
+        tested: What the network of a checkpoint was trained on, if it is only tested. Data that
+            support this are read in the same way.
 
     Raises:
-        DataError: For files that are missing, damaged or hostile.
+        DataError: For files that are missing, damaged or malicious.
         ConfigError: For sizes, maps or settings that do not fit the data.
     """
     data = _make(with_whole_numbers(section.node, "data"), "data")
@@ -252,12 +257,12 @@ def build_data(
 def start_module(
     section: ModelSection, data: MultiheadDataModule, *, from_checkpoint: bool
 ) -> tuple[MultiheadLitModule, Start | None]:
-    """Make network and module, and say what the network's weights started from.
+    """Make network and module, and return the source of the initial weights or None.
 
     Args:
-        section: Of a configuration.
-        data: Read and split.
-        from_checkpoint: Whether weights follow, so that none are fetched to start from.
+        section: The model section of a configuration.
+        data: The data, read and split.
+        from_checkpoint: Whether weights are loaded later, so that no initial weights are needed.
 
     Raises:
         ConfigError: If heads, weights, criteria, network and data do not fit together.
@@ -275,14 +280,16 @@ def start_module(
     model["scheduler"] = _scheduler(section) or None
     module = _make(with_tensors({**model, "_partial_": True}, locate), "model", net=net)
     if not isinstance(module, MultiheadLitModule):
-        raise ConfigError(f"model._target_ makes a {type(module).__name__}, not a module of ours.")
+        raise ConfigError(
+            f"model._target_ makes a {type(module).__name__}; it must make a MultiheadLitModule."
+        )
     module.configure_from(data)
     check_step(module, data)
     return module, start
 
 
 def _scheduler(section: ModelSection) -> Node:
-    """Return the scheduler's node, which knows which way the metric that it watches is better."""
+    """Return the scheduler's node; a ReduceLROnPlateau gets the `mode` of its metric."""
     node: Node = section.node.get("scheduler") or {}
     if not section.scheduler.endswith("ReduceLROnPlateau"):
         return node
@@ -291,12 +298,12 @@ def _scheduler(section: ModelSection) -> Node:
 
 
 def learn_metrics(section: ModelSection) -> None:
-    """Have the registry know the metrics of a person's own that `model.metrics` names.
+    """Register the user's own metrics that `model.metrics` names.
 
-    Neither data nor network are needed for it.
+    This needs neither the data nor the network.
 
     Raises:
-        ConfigError: If one cannot be made, or does not say which way is better.
+        ConfigError: If a metric cannot be made, or does not define whether higher is better.
     """
     for head, chosen in section.metrics.items():
         for node in chosen if isinstance(chosen, list) else ():
@@ -308,25 +315,25 @@ def learn_metrics(section: ModelSection) -> None:
 def make_network(
     node: Node, derived: Mapping[str, Any], *, from_checkpoint: bool = False
 ) -> MultiheadNetwork:
-    """Make a network; what its node leaves out is derived from the data or a checkpoint.
+    """Make a network.
 
     Args:
-        node: Its node; one of a record has been checked by `runs.trust`.
-        derived: Arguments where the node has none.
-        from_checkpoint: Whether weights follow, so that none are fetched to start from.
+        node: The network's node. A recorded node must first be checked by `runs.trust`.
+        derived: Arguments from the data or a checkpoint, used where the node has none.
+        from_checkpoint: Whether weights are loaded later, so that no initial weights are needed.
 
     Raises:
-        ConfigError: If the target is a class of anything but modules, a function that makes
-            anything else, or refuses its arguments.
+        ConfigError: If the target is not a module class and does not return a module, or if it
+            refuses its arguments.
     """
     target = locate(node.get("_target_"), "model.net._target_")
     if isinstance(target, type) and not issubclass(target, nn.Module):
         raise ConfigError(
-            f"model.net._target_ is {node['_target_']}; it must be a class of torch's nn.Module, "
-            f"from images to features, a function that makes one, or a MultiheadNetwork."
+            f"model.net._target_ is {node['_target_']}; it must be a subclass of torch.nn.Module "
+            f"that turns images into features, a function that makes one, or a MultiheadNetwork."
         )
     refused: tuple[type[Exception], ...] = (*_MAKE_ERRORS, *refusals(target))
-    # Not Hydra's instantiate: that would also call every target inside the node.
+    # Hydra's instantiate is not used, because it would also call every target inside the node.
     given = {k: v for k, v in node.items() if v is not None or k not in derived}
     given.pop("_target_")
     try:
@@ -343,7 +350,7 @@ def build_callbacks(nodes: Mapping[str, Node]) -> list[Callback]:
     """Make the callbacks of a configuration.
 
     Raises:
-        ConfigError: For what is no callback, or refuses its arguments.
+        ConfigError: If a target does not make a callback, or refuses its arguments.
     """
     callbacks = []
     for name, node in nodes.items():
@@ -368,7 +375,7 @@ def _monitors(config: RunConfig, module: MultiheadLitModule) -> dict[str, str | 
 
 
 def batch_counts(data: MultiheadDataModule, run: RunSection) -> dict[str, int]:
-    """Return how many batches each part has that a run will read."""
+    """Return the number of batches of each part (train, val, test) that a run will read."""
     parts: list[Part] = ["train", "val"] if run.train else []
     parts += ["test"] if run.test else []
     return {p: math.ceil(len(data.indices(p)) / data.batch_size) for p in parts}
@@ -377,15 +384,15 @@ def batch_counts(data: MultiheadDataModule, run: RunSection) -> dict[str, int]:
 def check_monitors(
     monitors: Mapping[str, str | None], names: Sequence[str], unvalidated: str | None = None
 ) -> None:
-    """Refuse a monitor of a metric that nobody will log.
+    """Check that every monitored metric is logged.
 
     Args:
         monitors: The metrics that a run depends on, by the keys that name them.
-        names: Of what it logs.
-        unvalidated: Why it never validates, if it does not.
+        names: The metrics that the run logs.
+        unvalidated: The reason why the run never validates, or None if it does.
 
     Raises:
-        ConfigError: Naming the monitor and the nearest metric.
+        ConfigError: If one is not logged; the message names the monitor and the nearest metric.
     """
     for key, metric in monitors.items():
         if metric is not None and metric.startswith("val/") and unvalidated:
@@ -403,11 +410,11 @@ def check_monitors(
 def logged_metrics(
     module: MultiheadLitModule, data: MultiheadDataModule, *, validates: bool = True
 ) -> list[str]:
-    """Return the metrics that training will log (the test split is read after it).
+    """Return the metrics that training will log, without those of the test.
 
     Args:
-        module: Knows what is measured.
-        data: Says which heads have labels.
+        module: Has the metrics of the heads.
+        data: Has the number of labels of each head.
         validates: Whether validation batches are read, if there are any.
     """
     validates = validates and len(data.val_indices) > 0
@@ -429,7 +436,16 @@ def build_trainer(
     *,
     home: str,
 ) -> pl.Trainer:
-    """Make Lightning's trainer for the devices there are.
+    """Make Lightning's trainer for the run's devices.
+
+    Args:
+        section: The trainer section of a configuration.
+        callbacks: All callbacks of the run.
+        logger: The run's logger.
+        module: Has the network, for the strategy.
+        devices: The devices of the run.
+        ranks: The rank of this process, and the number of processes.
+        home: The folder of runs.
 
     Raises:
         ConfigError: If the trainer refuses its settings.
@@ -462,7 +478,7 @@ def build_trainer(
             callbacks=callbacks,
             logger=logger,
             plugins=plugins,
-            # Lightning would add a callback of its own where there is none.
+            # Without this, Lightning adds its own checkpoint callback if there is none.
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             **objects,
         )
@@ -473,7 +489,7 @@ def build_trainer(
 
 
 def _make(node: Node, path: str, **objects: Any) -> Any:
-    """Instantiate a node; with `_partial_`, call the result with objects that are not config."""
+    """Instantiate a node. If `objects` are given, call the partial result with them."""
     try:
         made = instantiate(with_current_names(node), _convert_="all")
     except InstantiationException as error:

@@ -1,8 +1,8 @@
-"""A model as files that run nothing: `weights.safetensors` and `model.json`.
+"""Save and load a model without pickle: `weights.safetensors` and `model.json`.
 
-The JSON holds the network's node, the heads, the shape of an image, its normalisation and, where
-it was trained on pictures' files, how they are read: what it takes to build the network, ask it
-and read its answers, without the run it came from.
+The JSON has everything that is needed to build the network and to predict with it, without the run:
+the network's node, the heads, the image shape and the normalisation. If the training data were
+picture files, it also has the way to read them.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _KEYS = {"format", "net", "heads", "image_shape", "mean", "std"}
 
 
 def describe(loaded: LoadedRun) -> dict[str, Any]:
-    """Return all of a model but its weights, in JSON's types."""
+    """Return the description of a model, without its weights, in JSON's types."""
     made = {} if loaded.preparation is None else {"preparation": loaded.preparation.record()}
     return {
         "format": _FORMAT,
@@ -45,15 +45,15 @@ def describe(loaded: LoadedRun) -> dict[str, Any]:
 
 
 def write_bundle(loaded: LoadedRun, folder: Path, examples: NDArray[np.uint8]) -> str:
-    """Write a model into an empty folder.
+    """Write a model into a new folder.
 
     Args:
         loaded: The model.
-        folder: Is made.
-        examples: Some images, uint8 [B, H, W, C], for people to try.
+        folder: The folder; it must not exist.
+        examples: Some images, uint8 [B, H, W, C], to try the model with.
 
     Returns:
-        The SHA-256 of the weights and what goes with them, in hexadecimal.
+        The SHA-256 of the weights and the description, in hexadecimal.
     """
     from safetensors.torch import save_file
 
@@ -72,11 +72,11 @@ def read_bundle(folder: Path, *, trust: Collection[str] = ()) -> LoadedRun:
 
     Args:
         folder: Its folder.
-        trust: The network's class by its name, where it is none of ours.
+        trust: Full names of classes to trust, for a network that multihead does not ship.
 
     Raises:
         CheckpointError: If a file is missing, damaged or of another architecture.
-        ConfigError: If the network is neither ours nor trusted, or cannot be built.
+        ConfigError: If the network is neither shipped nor trusted, or cannot be built.
     """
     path = inside(folder, WEIGHTS, "the file of the weights")
     try:
@@ -100,11 +100,17 @@ def described(
     *,
     trust: Collection[str] = (),
 ) -> LoadedRun:
-    """Build a network from its weights and what `describe` returned.
+    """Build a network from its weights and the return value of `describe`.
+
+    Args:
+        description: The description of the model.
+        weights: The network's state.
+        path: The file of the weights, for messages.
+        trust: Full names of classes to trust, for a network that multihead does not ship.
 
     Raises:
-        ConfigError: If the network is neither ours nor trusted, or cannot be built.
-        CheckpointError: If the description, from the file `path`, is damaged.
+        ConfigError: If the network is neither shipped nor trusted, or cannot be built.
+        CheckpointError: If the description is damaged, or the weights do not fit.
     """
     import_kinds(description["heads"], f"{MODEL} of {path}", trust)
     try:
@@ -116,7 +122,7 @@ def described(
 
 
 def read_examples(folder: Path) -> NDArray[np.uint8]:
-    """Return the images that came with a model, uint8 [B, H, W, C].
+    """Return the example images of a model, uint8 [B, H, W, C].
 
     Raises:
         CheckpointError: If they are damaged.
@@ -133,13 +139,13 @@ def read_examples(folder: Path) -> NDArray[np.uint8]:
 
 
 def _check_examples(file: BinaryIO, size: int) -> None:
-    """Compare what the header of an array says with the file; NumPy would take its word.
+    """Compare the size in an array's header with the file; NumPy would trust the header.
 
     Raises:
-        ValueError: If they differ, or it is no array of bytes.
+        ValueError: If they differ, or if the array is not of uint8.
     """
     if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("it is of another version than ours")
+        raise ValueError("its format version is not 1.0")
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if dtype != np.uint8 or math.prod(shape) != size - file.tell() or size > _LARGEST_EXAMPLES:
-        raise ValueError("its header is not of this file")
+        raise ValueError("its header does not fit the file")

@@ -1,4 +1,4 @@
-"""Whether the objects of a run fit together, tried out on blank images and spare parameters."""
+"""Check that the objects of a run fit together, with blank images and dummy parameters."""
 
 import warnings
 from collections.abc import Collection, Mapping
@@ -31,21 +31,21 @@ from multihead.training.schedules import (
     planned_length,
 )
 
-# What torch, Lightning or a user's own class may raise for arguments that it refuses.
+# torch, Lightning or a user's own class may raise these for wrong arguments.
 BUILD_ERRORS = (MisconfigurationException, ValueError, TypeError, RuntimeError, OSError)
 
 
-# What a class raises that does not look at its arguments.
+# A class that does not check its arguments may raise these.
 _CARELESS = (AttributeError, AssertionError, LookupError)
 
 
 def refusals(target: object) -> tuple[type[Exception], ...]:
-    """Return what a class or function may raise for arguments that it refuses.
+    """Return the exceptions that a class or function may raise for wrong arguments.
 
-    One of ours looks at its arguments: what else it raises is a defect of ours, with a traceback.
+    Classes of multihead check their arguments, so another exception is a bug and shows a traceback.
 
     Args:
-        target: What a `_target_` names.
+        target: The class or function that a `_target_` names.
     """
     ours = getattr(target, "__module__", "").partition(".")[0] == __name__.partition(".")[0]
     return BUILD_ERRORS if ours else (*BUILD_ERRORS, *_CARELESS)
@@ -54,11 +54,12 @@ def refusals(target: object) -> tuple[type[Exception], ...]:
 def reason_of(error: BaseException, target: object = None) -> str:
     """Return in one line why something could not be made.
 
-    What a class raises that does not look at its arguments often says little by itself.
+    A class that does not check its arguments often raises an unclear error, so the line then also
+    names the class and the type of the error.
 
     Args:
-        error: What was raised.
-        target: What raised it, if that is known.
+        error: The exception.
+        target: The class or function that raised it, if known.
     """
     if not isinstance(error, _CARELESS):
         return message_of(error)
@@ -67,10 +68,10 @@ def reason_of(error: BaseException, target: object = None) -> str:
 
 
 def check_test_part(data: MultiheadDataModule) -> None:
-    """Check that there are test images, of the size that the network is made for.
+    """Check that there are test images and that they have the size of the training images.
 
     Raises:
-        ConfigError: If not.
+        ConfigError: If there are none, or if they have another size.
     """
     if not len(data.test_indices):
         raise ConfigError(
@@ -85,10 +86,10 @@ def check_test_part(data: MultiheadDataModule) -> None:
 
 
 def check_step(module: MultiheadLitModule, data: MultiheadDataModule) -> None:
-    """Run two blank images through network and criteria, so that misfits end before the run.
+    """Run two blank images through network and criteria, to find errors before the run starts.
 
     Raises:
-        ConfigError: Naming what does not fit.
+        ConfigError: If the network or a criterion does not fit the data.
     """
     images = torch.zeros(2, *data.image_shape)
     labels = {name: _two_labels(head) for name, head in data.heads.items()}
@@ -122,15 +123,15 @@ def _two_labels(head: Head) -> torch.Tensor:
 def check_per_head(
     checkpoint: RunCheckpoint | None, module: MultiheadLitModule, names: Collection[str]
 ) -> None:
-    """Check that there is a head of which a best epoch can be told, where one is kept of each.
+    """Check for `per_head` that at least one head has a validation metric.
 
     Args:
-        checkpoint: The callback, if there is one.
-        module: The network with its heads.
-        names: Of the metrics that will be logged.
+        checkpoint: The checkpoint callback, or None.
+        module: Has the heads.
+        names: The metrics that will be logged.
 
     Raises:
-        ConfigError: If no head is validated.
+        ConfigError: If `per_head` is set, but no head is validated.
     """
     if checkpoint is None or not checkpoint.per_head:
         return
@@ -147,10 +148,10 @@ def check_per_head(
 def check_optimizer(
     module: MultiheadLitModule, trainer: pl.Trainer, data: MultiheadDataModule
 ) -> None:
-    """Make optimizer and scheduler once for nothing, so that a wrong value ends before the run.
+    """Make optimizer and scheduler once as a test, to find wrong values before the run starts.
 
     Raises:
-        ConfigError: If one of them refuses its arguments, or the epochs make no training.
+        ConfigError: If one of them refuses its arguments, or if nothing would be trained.
     """
     if trainer.max_epochs == 0:
         raise ConfigError("trainer.max_epochs is 0; give 1 or more, or train=false to evaluate.")
@@ -191,10 +192,10 @@ def made_scheduler(
     trainer: pl.Trainer,
     data: MultiheadDataModule,
 ) -> Scheduler:
-    """Make the scheduler of a training, of an optimizer that was made for nothing.
+    """Make the scheduler of a training, for an optimizer that was made as a test.
 
     Raises:
-        ConfigError: If it refuses its arguments, or lacks one.
+        ConfigError: If the scheduler refuses its arguments, or if one is missing.
     """
     optimization = module.optimization
     assert optimization.scheduler is not None
@@ -215,7 +216,7 @@ def _check_rates(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _try_step(optimizer: torch.optim.Optimizer, spare: torch.nn.Parameter) -> None:
-    """Take a step with a parameter made for nothing: some values are looked at no earlier."""
+    """Take a step with a dummy parameter, because some arguments are checked only in a step."""
     spare.grad = torch.zeros_like(spare)
     with torch.random.fork_rng(devices=[]):
         optimizer.step(lambda: 0.0)
@@ -223,7 +224,7 @@ def _try_step(optimizer: torch.optim.Optimizer, spare: torch.nn.Parameter) -> No
 
 
 def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:
-    """Make an optimizer with the groups of the training, of spare parameters."""
+    """Make an optimizer with the parameter groups of the training, but dummy parameters."""
     try:
         return module.optimization.made(spare_groups(module))
     except BUILD_ERRORS as error:
@@ -234,12 +235,12 @@ def _grouped(module: MultiheadLitModule) -> torch.optim.Optimizer:
 
 
 def spare_groups(module: MultiheadLitModule) -> list[dict[str, Any]]:
-    """Return the optimizer's groups of a training, each of one number."""
+    """Return the optimizer's groups of a training, each with one dummy parameter."""
     return [{**group, "params": [_spare(torch.zeros(1))]} for group in module.parameter_groups()]
 
 
 def take_fits(data: MultiheadDataModule, path: str) -> None:
-    """Read labels as the network of a checkpoint does, where its kinds were fitted to labels.
+    """Use a checkpoint's kinds of heads for the labels, if some kinds are fitted to labels.
 
     Raises:
         CheckpointError: If the checkpoint is damaged.
@@ -259,7 +260,7 @@ def trained_on(path: str) -> Trained:
 
 
 def take_normalisation(data: MultiheadDataModule, path: str) -> None:
-    """Normalise images as a checkpoint's, where that began from weights of others.
+    """Normalise images as in a checkpoint, for a run that started from given weights.
 
     Raises:
         CheckpointError: If the checkpoint is damaged.
@@ -271,19 +272,19 @@ def take_normalisation(data: MultiheadDataModule, path: str) -> None:
 def check_checkpoint(
     path: str, module: MultiheadLitModule, *, to_train: bool, regrouped: bool = False
 ) -> dict[str, Any]:
-    """Check that a checkpoint is readable and of this network.
+    """Check that a checkpoint is readable and fits this network.
 
     Args:
         path: The checkpoint.
         module: Has the network.
-        to_train: Whether a training will go on from it.
-        regrouped: Whether a callback of Lightning's changes the optimizer's groups as it trains.
+        to_train: Whether a training is resumed from it.
+        regrouped: Whether a Lightning callback changes the optimizer's groups during training.
 
     Returns:
-        What it holds, with what our module wrote into it as `check_record` returns that.
+        The content of the checkpoint, with the return value of `check_record` under `RECORD`.
 
     Raises:
-        CheckpointError: Naming the first difference.
+        CheckpointError: If it does not fit; the message names the first difference.
     """
     checkpoint = read_checkpoint(path)
     weights = checkpoint["state_dict"]
@@ -314,7 +315,7 @@ def check_checkpoint(
 def _check_optimizer_state(
     checkpoint: Mapping[str, Any], module: MultiheadLitModule, path: str, *, regrouped: bool
 ) -> None:
-    """Load the optimizer's state into one made for nothing, and take a step with it."""
+    """Load the optimizer's state into a test optimizer, and take a step with it."""
     try:
         groups = _recorded_groups(checkpoint, module) if regrouped else module.parameter_groups()
         groups = [{**g, "params": [_spare(p) for p in g["params"]]} for g in groups]
@@ -327,8 +328,8 @@ def _check_optimizer_state(
     except (KeyError, IndexError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         name = type(module.optimization.made([{"params": [_spare(torch.zeros(1))]}])).__name__
         raise CheckpointError(
-            f"{path} holds the state of another optimizer than {name}; "
-            f"choose the one it was trained with."
+            f"{path} has the state of another optimizer than {name}; "
+            f"choose the optimizer it was trained with."
         ) from error
 
 
@@ -339,7 +340,7 @@ def _spare(parameter: torch.Tensor) -> torch.nn.Parameter:
 def _recorded_groups(
     checkpoint: Mapping[str, Any], module: MultiheadLitModule
 ) -> list[dict[str, Any]]:
-    """Return the groups that Lightning's `BaseFinetuning` made, and will make again."""
+    """Return the recorded groups of Lightning's `BaseFinetuning`, which it will make again."""
     named = dict(module.named_parameters())
     for state in checkpoint["callbacks"].values():
         groups = state.get("internal_optimizer_metadata", {}).get(0)

@@ -1,23 +1,24 @@
-"""Keep the garbage collector from walking the libraries' objects during training."""
+"""Keep the garbage collector from scanning the libraries' objects during training."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# Asking the collector itself (`gc.get_freeze_count`) walks all that is frozen.
+# Not `gc.get_freeze_count`, which walks through all frozen objects.
 _FROZEN: ContextVar[bool] = ContextVar("frozen", default=False)
 
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """Leave alone what is alive now, until the end.
+    """Exclude all existing objects from garbage collection inside the `with` block.
 
-    MLflow, SQLAlchemy and torch leave a million objects, and a step makes enough new ones to
-    have them all looked at again and again: a tenth of the time of a small network's step.
+    MLflow, SQLAlchemy and torch create a million objects. Without this, the collector scans them
+    again and again, which takes a tenth of a small network's step.
 
-    Within itself this only collects what came after. A worker trains run after run, and what a run
-    leaves behind refers to itself and holds its images, so no run begins beside those of the last.
+    A nested call only collects the objects created since the outer call. A worker trains one run
+    after the other, and the objects of a finished run form cycles that hold its images. So this
+    frees the last run's images before the next run starts.
     """
     if _FROZEN.get():
         gc.collect()

@@ -1,7 +1,7 @@
-"""`data.table` and `data.columns` on the command line: paths, and names that Hydra cannot parse.
+"""Overrides of `data.table` and `data.columns`: paths, and column names that Hydra cannot parse.
 
-A column may be called `Körper größe (cm)` or `2.5`. Where a key is no plain word, it is spelled in
-hexadecimal for Hydra, and read back when everything is composed.
+A column may have a name such as `Körper größe (cm)` or `2.5`. If a name is not a plain word, it is
+encoded in hexadecimal for Hydra, and decoded after everything is composed.
 """
 
 import os
@@ -21,9 +21,10 @@ _SPELLED = re.compile(r"_utf8_((?:[0-9a-f]{2})+)")
 
 
 def spelled(override: str) -> str:
-    """Return an override of `data.columns` as Hydra takes it, which may add its key; others as is.
+    """Return an override of `data.columns` in a form that Hydra accepts; others unchanged.
 
-    The last word after a dot is a key of the choice, such as `missing`, or part of the name.
+    The last word after a dot is a key of the column's settings, such as `missing`, if it is one of
+    them. Otherwise it is part of the column's name.
     """
     found = _COLUMN.fullmatch(override)
     if found is None:
@@ -38,7 +39,7 @@ def spelled(override: str) -> str:
 
 
 def rooted(override: str) -> str:
-    """Return `data.table=...` with an absolute path, for whoever reads it in another folder."""
+    """Return `data.table=...` with an absolute path, for use in another folder."""
     found = _TABLE.fullmatch(override)
     if found is None or not _is_plain_path(found[2]):
         return override
@@ -46,12 +47,12 @@ def rooted(override: str) -> str:
 
 
 def _is_plain_path(text: str) -> bool:
-    """Tell whether a value is a path as it stands, and not quoted, a sweep or nothing."""
+    """Return whether a value is a plain path, and not quoted, a sweep or null."""
     return text != "null" and not set(text) & set("'\",()[]{}$\\=")
 
 
 def settled_data(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `data` of a configuration with its columns' names and its table's whole path."""
+    """Return `data` of a configuration with decoded column names and an absolute table path."""
     found = dict(data)
     if isinstance(found.get("table"), str):
         found["table"] = _absolute(found["table"])

@@ -1,6 +1,6 @@
-"""Compose a run's configuration with Hydra, and say in one line what is wrong with it.
+"""Compose a run's configuration with Hydra, and explain errors in one line.
 
-Folders searched, first hit wins: `experiments/` of the current folder, then the package's own.
+Config files are searched in `experiments/` of the current folder, then in the package's own.
 """
 
 import copy
@@ -33,7 +33,7 @@ _BY_HEAD = re.compile(
     r"((model\.(metrics|loss_weights|eval_weights|class_weights|pos_weight|label_smoothing)"
     r"|data\.head_kinds)\.\w+|data\.breaks(\.\w+)?)="
 )
-# What Hydra takes in quotes alone.
+# Hydra accepts these characters only in quotes.
 _ODD = re.compile(r"""[^a-zA-Z0-9_/\\%+.:*@?|$=,{}\[\]()'"\s-]""")
 USER_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
@@ -42,7 +42,7 @@ class ExperimentFolders(SearchPathPlugin):
     """Put `experiments/` of the current folder before the package's own."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Prepend the folders other than the packaged one, which Hydra is started with."""
+        """Prepend all folders except the packaged one, which Hydra already has."""
         for folder in reversed(settings.config_folders("experiments")[:-1]):
             search_path.prepend(provider="multihead", path=f"file://{folder}")
 
@@ -53,7 +53,7 @@ def register_folders() -> None:
 
 
 def split_run(overrides: Sequence[str], key: str = "run") -> tuple[str | None, list[str]]:
-    """Part `run=<run id>`, or `resume=<run id>`, from the other overrides.
+    """Separate `run=<run id>`, or `resume=<run id>`, from the other overrides.
 
     Raises:
         ConfigError: If several runs are named.
@@ -65,17 +65,17 @@ def split_run(overrides: Sequence[str], key: str = "run") -> tuple[str | None, l
 
 
 def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[str, Any]:
-    """Compose a run from what a user typed.
+    """Compose a run from the user's overrides.
 
     Args:
         overrides: Such as `["experiment=multihead_cnn_mnist", "seed=1"]`.
-        folder: A folder whose file `RECORD` takes the place of the experiments.
+        folder: A folder whose file `RECORD` is used instead of the experiments.
 
     Returns:
         The resolved configuration in plain Python types.
 
     Raises:
-        ConfigError: In one line, with the nearest valid key or choice.
+        ConfigError: If Hydra refuses it; one line with the nearest valid key or choice.
     """
     register_folders()
     directory = str((folder or settings.packaged("experiments")).absolute())
@@ -86,49 +86,49 @@ def compose_run(overrides: Sequence[str], folder: Path | None = None) -> dict[st
             given = [opened(override) for override in overrides]
             config = compose(name, overrides=given, return_hydra_config=True)
             return settle(config, config.hydra.runtime.choices.get("experiment"))
-    except (*USER_ERRORS, ValueError) as error:  # Hydra raises bare ones for odd group choices
+    except (*USER_ERRORS, ValueError) as error:  # Hydra raises ValueError for odd group choices
         raise explain(error, overrides, folder) from error
 
 
 def opened(override: str) -> str:
-    """Return an override that may add its key, where keys are names of heads: none is known yet.
+    """Return an override with `++` where its key is a head's name, so that it may add the key.
 
-    A head that is none is refused later, with those there are.
+    The heads are not known yet. An unknown head is refused later, with a list of all heads.
     """
     return f"++{override}" if _BY_HEAD.match(override) else spelled(override)
 
 
 def compose_record(record: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a run's recorded configuration with what a user typed.
+    """Return a run's recorded configuration with the user's overrides applied.
 
     Args:
-        record: As `runs.recorded.read_config` returns it.
+        record: The return value of `runs.recorded.read_config`.
         overrides: Such as `["seed=1"]`.
 
     Raises:
-        ConfigError: In one line, with the nearest valid key.
+        ConfigError: If Hydra refuses it; one line with the nearest valid key.
     """
     if not overrides:
         return copy.deepcopy(dict(record))
     with tempfile.TemporaryDirectory() as scratch:
-        # All in quotes: to Hydra a bare 1e-4 is a number, to whoever wrote the record a text.
+        # Quote everything: without quotes Hydra reads the text 1e-4 of a record as a number.
         text = yaml.safe_dump(dict(record), sort_keys=False, default_style='"')
         Path(scratch, f"{RECORD}.yaml").write_text(text, encoding="utf-8")
         return compose_run(overrides, Path(scratch))
 
 
 class Base:
-    """A composed run of which many variants are wanted: composing takes 0.3 s, a variant 10 ms.
+    """A composed run that gives many variants. Composing takes 0.3 s, a variant 10 ms.
 
     Args:
         overrides: Such as `["experiment=multihead_cnn_mnist", "seed=1"]`.
-        own: Keys that whoever asks takes from the same command line; one may be misspelt.
+        own: Keys that the command itself accepts beside Hydra's, to suggest for a misspelt key.
 
     Attributes:
         groups: The choice of each config group.
 
     Raises:
-        ConfigError: In one line, with the nearest valid key or choice.
+        ConfigError: If Hydra refuses it; one line with the nearest valid key or choice.
     """
 
     def __init__(self, overrides: Sequence[str], own: Iterable[str] = ()) -> None:
@@ -150,10 +150,10 @@ class Base:
         """Return the configuration with other values.
 
         Args:
-            values: By dotted path, in plain types; what refers to them follows.
+            values: By dotted path, in plain types. Values that refer to them change as well.
 
         Raises:
-            ConfigError: If one does not fit, or refers to what there is not.
+            ConfigError: If a value does not fit, or refers to a key that does not exist.
         """
         config = copy.deepcopy(self._config)
         try:
@@ -178,8 +178,11 @@ def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
     """Resolve a composed configuration into plain types and name its MLflow experiment.
 
     Args:
-        config: What Hydra composed.
+        config: The configuration that Hydra composed.
         experiment: The chosen experiment config, or None.
+
+    Raises:
+        ConfigError: If a path contains `${`.
     """
     with_hydra = OmegaConf.to_container(config, resolve=False)
     plain = cast(dict[str, Any], with_hydra)
@@ -188,8 +191,8 @@ def settle(config: DictConfig, experiment: str | None) -> dict[str, Any]:
     if isinstance(settled.get("data"), dict):
         settled["data"] = settled_data(settled["data"])
     for key, value in (settled.get("paths") or {}).items():
-        if "${" in str(value):  # a variable of the system's; it would be read again
-            raise ConfigError(f"paths.{key} is {value!r}; no folder here may have '${{' in it.")
+        if "${" in str(value):  # from an environment variable; it would be interpolated again
+            raise ConfigError(f"paths.{key} is {value!r}; this folder may not have '${{' in it.")
     logger = settled.get("logger")
     if isinstance(logger, dict) and logger.get("experiment_name") is None:
         logger["experiment_name"] = (experiment or ROOT).rsplit("/", 1)[-1]
@@ -203,7 +206,14 @@ def explain(
     *,
     own: Iterable[str] = (),
 ) -> MultiheadError:
-    """Turn an error of Hydra, OmegaConf or YAML into one line for the user."""
+    """Turn an error of Hydra, OmegaConf or YAML into one line for the user.
+
+    Args:
+        error: The error.
+        overrides: The user's overrides.
+        folder: The folder of the record, if one was composed.
+        own: Further keys that the command accepts.
+    """
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         options = sorted(o for o in error.options if not o.startswith("_"))
@@ -215,34 +225,34 @@ def explain(
     if text.startswith("Ambiguous value for argument '"):
         key, _, value = text.split("'")[1].partition("=")
         return ConfigError(
-            f"{key}={value} names several values; with -m each is trained. As one text write "
-            f"'{key}=\"{value}\"', as a list {key}=[{value}]."
+            f"{key}={value} has several values. Add -m to train with each of them, or write "
+            f"'{key}=\"{value}\"' for one text, or {key}=[{value}] for a list."
         )
     if isinstance(error, OverrideParseException):
         return ConfigError(_unread(text, overrides))
     if "Config group override must be" in text:
         nulled = next((k for o in overrides if (k := _group_of_null(o))), None)
         if nulled is None:
-            return ConfigError(f"an override names no key, or a group without a choice: {text}.")
+            return ConfigError(f"an override has no key, or a group without a choice: {text}.")
         return ConfigError(
-            f"{nulled} names a file of settings, so it cannot be null; leave it out, or choose one "
+            f"{nulled} is a config group, so it cannot be null; leave it out, or choose a file "
             f"with {nulled}=NAME."
         )
     if "Cannot merge DictConfig with ListConfig" in text and "=" in text:
         return ConfigError(_no_mapping(text.partition("=")[0].rpartition(" ")[2].lstrip("+")))
     if isinstance(error, InterpolationKeyError) and error.full_key:
-        return ConfigError(f"{error.full_key} refers to what there is not: {text}.")
+        return ConfigError(f"{error.full_key} refers to a key that does not exist: {text}.")
     if "Could not override" in text:
         return _unknown_override(text, overrides, folder, own)
     return ConfigError(text)
 
 
 def _unread(text: str, overrides: Sequence[str]) -> str:
-    """Return what to write in place of the first override that Hydra's grammar does not take.
+    """Return a message on how to write the first override that Hydra cannot parse.
 
     Args:
-        text: What the parser said.
-        overrides: What was typed.
+        text: The parser's message.
+        overrides: The user's overrides.
     """
     for override in overrides:
         if _parses(override):
@@ -259,15 +269,15 @@ def _unread(text: str, overrides: Sequence[str]) -> str:
         if not equals:
             break
         if not _parses(f"{key}=1"):
-            return f"{override!r:.100} has no key that can be read; write words joined by dots."
+            return f"{override!r:.100} has no valid key; write words joined by dots."
         return (
-            f"{override!r:.200} cannot be read: lists are [a, b], mappings {{a: 1}}, and in them "
-            f"text with =, spaces at its ends or letters beyond a to z stands in quotes: "
+            f"{override!r:.200} cannot be read. Write lists as [a, b] and mappings as {{a: 1}}. In "
+            f"them, put text in quotes that has =, spaces at its ends or letters beyond a to z: "
             f"'{key}=[\"a=b\"]'."
         )
     else:
         return text
-    return f"{override!r} is no override; write key=value."
+    return f"{override!r} is not an override; write key=value."
 
 
 def _parses(override: str) -> bool:
@@ -279,7 +289,7 @@ def _parses(override: str) -> bool:
 
 
 def _group_of_null(override: str) -> str | None:
-    """Return the key of an override that sets it to null, if this is one."""
+    """Return the key of an override without dots that sets it to null, or None."""
     if override.startswith("=") or not _parses(override):
         return None
     parsed = OverridesParser.create().parse_override(opened(override))
@@ -303,8 +313,8 @@ def _unknown_override(
         return ConfigError(text)
     if "/" in key and folder is not None:
         return ConfigError(
-            f"{key} chooses among files of settings, and a record has values alone; change these, "
-            f"such as {key.replace('/', '.')}.KEY=..., or train anew with {key}=... ."
+            f"{key} is a config group, but a recorded run has only values. Change values, "
+            f"such as {key.replace('/', '.')}.KEY=..., or start a new run with {key}=... ."
         )
     others = [o for o in overrides if _key(o) != key]
     if len(others) == len(overrides):
@@ -331,7 +341,7 @@ def _key(override: str) -> str:
 
 
 def _first_unknown(key: str, config: dict[str, Any]) -> tuple[str, str, list[str]]:
-    """Return where a dotted key leaves a configuration: the path, the word, the keys there."""
+    """Return the first unknown part of a dotted key: its path, the word, the keys there."""
     node: Any = config
     parts = key.split(".")
     for depth, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""The conflict of the heads' gradients, as a table and pictures of a run."""
+"""Store the conflicts of the heads' gradients with a run: a table and pictures."""
 
 from multihead.runs.build import Parts
 from multihead.spreadsheet import write_csv
@@ -9,7 +9,7 @@ TABLE, PICTURE = "gradients.csv", "gradients.png"
 
 
 def store_conflict(run: TrackedRun, parts: Parts) -> None:
-    """Store `gradients.csv`, and a heat map over the epochs of the backbone and each stage."""
+    """Store `gradients.csv`, and heat maps over the epochs, for the backbone and each stage."""
     table = None if parts.conflict is None else parts.conflict.table()
     if table is None or table.empty:
         return

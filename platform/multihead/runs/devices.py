@@ -1,6 +1,6 @@
-"""On how many devices a run trains, and Lightning's strategy for them.
+"""Choose the devices of a run, and Lightning's strategy for them.
 
-One run uses devices of one machine, one process for each.
+A run uses devices of one machine, with one process per device.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _STRATEGIES = ("auto", "ddp", "fsdp")
 
 @dataclass(frozen=True)
 class Devices:
-    """What `trainer.strategy`, `trainer.devices` and `trainer.accelerator` come to.
+    """The devices that `trainer.strategy`, `trainer.devices` and `trainer.accelerator` select.
 
     Attributes:
         strategy: auto (one device), ddp or fsdp.
@@ -45,11 +45,11 @@ def devices_of(trainer: TrainerSection, batch_size: int | None) -> Devices:
     """Return the devices of a run.
 
     Args:
-        trainer: Of its configuration.
-        batch_size: Of all devices together; None for the DataModule's own.
+        trainer: The trainer section of its configuration.
+        batch_size: Batch size of all devices together; None for the DataModule's default.
 
     Raises:
-        ConfigError: If there are no such devices, or they cannot train together.
+        ConfigError: If the devices do not exist, or cannot train together.
     """
     strategy, devices = str(trainer.strategy), trainer.devices
     if trainer.strategy not in _STRATEGIES:
@@ -65,8 +65,8 @@ def devices_of(trainer: TrainerSection, batch_size: int | None) -> Devices:
     _check(found, devices)
     if strategy != "auto" and batch_size is not None and batch_size < found.count:
         raise ConfigError(
-            f"data.batch_size is {batch_size} for {found.count} devices; it is "
-            f"the batch of all of them together, so give {found.count} or more."
+            f"data.batch_size is {batch_size} for {found.count} devices; it is the batch size of "
+            f"all devices together, so give {found.count} or more."
         )
     return found
 
@@ -77,7 +77,7 @@ def _count(devices: Any, kind: str) -> int:
         return len(devices)
     if devices in ("auto", -1, "-1"):
         return there
-    return int(devices) if str(devices).isdecimal() else 0  # Lightning says what is wrong with it
+    return int(devices) if str(devices).isdecimal() else 0  # Lightning reports the error
 
 
 def _check(found: Devices, devices: Any) -> None:
@@ -111,13 +111,14 @@ def _check(found: Devices, devices: Any) -> None:
 
 
 class OneMachine(LightningEnvironment):
-    """Tells Lightning which of the processes this is; `runs.group` starts and connects them.
+    """Give Lightning the rank of this process; `runs.group` starts and connects the processes.
 
-    Without it Lightning would act as part of a Slurm job where it finds one's variables: expect as
-    many processes as the job has tasks, and requeue the job, which is for whoever submitted it.
+    Without this class, Lightning would use the variables of a Slurm job, if there are some. It
+    would expect as many processes as the job has tasks, and it would requeue the job, which is the
+    submitter's decision.
 
     Args:
-        ranks: This process and their number.
+        ranks: The rank of this process, and the number of processes.
     """
 
     def __init__(self, ranks: Ranks) -> None:
@@ -128,19 +129,19 @@ class OneMachine(LightningEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
-        """Whether Lightning leaves starting the processes to others."""
+        """Return true, so that Lightning starts no processes."""
         return True
 
     def local_rank(self) -> int:
-        """The number of this process, whatever the system's variables say."""
+        """Return the rank of this process; environment variables are ignored."""
         return self.ranks.rank
 
     def node_rank(self) -> int:
-        """The number of this machine."""
+        """Return 0, the number of the only machine."""
         return 0
 
     def teardown(self) -> None:
-        """Leave the variables of the system alone."""
+        """Do not change environment variables."""
 
 
 def make_strategy(
@@ -148,24 +149,30 @@ def make_strategy(
 ) -> tuple[Strategy, list[WholeBatchNorm]]:
     """Return Lightning's strategy for several devices, and its plugins.
 
+    Args:
+        devices: The devices of the run, 2 or more.
+        module: Has the network.
+        sync_batchnorm: The value of `trainer.sync_batchnorm`.
+
     Raises:
-        ConfigError: If the network's batch norm cannot be that of the whole batch.
+        ConfigError: If the network's batch norm cannot be synchronised, or for fsdp with
+            `model.finetune`.
     """
     if batch_norms(module) and not sync_batchnorm:
         raise ConfigError(
-            "the network has batch norm, and trainer.sync_batchnorm is false, so that each device "
-            "would normalise by its own part of a batch; remove it."
+            "the network has batch norm, but trainer.sync_batchnorm is false, so each device would "
+            "normalise by its own part of a batch; remove trainer.sync_batchnorm=false."
         )
     check_batch_norm(module, devices.kind)
     if devices.strategy == "fsdp":
         if module.finetuning.freezes or module.finetuning.groups_parameters:
             raise ConfigError(
-                "trainer.strategy is fsdp, which divides parameters so that model.finetune cannot "
-                "tell them apart; set trainer.strategy=ddp, or model/finetune=full as it comes."
+                "trainer.strategy is fsdp, which flattens parameters, so model.finetune cannot be "
+                "applied to them; set trainer.strategy=ddp, or use model/finetune=full unchanged."
             )
         return FSDPStrategy(state_dict_type="full"), [WholeBatchNorm(devices.kind)]
     strategy = DDPStrategy(
-        forward_sync_buffers=False,  # batch norm's are the same everywhere
+        forward_sync_buffers=False,  # batch norm's buffers are equal on all ranks
         find_unused_parameters=module.finetuning.thaws or _has_unused_parameters(module),
     )
     return strategy, [WholeBatchNorm(devices.kind)]
@@ -174,16 +181,16 @@ def make_strategy(
 def check_gradients(
     devices: Devices, precision: str, module: MultiheadLitModule, callbacks: Sequence[Callback]
 ) -> None:
-    """Refuse gradients of each head where there are none to be had.
+    """Check that the gradients of each head can be computed, if a setting needs them.
 
     Args:
-        devices: Of the run.
+        devices: The devices of the run.
         precision: Lightning's name, such as bf16-mixed.
         module: Has the balancer.
-        callbacks: Of the configuration.
+        callbacks: The callbacks of the configuration.
 
     Raises:
-        ConfigError: Naming the setting that asks for them.
+        ConfigError: If they cannot; the message names the setting that needs them.
     """
     balancer = module.balancer
     if balancer.is_alone:
@@ -191,24 +198,24 @@ def check_gradients(
     by = asks_for_gradients(balancer, callbacks)
     if by and devices.strategy == "fsdp":
         raise ConfigError(
-            f"{by[0]} asks for the gradients of each head, but under trainer=fsdp a device has but "
+            f"{by[0]} needs the gradients of each head, but under trainer=fsdp a device has only "
             f"a part of the parameters; use trainer=ddp, or "
             f"{'another model/balancer' if by[0] == 'model.balancer' else 'callbacks=default'}."
         )
     scaled = [name for name in by if name != "callbacks.affinity"]  # which computes in float32
     if scaled and precision == "16-mixed":
         raise ConfigError(
-            f"{scaled[0]} asks for the gradients of each head, which would underflow: "
-            f"trainer.precision=16-mixed scales the sum of the losses alone; use bf16-mixed or "
+            f"{scaled[0]} needs the gradients of each head, which would underflow: "
+            f"trainer.precision=16-mixed scales only the sum of the losses. Use bf16-mixed or "
             f"32-true."
         )
 
 
 def check_last_batch(module: MultiheadLitModule, data: MultiheadDataModule, count: int) -> None:
-    """Refuse a network that takes no empty batch where a device will have one.
+    """Check that the network accepts an empty batch, if a device will get one.
 
     Raises:
-        ConfigError: Naming the batch.
+        ConfigError: If it does not; the message has the size of the last batch.
     """
     images = len(data.train_indices)
     last = len(EpochSampler(images, data.batch_size, data.seed).batches()[-1])
@@ -221,15 +228,15 @@ def check_last_batch(module: MultiheadLitModule, data: MultiheadDataModule, coun
             module(_images(module, 0))
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"the last of {images} images make a batch of {last} for {count} devices, and the "
-            f"network takes no empty batch ({message_of(error)}); change data.batch_size."
+            f"the last batch of {images} images has {last} for {count} devices, but the network "
+            f"does not accept an empty batch ({message_of(error)}); change data.batch_size."
         ) from error
     finally:
         module.train(was_training)
 
 
 def _has_unused_parameters(module: MultiheadLitModule) -> bool:
-    """Tell whether a step leaves out trainable parameters, which costs DDP a look at every one."""
+    """Return whether a step does not use all trainable parameters, which DDP must know."""
     was_training = module.training
     module.eval()
     total = torch.stack([values.sum() for values in module(_images(module, 2)).values()]).sum()

@@ -1,7 +1,7 @@
-"""Which way a monitored metric is better, so that nobody has to write `mode` beside `monitor`.
+"""Derive `mode` (min or max) from the monitored metric.
 
-A `mode` that is not written follows the metric; one that contradicts it would keep the worst epoch
-in silence, and is refused.
+A missing `mode` is derived from the metric. A `mode` that contradicts the metric is refused,
+because it would silently keep the worst epoch.
 """
 
 import inspect
@@ -14,11 +14,11 @@ from multihead.metrics.registry import is_known, metric_of
 
 Section = Mapping[str, Any]
 _MODES = ("min", "max")
-_WATCHING = (".early_stopping", ".model_checkpoint")  # the shipped ones, whose mode may be null
+_WATCHING = (".early_stopping", ".model_checkpoint")  # shipped callbacks whose mode may be null
 
 
 def mode_of(metric: object) -> str | None:
-    """Return `max` for a metric that is better when higher, `min` for others, None for no metric.
+    """Return `max` if a higher value is better, `min` if a lower one is, None if not known.
 
     Args:
         metric: The name under which it is logged, such as `val/digit_acc`.
@@ -29,9 +29,10 @@ def mode_of(metric: object) -> str | None:
 
 
 def with_modes(config: Section) -> dict[str, Any]:
-    """Return a composed configuration in which a `mode` of null is that of its metric.
+    """Return a composed configuration with every `mode` of null replaced by that of its metric.
 
-    Those of metrics that are not known yet, such as a person's own, are left out; see `with_mode`.
+    A `mode` of null is removed if its metric is not known yet, such as a user's own metric;
+    `with_mode` sets it later.
     """
     settled = dict(config)
     callbacks = config.get("callbacks")
@@ -57,13 +58,13 @@ def _settled(node: Section, monitor: object) -> Section:
 def with_mode(
     node: Section, monitor: object, locate: Callable[[object, str], Any], path: str
 ) -> Section:
-    """Return the node of what watches a metric with that metric's `mode`, where it has none.
+    """Return a node with the `mode` of its monitored metric, if it has no `mode` yet.
 
     Args:
-        node: Of a callback or a scheduler.
-        monitor: What it watches; None for nothing.
-        locate: Finds what a `_target_` names.
-        path: Of the node, for messages.
+        node: The node of a callback or a scheduler.
+        monitor: The metric that it watches, or None.
+        locate: Returns the class that a `_target_` names.
+        path: The dotted key of the node, for messages.
     """
     if monitor is None or "mode" in node:
         return node
@@ -76,28 +77,28 @@ def with_mode(
 
 
 def check_modes(callbacks: Mapping[str, Section], scheduler: Section, monitor: str) -> None:
-    """Refuse a `mode` that contradicts the metric it is for.
+    """Check that no `mode` contradicts its metric.
 
     Args:
-        callbacks: By name.
-        scheduler: Its node, empty for none.
-        monitor: What the scheduler watches, if it watches anything.
+        callbacks: The nodes of the callbacks by name.
+        scheduler: The scheduler's node; empty without a scheduler.
+        monitor: The metric that a ReduceLROnPlateau watches.
 
     Raises:
-        ConfigError: Naming both, and what to write.
+        ConfigError: If a `mode` contradicts its metric, or is missing for an unknown metric.
     """
     for key, metric, mode in _monitored(callbacks, scheduler, monitor):
         better = mode_of(metric)
         if metric is not None and better is None and mode is None and key.endswith(_WATCHING):
             raise ConfigError(
-                f"{key} watches {metric}, of which nobody knows which way is better; "
+                f"{key} watches {metric}, but it is not known whether higher or lower is better; "
                 f"write {key}.mode=min or {key}.mode=max."
             )
         if better is not None and mode in _MODES and mode != better:
             way = "higher" if better == "max" else "lower"
             raise ConfigError(
                 f"{key}.mode is {mode!r}, but {metric} is better when {way}; "
-                f"write {key}.mode={better}, or {key}.mode=null to have it follow the metric."
+                f"write {key}.mode={better}, or {key}.mode=null to derive it from the metric."
             )
 
 

@@ -1,4 +1,4 @@
-"""The configuration that tests a recorded run on any data that fit it."""
+"""Make the configuration that tests a recorded run, on its own or other data."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from multihead.runs.trust import check_network
 from multihead.tracking.folder import CONFIG_FILE
 from multihead.tracking.store import Store
 
-# Choices of config files: a run's own configuration no longer knows what it was composed of.
+# Config groups: they are composed again, because a recorded configuration has only their values.
 _CHOICES = ("data", "data/heads")
 _FIXED = ("model", "experiment")
 
@@ -25,20 +25,20 @@ def evaluation_config(
     trust: Collection[str] = (),
     checkpoint: str | None = None,
 ) -> dict[str, Any]:
-    """Return a run's own configuration, set to test its best checkpoint, or another one.
+    """Return a run's recorded configuration, set to test its best checkpoint or another one.
 
     Args:
-        run: Our id, MLflow's id, or a unique prefix of either.
-        overrides: `data=...` and `data/heads=...` choose other data, as in training; further
-            ones change values.
-        trust: Targets of its configuration that are neither ours nor on the list of `runs.trust`.
-        checkpoint: The name of another of its checkpoints, such as `best-digit`.
+        run: The run's id, its MLflow id, or a unique prefix of either.
+        overrides: `data=...` and `data/heads=...` choose other data, as in training; others change
+            values.
+        trust: Further targets of its configuration to trust, beside the list of `runs.trust`.
+        checkpoint: The name of another checkpoint of the run, such as `best-digit`.
 
     Raises:
-        ConfigError: If there is no such run, it names what is not trusted, or an override does not
-            fit.
-        CheckpointError: If its checkpoint is missing, damaged or hostile.
-        PathError: If the record is not of this home and names a folder outside the data's.
+        ConfigError: If the run does not exist, names a class that is not trusted, or if an override
+            does not fit.
+        CheckpointError: If the checkpoint is missing, damaged or malicious.
+        PathError: If the record is not from this home and names a folder outside the data folder.
     """
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
@@ -53,9 +53,9 @@ def evaluation_config(
     others = [o for o in overrides if o not in chosen]
     node = record["model"]["net"]
     check_network(node, name, trust)
-    # Refuses by name what is damaged, before any data are read.
+    # Detect a damaged checkpoint before any data are read.
     load_checkpoint(file, node, trust=trust)
-    # What is recorded now goes to today's home and store, not to those of then.
+    # The test is recorded in the current home and store, not in those of the record.
     typed: dict[str, Any] = {
         "name": None,
         "tags": [],
@@ -72,7 +72,7 @@ def evaluation_config(
 
 
 def _all_rows(overrides: Sequence[str]) -> list[str]:
-    """Return what tests all rows of another table, unless that says its parts or a person does."""
+    """Return overrides that test all rows of another table, unless the user chooses a split."""
     keys = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "data.table" not in keys or keys & {"data.sizes", "data.folds", "data.fold"}:
         return []

@@ -1,10 +1,12 @@
-"""Whether two configurations train the same: hashes over what changes results, and nothing else.
+"""Hash a configuration over the keys that change results.
 
-Where data lie, where runs go and how they are named are left out: the data have digests of their
-own. Workers and what is kept in memory change neither the samples nor their order. A checkpoint
-counts, by its path, where training starts from it. A dataset of ours counts under the name that it
-had before `data.source` chose it. A key that is newer than some records counts where it changes
-what they did.
+Two configurations with the same hash train the same. These rules apply:
+
+- The folders of data and runs, and names, are left out. The data have their own digests.
+- Workers and caches are left out, because they do not change the samples or their order.
+- The path of a checkpoint counts if the training starts from it.
+- A shipped dataset counts under the name that it had before `data.source` existed.
+- A key that is newer than some records counts only if its value changes what they did.
 """
 
 import hashlib
@@ -20,13 +22,13 @@ _WITHOUT_EFFECT = (
     *("paths", "logger", "name", "tags", "train", "test", "optimized_metric"),
     *("data.data_dir", "data.table", "data.generate", "data.memory_budget_mb"),
     "data.cache",
-    "model.init_from",  # but what is in it
+    "model.init_from",  # `model.init_digest` counts instead
     *("model.predictions_mb", "data.num_workers", "data.pin_memory", "data.persistent_workers"),
     *("callbacks.progress", "callbacks.telemetry"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
     *("trainer.log_every_n_steps", "trainer.logger"),
 )
-# Keys that earlier releases did not have, with the value that does what those did.
+# Keys that earlier releases did not have, with the value that gives the earlier behaviour.
 _SINCE = {
     "model.balancer": {"_target_": "multihead.balancing.StaticWeights", "_partial_": True},
     "model.balancer.decay": 0.001,
@@ -52,7 +54,7 @@ _SINCE = {
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits that two configurations share if they train the same.
+    """Return 16 hexadecimal digits that are equal for configurations that train the same.
 
     Args:
         config: A composed configuration in plain types.
@@ -61,20 +63,19 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 
 def settings_hash(config: Mapping[str, Any]) -> str:
-    """Return what `config_hash` returns, but the same for all seeds."""
+    """Return a hash like `config_hash`, but without the seeds."""
     return _hash(config, (*_WITHOUT_EFFECT, *_SEEDS))
 
 
 def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
-    # An evaluation names the checkpoint that its training made, and a hash without one is the same
-    # as ever.
+    # A configuration without `init_from` is returned unchanged, so its hash stays the same.
     if not _at(config, "model.init_digest"):
         from multihead.runs.start import with_digest  # torch and lightning take seconds
 
         config = with_digest(config)
     if not (config["train"] and config["ckpt_path"]):
         left_out = (*left_out, "ckpt_path")
-    if not _at(config, "data.augment"):  # also where records have no such keys
+    if not _at(config, "data.augment"):  # null, or not in an older record
         left_out = (*left_out, "data.augment", "data.breaks")
     left_out += tuple(path for path, value in _SINCE.items() if _at(config, path) == value)
     text = json.dumps(_plain(_as_ever(config), "", left_out), sort_keys=True)
@@ -82,7 +83,7 @@ def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
 
 
 def _as_ever(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a configuration that calls its dataset what it was called before `data.source`."""
+    """Return a configuration with the dataset name that was used before `data.source`."""
     data = config.get("data")
     if not isinstance(data, Mapping) or data.get("source") is None:
         return config
@@ -92,7 +93,7 @@ def _as_ever(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if target == "multihead.MultiheadDataModule" and set(source) == {"_target_", "_partial_"}:
         name = NAME_OF_SOURCE.get(current(source["_target_"]))
     elif current(str(target)) in NAME_OF_SOURCE.values():
-        name = target  # which has a source of its own
+        name = target  # an old class that sets its source itself
     if name is None:
         return config
     others = {key: value for key, value in data.items() if key != "source"}
@@ -100,14 +101,14 @@ def _as_ever(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _at(config: Any, path: str) -> Any:
-    """Return the value at a path, or None where there is none."""
+    """Return the value at a dotted path, or None if the path does not exist."""
     for key in path.split("."):
         config = config.get(key) if isinstance(config, Mapping) else None
     return config
 
 
 def _plain(value: Any, path: str, left_out: tuple[str, ...]) -> Any:
-    """Return a value as JSON has it, with 1 and 1.0 the same."""
+    """Return a value in JSON's types, with integers as floats, so that 1 and 1.0 are equal."""
     match value:
         case Mapping():
             inner = {str(k): (f"{path}.{k}" if path else str(k), v) for k, v in value.items()}

@@ -1,6 +1,6 @@
-"""The store is told of a new run after its first step, because importing MLflow takes seconds.
+"""Send a new run to its store after the first step, because importing MLflow takes seconds.
 
-The record in the run's folder begins before it, so whatever ends the run is on record.
+The record in the run's folder is started before. So it has the reason for every end of the run.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from multihead.tracking.run import TrackedRun
 
 
 class SendAfterFirstStep(Callback):
-    """Have a run told to its store from the first step on, and end it if the store refuses.
+    """Send a run to its store after the first step, and stop it if the store refuses it.
 
     Attributes:
-        run: None if nothing is recorded, or the store was told already.
-        known: Called once, when the store knows the run, or is known not to answer.
+        run: The run to send; None if nothing is recorded, or after it was sent.
+        known: Called once, when the store has the run or does not answer.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class SendAfterFirstStep(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Start after the first step; look what came of it after later ones.
+        """Start sending after the first step, and check for the answer after later ones.
 
         Raises:
             StoreError: If the store refuses the run.
@@ -44,7 +44,7 @@ class SendAfterFirstStep(Callback):
             self.settle()
 
     def settle(self) -> None:
-        """Wait a bounded time for the store's answer, once.
+        """Wait once, for a limited time, for the store's answer.
 
         Raises:
             StoreError: If the store refuses the run.

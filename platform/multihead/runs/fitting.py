@@ -1,8 +1,8 @@
-"""Whether a recorded network fits its weights, found before either takes memory.
+"""Check that a recorded network fits its weights before memory is allocated.
 
-A record may be anybody's, and a width of a million in it takes gigabytes. So a network is first
-built of shapes alone, on torch's meta device, and these are compared with those of the file. Only
-then is anything allocated: as much as the file holds.
+A record may come from an untrusted source, and a width of a million in it takes gigabytes. So the
+network is first built on torch's meta device, without memory, and its shapes are compared with
+those of the file. Only then is memory allocated, as much as the file has.
 """
 
 import threading
@@ -23,24 +23,24 @@ from multihead.models.own_network import OwnBackbone
 _MOST_VALUES, _DEEPEST = 1000, 20
 _LARGEST_NUMBER, _LONGEST_TEXT = 1_000_000, 1000
 _OURS = "multihead.models."
-# Networks have some modules without weights, and timm builds some only to look at them.
+# Networks have modules without weights, and timm builds some modules only temporarily.
 _PARAMETERS_EACH, _MODULES_EACH, _FREE = 4, 40, 2000
-# What a network may hold beside its weights: tables such as positions.
+# A network may have other tensors than its weights, such as tables of positions.
 _FREE_BYTES, _BYTES_EACH = 256 << 20, 4
 
 Make = Callable[[], MultiheadNetwork]
 
 
 def fitted(make: Make, weights: Mapping[str, Tensor], path: Path) -> MultiheadNetwork:
-    """Return a network with the weights of a file, in the types that it is built with.
+    """Return a network with the weights of a file, in the network's own data types.
 
     Args:
-        make: Builds it.
-        weights: The network's state, as the file holds it.
+        make: Builds the network.
+        weights: The network's state in the file.
         path: The file, for messages.
 
     Raises:
-        CheckpointError: If they do not fit together; no memory was taken then.
+        CheckpointError: If network and weights do not fit; no memory is allocated before that.
         ConfigError: If the network cannot be built.
     """
     shapes = _network_of_shapes(make, len(weights), path)
@@ -52,7 +52,7 @@ def fitted(make: Make, weights: Mapping[str, Tensor], path: Path) -> MultiheadNe
         _check_fit(shapes, weights, path)
         if _is_ours(shapes) and not _has_more(shapes):
             state = shapes.state_dict()
-            # In the network's own layout, on which the last bits of a convolution depend.
+            # Keep the network's memory layout: the last bits of a convolution depend on it.
             made = {
                 k: torch.empty_like(v, device="cpu").copy_(weights[k]) for k, v in state.items()
             }
@@ -64,11 +64,11 @@ def fitted(make: Make, weights: Mapping[str, Tensor], path: Path) -> MultiheadNe
 
 
 def check_node(node: Mapping[str, Any], path: Path) -> None:
-    """Check that what a record says of a network is of a size that networks have.
+    """Check that a recorded network's configuration has a reasonable size.
 
     Raises:
         CheckpointError: For more than 1,000 values, a number beyond a million, a text beyond 1,000
-            characters, or values nested more than 20 deep.
+            characters, or more than 20 levels.
     """
     level: list[Any] = [node]
     seen = 0
@@ -82,8 +82,8 @@ def check_node(node: Mapping[str, Any], path: Path) -> None:
                 below += value
             elif not _is_modest(value):
                 raise CheckpointError(
-                    f"{path}: model.net has the value {value!r:.60}; numbers up to "
-                    f"{_LARGEST_NUMBER:,} and texts up to {_LONGEST_TEXT:,} characters are read."
+                    f"{path}: model.net has the value {value!r:.60}; the limits are numbers up to "
+                    f"{_LARGEST_NUMBER:,} and texts up to {_LONGEST_TEXT:,} characters."
                 )
             if seen + len(below) > _MOST_VALUES:
                 raise CheckpointError(f"{path}: model.net has more than {_MOST_VALUES:,} values.")
@@ -100,7 +100,7 @@ def _is_modest(value: object) -> bool:
 
 
 def _network_of_shapes(make: Make, tensors: int, path: Path) -> MultiheadNetwork | None:
-    """Build a network on the meta device; None for one of a user's own that needs values."""
+    """Build a network on the meta device; None if a user's own network needs real values."""
     try:
         with _counted(tensors, path), torch.random.fork_rng(devices=[]), torch.device("meta"):
             return make()
@@ -112,10 +112,10 @@ def _network_of_shapes(make: Make, tensors: int, path: Path) -> MultiheadNetwork
 
 
 def _check_fit(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Compare names, shapes and kinds of numbers.
+    """Compare names, shapes and kinds of numbers of network and weights.
 
     Raises:
-        CheckpointError: Naming the first difference.
+        CheckpointError: If they differ; the message names the first difference.
     """
     expected = network.state_dict()
     for name, tensor in expected.items():
@@ -123,14 +123,14 @@ def _check_fit(network: nn.Module, weights: Mapping[str, Tensor], path: Path) ->
         if there is None or there.shape != tensor.shape or _kind(there) != _kind(tensor):
             found = "missing" if there is None else _described(there)
             raise CheckpointError(
-                f"{path} is of another architecture than its run's: {name} is {found} there, but "
-                f"{_described(tensor)} in the network that it describes."
+                f"{path} has weights of another architecture than its run's: {name} is {found} "
+                f"there, but {_described(tensor)} in the recorded network."
             )
     extra = next((name for name in weights if name not in expected), None)
     if extra is not None:
         raise CheckpointError(
-            f"{path} is of another architecture than its run's: it has {extra!r:.80}, which the "
-            f"network that it describes lacks."
+            f"{path} has weights of another architecture than its run's: it has {extra!r:.80}, "
+            f"which the recorded network does not have."
         )
 
 
@@ -146,16 +146,18 @@ def _load(network: nn.Module, weights: Mapping[str, Tensor], path: Path, *, assi
     try:
         network.load_state_dict(weights, assign=assign)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path} is of another architecture than its run's.") from error
+        raise CheckpointError(
+            f"{path} has weights of another architecture than its run's."
+        ) from error
 
 
 def _is_ours(network: nn.Module) -> bool:
-    # A module of a person's own may hold anything that its weights do not tell.
+    # A user's own module may have further state that is not in its weights.
     return type(network).__module__.startswith(_OURS) and not isinstance(network, OwnBackbone)
 
 
 def _has_more(network: nn.Module) -> bool:
-    """Tell whether a network has tensors that its state does not hold, such as tables."""
+    """Return whether a network has tensors that are not in its state, such as tables."""
     state = network.state_dict()
     if any(name not in state for name, _ in network.named_buffers()):
         return True
@@ -166,7 +168,7 @@ def _has_more(network: nn.Module) -> bool:
 def _has_tensor(value: object) -> bool:
     if isinstance(value, dict):
         own = (each for each in value.values() if not isinstance(each, nn.Module))
-        # Of parameters and buffers, which `state_dict` has.
+        # Tensors in these dicts are parameters and buffers, which `state_dict` has.
         return any(isinstance(each, list | tuple) and _has_tensor(each) for each in own)
     if isinstance(value, list | tuple):
         return any(_has_tensor(each) for each in value)
@@ -175,7 +177,7 @@ def _has_tensor(value: object) -> bool:
 
 @contextmanager
 def _counted(tensors: int, path: Path) -> Iterator[None]:
-    """Refuse a network of far more layers than its file has tensors, while it is being built."""
+    """Stop building a network that has far more layers than its file has tensors."""
     counts = {"parameters": 0, "modules": 0}
     most = {
         "parameters": _PARAMETERS_EACH * tensors + _FREE,
@@ -189,8 +191,8 @@ def _counted(tensors: int, path: Path) -> Iterator[None]:
         counts[what] += 1
         if counts[what] > most[what]:
             raise CheckpointError(
-                f"{path} is of another architecture than its run's: the network that it describes "
-                f"has more than {most[what]:,} {what}, the file {tensors:,} tensors."
+                f"{path} has weights of another architecture than its run's: the recorded network "
+                f"has more than {most[what]:,} {what}, but the file has {tensors:,} tensors."
             )
 
     handles = [
@@ -206,7 +208,7 @@ def _counted(tensors: int, path: Path) -> Iterator[None]:
 
 
 class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Refuse to make a tensor of more bytes than a network of this file can need."""
+    """Stop a network from allocating more bytes than the weights of this file can need."""
 
     def __init__(self, weights: Mapping[str, Tensor], path: Path) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -223,7 +225,7 @@ class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.made += shaped.numel() * shaped.element_size()
             if self.made > self.most:
                 raise CheckpointError(
-                    f"{self.path} is of another architecture than its run's: the network that it "
-                    f"describes takes more than {self.most:,} bytes."
+                    f"{self.path} has weights of another architecture than its run's: the recorded "
+                    f"network takes more than {self.most:,} bytes."
                 )
         return func(*args, **given)

@@ -1,13 +1,13 @@
-"""Where what configurations on record name is now.
+"""Map names of classes in old records to their current names.
 
-A record keeps the names that it was written with, so that its hash stays what it was; they are
-looked up under their present names wherever something is imported.
+A record keeps the names that it was written with, so that its hash stays the same. Each import
+replaces them by the current names.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-# A name, or a module with all that is in it.
+# Each key is the name of a class, or of a module whose contents have all moved.
 _NOW: Mapping[str, str] = {
     "multihead.data.cifar.CIFAR10DataModule": "multihead.CIFAR10DataModule",
     "multihead.data.cifar100mh.CIFAR100MHDataModule": "multihead.CIFAR100MHDataModule",
@@ -30,7 +30,7 @@ _NOW: Mapping[str, str] = {
 
 
 def current(name: str) -> str:
-    """Return the present name of what a dotted name meant."""
+    """Return the current name for a dotted name; a name that never changed stays as it is."""
     known, rest = name, ""
     while known and known not in _NOW:
         known, _, last = known.rpartition(".")
@@ -39,7 +39,7 @@ def current(name: str) -> str:
 
 
 def with_current_names(node: Any) -> Any:
-    """Return a node of a configuration whose `_target_`s, at any depth, have present names."""
+    """Return a node with all `_target_`s, at any depth, replaced by their current names."""
     if isinstance(node, Mapping):
         return {
             key: current(value)

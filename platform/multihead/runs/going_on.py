@@ -1,4 +1,4 @@
-"""Whether schedule and average of the weights fit a training, and what it goes on from."""
+"""Check that the scheduler and the weight averaging fit a training and its checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,24 +23,25 @@ def check_averaging(
     path: str | None,
     held: Mapping[str, Any],
 ) -> None:
-    """Check that averaged weights can be had, and that a training goes on with or without them.
+    """Check that the weights can be averaged, and that a checkpoint's average is resumed.
 
     Args:
-        callbacks: Of the configuration.
-        trainer: Says how long to train, and how parameters are divided.
-        data: What is trained on.
-        path: A checkpoint to go on from, if any.
-        held: What it holds.
+        callbacks: The callbacks of the configuration.
+        trainer: Has the length of the training, and the strategy.
+        data: The training data.
+        path: The checkpoint to resume from, or None.
+        held: The content of the checkpoint.
 
     Raises:
-        ConfigError: If averaging starts after the training, or the parameters are divided.
-        CheckpointError: If the checkpoint has an average and nothing would go on with it.
+        ConfigError: If averaging starts after the training, if there are two such callbacks, or
+            under fsdp.
+        CheckpointError: If the checkpoint has an average, but no callback averages weights.
     """
     averages = [c for c in callbacks if isinstance(c, WeightAveraging)]
     if averages and isinstance(trainer.strategy, FSDPStrategy):
         raise ConfigError(
-            "trainer.strategy is fsdp, which divides parameters so that their average cannot be "
-            "taken; use trainer=ddp, or callbacks=default."
+            "trainer.strategy is fsdp, which shards parameters, so they cannot be averaged; use "
+            "trainer=ddp, or callbacks=default."
         )
     if len(averages) > 1:
         raise ConfigError("two callbacks average weights; keep one of them.")
@@ -49,8 +50,8 @@ def check_averaging(
             callback.plan_for(trainer, data.count_train_batches())
     if path is not None and not averages and RAW in held:
         raise CheckpointError(
-            f"{path} holds an average of weights beside those that train; go on with the callback "
-            f"that took it, such as callbacks=ema."
+            f"{path} has averaged weights, but no callback averages weights now; resume with the "
+            f"callback of the run, such as callbacks=ema."
         )
 
 
@@ -61,17 +62,17 @@ def check_schedule_goes_on(
     trainer: pl.Trainer,
     data: MultiheadDataModule,
 ) -> None:
-    """Refuse to go on from a checkpoint with another schedule, or longer than its schedule is.
+    """Check that a resumed training has the checkpoint's scheduler and is not longer than it.
 
     Args:
         path: The checkpoint, for messages.
-        held: What it holds.
+        held: The content of the checkpoint.
         module: Has the optimizer and the scheduler of the training.
-        trainer: Says how long to train.
-        data: What is trained on.
+        trainer: Has the length of the training.
+        data: The training data.
 
     Raises:
-        CheckpointError: Naming what differs.
+        CheckpointError: For another scheduler, or a longer training.
     """
     if module.optimization.scheduler is None:
         return
@@ -82,11 +83,11 @@ def check_schedule_goes_on(
             now, SequentialLR
         ):
             raise CheckpointError(
-                f"{path} holds the state of another scheduler than {type(now).__name__}; choose "
-                f"the one it was trained with."
+                f"{path} has the state of another scheduler than {type(now).__name__}; choose "
+                f"the scheduler it was trained with."
             )
         if then is not None and then < steps:
             raise CheckpointError(
-                f"the schedule of {path} ends after {then} steps, and the training now has "
-                f"{steps}; leave trainer.max_epochs and data.batch_size as they were."
+                f"the schedule of {path} ends after {then} steps, but the training now has "
+                f"{steps}; leave trainer.max_epochs and data.batch_size unchanged."
             )

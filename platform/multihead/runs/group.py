@@ -1,9 +1,9 @@
 """Start the other processes of a training on several devices, connect them, and end them.
 
-Rank 0 is the process that calls `execute`, be it a command, a study's worker or an ablation's; it
-alone has a record. It starts the others itself: Lightning's launcher would run the command line
-again, and a second worker would take a second trial. What they are to do goes through a pipe. They
-meet at a file, so that no port is open beyond the loopback connections of gloo.
+Rank 0 is the process that calls `execute`: a command, or a worker of a study or an ablation. Only
+rank 0 records the run. It starts the other processes itself, because Lightning's launcher would run
+the command line again, and a second worker would take a second trial. The processes get their task
+through a pipe. They connect through a file, so only gloo's loopback connections need ports.
 """
 
 import json
@@ -34,11 +34,11 @@ from multihead.runs.sections import RunConfig
 from multihead.terminal.lines import complain
 
 READY = "ready\n"
-# Rank 0 may be away for long from what the others wait for, while a storage does not answer.
+# The others wait for rank 0, which may wait long for a storage that does not answer.
 _PATIENCE = timedelta(days=1)
 _LOOK_SECONDS = 0.5
-_END_SECONDS = 30  # that a process may take to end
-_STUCK_SECONDS = 120  # that rank 0 may take to notice that another one failed
+_END_SECONDS = 30  # time for a process to end
+_STUCK_SECONDS = 120  # time for rank 0 to notice that another process failed
 _LOOPBACK_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
@@ -46,7 +46,7 @@ class RankError(MultiheadError):
     """Another process of the training failed.
 
     Attributes:
-        killed: Whether it was killed, as by a system without memory.
+        killed: Whether it was killed, for example when the system was out of memory.
     """
 
     def __init__(self, message: str, *, killed: bool) -> None:
@@ -70,7 +70,7 @@ class Others:
     """The processes that rank 0 started.
 
     Args:
-        place: Folder for what they write.
+        place: Folder for their logs.
         checkpoints: The run's folder of checkpoints, or None if nothing is recorded.
     """
 
@@ -79,7 +79,7 @@ class Others:
     found: list[_Other] = field(default_factory=list)
 
     def start(self, ranks: Ranks, config: RunConfig) -> None:
-        """Start one process and tell it what to do."""
+        """Start one process and send it its task."""
         log = self.place / f"rank{ranks.rank}.log"
         with log.open("w") as stderr:
             process = subprocess.Popen(
@@ -105,7 +105,7 @@ class Others:
             json.dump(task, process.stdin)
 
     def wait_until_built(self) -> None:
-        """Wait until every process has what it needs to train.
+        """Wait until every process has built its objects.
 
         Raises:
             RankError: If one ends instead.
@@ -117,7 +117,7 @@ class Others:
                     raise self._failure(other)
 
     def failure(self) -> RankError | None:
-        """Return what ended one of them, if anything did; it has a moment to do so."""
+        """Return the error of a process that failed, or None if none fails within 30 seconds."""
         deadline = time.monotonic() + _END_SECONDS
         while time.monotonic() < deadline:
             for other in self.found:
@@ -127,7 +127,7 @@ class Others:
         return None
 
     def _failure(self, other: _Other) -> RankError:
-        """Say how a process ended; what it wrote of that stays in the run's folder."""
+        """Return how a process ended, and copy its log into the run's folder after a crash."""
         code = other.process.wait()
         if code < 0:
             what = f"was killed ({signal.Signals(-code).name})"
@@ -143,13 +143,13 @@ class Others:
         )
 
     def wait(self) -> None:
-        """Wait for all to end by themselves, as they do after the last test batch."""
+        """Wait up to 30 seconds for each process to end by itself after the last batch."""
         for other in self.found:
             with suppress(subprocess.TimeoutExpired):
                 other.process.wait(_END_SECONDS)
 
     def kill(self) -> None:
-        """End all that are left, with whatever they started; they hold nothing worth keeping."""
+        """Kill all remaining processes and their children; they have nothing to save."""
         for other in self.found:
             if other.process.poll() is None:
                 os.killpg(other.process.pid, signal.SIGKILL)
@@ -157,10 +157,10 @@ class Others:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """End this process if another one failed and ours waits for it for ever.
+        """End this process if another one failed and this one waits for it without end.
 
-        gloo notices a lost connection at once; while it connects, and on GPUs, a process may wait
-        in vain, where no exception of Python's reaches it.
+        gloo usually detects a lost connection at once. While it connects, and on GPUs, a process
+        may wait in native code, which no Python exception can stop.
         """
         over = threading.Event()
 
@@ -183,15 +183,15 @@ class Others:
 
 @contextmanager
 def training_together(parts: Parts, config: RunConfig, checkpoints: Path | None) -> Iterator[None]:
-    """Have the other processes of the training, if there are to be any.
+    """Start and connect the other processes of the training, if there are several devices.
 
     Args:
-        parts: The run's objects, of rank 0.
+        parts: The run's objects in rank 0.
         config: The configuration they were built from.
-        checkpoints: The run's folder of checkpoints; none if nothing is written.
+        checkpoints: The run's folder of checkpoints; None if nothing is written.
 
     Raises:
-        RankError: If one of them fails.
+        RankError: If another process fails.
     """
     world_size = parts.ranks.world_size
     if world_size == 1:
@@ -217,11 +217,11 @@ def training_together(parts: Parts, config: RunConfig, checkpoints: Path | None)
 
 @contextmanager
 def connected(parts: Parts, place: Path) -> Iterator[None]:
-    """Connect this process to the others of its training, and let its parts know of them.
+    """Connect this process to the others of its training, and set the ranks in `parts`.
 
     Args:
         parts: The run's objects.
-        place: The folder where they meet.
+        place: The folder with the file through which the processes connect.
     """
     ranks = parts.ranks
     store = FileStore(str(place / "store"), ranks.world_size)
@@ -244,7 +244,7 @@ def connected(parts: Parts, place: Path) -> Iterator[None]:
 
 @contextmanager
 def _on_loopback() -> Iterator[None]:
-    """Let nothing listen elsewhere, unless the user says so."""
+    """Make gloo and NCCL listen on the loopback interface only, unless the user set another one."""
     name = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     ours = [variable for variable in _LOOPBACK_VARIABLES if variable not in os.environ]
     os.environ.update(dict.fromkeys(ours, name))
@@ -256,5 +256,5 @@ def _on_loopback() -> Iterator[None]:
 
 
 def is_lost_connection(error: RuntimeError) -> bool:
-    """Tell whether an exchange failed because another process went away."""
+    """Return whether a communication failed because another process ended."""
     return isinstance(error, distributed.DistError) or "gloo" in str(error)

@@ -1,4 +1,4 @@
-"""How a run ends: the status it deserves, whatever ends it."""
+"""Record the final status of a run, for every way in which it can end."""
 
 import errno
 import tempfile
@@ -10,23 +10,23 @@ from multihead.errors import MultiheadError, RecordLostError, StoreError
 from multihead.tracking.run import TrackedRun
 from multihead.training.interrupts import Interrupts, RunInterrupted, RunPaused
 
-# What a disk says, whatever is written to it.
+# Errors of the disk itself.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}
-# What it says of a file that was taken away.
+# Errors of a file or folder that was removed or replaced.
 _AWAY = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EEXIST, errno.EISDIR}
 
 
 @contextmanager
 def deserved_status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
-    """Record FINISHED, FAILED with its reason, or KILLED; signals wait for that.
+    """Record FINISHED, FAILED with its reason, or KILLED; signals wait until that is written.
 
     Args:
-        run: Open.
-        interrupts: Where signals are noted.
+        run: The open run.
+        interrupts: Stores the received signals.
 
     Raises:
-        RecordLostError: In place of any error, if the run's record is gone.
-        StoreError: In place of an error of the disk.
+        RecordLostError: Instead of any error, if the run's record was deleted.
+        StoreError: Instead of an error of the disk.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def deserved_status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
         raise
     except BaseException as error:
         interrupts.held = True
-        if error is run.refusal:  # a new run; one that goes on is refused before it trains
+        if error is run.refusal:  # only of a new run; a resumed run is refused before it trains
             run.discard()
             raise
         cause = _cause(run, error)
@@ -55,7 +55,7 @@ def deserved_status(run: TrackedRun, interrupts: Interrupts) -> Iterator[None]:
 
 
 def _cause(run: TrackedRun, error: BaseException) -> BaseException:
-    """Return what a user can mend, if that is what the error comes from; else the error."""
+    """Return the underlying error that a user can fix, if there is one; else the error itself."""
     try:
         run.check()
     except (RecordLostError, StoreError) as cause:
@@ -67,5 +67,7 @@ def _cause(run: TrackedRun, error: BaseException) -> BaseException:
     taken = file is not None and any(file.is_relative_to(place) for place in ours)
     if error.errno in _DISK or (error.errno in _AWAY and taken):
         what = f"{file} cannot be used" if file else "the disk fails"
-        return StoreError(f"{what} ({error.strerror}); make room or put it back, and resume.")
+        return StoreError(
+            f"{what} ({error.strerror}); free some disk space or restore it, then resume the run."
+        )
     return error

@@ -1,7 +1,7 @@
-"""Whether a trainer's settings let it train, validate and test at all, told before a run exists.
+"""Check before a run is recorded that the trainer's settings let it train, validate and test.
 
-Lightning finds some of these only when the run is on record, in words for programmers, and takes
-others without a word: a training of no batches would end as a success.
+Lightning finds some wrong settings only during the run, with messages for programmers. It accepts
+others silently: a training without any batch would end as a success.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ _LIMITS = {
 }
 _OURS = {
     "callbacks": "write '+callbacks.NAME={_target_: ...}'",
-    "logger": "runs are recorded in MLflow, where logger.tracking_uri says",
-    "plugins": "the platform has its own",
+    "logger": "runs are recorded in the MLflow store of logger.tracking_uri",
+    "plugins": "the platform has its own plugins",
 }
 Trainer = Mapping[str, Any]
 
 
 def check_limits(trainer: Trainer, batches: Mapping[str, int]) -> None:
-    """Refuse what would do nothing, or end after the run began.
+    """Check the limits on epochs, steps and batches.
 
     Args:
         trainer: Lightning's arguments, of checked types.
-        batches: How many a pass over each part has, of the parts that will be read.
+        batches: The number of batches of each part that will be read.
 
     Raises:
-        ConfigError: Naming the key, its value and what to give.
+        ConfigError: If nothing would be done, or if Lightning would fail after the run began.
     """
     if trainer.get("fast_dev_run"):
         return
@@ -43,18 +43,18 @@ def check_limits(trainer: Trainer, batches: Mapping[str, int]) -> None:
 
 
 def check_ours(trainer: Trainer) -> None:
-    """Refuse what the platform gives to the trainer itself, and would pass over without a word.
+    """Check that no argument is set which the platform itself passes to the trainer.
 
     Raises:
-        ConfigError: Naming the key, and what takes its place.
+        ConfigError: If one is set; the message says what to use instead.
     """
     for key, instead in _OURS.items():
         if trainer.get(key):
-            raise ConfigError(f"trainer.{key} is not taken; {instead}.")
+            raise ConfigError(f"trainer.{key} cannot be set; {instead}.")
 
 
 def why_no_validation(trainer: Trainer) -> str | None:
-    """Return why a training reads no validation batch whatever the data are, or None."""
+    """Return the reason why a training never validates, for any data, or None."""
     if trainer.get("limit_val_batches") in (0, 0.0):
         return "trainer.limit_val_batches is 0"
     every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer.get("max_epochs")
@@ -66,7 +66,7 @@ def why_no_validation(trainer: Trainer) -> str | None:
 
 
 def ends_before_validation(trainer: Trainer, batches: int) -> bool:
-    """Return whether `max_steps` ends a training within its first epoch of so many batches."""
+    """Return whether `max_steps` ends a training before the validation of its first epoch."""
     steps, gathered = trainer.get("max_steps", -1), trainer.get("accumulate_grad_batches") or 1
     if trainer.get("fast_dev_run") or trainer.get("val_check_interval") not in (None, 1.0):
         return False
@@ -86,7 +86,7 @@ def _check_length(trainer: Trainer) -> None:
     if epochs is None and steps == -1 and time is None:
         raise ConfigError(
             "trainer.max_epochs is null, so nothing would end the training; give a number of "
-            "epochs, or -1 where early stopping ends it."
+            "epochs, or -1 if early stopping ends it."
         )
     if epochs is not None and least is not None and 0 < epochs < least:
         raise ConfigError(
@@ -105,7 +105,7 @@ def _check_interval(trainer: Trainer, batches: int) -> None:
     if every is not None and every < 1:
         raise ConfigError(
             f"trainer.check_val_every_n_epoch is {every}; give 1 or more, or "
-            f"limit_val_batches=0 to validate never."
+            f"limit_val_batches=0 for no validation."
         )
     if type(interval) is int and every is not None and interval > batches:
         raise ConfigError(
@@ -128,6 +128,6 @@ def _check_share(trainer: Trainer, key: str, batches: int) -> None:
     limit = trainer.get(key)
     if isinstance(limit, float) and 0 < limit < 1 and int(limit * batches) == 0:
         raise ConfigError(
-            f"trainer.{key} is {limit}, which of {batches} batches is less than one; give a whole "
+            f"trainer.{key} is {limit}, which is less than one of {batches} batches; give a whole "
             f"number of batches, such as 1, or a larger share."
         )

@@ -1,4 +1,4 @@
-"""A recorded run as something that predicts: `load_run(id).predict(images)`."""
+"""Load a recorded run for predictions: `load_run(id).predict(images)`."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -29,22 +29,22 @@ from multihead.tracking.store import Store
 from multihead.training.checkpoints import RECORD, check_record, read_checkpoint
 
 Images = NDArray[Any] | Tensor
-# No picture is read beyond these; the second is of channels, height and width together.
+# Limits of the image shape in a record: of each side, and of channels x height x width.
 _LARGEST_SIDE, _LARGEST_IMAGE = 65_536, 1 << 26
 
 
 class LoadedRun:
-    """The network of a run with the weights of its best epoch.
+    """The network of a run with the weights of a checkpoint.
 
     Attributes:
-        heads: What it predicts.
-        readouts: Turn its outputs into predictions.
-        image_shape: Channels, height and width it takes.
-        mean: Of each channel, of pixels scaled to 0..1.
-        std: Of each channel, of pixels scaled to 0..1.
-        preparation: How its training made pixels of pictures' files; None if it had none, or is
-            older than this record.
-        node: The network and its arguments, as its configuration has them.
+        heads: The heads of the network.
+        readouts: Turn the network's outputs into predictions.
+        image_shape: Channels, height and width of the images.
+        mean: Mean of each channel, of pixels scaled to 0..1.
+        std: Standard deviation of each channel, of pixels scaled to 0..1.
+        preparation: How the training turned picture files into pixels. It is None if the training
+            data were not picture files, or if the run is of an earlier release.
+        node: The network and its arguments, as in the configuration.
     """
 
     def __init__(self, network: MultiheadNetwork, record: Mapping[str, Any], node: Node) -> None:
@@ -60,15 +60,15 @@ class LoadedRun:
         self._std = torch.tensor(self.std).view(channels)
 
     def predict(self, images: Images) -> dict[str, NDArray[np.int64] | NDArray[np.float64]]:
-        """Return what every head predicts, [B] by head name.
+        """Return the predictions of every head, [B] by head name.
 
-        A classification gives its classes, int64; an ordinal head or a regression gives values
-        in its parameter's unit, float64; another kind what its readout returns.
+        A classification head gives classes, int64. An ordinal head or a regression gives values in
+        its parameter's unit, float64. Another kind gives what its readout returns.
 
         Args:
-            images: uint8 [B, C, H, W], [B, H, W, C] or, for one channel, [B, H, W]; one image
-                without B is a batch of one. Floating-point images [B, C, H, W] are taken as
-                normalised already.
+            images: uint8 [B, C, H, W], [B, H, W, C] or, for one channel, [B, H, W]. An image
+                without B is a batch of one. Floating-point images [B, C, H, W] must already be
+                normalised.
 
         Raises:
             DataError: For another shape or type.
@@ -76,17 +76,17 @@ class LoadedRun:
         return {n: self.readouts[n].values(v).numpy() for n, v in self.outputs(images).items()}
 
     def pictures(self, files: Sequence[str | Path | bytes]) -> NDArray[np.uint8]:
-        """Return pictures as `predict` takes them, uint8 [B, C, H, W], made as in training.
+        """Read picture files as the training did, and return uint8 [B, C, H, W] for `predict`.
 
         Args:
             files: Paths, or the content of files; 1 or more.
 
         Raises:
-            DataError: If the training had no pictures' files, or one of these cannot be read.
+            DataError: If the training did not use picture files, or if a file cannot be read.
         """
         if self.preparation is None:
             raise DataError(
-                "this run does not say how its pictures were read; give pixels to `predict`."
+                "this run does not record how picture files are read; give pixels to `predict`."
             )
         found = []
         for number, given in enumerate(files):
@@ -101,18 +101,18 @@ class LoadedRun:
     def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
         """Return the probability of every class or level, float32 [B, K] by head name.
 
-        Kinds that predict no distribution, such as regressions, are absent.
+        Heads whose kind predicts no distribution, such as regressions, are left out.
         """
         return self.probabilities_of(self.outputs(images))
 
     def probabilities_of(self, outputs: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
-        """Return what `probabilities` does, for what `outputs` returned."""
+        """Return the same as `probabilities`, from the return value of `outputs`."""
         found = {n: self.heads[n].kind.probabilities(values) for n, values in outputs.items()}
         return {name: values.numpy() for name, values in found.items() if values is not None}
 
     @torch.inference_mode()
     def outputs(self, images: Images) -> dict[str, Tensor]:
-        """Return what the network itself says of every head, float32 [B, K] by head name."""
+        """Return the network's outputs, float32 [B, K] by head name."""
         return {name: values.float() for name, values in self.network(self._batch(images)).items()}
 
     def _batch(self, images: Images) -> Tensor:
@@ -144,17 +144,17 @@ def load_run(
     trust: Collection[str] = (),
     checkpoint: str | None = None,
 ) -> LoadedRun:
-    """Load the best checkpoint of a run (its last one if there is no best), or another one.
+    """Load a checkpoint of a run: by default the best one, or the last if there is no best.
 
     Args:
-        run: Our id, MLflow's id, or a unique prefix of either.
-        store: The default store if none.
-        trust: The network's class by its name, where it is none of ours.
-        checkpoint: The name of another of its checkpoints, such as `best-digit`.
+        run: The run's id, its MLflow id, or a unique prefix of either.
+        store: The store of the run; None for the default store.
+        trust: Full names of classes to trust, for a network that multihead does not ship.
+        checkpoint: The name of another checkpoint of the run, such as `best-digit`.
 
     Raises:
-        ConfigError: If there is no such run, or its network is neither ours nor trusted.
-        CheckpointError: If it has no such checkpoint, or a damaged or hostile one.
+        ConfigError: If the run does not exist, or its network is neither shipped nor trusted.
+        CheckpointError: If the checkpoint does not exist, is damaged or malicious.
     """
     config, path, _ = recorded(run, store or Store(), checkpoint)
     node = config["model"]["net"]
@@ -165,15 +165,14 @@ def load_run(
 def recorded(
     run: str, store: Store, checkpoint: str | None = None
 ) -> tuple[dict[str, Any], Path, bool]:
-    """Return the configuration of a run and a checkpoint, see `run_files.chosen_checkpoint`.
+    """Return the configuration of a run, a checkpoint, and whether the first is from its folder.
 
-    Both come from the run's folder, or else from the store; the third value says whether the
-    configuration is from the folder. Whoever builds anything of it checks first, by `runs.trust`,
-    what it names.
+    Both come from the run's folder, or else from the store; see `run_files.chosen_checkpoint`.
+    Before building anything from the configuration, check its targets with `runs.trust`.
 
     Raises:
-        ConfigError: If there is no such run, or its configuration is damaged.
-        CheckpointError: If it has no checkpoint, or none of this name.
+        ConfigError: If the run does not exist, or its configuration is damaged.
+        CheckpointError: If the run has no checkpoint, or none of this name.
     """
     record = find_run(store, run)
     config, ours = config_of(store, record, run)
@@ -181,10 +180,15 @@ def recorded(
 
 
 def config_of(store: Store, record: Any, run: str) -> tuple[dict[str, Any], bool]:
-    """Return the configuration of a run on record, and whether it is from the run's folder.
+    """Return the configuration of a recorded run, and whether it is from the run's folder.
+
+    Args:
+        store: The store of the run.
+        record: The run in the store.
+        run: The name of the run for messages.
 
     Raises:
-        ConfigError: If it has none, or a damaged one; `run` is what to call it.
+        ConfigError: If the run has no configuration, or a damaged one.
     """
     own = folder_of(store, record) / CONFIG_FILE
     file = run_file(store, record, own, CONFIG_FILE)
@@ -194,16 +198,16 @@ def config_of(store: Store, record: Any, run: str) -> tuple[dict[str, Any], bool
 
 
 def load_checkpoint(path: Path, node: Node, *, trust: Collection[str] = ()) -> LoadedRun:
-    """Build a network and give it the weights of a checkpoint.
+    """Build a network and load the weights of a checkpoint.
 
     Args:
         path: The checkpoint.
-        node: The network and its arguments, checked by `runs.trust` where they come from a record.
-        trust: Kinds of heads by their names, where they are none of ours.
+        node: The network and its arguments. If they are recorded, `runs.trust` must check them.
+        trust: Full names of kinds of heads to trust, for those that multihead does not ship.
 
     Raises:
-        CheckpointError: If it is damaged, hostile or of another architecture.
-        ConfigError: If a head is of a kind that is neither ours nor trusted.
+        CheckpointError: If the checkpoint is damaged, malicious or of another architecture.
+        ConfigError: If a head is of a kind that is neither shipped nor trusted.
     """
     checkpoint = read_checkpoint(path)
     if isinstance(checkpoint.get(RECORD), dict):
@@ -223,14 +227,14 @@ def assemble(
     weights: Mapping[str, Tensor],
     path: Path,
 ) -> LoadedRun:
-    """Build a network and give it its weights.
+    """Build a network and load its weights.
 
     Args:
-        node: The network and its arguments; those of a record have been checked.
-        record: `heads` as Heads, `image_shape` [C, H, W], `mean` and `std` [C], and perhaps
-            `preparation`, as `Preparation.record` wrote it.
+        node: The network and its arguments. If they are recorded, `runs.trust` must check them.
+        record: `heads` as Heads, `image_shape` [C, H, W], `mean` and `std` [C], and optionally
+            `preparation` as `Preparation.record` returns it.
         weights: The network's state.
-        path: The file they were read from, for messages.
+        path: The file of the weights, for messages.
 
     Raises:
         CheckpointError: If the record is damaged or the weights are of another architecture.
@@ -264,10 +268,10 @@ def _checked_preparation(record: Mapping[str, Any], path: Path) -> Preparation |
 
 
 def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int]:
-    """Return channels, height and width, of which mean and std have the channels."""
+    """Return channels, height and width, after checking them with mean and std."""
     shape = record["image_shape"]
     if shape is None:
-        raise CheckpointError(f"{path} does not say the images of its network; train it anew.")
+        raise CheckpointError(f"{path} has no image shape of its network; train a new run.")
     figures = [record["mean"], record["std"]]
     if (
         not isinstance(shape, list | tuple)
@@ -285,5 +289,5 @@ def _checked_shape(record: Mapping[str, Any], path: Path) -> tuple[int, int, int
 def _is_finite(value: object) -> bool:
     try:
         return isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:  # a whole number beyond any float
+    except OverflowError:  # an integer that is too large for a float
         return False

@@ -1,4 +1,4 @@
-"""Keep what libraries say to programmers out of a user's terminal."""
+"""Hide log messages and warnings of libraries that do not help a user."""
 
 import logging
 import warnings
@@ -21,11 +21,11 @@ def quiet_libraries() -> Iterator[None]:
             ".*GPU available but not used.*",
             ".*Early stopping conditioned on metric.*",
             ".*`srun` command is available.*",
-            # Lightning's own callback leaves batch norm training, and then wonders that it trains.
+            # Lightning's own callback keeps batch norm trainable, and then warns about it.
             ".*params to be frozen already exist within another group.*",
-            # Batch norm that is frozen.
+            # Frozen batch norm is in evaluation mode on purpose.
             ".*in eval mode at the start of training.*",
-            # Every process logs what all of them counted together.
+            # Every process logs the same values, of the whole batch.
             ".*It is recommended to use `self.log.*sync_dist=True.*",
         ):
             warnings.filterwarnings("ignore", pattern)

@@ -1,4 +1,4 @@
-"""A run's best checkpoint as an MLflow model, made when its training has ended."""
+"""Log a run's best checkpoint as an MLflow model after its training."""
 
 import shutil
 import tempfile
@@ -20,25 +20,25 @@ from multihead.tracking.store import Store
 from multihead.training.checkpoints import BEST
 
 FOLDER = "model"
-# A file that goes with every model; here it is data, nothing of it is imported.
+# This file is copied into every model. It is not imported here.
 CODE = Path(__file__).parents[1] / "serving" / "pyfunc.py"
 _EXAMPLES = 8
 _EXAMPLE_NUMBERS = 100_000
 
 
 def log_run_model(run: TrackedRun, data: MultiheadDataModule, node: Node) -> list[str]:
-    """Make the model of a run that has ended its training, and record it.
+    """Make the model of a run after its training, and record it.
 
-    The files are made here, without asking the store; the record brings them there.
+    The files are made in the run's folder, and sent to the store with the rest of the record.
 
     Args:
         run: The run, with its metrics recorded.
-        data: What it was trained on, for the examples that go with the model.
-        node: Its network and the arguments of that.
+        data: The training data, for the example images of the model.
+        node: The network and its arguments.
 
     Returns:
-        Nothing, or a line that says why there is no model: that is no reason to call the training
-        failed.
+        An empty list, or a line that says why there is no model. A missing model does not make the
+        run fail.
     """
     from safetensors import SafetensorError
 
@@ -62,20 +62,20 @@ def make_model(
     examples: NDArray[np.uint8],
     points: tuple[str, ...] = BEST_POINTS,
 ) -> str:
-    """Write the model of a checkpoint of a run, and send it.
+    """Write the model of a run's checkpoint, and send it to the store.
 
     Args:
-        store: Where the run is.
+        store: The store of the run.
         mlflow_id: MLflow's id of the run.
         loaded: The checkpoint.
         examples: Some images, uint8 [B, H, W, C].
-        points: How the names of the run's figures begin that are of this checkpoint.
+        points: Prefixes of the run's metrics that belong to this checkpoint.
 
     Returns:
         MLflow's id of the model.
 
     Raises:
-        StoreError: If the store refuses.
+        StoreError: If the store refuses the model.
     """
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".model.") as scratch:
         folder = Path(scratch) / FOLDER
@@ -83,7 +83,7 @@ def make_model(
 
 
 def _write(loaded: LoadedRun, folder: Path, examples: NDArray[np.uint8]) -> str:
-    """Write a model's folder and return the digest of its weights."""
+    """Write a model's folder and return the digest of its weights and description."""
     few = examples[: max(1, min(2, _EXAMPLE_NUMBERS // examples[0].size))]
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle.") as scratch:
         bundle = Path(scratch) / "bundle"
@@ -100,6 +100,6 @@ def examples_of(data: MultiheadDataModule) -> NDArray[np.uint8]:
 
 
 def blank_example(loaded: LoadedRun) -> NDArray[np.uint8]:
-    """Return one black image, uint8 [1, H, W, C], where the data are not at hand."""
+    """Return one black image, uint8 [1, H, W, C], for use without the data."""
     channels, height, width = loaded.image_shape
     return np.zeros((1, height, width, channels), np.uint8)

@@ -1,9 +1,9 @@
-"""What decides how a training rounds, beside its configuration, code, libraries and data.
+"""Record and restore the settings of the machine that influence rounding ("numerics").
 
-The last digits of a sum depend on the order of its terms, and that order on the number of
-threads, the precision, the memory format and the instructions of the processor. So all of these
-are in a run's record and in its checkpoints, under the names of the record's tags. A run that goes
-on does so with what is recorded, where that can be had, and says where it cannot.
+The last digits of a sum depend on the order of its terms. This order depends on the number of
+threads, the precision, the memory format and the instructions of the processor. So all of these are
+in a run's record and in its checkpoints, under the names of the record's tags. A resumed run uses
+the recorded values if this machine has them, and reports those that differ.
 """
 
 import json
@@ -27,7 +27,7 @@ Numerics = Mapping[str, str]  # by tag of the record
 PRECISION, MEMORY_FORMAT, DEVICE = "precision", "memory_format", "hardware.device"
 THREADS, PROCESSES = "hardware.threads", "world_size"  # threads of each process
 ENVIRONMENT_FILE = "environment.json"
-# What to call them; of these the last ones are a GPU's and a CPU's alone.
+# Names for messages. The last four apply to either GPUs or CPUs only.
 NAMES = {
     PRECISION: "precision",
     MEMORY_FORMAT: "memory format",
@@ -43,7 +43,7 @@ _THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 
 def numerics_of(parts: Parts) -> dict[str, str]:
-    """Return what decides how a run rounds in this process, now."""
+    """Return the numerics of a run in this process."""
     hardware = {f"hardware.{key}": value for key, value in facts.hardware().items()}
     found = {
         **hardware,
@@ -57,12 +57,13 @@ def numerics_of(parts: Parts) -> dict[str, str]:
 
 
 def recorded_numerics(folder: Path, checkpoint: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is known of a run's own machine; no store is asked.
+    """Return the recorded numerics of a run, without asking a store.
 
     Args:
-        folder: The run's.
-        checkpoint: From which it is to go on; empty if it stopped before its first one. What it
-            says comes before the word of an attempt that may have trained nothing.
+        folder: The run's folder.
+        checkpoint: The checkpoint to resume from; empty if the run stopped before its first one.
+            Its values have priority over those in the folder, because the last attempt may have
+            trained nothing.
     """
     own = checkpoint.get(RECORD)
     there = own.get("numerics") if isinstance(own, dict) else None
@@ -70,7 +71,7 @@ def recorded_numerics(folder: Path, checkpoint: Mapping[str, Any]) -> dict[str, 
 
 
 def _environment(path: Path) -> dict[str, str]:
-    """Return what a run's `environment.json` says, also of a version without `numerics`."""
+    """Return the numerics in a run's `environment.json`, also of a release without `numerics`."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -89,21 +90,21 @@ def _texts(values: object) -> dict[str, str]:
 
 
 def prepare(config: RunConfig, before: Numerics) -> RunConfig:
-    """Give torch the threads that a run is to train with, and settle its precision.
+    """Set the number of torch's threads for a run, and choose its precision.
 
-    Both are those on record where they can be had: as many threads as this machine has cores for,
-    for the same number of processes, and a precision that `auto` chose then and that the device has
-    units for. More threads than cores take many times as long.
+    The recorded number of threads is used if the number of processes is the same and the machine
+    has enough cores; with more threads than cores, training takes many times as long. The recorded
+    precision is used if the configuration has `auto` and the device supports it.
 
     Args:
-        config: Checked.
-        before: What is on record of the run; empty for a new one.
+        config: A checked configuration.
+        before: The recorded numerics of the run; empty for a new run.
 
     Returns:
         The configuration to build from.
 
     Raises:
-        ConfigError: For settings that are wrong, or devices that are not there.
+        ConfigError: For wrong settings, or devices that do not exist.
     """
     devices = devices_of(config.trainer, config.data.batch_size)
     same = before if before.get(DEVICE, devices.kind) == devices.kind else {}
@@ -116,10 +117,10 @@ def prepare(config: RunConfig, before: Numerics) -> RunConfig:
 
 
 def _threads(processes: int, recorded: str) -> int:
-    """Return the threads of each process of a training.
+    """Return the number of threads of each process of a training.
 
-    Those of a new one on several devices share what one process would have, unless the user says
-    how many each is to have.
+    The processes of a new run share the threads that one process would have, unless the user sets
+    OMP_NUM_THREADS.
     """
     own = torch.get_num_threads()
     if recorded.isdecimal() and 1 <= int(recorded[:9]) <= max(own, cores()):
@@ -131,7 +132,7 @@ def _threads(processes: int, recorded: str) -> int:
 
 @contextmanager
 def own_threads_afterwards() -> Iterator[None]:
-    """Give the process the number of threads back that it had: the next run may be another's."""
+    """Restore the process's number of threads at the end, because another run may follow."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -141,7 +142,7 @@ def own_threads_afterwards() -> Iterator[None]:
 
 @contextmanager
 def threads_left_alone() -> Iterator[None]:
-    """Keep Lightning from another number of threads, and from telling all later processes of it."""
+    """Keep Lightning from changing the number of threads, here and in later processes."""
     before = os.environ.get(_THREADS_VARIABLE)
     os.environ[_THREADS_VARIABLE] = str(torch.get_num_threads())
     try:
@@ -154,12 +155,12 @@ def threads_left_alone() -> Iterator[None]:
 
 
 def differences(before: Numerics, now: Numerics, names: Mapping[str, str]) -> list[str]:
-    """Return a text for each of `names` that is not now as it was then: `threads: 4 then, 2 now`.
+    """Return a text for each tag with another value than recorded: `threads: 4 then, 2 now`.
 
     Args:
-        before: Tags of a record.
-        now: What they would be now.
-        names: What to call each tag that is compared.
+        before: The recorded tags.
+        now: The current values of the tags.
+        names: The tags to compare, with their names for messages.
     """
     return [
         f"{name}: {_short(before.get(tag, ''))} then, {_short(now.get(tag, ''))} now"
@@ -173,13 +174,13 @@ def _short(value: str) -> str:
 
 
 def inexact(before: Numerics, now: Numerics) -> str | None:
-    """Return a line on why a run does not go on to the bit as it would have, or None.
+    """Return a line on why a resumed run may differ in the last bits, or None.
 
-    What is not on record is not compared, nor what decides nothing on the device.
+    Values that are not recorded, or that have no influence on this device, are not compared.
     """
     others = _OF_CPU if now[DEVICE] == "cuda" else _OF_GPU
     names = {tag: name for tag, name in NAMES.items() if tag in before and tag not in others}
     found = differences(before, now, names)
     if not found:
         return None
-    return f"this run does not go on exactly as it would have without a stop: {'; '.join(found)}"
+    return f"this run may differ slightly from one without a stop: {'; '.join(found)}"

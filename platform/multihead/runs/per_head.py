@@ -1,7 +1,7 @@
-"""One network for all heads beside the best epoch for each: the test of `best-<head>.ckpt`.
+"""Test each `best-<head>.ckpt`, and compare it with the `best.ckpt` for all heads.
 
-Nothing is chosen here. The epochs were chosen on validation, and the test split is read once for
-each epoch that is the best of some head, when training is over.
+The epochs were chosen on validation, and nothing is chosen here. After the training, the test split
+is read once for each epoch that is the best one of some head.
 """
 
 import tempfile
@@ -22,20 +22,20 @@ from multihead.training.best_of_heads import file_of
 from multihead.training.metrics import shortest
 
 SUMMARY_FILE, ALL_FILE = "best_per_head.csv", "best_per_head_all.csv"
-_ALL_HEADS = "best"  # what the table calls the checkpoint of the one network
+_ALL_HEADS = "best"  # name of `best.ckpt` in the table
 
 
 @dataclass(frozen=True)
 class OwnBest:
-    """A head's figure of the test, of the one network and of the epoch that is best for the head.
+    """A head's test metric, of `best.ckpt` and of the head's own best epoch.
 
     Attributes:
-        head: Its name.
-        title: What people call it.
-        unit: Of its labels; empty where there is none.
-        metric: What it is judged by.
-        one: Figure of `best.ckpt`.
-        own: Figure of `best-<head>.ckpt`.
+        head: The head's name.
+        title: The head's title for display.
+        unit: Unit of its labels; empty without a unit.
+        metric: The metric that decides which epoch is best for the head.
+        one: Test value of `best.ckpt`.
+        own: Test value of `best-<head>.ckpt`.
         one_epoch: The epoch of `best.ckpt`, counted from 0.
         own_epoch: The epoch of `best-<head>.ckpt`.
     """
@@ -51,7 +51,7 @@ class OwnBest:
 
 
 def unkept_heads(parts: Parts) -> list[str]:
-    """Return a line on the heads of which no best epoch can be kept, if there are some."""
+    """Return a line on the heads without a best epoch, or an empty list."""
     checkpoint, data = parts.checkpoint, parts.data
     if checkpoint is None or checkpoint.of_heads is None:
         return []
@@ -65,16 +65,17 @@ def unkept_heads(parts: Parts) -> list[str]:
 def test_heads(
     parts: Parts, run: TrackedRun | None, one: Mapping[str, float]
 ) -> tuple[dict[str, float], tuple[OwnBest, ...]]:
-    """Test the best checkpoint of each head, and record the figures.
+    """Test the best checkpoint of each head, and record the metrics.
+
+    Rank 0 calls this function; the other processes call `follow_tests`.
 
     Args:
-        parts: Of a run that has trained and has been tested; what follows of the other processes
-            is `follow_tests`.
-        run: Where figures go; nothing is tested without one.
-        one: What the test of `best.ckpt` measured.
+        parts: The objects of a run that has been trained and tested.
+        run: The run that records the metrics. With None, nothing is tested.
+        one: The metrics of the test of `best.ckpt`.
 
     Returns:
-        Figures by their names, `test_best_<head>/<metric>`, and what each head gains.
+        Metrics by their names, `test_best_<head>/<metric>`, and the comparison for each head.
     """
     checkpoint = parts.checkpoint
     if checkpoint is None or not checkpoint.per_head or not parts.settings.train:
@@ -82,7 +83,7 @@ def test_heads(
     one_epoch = checkpoint.best_epoch
     epochs = {} if run is None or one_epoch is None else checkpoint.best_epochs
     measured: dict[int, Mapping[str, float]] = {} if one_epoch is None else {one_epoch: one}
-    logged, parts.logger.run = parts.logger.run, None  # its points are of best.ckpt
+    logged, parts.logger.run = parts.logger.run, None  # the run's own points are of best.ckpt
     try:
         for head, epoch in epochs.items():
             if epoch not in measured:
@@ -132,7 +133,7 @@ def _compared(
     for name, metrics in by_head.items():
         head, metric = heads[name], checkpoint.of_heads.judges[name]
         key = f"test/{name}_{metric.name}"
-        if key in one and key in metrics:  # not where no test image has a label of the head
+        if key in one and key in metrics:  # missing if no test image has a label of the head
             epochs = checkpoint.best_epoch, checkpoint.best_epochs[name]
             values = one[key], metrics[key]
             found.append(OwnBest(name, head.shown, head.unit, metric, *values, *epochs))
@@ -145,7 +146,7 @@ def _store(
     measured: Mapping[str, Mapping[str, float]],
     compared: Sequence[OwnBest],
 ) -> None:
-    """Store the comparison, and all heads' figures of all checkpoints, as tables."""
+    """Store the comparison, and all metrics of all checkpoints, as tables."""
     heads, checkpoint = parts.module.heads, parts.checkpoint
     assert heads is not None
     assert checkpoint is not None
@@ -200,7 +201,7 @@ def shown_table(compared: Sequence[OwnBest]) -> pd.DataFrame:
 
 
 def described(compared: Sequence[OwnBest]) -> list[str]:
-    """Return the comparison in lines of Markdown; none where there is nothing to compare."""
+    """Return the comparison in lines of Markdown; an empty list without a comparison."""
     if not compared:
         return []
     return [

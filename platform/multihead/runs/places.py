@@ -1,8 +1,8 @@
-"""The places that a recorded configuration names: another person's are not used unasked.
+"""Check the folders and files in a configuration that was recorded by somebody else.
 
-Training and testing write to folders: data that are absent are fetched or generated there, and
-checkpoints kept. From a checkpoint a training starts. A run of this home names what its user once
-typed.
+Training and testing write to folders: missing data are downloaded or generated there, and
+checkpoints are saved. A training can also start from a checkpoint. A record from this home has
+paths of its own user; other records must not choose paths, unless the user types them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,24 +16,23 @@ from multihead.tracking.store import Store
 
 
 def check_places(config: RunConfig, overrides: Sequence[str], store: Store) -> None:
-    """Check a configuration that came from a store and not from a run's folder in this home.
+    """Check a configuration that comes from a store, and not from a run's folder in this home.
 
     Args:
-        config: As it is to be run.
-        overrides: What the user typed; places that are typed may be any.
-        store: Where the record is.
+        config: The configuration to run.
+        overrides: The user's overrides; paths in them are not checked.
+        store: The store of the record.
 
     Raises:
-        PathError: For data elsewhere than in `MULTIHEAD_DATA_DIR`, for checkpoints that would go
-            elsewhere than into the run's folder, for a checkpoint to start from, and for another
-            store.
+        PathError: For data outside `MULTIHEAD_DATA_DIR`, for checkpoints outside the run's folder,
+            for a checkpoint to start from, and for another store.
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     uri = config.logger.tracking_uri
     if uri not in (None, store.uri) and "logger.tracking_uri" not in typed:
         raise PathError(
-            "the record, which is not of this home, would be recorded in another store than it is "
-            "in; give logger.tracking_uri=... yourself."
+            "the record is not from this home and names another store than its own; type "
+            "logger.tracking_uri=... yourself."
         )
     for key, place, folder in _named(config):
         if key in typed or key.partition(".")[0] in typed:
@@ -42,13 +41,13 @@ def check_places(config: RunConfig, overrides: Sequence[str], store: Store) -> N
         if not here:
             allowed = "the folder of the run" if folder is None else str(folder)
             raise PathError(
-                f"the record, which is not of this home, has {key}={place!r:.200}, which is not "
-                f"inside {allowed}; give {key}=... yourself."
+                f"the record is not from this home and has {key}={place!r:.200}, which is not "
+                f"inside {allowed}; type {key}=... yourself."
             )
 
 
 def _named(config: RunConfig) -> Iterator[tuple[str, str, Path | None]]:
-    """Yield key and value of each place, and the folder it has to be in, or None for no other."""
+    """Yield key and value of each path, and the folder that must contain it (None: no path is)."""
     for key in ("data_dir", "folder", "table"):
         for path, value in _texts(config.data.node, "data", key):
             yield path, value, settings.data_dir()
@@ -59,7 +58,7 @@ def _named(config: RunConfig) -> Iterator[tuple[str, str, Path | None]]:
 
 
 def _texts(node: object, path: str, wanted: str) -> Iterator[tuple[str, str]]:
-    """Yield path and text of each key of this name."""
+    """Yield the dotted path and the value of each key named `wanted` that has a text."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key == wanted and isinstance(value, str):

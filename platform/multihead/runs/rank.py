@@ -1,6 +1,6 @@
-"""One of the other processes of a training: `python -m multihead.runs.rank`, started by rank 0.
+"""A further process of a training: `python -m multihead.runs.rank`, started by rank 0.
 
-It trains and tests along, records nothing, writes nothing, and ends when rank 0 does.
+It trains and tests together with rank 0. It records and writes nothing, and ends with rank 0.
 """
 
 import json
@@ -24,11 +24,11 @@ _END_SECONDS = 120
 
 
 def end_with(parent: int, place: str) -> None:
-    """End at once when the process `parent` has ended, with all that this one started.
+    """Kill this process and its children as soon as the process `parent` has ended.
 
     Args:
-        parent: The number of rank 0's process.
-        place: Its folder for the processes of the training, which goes, too.
+        parent: The process id of rank 0.
+        place: Rank 0's folder for the processes of the training; it is deleted, too.
     """
 
     def watch() -> None:
@@ -41,13 +41,13 @@ def end_with(parent: int, place: str) -> None:
 
 
 def follow(task: dict[str, Any]) -> None:
-    """Build what rank 0 built, say so, and do what it does.
+    """Build the same objects as rank 0, report that to it, then train and test.
 
     Args:
-        task: What rank 0 wrote; see `runs.group`.
+        task: The task from rank 0; see `runs.group`.
 
     Raises:
-        MultiheadError: For what cannot run in this process.
+        MultiheadError: If the run is not possible in this process.
     """
     import torch
 
@@ -74,7 +74,7 @@ def follow(task: dict[str, Any]) -> None:
 
 
 def _say(line: str) -> None:
-    """Write a line to rank 0, and nothing more: what libraries print goes to the log."""
+    """Write a line to rank 0, then send all later output, also that of libraries, to the log."""
     os.write(1, line.encode())
     os.dup2(2, 1)
 
@@ -99,7 +99,7 @@ def main() -> int:
     except RuntimeError as error:
         if not is_lost_connection(error):
             raise
-        # Another process failed, and is to be named. Rank 0 ends this one, or is gone itself.
+        # Another process failed, and rank 0 reports it. Wait until rank 0 kills this process.
         time.sleep(_END_SECONDS)
         return 1
     return 0
@@ -110,4 +110,4 @@ if __name__ == "__main__":
     keep_log()
     code = main()
     sys.stderr.flush()
-    os._exit(code)  # there is nothing to tidy up, and libraries' threads may fail at it
+    os._exit(code)  # skip the cleanup: nothing needs it, and libraries' threads may fail in it

@@ -1,6 +1,6 @@
-"""Recorded configurations: plain values that compose nothing, and what a person types onto them.
+"""Read recorded configurations, and apply the user's overrides to them.
 
-What they may name is `runs.trust`'s to say.
+A recorded configuration has plain values only. `runs.trust` decides which classes it may name.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,15 +15,15 @@ from multihead.yaml_file import read_yaml
 
 
 def read_config(file: Path, name: str) -> dict[str, Any]:
-    """Read a recorded configuration, which is resolved and made of plain values.
+    """Read a recorded configuration.
 
     Args:
         file: A run's `config.yaml`.
-        name: What to call it in messages, such as `config.yaml of run abc`.
+        name: Its name for messages, such as `config.yaml of run abc`.
 
     Raises:
-        ConfigError: If it is damaged, or is no configuration of a run as one is recorded: it
-            composes nothing, refers to nothing and sets nothing of Hydra's.
+        ConfigError: If it is damaged, or is not a recorded configuration: it has unknown keys,
+            interpolations (`${...}`) or values of other types, or no network.
     """
     try:
         config = read_yaml(file)
@@ -33,7 +33,7 @@ def read_config(file: Path, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name} is damaged: it names no network.")
     if strange := [key for key in config if key not in RunConfig.model_fields]:
         raise ConfigError(
-            f"{name} is damaged: it has {shown(strange[0])}, which is no key of a run's."
+            f"{name} is damaged: it has {shown(strange[0])}, which is not a key of a run."
         )
     for path, value in nodes(config, name):
         _check_plain(value, path, name)
@@ -50,12 +50,12 @@ def _check_plain(value: Any, path: str, name: str) -> None:
     keys = list(value) if isinstance(value, dict) else []
     plain = value is None or isinstance(value, dict | list | str | int | float | bool)
     if not plain or not all(isinstance(key, str | int | float | bool) for key in keys):
-        raise ConfigError(f"{name} is damaged: {shown(path)} is no plain value.")
+        raise ConfigError(f"{name} is damaged: {shown(path)} is not a plain value.")
     for text in (value, *keys):
         if isinstance(text, str) and "${" in text:
             raise ConfigError(
-                f"{name} is damaged: {shown(path)} has {shown(text)}, but a record refers to "
-                f"nothing."
+                f"{name} is damaged: {shown(path)} has {shown(text)}, but a record may not have "
+                f"'${{'."
             )
 
 
@@ -66,17 +66,17 @@ def recomposed(
     trust: Collection[str] = (),
     typed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a recorded configuration with what a person typed, if it may be built.
+    """Return a recorded configuration with the user's overrides, after checking its targets.
 
     Args:
-        record: As `read_config` returned it.
-        overrides: Typed, such as `["seed=1"]`.
-        name: What to call the record in messages.
-        trust: Targets that the person who calls trusts.
-        typed: Keys at the top that were chosen anew, in place of the record's.
+        record: The return value of `read_config`.
+        overrides: The user's overrides, such as `["seed=1"]`.
+        name: The name of the record for messages.
+        trust: Targets that the caller trusts.
+        typed: Top-level keys whose values replace those of the record.
 
     Raises:
-        ConfigError: If it names what is not trusted, or an override does not fit it.
+        ConfigError: If the record names a class that is not trusted, or an override does not fit.
     """
     typed = typed or {}
     config = compose_record({**record, **typed}, overrides)
@@ -87,23 +87,25 @@ def recomposed(
 
 
 def check_texts(values: Mapping[str, Any], overrides: Sequence[str], name: str) -> None:
-    """Refuse what would resolve to something else, or set Hydra itself, when it is composed.
+    """Refuse recorded values with interpolations, and overrides that configure Hydra itself.
 
     Args:
-        values: In plain types.
-        overrides: In Hydra's grammar.
-        name: What to call the record in messages.
+        values: Values in plain types.
+        overrides: Overrides in Hydra's grammar.
+        name: The name of the record for messages.
 
     Raises:
-        ConfigError: Naming the text.
+        ConfigError: If there is such a text; the message has it.
     """
     for path, value in nodes({**values, "overrides": list(overrides)}, name):
         keys = list(value) if isinstance(value, dict) else []
         for text in (value, *keys):
             if isinstance(text, str) and "${" in text:
                 raise ConfigError(
-                    f"{name} has {shown(text)} in {shown(path)}; a record refers to nothing."
+                    f"{name} has {shown(text)} in {shown(path)}, but a record may not have '${{'."
                 )
     for override in overrides:
         if override.lstrip("+~ \t\n").startswith(("hydra", "-")):
-            raise ConfigError(f"{name} has the override {shown(override)}; a record may not.")
+            raise ConfigError(
+                f"{name} has the override {shown(override)}, which a record may not have."
+            )

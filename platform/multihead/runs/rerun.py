@@ -1,6 +1,6 @@
-"""Run a recorded run again, and say what differs from then.
+"""Run a recorded run again, and report what differs from the first time.
 
-The configuration is the record's own, `config.yaml`, not today's presets of the same names.
+The configuration is the recorded `config.yaml`, and not the current presets of the same names.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
 
 RERUN_TAG = "multihead.rerun_of"
-# What decides figures besides the configuration: the tag of the record, and what to call it.
+# Tags of a run that influence its results beside the configuration, and their names in messages.
 _COMPARED = {
     "git.commit": "commit",
     DIFF_TAG: "uncommitted changes",
@@ -52,20 +52,21 @@ def rerun(
 ) -> RunResult:
     """Train, test and record a run again, in a new run with the tag `multihead.rerun_of`.
 
-    On the same machine with the same code, libraries and data it gives the same metrics, to the
-    bit on a CPU: threads and precision are those on record, where they can be had. What differs
-    from then is said in the result's notes, a line each, before it trains.
+    On the same machine with the same code, libraries and data, it gives the same metrics; on a CPU
+    they are equal bit for bit. The recorded threads and precision are used if this machine has
+    them. Before the training starts, each difference is reported in a line; the lines are also in
+    the result's notes.
 
     Args:
-        wanted: Our id of the run, MLflow's id, or a unique prefix of either.
+        wanted: The run's id, its MLflow id, or a unique prefix of either.
         overrides: Changes to its configuration, such as `["seed=2"]`.
-        trust: Targets of its configuration that are neither ours nor on the list of `runs.trust`.
-        announcer: Told of the start.
+        trust: Further targets of its configuration to trust, beside the list of `runs.trust`.
+        announcer: Is notified of the start.
 
     Raises:
-        ConfigError: If there is no such run, it has no configuration, or that names what is not
+        ConfigError: If the run does not exist, has no configuration, or names a class that is not
             trusted.
-        MultiheadError: In one line, for whatever cannot run.
+        MultiheadError: For every other error of the user, in one line.
     """
     for override in overrides:
         if override.startswith("-"):
@@ -82,11 +83,13 @@ def rerun(
 def recorded_configs(
     store: Store, record: Any, overrides: Sequence[str], trust: Collection[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a run's configuration as recorded, and with overrides, today's home and store.
+    """Return a run's recorded configuration, and the one to run now.
+
+    The second has the overrides, the current home and the current store.
 
     Raises:
-        ConfigError: If the run has none, it names what is not trusted or would be downloaded, or an
-            override does not fit it.
+        ConfigError: If the run has no configuration, names a class that is not trusted, would
+            download weights, or if an override does not fit.
     """
     run = folder_of(store, record).name
     name = f"{CONFIG_FILE} of run {run}"
@@ -94,8 +97,8 @@ def recorded_configs(
     now = recomposed(before, overrides, name, trust)
     if now["model"]["net"].get("pretrained") and not _types(overrides, _PRETRAINED):
         raise ConfigError(
-            f"{name} starts from weights that timm downloads; type {_PRETRAINED}=true to have them "
-            f"downloaded now, or {_PRETRAINED}=false."
+            f"{name} starts from weights that timm downloads; type {_PRETRAINED}=true to download "
+            f"them now, or {_PRETRAINED}=false."
         )
     now["model"] = started(now["model"], name, typed=_types(overrides, _FROM))
     if not _types(overrides, "paths.home"):
@@ -112,10 +115,10 @@ def _types(overrides: Sequence[str], key: str) -> bool:
 
 
 class _Speaker(Announcer):
-    """Compare with the record when the data are read, and tag the new run.
+    """Compare with the record after the data are read, and tag the new run.
 
     Attributes:
-        differences: A line each.
+        differences: A line per difference.
     """
 
     def __init__(self, record: Any, changes: list[str], inner: Announcer, *, test: bool) -> None:
@@ -123,7 +126,7 @@ class _Speaker(Announcer):
         self.differences = changes
 
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
-        """Say what differs, and hand on."""
+        """Add the differences, tag the run, and call the inner announcer."""
         tags = self.record.data.tags
         today = _today(parts, test=self.test)
         self.differences = [*self.differences, *differences(tags, today, _COMPARED)]
@@ -134,7 +137,7 @@ class _Speaker(Announcer):
         self.inner.started(run, parts, [*self.differences, *notes])
 
     def known(self, run: TrackedRun) -> None:
-        """Hand on."""
+        """Call the inner announcer."""
         self.inner.known(run)
 
 
@@ -151,14 +154,14 @@ def _today(parts: Parts, *, test: bool) -> dict[str, str]:
 
 
 def _package_changes(store: Store, record: Any) -> list[str]:
-    """Return a line for each package that is not installed now as it was then, ten at most."""
+    """Return a line for each package with another version than recorded, ten at most."""
     folder = folder_of(store, record)
     file = run_file(store, record, folder / ENVIRONMENT_FILE, ENVIRONMENT_FILE)
     if file is None:
         return ["installed packages: not recorded then"]
     installed = read_json_object(file).get("installed")
     if not isinstance(installed, list) or not all(isinstance(line, str) for line in installed):
-        raise ConfigError(f"{file} is damaged: it does not list what was installed.")
+        raise ConfigError(f"{file} is damaged: it does not list the installed packages.")
     then, today = (
         {name: rest for name, _, rest in (line.partition("==") for line in lines)}
         for lines in (installed, facts.installed())

@@ -1,4 +1,4 @@
-"""What the test split says, as artifacts of a run: a table, and what each head's kind shows."""
+"""Store the results of the test as artifacts of a run: a table, and files of each head's kind."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from multihead.tracking.run import TrackedRun
 
 @dataclass(frozen=True)
 class _Shown:
-    """What the artifacts of a head may show; see `heads.Shown`."""
+    """The test data of a head for its artifacts; see `heads.Shown`."""
 
     head: str
     metrics: Mapping[str, float]
@@ -44,17 +44,22 @@ class _Shown:
 def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> dict[str, float]:
     """Store `test/test.csv`, and the tables and pictures of each head's kind.
 
-    A classification has `confusion_<head>`, a matrix; an ordinal head or a regression has
-    `predicted_<head>`, the pairs of levels that occur. Both are a CSV and a PNG, as are
+    A classification has `confusion_<head>`, a confusion matrix. An ordinal head or a regression has
+    `predicted_<head>`, the pairs of predicted and true levels. Each is a CSV and a PNG, and so are
     `reliability_<head>` and `worst_<head>`.
 
+    Args:
+        run: The run that records the files.
+        parts: The objects of the run, after the test.
+        metrics: The metrics of the test.
+
     Returns:
-        Metrics that only the whole test split has, such as calibration errors.
+        Further metrics that are computed from the whole test split, such as calibration errors.
     """
     heads = parts.module.heads
     assert heads is not None
     found: dict[str, float] = {}
-    # Not where the system keeps temporary files: they are cleared there after some days.
+    # Not in the system's temporary folder, because old files are deleted there.
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".test.") as scratch:
         folder = Path(scratch)
         counts = parts.data.label_counts("test")
@@ -74,12 +79,12 @@ def store_test(run: TrackedRun, parts: Parts, metrics: Mapping[str, float]) -> d
 def test_table(
     heads: Heads, counts: Mapping[str, int], metrics: Mapping[str, float]
 ) -> pd.DataFrame:
-    """Return a row per head of what a test measured.
+    """Return a table of the test's metrics with a row per head.
 
     Args:
-        heads: In the order of the rows.
-        counts: Test images with a label, by head name.
-        metrics: By their names, such as `test/digit_acc`.
+        heads: The heads, in the order of the rows.
+        counts: Number of test images with a label, by head name.
+        metrics: The metrics by their names, such as `test/digit_acc`.
     """
     table: dict[str, Any] = {
         "head": list(heads),

@@ -1,4 +1,4 @@
-"""Files of recorded runs: in the run's folder, or else from the store."""
+"""Find files of recorded runs: in the run's folder, or else in the store."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ from multihead.training.checkpoints import BEST, LAST
 
 
 def run_file(store: Store, record: Any, local: Path, artifact: str) -> Path | None:
-    """Return the file in the run's folder, else a copy from the store, else None."""
+    """Return the file in the run's folder, else a copy from the store, else None.
+
+    Args:
+        store: The store of the run.
+        record: The run in the store.
+        local: The path in the run's folder.
+        artifact: The path among the run's artifacts.
+    """
     if local.is_file():
         return local
     with store.errors():
@@ -24,16 +31,16 @@ def run_file(store: Store, record: Any, local: Path, artifact: str) -> Path | No
 
 
 def chosen_checkpoint(store: Store, record: Any, run: str, chosen: str | None) -> Path:
-    """Return a checkpoint of a run: the best one, or its last if there is no best, unless chosen.
+    """Return the chosen checkpoint of a run; by default the best one, or else the last.
 
     Args:
-        store: Where the run is.
-        record: The run.
-        run: What to call it in messages.
-        chosen: The name of one of them, such as `best-digit`; `.ckpt` may be left out.
+        store: The store of the run.
+        record: The run in the store.
+        run: The name of the run for messages.
+        chosen: The name of a checkpoint, such as `best-digit`, with or without `.ckpt`.
 
     Raises:
-        CheckpointError: If there is none, or none of this name.
+        CheckpointError: If the run has no checkpoint, or none of this name.
     """
     folder = folder_of(store, record) / "checkpoints"
     names = [BEST, LAST]
@@ -51,15 +58,15 @@ def chosen_checkpoint(store: Store, record: Any, run: str, chosen: str | None) -
 
 
 def checkpoint_of(store: Store, wanted: str) -> tuple[str, Path]:
-    """Return our id of a run and its best checkpoint (its last if there is no best).
+    """Return the id of a run and its best checkpoint (its last if there is no best).
 
     Args:
-        store: Asked only for runs that have no folder in its home.
-        wanted: Our id, MLflow's id, or a unique prefix of either.
+        store: The store, used only for a run without a folder in its home.
+        wanted: The run's id, its MLflow id, or a unique prefix of either.
 
     Raises:
-        ConfigError: If there is no such run.
-        CheckpointError: If it has no checkpoint.
+        ConfigError: If the run does not exist.
+        CheckpointError: If the run has no checkpoint.
     """
     try:
         run_id = local_run(store.home, wanted)

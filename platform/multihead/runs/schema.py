@@ -1,6 +1,6 @@
-"""Check a composed configuration against what will be built from it, before anything runs.
+"""Check the keys and values of a composed configuration before anything is built.
 
-Keys come from the signatures of the targets, so a class's arguments are stated once, in Python.
+The allowed keys come from the signatures of the targets, so they are defined only once, in Python.
 """
 
 import importlib
@@ -21,16 +21,16 @@ from multihead.seeding import MAX_SEED
 from multihead.text import KEYS_PAGE, nearest, shortened, some_of
 
 _TAG = re.compile(r"[\w \-.:/]{1,200}", re.ASCII)
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse it
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # databases refuse these characters
 _LONGEST_SHOWN = 200
-_LONGEST_NAME = 1000  # characters; a training with one of 100,000 did not end
+_LONGEST_NAME = 1000  # characters; a run with a name of 100,000 did not end
 _LARGEST = 2**63
-_LONGEST_NUMBER = 40  # characters: Python refuses to read whole numbers of thousands
+_LONGEST_NUMBER = 40  # characters; Python refuses to read integers with thousands of digits
 _WORDS = {
     **dict.fromkeys(("on", "yes", "y", "t", "1"), "true"),
     **dict.fromkeys(("off", "no", "n", "f", "0"), "false"),
 }
-_OURS = {  # words of pydantic's, and those of a configuration
+_OURS = {  # pydantic's words, and ours
     "a valid dictionary": "a mapping, {key: value}",
     "a valid tuple": "a list, [a, b]",
     "a valid list": "a list, [a, b]",
@@ -53,21 +53,21 @@ class _Strict(BaseModel):
 
 
 class PathsConfig(_Strict):
-    """Where runs and data are."""
+    """The folders of runs and data."""
 
     home: str
     data_dir: str
 
 
 class LoggerConfig(_Strict):
-    """Where runs are recorded."""
+    """The MLflow store and experiment of the runs."""
 
     experiment_name: str
     tracking_uri: str | None
 
 
 class RunConfig(_Strict):
-    """The top level of a run's configuration; groups with targets are checked by signature."""
+    """The top-level keys of a configuration; `check_node` checks the groups with targets."""
 
     train: bool
     test: bool
@@ -88,7 +88,8 @@ def check_config(config: Mapping[str, Any]) -> None:
     """Check keys and simple values of a whole configuration.
 
     Raises:
-        ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
+        ConfigError: For an unknown key, with the nearest valid one, or for a value that is not
+            allowed.
     """
     check_keys(config)
     _check_plain(config, "")
@@ -101,7 +102,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     if len(name) > _LONGEST_NAME or _NO_TEXT.search(name):
         raise ConfigError(
             f"name is {shortened(ascii(name), _LONGEST_SHOWN)}; give up to {_LONGEST_NAME:,} "
-            f"characters, none of them zero or half of a pair."
+            f"characters, without NUL and without unpaired surrogates."
         )
     trainer = dict(config["trainer"])
     if trainer.get("precision") == "auto":  # ours, not Lightning's
@@ -120,12 +121,12 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 def _check_plain(value: Any, path: str) -> None:
-    """Refuse whole numbers that no library here can hold, and keys that are hard to tell apart."""
+    """Refuse integers beyond 64 bits, and mappings with both numbers and texts as keys."""
     inner: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
     if "_target_" not in inner and len({isinstance(key, str) for key in inner}) > 1:
         raise ConfigError(
-            f"{path} has numbers and names as keys, {', '.join(map(repr, inner))[:100]}; "
-            f"write all of it anew, such as {path}={{0: 1, 1: 0}}."
+            f"{path} has both numbers and names as keys, {', '.join(map(repr, inner))[:100]}; "
+            f"write the whole mapping, such as {path}={{0: 1, 1: 0}}."
         )
     inner = dict(enumerate(value)) if isinstance(value, list) else inner
     for key, each in inner.items():
@@ -137,10 +138,10 @@ def _check_plain(value: Any, path: str) -> None:
 
 
 def check_keys(config: Mapping[str, Any]) -> None:
-    """Check the keys at the top of a configuration, and their types.
+    """Check the top-level keys of a configuration, and their types.
 
     Raises:
-        ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
+        ConfigError: For an unknown or missing key, or for a value of a wrong type.
     """
     try:
         RunConfig.model_validate(dict(config))
@@ -162,7 +163,7 @@ def check_node(node: Any, path: str) -> None:
     parameters, hints = _parameters(target), _hints(target)
     passed_on = getattr(target, "passes_on_to", None)
     if passed_on in parameters and _further(parameters):
-        # What this target does not take is for the function that it is given.
+        # This target passes its unknown arguments on to the function that it is given.
         del parameters[_further(parameters)[0]]
         function = _function(node.get(passed_on), f"{path}.{passed_on}")
         parameters |= dict(list(_parameters(function).items())[2:]) if function else {}
@@ -190,10 +191,10 @@ def check_node(node: Any, path: str) -> None:
 
 
 def with_whole_numbers(node: Any, path: str = "") -> Any:
-    """Return a node in which 1e1, which is the float 10.0, is 10 where only whole numbers will do.
+    """Return a node in which 1e1, a float, becomes the integer 10 where an integer is needed.
 
     Args:
-        node: Checked; nodes inside it are changed alike.
+        node: A checked node; nodes inside it are changed as well.
         path: Its dotted key, for messages.
     """
     if not isinstance(node, Mapping):
@@ -210,12 +211,11 @@ def with_whole_numbers(node: Any, path: str = "") -> Any:
 
 
 def _is_plain(hint: Any, *, made: bool) -> bool:
-    """Return whether a hint takes numbers and texts alone, so that a mapping cannot be meant.
+    """Return whether a hint accepts only numbers and texts, so that a mapping is wrong.
 
     Args:
-        hint: Of an argument.
-        made: Whether the mapping has a `_target_`, which may also make what is called, or is
-            empty, which is none of that.
+        hint: The type hint of an argument.
+        made: Whether the mapping has a `_target_` or is empty. Callables are not plain then.
     """
     options = typing.get_args(hint) if _is_union(hint) else (hint,)
     single = (int, float, bool, str, type(None))
@@ -233,32 +233,32 @@ def _wants_whole(hint: Any) -> bool:
 
 def _target(node: Any, path: str) -> Any:
     if not isinstance(node, dict) or "_target_" not in node:
-        raise ConfigError(f"{path} has no _target_; it must name the class that is built from it.")
+        raise ConfigError(f"{path} has no _target_; add one that names the class to build.")
     if not isinstance(partial := node.get("_partial_", False), bool):
         raise ConfigError(f"{path}._partial_ is {_shown(partial)}; write true or false.")
     return locate(node["_target_"], f"{path}._target_")
 
 
 def _function(node: Any, path: str) -> Any:
-    """Return the function that a node names and does not call, or None where there is none."""
+    """Return the function that a node with `_partial_: true` names, or None for another value."""
     if not isinstance(node, dict) or "_target_" not in node:
         return None
     if node.get("_partial_") is not True:
-        raise ConfigError(f"{path} is called later, so it needs _partial_: true; add it.")
+        raise ConfigError(f"{path} is called later, so it needs _partial_: true; add that.")
     return locate(node["_target_"], f"{path}._target_")
 
 
 def locate(name: object, path: str) -> Any:
-    """Import what a `_target_` names.
+    """Import the class or function that a `_target_` names.
 
     Raises:
-        ConfigError: If there is no such module or name in it.
+        ConfigError: If the module or the name does not exist, or is not callable.
     """
     module_name, _, attribute = current(str(name)).rpartition(".")
     words = str(name).split(".")
     if not (isinstance(name, str) and module_name and all(map(str.isidentifier, words))):
         raise ConfigError(
-            f"{path} is {_shown(name)}; write where a class is, package.module.Class."
+            f"{path} is {_shown(name)}; write the full name of a class, package.module.Class."
         )
     try:
         module = importlib.import_module(module_name)
@@ -287,7 +287,7 @@ def _check_inside(mapping: dict[str, Any], path: str, *, deeper: bool = True) ->
 def _parameters(target: Any) -> dict[str, inspect.Parameter]:
     try:
         parameters = dict(inspect.signature(target).parameters)
-    except ValueError:  # a builtin tells no signature, so anything may fit
+    except ValueError:  # a builtin has no signature, so any argument may fit
         return {"options": inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)}
     parameters.pop("self", None)
     return {n: p for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_POSITIONAL}
@@ -303,7 +303,7 @@ def _hints(target: Any) -> dict[str, Any]:
         return {n: p.annotation for n, p in signature.parameters.items()}
     try:
         return typing.get_type_hints(inspect.unwrap(function))
-    except (NameError, TypeError):  # hints that name what is imported for type checkers only
+    except (NameError, TypeError):  # hints with names that are imported for type checkers only
         return {}
 
 
@@ -313,7 +313,7 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError, NameError):
-        return  # a hint that is not about data, such as a callable protocol
+        return  # pydantic cannot check such a hint, for example a callable protocol
     try:
         adapter.validate_python(value)
     except ValidationError as error:
@@ -321,7 +321,7 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         mended = next(filter(None, (_mended(path, e) for e in error.errors())), "")
         raise ConfigError(f"{path} is {_shown(value)}: {'; or '.join(reasons)}{mended}.") from error
     if isinstance(value, bool) and not _admits(bool, hint):
-        raise ConfigError(f"{path} is {str(value).lower()}; it is not a yes-or-no question.")
+        raise ConfigError(f"{path} is {str(value).lower()}, but true and false are not allowed.")
     if isinstance(value, str) and _admits(bool, hint) and not _admits(str, hint):
         meant = _WORDS.get(value.lower(), value.lower())
         raise ConfigError(f"{path} is the text {_shown(value)}; write {path}={meant}.")
@@ -335,7 +335,7 @@ def _admits(kind: type, hint: Any) -> bool:
 
 
 def _as_number(text: str) -> str:
-    """Return a number as YAML reads it: 10 for 010, and 1.0e-05 for 1e-5, which is text there."""
+    """Return a number in the form that YAML reads as a number: 10 for 010, 1.0e-05 for 1e-5."""
     if len(text) > _LONGEST_NUMBER:
         return "NUMBER"
     if text.strip("+-_0123456789") == "":
@@ -371,7 +371,7 @@ def _explain(error: ValidationError) -> ConfigError:
 
 
 def _mended(key: str, found: Any) -> str:
-    """Return what to write instead, where a value was read otherwise than its writer meant it."""
+    """Return how to write a value that YAML reads as another type than meant, or an empty text."""
     value, kind = found["input"], found["type"]
     if kind.startswith("bool") and isinstance(value, str) and value.lower() in _WORDS:
         return f"; write {key}={_WORDS[value.lower()]}"
@@ -383,12 +383,12 @@ def _mended(key: str, found: Any) -> str:
         return f"; write {key}={int(value)}"
     if kind.startswith("string") and isinstance(value, int | float):
         shown = str(value).lower() if isinstance(value, bool) else value
-        return f"; what looks like a number or true needs two pairs of quotes: '{key}=\"{shown}\"'"
+        return f"; write a text that looks like a number or true in quotes: '{key}=\"{shown}\"'"
     return ""
 
 
 def _shown(value: Any) -> str:
-    """Return a value as it is written in YAML, as far as a line has room for it."""
+    """Return a value as it is written in YAML, shortened to fit a line."""
     plain = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return plain[value]

@@ -1,8 +1,8 @@
-"""A run's configuration in typed sections: taken apart once, where it is composed or read.
+"""A run's configuration in typed sections.
 
-What a section's target is called with stays a mapping, its `node`, which only `runs.build` makes
-objects of. What this package reads by name is an attribute. The record needs the whole as it was
-composed, `composed`: it is written, hashed and flattened, and nothing else reads from it.
+Each section keeps the arguments of its target as a mapping, `node`; only `runs.build` makes objects
+from it. Values that this package reads are attributes. The whole configuration, `composed`, is used
+only for the record: to be written, hashed and flattened.
 """
 
 import json
@@ -22,16 +22,16 @@ Node = Mapping[str, Any]  # a `_target_` and its arguments
 
 @dataclass(frozen=True)
 class RunSection:
-    """What a run does, and what it is called: the keys at the top of its configuration.
+    """The top-level keys of a configuration.
 
     Attributes:
-        train: Whether it trains.
-        test: Whether it reads the test split.
-        ckpt_path: The checkpoint to go on from or to evaluate, or None.
-        seed: Of everything random.
-        name: In MLflow; None to make one.
-        tags: The user's words.
-        optimized_metric: What a sweeper sees, or None.
+        train: Whether the run trains.
+        test: Whether the run reads the test split.
+        ckpt_path: The checkpoint to resume from or to evaluate, or None.
+        seed: Seed of all random numbers.
+        name: Name in MLflow; None to make one.
+        tags: The user's tags.
+        optimized_metric: The metric that a sweeper optimizes, or None.
     """
 
     train: bool
@@ -45,7 +45,7 @@ class RunSection:
 
 @dataclass(frozen=True)
 class DataSection:
-    """Which images and labels, and how they are split and loaded.
+    """The images and labels, and how they are split and loaded.
 
     Attributes:
         node: The DataModule and its arguments.
@@ -55,14 +55,17 @@ class DataSection:
 
     @property
     def batch_size(self) -> int | None:
-        """Samples of a step, on all devices together; None for the DataModule's own."""
+        """Batch size of all devices together; None for the DataModule's default."""
         return self.node.get("batch_size")
 
     @property
     def files(self) -> str:
-        """The same text for all sections that read the same samples, however they are loaded."""
+        """A text that is equal for all sections that read the same samples.
+
+        It does not depend on loader settings such as the number of workers.
+        """
         source = self.node.get("source") or {}
-        # A source function may divide its files itself, by settings that are else the loader's.
+        # A source function may have settings of the loader among its own arguments.
         own = options_of(locate(source["_target_"], "data.source")) if "_target_" in source else {}
         same = {k: v for k, v in self.node.items() if k not in LOADER_SETTINGS or k in own}
         return json.dumps(same, sort_keys=True)
@@ -86,34 +89,34 @@ class ModelSection:
 
     @property
     def starts_from_weights(self) -> bool:
-        """Whether the network starts from weights of others, for which images are normalised."""
+        """Whether the network starts from given weights, for which images are normalised."""
         return bool(self.node.get("init_from") or self.net.get("pretrained"))
 
     @property
     def learning_rate(self) -> float | None:
-        """The optimizer's, before it is scaled with the batch; None for the optimizer's own."""
+        """The learning rate before batch scaling; None for the optimizer's default."""
         rate: float | None = self.node["optimizer"].get("lr")
         return rate
 
     @property
     def scheduler(self) -> str:
-        """The name of the scheduler's class; empty for none."""
+        """The name of the scheduler's class; empty without a scheduler."""
         return str((self.node.get("scheduler") or {}).get("_target_", ""))
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """What is chosen by head name."""
+        """The chosen metrics by head name."""
         return self.node.get("metrics") or {}
 
     @property
     def takes_heads_of_data(self) -> bool:
-        """Whether the heads are those of the data."""
+        """Whether the network has the heads of the data."""
         return bool(self.node.get("auto_configure_from_dataset", True))
 
 
 @dataclass(frozen=True)
 class TrainerSection:
-    """How long to train, on which devices, and how exactly.
+    """The length of the training, the devices and the precision.
 
     Attributes:
         node: Lightning's trainer and its arguments.
@@ -123,33 +126,33 @@ class TrainerSection:
 
     @property
     def strategy(self) -> object:
-        """`auto` for one device, `ddp` or `fsdp`; what else was given is refused later."""
+        """`auto` for one device, `ddp` or `fsdp`; another value is refused later."""
         return self.node.get("strategy", "auto")
 
     @property
     def accelerator(self) -> str:
-        """Such as `cpu`, or `auto`."""
+        """Lightning's accelerator name, such as `cpu` or `auto`."""
         return str(self.node.get("accelerator", "auto"))
 
     @property
     def devices(self) -> object:
-        """A number, a list of them, or `auto`."""
+        """A number of devices, a list of device numbers, or `auto`."""
         return self.node.get("devices", "auto")
 
     @property
     def machines(self) -> object:
-        """A number of them; more than one is refused."""
+        """The number of machines; more than one is refused later."""
         return self.node.get("num_nodes", 1)
 
     @property
     def precision(self) -> str | int | None:
-        """As Lightning takes it; None where the device decides."""
+        """Lightning's precision; None if it is chosen for the device."""
         precision: str | int | None = self.node.get("precision")
         return None if precision == "auto" else precision
 
     @property
     def tries_only(self) -> bool:
-        """Whether a few batches are tried and nothing is recorded."""
+        """Whether only a few batches run and nothing is recorded (`fast_dev_run`)."""
         return bool(self.node.get("fast_dev_run"))
 
     @property
@@ -160,11 +163,11 @@ class TrainerSection:
 
 @dataclass(frozen=True)
 class LoggerSection:
-    """Where a run is recorded.
+    """The MLflow store and experiment of a run.
 
     Attributes:
-        experiment_name: In MLflow.
-        tracking_uri: Of the store; None for the default one.
+        experiment_name: The experiment in MLflow.
+        tracking_uri: URI of the store; None for the default one.
     """
 
     experiment_name: str
@@ -176,14 +179,14 @@ class RunConfig:
     """A run's configuration.
 
     Attributes:
-        run: What is done.
-        data: On which samples.
-        model: With which network.
-        trainer: How.
-        callbacks: Further objects of the training, by name.
-        logger: Where it is recorded.
+        run: The top-level keys.
+        data: The section of the data.
+        model: The section of the network and its training.
+        trainer: The section of Lightning's trainer.
+        callbacks: The nodes of the callbacks, by name.
+        logger: The section of the store.
         home: The folder of runs, as it was typed.
-        composed: All of it in plain types, for the record.
+        composed: The whole configuration in plain types, for the record.
     """
 
     run: RunSection
@@ -197,7 +200,7 @@ class RunConfig:
 
     @classmethod
     def of(cls, composed: Mapping[str, Any]) -> "RunConfig":
-        """Take a configuration apart whose keys at the top have been checked."""
+        """Split a configuration, whose top-level keys have been checked, into sections."""
         names = ("train", "test", "ckpt_path", "seed", "name", "optimized_metric")
         callbacks = composed["callbacks"] or {}
         return cls(
@@ -213,25 +216,26 @@ class RunConfig:
 
     @classmethod
     def checked(cls, composed: Mapping[str, Any]) -> "RunConfig":
-        """Check a configuration in plain types, and take it apart.
+        """Check a configuration in plain types, and split it into sections.
 
         Raises:
-            ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
+            ConfigError: For an unknown key, with the nearest valid one, or for a value that is not
+                allowed.
         """
         check_config(composed)
         return cls.of(with_whole_numbers(composed))
 
     @property
     def places(self) -> dict[str, Any]:
-        """What records of studies and ablations have of the configuration of their trainings."""
+        """The part of the configuration that studies and ablations record: store and folders."""
         return {key: self.composed[key] for key in ("logger", "paths")}
 
     def store(self) -> Store:
-        """Return where its runs are recorded."""
+        """Return the store in which the run is recorded."""
         return Store(self.logger.tracking_uri, settings.home_folder(self.home))
 
     def with_precision(self, precision: str) -> "RunConfig":
-        """Return it with a precision in place of the one that the device would decide."""
+        """Return a copy with another precision."""
         trainer = {**self.trainer.node, "precision": precision}
         composed = {**self.composed, "trainer": trainer}
         return replace(self, trainer=TrainerSection(trainer), composed=composed)

@@ -1,8 +1,8 @@
-"""Where the weights of a backbone come from, as `model.init_from` says: a run, or a file.
+"""Load the initial weights of a backbone from a run or a file, as `model.init_from` configures.
 
-A configuration is recorded with the SHA-256 of the file. So hashes tell what was started from, and
-a training that goes on needs the file no more. No file that a record names is opened; see
-`runs.trust`.
+The recorded configuration has the SHA-256 of the file, so the configuration's hash depends on the
+weights. A resumed training does not need the file any more. No file that a record names is opened;
+see `runs.trust`.
 """
 
 from collections.abc import Mapping
@@ -29,13 +29,13 @@ _hashes: dict[tuple[str, int, int], str] = {}
 
 @dataclass(frozen=True)
 class Start:
-    """What a training started from.
+    """The source of a training's initial weights.
 
     Attributes:
-        source: As the configuration names it; empty for weights that timm published.
+        source: The name in the configuration; empty for weights that timm published.
         digest: SHA-256 of the file, in hexadecimal.
-        fits: What became of each tensor.
-        normalised: A line on how images are normalised; empty if as ever.
+        fits: How each tensor was used.
+        normalised: A line on how images are normalised; empty without a change.
     """
 
     source: str = ""
@@ -45,7 +45,7 @@ class Start:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know, in a line or two."""
+        """One or two lines for the user."""
         lines = [self.normalised] if self.normalised else []
         if not self.source:
             return lines
@@ -65,7 +65,7 @@ class Start:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What a list of runs can be searched by."""
+        """Tags of the run, for searching."""
         fitted = sum(fit.what == FITTED for fit in self.fits)
         return {
             "init.from": self.source,
@@ -80,13 +80,13 @@ class Start:
 
 
 def with_digest(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a composed configuration that says what the file holds that it starts from.
+    """Return a composed configuration with the SHA-256 of the weights file in `init_digest`.
 
     Args:
-        config: In plain types; unchanged if it starts from none, or goes on from a checkpoint.
+        config: In plain types. It is returned unchanged without `init_from` or with `ckpt_path`.
 
     Raises:
-        ConfigError: If there is no such run or file, or it is another one than the record's.
+        ConfigError: If the run or file does not exist, or if the file is not the recorded one.
         CheckpointError: If the run has no checkpoint.
     """
     found = _found(config)
@@ -94,7 +94,7 @@ def with_digest(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def with_file(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what `with_digest` does, with the path of the file in place of a run."""
+    """Return the same as `with_digest`, but with the path of the file in `init_from`."""
     found = _found(config)
     if found is None:
         return config
@@ -103,7 +103,7 @@ def with_file(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _found(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Path] | None:
-    """Return the configuration with the digest, and the file; None if it starts from none."""
+    """Return the configuration with the digest, and the file; None without initial weights."""
     model = config["model"]
     if model.get(FROM) is None or config["ckpt_path"] is not None:
         return None
@@ -112,8 +112,8 @@ def _found(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Path] | None:
     if model.get(DIGEST) not in (None, digest):
         raise ConfigError(
             f"model.{FROM} is {name}, which has changed since it was recorded: its SHA-256 was "
-            f"{str(model[DIGEST])[:12]}, now it is {digest[:12]}; add model.{DIGEST}=null to start "
-            f"from what it is now."
+            f"{str(model[DIGEST])[:12]}, now it is {digest[:12]}; add model.{DIGEST}=null to use "
+            f"the changed file."
         )
     return {**config, "model": {**model, FROM: name, DIGEST: digest}}, path
 
@@ -121,20 +121,20 @@ def _found(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Path] | None:
 def start_network(
     model: Mapping[str, Any], network: MultiheadNetwork, data: MultiheadDataModule
 ) -> Start | None:
-    """Give a network the weights that it is to start from, and have images normalised for them.
+    """Load the initial weights into a network, and normalise the data's images for them.
 
     Args:
-        model: The section of the configuration, with the path of a file if it starts from one.
-        network: Changed in place.
-        data: Its images are normalised as those of the weights were, unless mean and deviation are
-            given.
+        model: The model section of the configuration. `init_from` is the path of a file or None.
+        network: The network; it is changed in place.
+        data: Its images are normalised as for the loaded weights, unless `data.normalize` has a
+            mean and a standard deviation.
 
     Returns:
-        What became of it; None if the network starts from random weights.
+        The source and the use of the tensors; None if the network keeps random weights.
 
     Raises:
-        ConfigError: If nothing fits.
-        CheckpointError: If the file is damaged or hostile.
+        ConfigError: If no tensor fits.
+        CheckpointError: If the file is damaged or malicious.
     """
     if model.get(FROM) is None:
         statistics = network.normalisation
@@ -155,7 +155,7 @@ def start_network(
 
 
 def called(start: Start, config: Mapping[str, Any]) -> Start:
-    """Return a start with the name of its source that the configuration has."""
+    """Return a start whose source is named as in the configuration."""
     name = config["model"].get(FROM)
     return replace(start, source=str(name)) if start.source and name else start
 
@@ -165,24 +165,24 @@ def _normalise(data: MultiheadDataModule, statistics: tuple[list[float], list[fl
     found = adapted_normalisation(*statistics, channels)
     if isinstance(data.normalize, Mapping):
         return (
-            "images are normalised by data.normalize, whatever the weights to start from were "
-            "trained with"
+            "images are normalised by data.normalize, and not as for the training of the initial "
+            "weights"
         )
     if found is None:
         return (
-            f"images are normalised as the data say: the weights to start from were trained with "
-            f"{len(statistics[0])} channels, these have {channels}"
+            f"images are normalised by the data's own mean and deviation: the initial weights were "
+            f"trained with {len(statistics[0])} channels, but these images have {channels}"
         )
     data.normalise_all_as(*found)
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in found)
     return (
-        f"images are normalised as those of the weights to start from: mean {mean}; "
+        f"images are normalised as for the training of the initial weights: mean {mean}; "
         f"deviation {std} (data.normalize={{mean: [...], std: [...]}} sets others)"
     )
 
 
 def _place(config: Mapping[str, Any]) -> tuple[str, Path]:
-    """Return what to call the source, and its file."""
+    """Return the name of the source, and its file."""
     wanted = str(config["model"][FROM])
     if wanted.endswith(SUFFIXES):
         path = Path(wanted).expanduser()
@@ -202,7 +202,7 @@ def _place(config: Mapping[str, Any]) -> tuple[str, Path]:
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file, read once while it stays as it is."""
+    """Return the SHA-256 of a file; an unchanged file is read only once."""
     about = path.stat()
     key = (str(path.absolute()), about.st_size, about.st_mtime_ns)
     if key not in _hashes:

@@ -1,4 +1,4 @@
-"""Lists of a configuration where a class wants a tensor, such as `weight` of a loss of torch's."""
+"""Turn lists of a configuration into tensors for arguments such as `weight` of a torch loss."""
 
 import inspect
 import typing
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def wants_tensor(hint: Any) -> bool:
     """Return whether a type hint is a tensor, or a tensor or None.
 
-    Where a number will do, such as a learning rate, it stays one: a tensor would have less digits,
-    and all groups of an optimizer would have the same one, changed in place.
+    It is false if a number is allowed too, such as for a learning rate. A tensor would have fewer
+    digits, and all groups of an optimizer would share it.
     """
     options = (hint, *typing.get_args(hint))
     return not any(each in (float, int) for each in options) and any(
@@ -22,7 +22,7 @@ def wants_tensor(hint: Any) -> bool:
 
 
 def is_tensor_like(value: Any) -> bool:
-    """Return whether a value is a number, or a list of numbers, that a tensor can be made of."""
+    """Return whether a value is a number or a non-empty list of numbers."""
     values = value if isinstance(value, list | tuple) else [value]
     return bool(values) and all(type(each) in (int, float) for each in values)
 
@@ -35,11 +35,11 @@ def as_tensor(value: Any) -> "Tensor":
 
 
 def with_tensors(node: Any, locate: typing.Callable[[object, str], Any]) -> Any:
-    """Return a node of a configuration in which numbers become tensors where these are wanted.
+    """Return a node in which numbers become tensors for arguments that want a tensor.
 
     Args:
-        node: Nodes inside it are changed alike.
-        locate: Finds what a `_target_` names.
+        node: A node of a configuration; nodes inside it are changed as well.
+        locate: Returns the class that a `_target_` names.
     """
     if isinstance(node, list):
         return [with_tensors(each, locate) for each in node]

@@ -1,9 +1,9 @@
-"""What a record may name: the one rule for what was written elsewhere, or at another time.
+"""Decide which classes a record may name. Every record is checked by these rules.
 
-A record is a run's `config.yaml`, a model's `model.json` or a study in a storage. Whoever can write
-into a store or a home decides what it says, so its `_target_`s are classes of a list, looked up
-without importing anything else. For others a person says so, by name, for one call. What a person
-types, or has in files of their own, is no record.
+A record is a run's `config.yaml`, a model's `model.json` or a study in a storage. Everybody who can
+write into a store or a home can change it. So its `_target_`s must be on a list of classes, and are
+looked up without importing other modules. The user can trust further names for one call. Values
+that the user types, or has in own config files, are not records.
 """
 
 import importlib
@@ -64,7 +64,7 @@ _LISTED: Mapping[str, tuple[tuple[str, type], ...]] = {
         ("lightning.pytorch.callbacks", pl.Callback),
     ),
 }
-# Packages whose modules may be looked into once these are imported, and those of ours to import.
+# By package: the modules to import before a class is looked up in it. `_OURS` are imported freely.
 _LIBRARIES = {
     "torch": ("torch",),
     "torchjd": ("torchjd.aggregation", "torchjd.scalarization"),
@@ -81,9 +81,9 @@ _OURS = (
     "multihead.training.",
 )
 _NAME = re.compile(r"(?=.{3,200}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
-# Words in the names of arguments that say where something is read from, written to or sent.
+# Arguments with these words in their names define where something is read, written or sent.
 _PLACES = {"path", "dir", "dirpath", "file", "filename", "url", "uri", "registry"}
-# No folders, and no width to which a metric would be filled up: {epoch:999999999} is a gigabyte.
+# File names without folders and without large field widths: {epoch:999999999} is a gigabyte.
 _PLAIN_FILE = re.compile(r"([\w\-.=]|\{\w+(:0?\d{0,2}(\.\d{1,2})?[a-z]?)?\}){1,200}", re.ASCII)
 _NOT_FOR_RECORDS = {"trainer": {"callbacks", "logger", "plugins"}}
 _MOST_NODES = 50_000
@@ -102,17 +102,19 @@ def check_targets(
     trust: Collection[str] = (),
     record: Mapping[str, Any] | None = None,
 ) -> None:
-    """Refuse a configuration whose record names what is not on the list, without importing it.
+    """Refuse a configuration whose record names a class that is not on the list.
+
+    Nothing that is not on the list is imported.
 
     Args:
-        config: What will be built.
-        name: What to call the record in messages.
-        trust: Targets that the person who calls trusts.
-        record: What of it comes from a record: targets that it does not name, and values that it
-            does not have, were typed; all of it if none.
+        config: The configuration that will be built.
+        name: The name of the record for messages.
+        trust: Targets that the caller trusts.
+        record: The recorded part of the configuration; None if all of it is recorded. The user
+            typed all other targets and values.
 
     Raises:
-        ConfigError: Naming all of them, and the command that trusts them.
+        ConfigError: If there are such classes; it names all of them and the command to trust them.
     """
     record = config if record is None else record
     recorded = dict(_target_nodes(record, name))
@@ -124,7 +126,7 @@ def check_targets(
             continue
         if not _NAME.fullmatch(target):
             raise ConfigError(
-                f"{name} names {shown(target)} in {shown(path)}, which is no dotted name."
+                f"{name} names {shown(target)} in {shown(path)}, which is not a dotted name."
             )
         found = _listed(target, group)
         if found is None and not _is_function_of_ours(node, group):
@@ -136,23 +138,23 @@ def check_targets(
 
 
 def started(model: Mapping[str, Any], name: str, *, typed: bool) -> dict[str, Any]:
-    """Return a recorded model that may be started from what it names.
+    """Return the model section of a record, if its initial weights may be used.
 
     Args:
-        model: The section of the configuration.
-        name: What to call the record in messages.
-        typed: Whether a person typed what it starts from; the digest is then of something else.
+        model: The model section of the configuration.
+        name: The name of the record for messages.
+        typed: Whether the user typed `model.init_from`. The recorded digest is then removed.
 
     Raises:
-        ConfigError: If it starts from a file: no file that a record names is opened.
+        ConfigError: If the record starts from a file. No file that a record names is opened.
     """
     start = model.get("init_from")
     if typed:
         return {**model, "init_digest": None}
     if start is not None and str(start).endswith((".ckpt", ".safetensors")):
         raise ConfigError(
-            f"{name} starts from the file {shown(str(start))}, and no file that a record names is "
-            f"opened; type model.init_from=FILE, or model.init_from=null."
+            f"{name} starts from the file {shown(str(start))}, but files that a record names are "
+            f"not opened; type model.init_from=FILE, or model.init_from=null."
         )
     return dict(model)
 
@@ -162,15 +164,15 @@ def check_network(node: Mapping[str, Any], name: str, trust: Collection[str] = (
 
     Args:
         node: The network's node.
-        name: What to call the record in messages.
-        trust: Targets that the person who calls trusts.
+        name: The name of the record for messages.
+        trust: Targets that the caller trusts.
 
     Raises:
-        ConfigError: Naming the class, and the command that trusts it; or an argument that the class
-            does not take.
+        ConfigError: If the class is not on the list (the message has the command to trust it), or
+            if the class does not take an argument.
     """
     if not isinstance(node.get("_target_"), str):
-        raise ConfigError(f"{name} names no network; it has no _target_ that is a name.")
+        raise ConfigError(f"{name} names no network: its _target_ is missing or not a text.")
     check_targets({"model": {"net": node}}, name, trust)
     target = str(node["_target_"])
     found = _listed(target, "model")
@@ -180,15 +182,15 @@ def check_network(node: Mapping[str, Any], name: str, trust: Collection[str] = (
 
 
 def import_kinds(heads: object, name: str, trust: Collection[str] = ()) -> None:
-    """Import the kinds that a record of heads names, once it is known that they are trusted.
+    """Check that the kinds of heads in a record are trusted, then import them.
 
     Args:
-        heads: The record; what is damaged is left to whoever reads it.
-        name: What to call it in messages.
-        trust: Kinds by their names that the person who calls trusts.
+        heads: The record of the heads. Damaged entries are ignored here and found by its reader.
+        name: The name of the record for messages.
+        trust: Full names of kinds that the caller trusts.
 
     Raises:
-        ConfigError: Naming the kinds that are neither ours nor trusted, or cannot be imported.
+        ConfigError: If a kind is neither shipped nor trusted, or cannot be imported.
     """
     named = kinds_in(heads)
     nodes_of = {str(number): {"_target_": kind} for number, kind in enumerate(named)}
@@ -198,7 +200,7 @@ def import_kinds(heads: object, name: str, trust: Collection[str] = ()) -> None:
 
 
 def kinds_in(heads: object) -> list[str]:
-    """Return the classes of kinds that a record of heads names; shipped ones have short names."""
+    """Return the class names of kinds in a record of heads, without the kinds of multihead."""
     records = heads if isinstance(heads, list) else []
     kinds = [record.get("kind") for record in records if isinstance(record, dict)]
     return [str(kind["_target_"]) for kind in kinds if isinstance(kind, dict) and is_node(kind)]
@@ -213,13 +215,13 @@ def _untrusted(strange: Mapping[str, str], name: str) -> ConfigError:
     else:
         how = f"if you trust it, give trust={list(strange)}"
     return ConfigError(
-        f"{name} names {named}, which a record may not name: it would run code that its author "
-        f"chose. See docs/serving.md#use-runs-and-models-of-others; {how}"
+        f"{name} names {named}, which a record may not name, because it would run code that the "
+        f"record's author chose. See docs/serving.md#use-runs-and-models-of-others; {how}"
     )
 
 
 def _is_function_of_ours(node: Mapping[str, Any], group: str) -> bool:
-    """Return whether a node names a dataset of ours, for the DataModule to call, or a metric."""
+    """Return whether a node names a dataset function of multihead, or `multihead.metrics.own`."""
     target = current(str(node["_target_"]))
     if group == "model":
         return target == "multihead.metrics.own"
@@ -227,7 +229,7 @@ def _is_function_of_ours(node: Mapping[str, Any], group: str) -> bool:
 
 
 def _listed(name: str, group: str) -> type | None:
-    """Return the class of a name if a record may name it in a group."""
+    """Return the class of a name, or None if a record may not name it in this group."""
     found = _class_named(name)
     if found is not None and any(
         f"{found.__module__}.".startswith(f"{home}.") and issubclass(found, kind)
@@ -238,7 +240,7 @@ def _listed(name: str, group: str) -> type | None:
 
 
 def _class_named(name: str) -> type | None:
-    """Return a class of ours or of the libraries, importing nothing else to find it."""
+    """Return a class of multihead or of the listed libraries, without other imports, or None."""
     module_name, _, attribute = current(name).rpartition(".")
     root = module_name.partition(".")[0]
     if module_name == "multihead":
@@ -260,7 +262,7 @@ def _class_named(name: str) -> type | None:
 def _check_places(
     found: type, node: Mapping[str, Any], recorded: Mapping[str, Any], path: str, name: str
 ) -> None:
-    """Refuse a recorded argument that says where to read, write or send."""
+    """Refuse a recorded argument that defines where something is read, written or sent."""
     arguments, before = _arguments(found, node), _arguments(found, recorded)
     for key, value in arguments.items():
         typed = key not in before or before[key] != value
@@ -271,13 +273,13 @@ def _check_places(
         if place and not harmless:
             where = shown(f"{path}.{key}")
             raise ConfigError(
-                f"{name} has {where}={shown(value)}, and a record may not choose that; "
-                f"type {where}=null, or what you want there."
+                f"{name} has {where}={shown(value)}, but a record may not set this; "
+                f"type {where}=null, or your own value."
             )
 
 
 def _arguments(found: type, node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a node's arguments by name, those by position, too."""
+    """Return a node's arguments by name, including positional ones."""
     given = node.get("_args_")
     by_position = given if isinstance(given, list) else []
     return dict(zip(inspect.signature(found).parameters, by_position, strict=False)) | dict(node)
@@ -290,7 +292,7 @@ def _target_nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, d
 
 
 def is_node(value: Any) -> bool:
-    """Return whether a value names a class that is to be made."""
+    """Return whether a value is a mapping with a `_target_`."""
     return isinstance(value, dict) and "_target_" in value
 
 
@@ -298,7 +300,7 @@ def nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
     """Yield every value with its dotted path.
 
     Raises:
-        ConfigError: For more values than any configuration has, such as aliases can make of few.
+        ConfigError: For more than 50,000 values, which YAML aliases can create from a small file.
     """
     waiting: list[tuple[str, Any]] = [(str(key), value) for key, value in config.items()]
     for _ in range(_MOST_NODES):
@@ -314,7 +316,7 @@ def nodes(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
 
 
 def shown(value: object) -> str:
-    """Return a value of a record for a message: short, on one line, of plain characters."""
+    """Return a recorded value for a message: short, in one line and in ASCII."""
     if isinstance(value, str) and (_SHOWN_AS_IT_IS.fullmatch(value) or _NAME.fullmatch(value)):
         return value
     text = ascii(value if not isinstance(value, str) else value[: 2 * _LONGEST_SHOWN])

@@ -1,4 +1,4 @@
-"""Weights in files that run nothing: safetensors, and checkpoints of ours."""
+"""Read a backbone's weights from safetensors files and checkpoints, without running code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ SUFFIXES = (".ckpt", ".safetensors")
 
 @dataclass(frozen=True)
 class Weights:
-    """A backbone's weights, and what its images were normalised by.
+    """A backbone's weights, and the normalisation of its images.
 
     Attributes:
-        tensors: By name in the backbone.
-        is_ours: Whether a network of ours had them, so that the names are those of its backbone.
-        mean: Per channel, of pixels scaled to 0..1; None if the file does not say.
-        std: As the mean.
+        tensors: The weights by their names in the backbone.
+        is_ours: Whether a network of multihead had them. If not, the names are those of the file.
+        mean: Mean per channel, of pixels scaled to 0..1; None if the file does not have it.
+        std: Standard deviation per channel, of pixels scaled to 0..1, or None.
     """
 
     tensors: Mapping[str, Tensor]
@@ -35,12 +35,12 @@ class Weights:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Read a file of tensors.
+    """Read a safetensors file.
 
-    The library itself compares each tensor's place and size with the file's.
+    The library checks the position and size of each tensor against the file.
 
     Raises:
-        CheckpointError: If it is damaged, or names more tensors than networks have.
+        CheckpointError: If the file is damaged, or if its header has more than 16 MiB.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -49,17 +49,19 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
         if length > _LARGEST_HEADER:
-            raise ValueError(f"its header claims {length:,} bytes; {_LARGEST_HEADER:,} are read")
+            raise ValueError(
+                f"its header claims {length:,} bytes, but the limit is {_LARGEST_HEADER:,}"
+            )
         return load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged: {message_of(error)}.") from error
 
 
 def read_weights(path: Path) -> Weights:
-    """Read the backbone's weights of a checkpoint of ours, a model of ours, or a file of timm's.
+    """Read a backbone's weights from a run's checkpoint, an exported model, or a timm file.
 
     Raises:
-        CheckpointError: If the file is damaged, hostile or of something else.
+        CheckpointError: If the file is damaged, malicious or of another kind.
     """
     if path.suffix == ".ckpt":
         return _of_checkpoint(path)
@@ -80,7 +82,7 @@ def _of_checkpoint(path: Path) -> Weights:
 
 
 def _described(file: Path) -> Mapping[str, Any]:
-    """Return what goes with the weights of a model that we exported."""
+    """Return the description of an exported model, or an empty mapping if there is none."""
     if not file.is_file():
         return {}
     try:
@@ -96,7 +98,7 @@ def _statistics(
     if mean is None and std is None:
         return None, None
     if not (isinstance(mean, list) and isinstance(std, list)):
-        raise CheckpointError(f"{path} is damaged: its mean and std are no lists.")
+        raise CheckpointError(f"{path} is damaged: its mean and std are not lists.")
     if are_numbers([*mean, *std]) and len(mean) == len(std) and 0 not in std:
         return [float(value) for value in mean], [float(value) for value in std]
     raise CheckpointError(f"{path} is damaged: its mean and std do not fit.")

@@ -1,8 +1,8 @@
-"""What each batch of an accumulated step counts for a head of which some labels are missing.
+"""Weight the batches of an accumulated step for heads with missing labels.
 
-A step that accumulates k batches is the mean of their losses. Where batches have different numbers
-of labels, the mean of means is not that over the labels. Which samples a batch holds is known
-beforehand, so each batch is given its share.
+A step that accumulates k batches uses the mean of their losses. If the batches have different
+numbers of labels, this is not the mean over the labels. The samples of each batch are known in
+advance, so each batch gets a factor that corrects this.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,18 +25,18 @@ def label_shares(
     incomplete: Collection[str],
     every: int,
 ) -> Tensor | None:
-    """Return by what each batch's loss of each head is multiplied in an epoch, [batches, T].
+    """Return the factor of each batch's loss for each head in an epoch, [batches, T].
 
-    It is k n / N for a batch with n of the N labels in the k batches of its step, and 1 for a head
-    without a gap, or whose step has no label of it.
+    The factor is k n / N for a batch with n of the N labels in the k batches of its step. It is 1
+    for a head without missing labels, and if N is 0.
 
     Args:
         source: The training file.
-        index: Which of its samples train, [n].
-        loader: Draws the batches; None is returned for one that is not ours.
+        index: The samples that train, [n].
+        loader: Draws the batches. If it is not the datamodule's own loader, None is returned.
         heads: Fixes T and the order.
-        incomplete: Heads with gaps.
-        every: Batches that are accumulated.
+        incomplete: Heads with missing labels.
+        every: Number of accumulated batches, k.
     """
     sampler = loader.batch_sampler if isinstance(loader, Resumable) else None
     if not isinstance(sampler, EpochSampler):
@@ -46,7 +46,7 @@ def label_shares(
     for column, (name, head) in enumerate(heads.items()):
         if name in incomplete:
             there = torch.from_numpy(np.asarray(~head.kind.is_missing(labels[name])))
-            if sampler.with_next:  # only samples count that are mixed with one that has a label
+            if sampler.with_next:  # a mixed sample counts only if both images have a label
                 there[order] = there[order] & there[order.roll(-1)]
             counts = torch.stack([there[batch].sum() for batch in batches]).float()
             shares[:, column] = _shares(counts, every)

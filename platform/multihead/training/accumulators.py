@@ -1,4 +1,4 @@
-"""Per-head sums that stay on the device and are read once an epoch."""
+"""Sums per head that stay on the device and are read once an epoch."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,22 +20,22 @@ class _Batch(NamedTuple):
 
 
 class HeadSums(nn.Module):
-    """Add up the losses and the readout's measures of each head over an epoch.
+    """Sum the losses and the readout's measures of each head over an epoch.
 
-    A step only keeps its outputs; `STEPS` of them are counted together, because a dozen tiny
-    operations for every step would take a tenth of a small network's time. Which batches are
-    counted together depends on their number and size alone, and what waits is part of the state,
-    so a resumed epoch comes to the same sums to the bit.
+    A step only stores its outputs. The outputs of `STEPS` steps are summed together, because a
+    dozen tiny operations in every step would take a tenth of a small network's time. The grouping
+    depends only on the number and size of the batches, and `state` has the batches that are not yet
+    summed. So a resumed epoch gives the same sums, bit for bit.
 
     Args:
         heads: Fixes T and the order of the losses.
 
     Attributes:
-        incomplete: Heads of which labels may be missing; these samples are not counted for them.
+        incomplete: Heads whose labels may be missing. Samples without a label are not counted.
     """
 
     STEPS = 50
-    ROOM = 2**20  # numbers, of all outputs that wait
+    ROOM = 2**20  # most numbers in the stored outputs
 
     def __init__(self, heads: Heads) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class HeadSums(nn.Module):
             losses: Mean loss of each head, [T].
             outputs: By head name, [B, K].
             labels: By head name, [B, ...].
-            counts: Samples with a label of each head, [T]; B for each if none.
+            counts: Number of labelled samples of each head, [T]; None means B for each.
         """
         kept = {name: outputs[name].detach() for name in self.names}
         size = len(labels[self.names[0]])
@@ -69,7 +69,7 @@ class HeadSums(nn.Module):
             self._count_waiting()
 
     def read(self) -> dict[str, dict[str, float]]:
-        """Return `count` and the means of `loss` and the readout's columns by head; start anew.
+        """Return `count` and the means of `loss` and the readout's columns by head, and reset.
 
         The means of a head without any label are 0.
         """
@@ -85,10 +85,10 @@ class HeadSums(nn.Module):
         }
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Set all sums to 0 and discard stored batches."""
         self._waiting: list[_Batch] = []
         self._numbers = 0
-        # No buffer: a change of the module's precision must not reach the sums.
+        # Not a buffer, because a change of the module's precision must not change the sums.
         self.totals = torch.zeros(len(self.names), 2 + self._width, dtype=torch.float64)
 
     def _count_waiting(self) -> None:
@@ -123,7 +123,7 @@ class HeadSums(nn.Module):
         return functional.pad(found, (0, self._width - len(found)))
 
     def state(self) -> dict[str, Any]:
-        """Return the sums and what waits, for a checkpoint within an epoch."""
+        """Return the sums and the stored batches, for a checkpoint within an epoch."""
         return {
             "totals": self.totals,
             "sizes": [b.size for b in self._waiting],
@@ -134,15 +134,15 @@ class HeadSums(nn.Module):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned, on whatever device the readouts are.
+        """Restore the return value of `state`, on the device of the readouts.
 
         Raises:
-            ValueError: If the state is of other heads.
+            ValueError: If the sums do not have the shape for these heads.
         """
         device = next(self.buffers(), state["totals"]).device
         self.reset()
         totals = state["totals"]
-        if "count" in state:  # earlier releases: one count, and columns for every kind
+        if "count" in state:  # earlier releases had one count, and columns for every kind
             counts = totals.new_full((len(totals), 1), float(state["count"]))
             totals = torch.cat([counts, totals[:, : 1 + self._width]], 1)
         if totals.shape != self.totals.shape:

@@ -1,7 +1,7 @@
-"""Whether a checkpoint takes no more memory than it has bytes, found before it is unpacked.
+"""Check, before a checkpoint is loaded, that it needs no more memory than its file size suggests.
 
-A checkpoint is a zip archive of a pickle and of the bytes of its tensors, all of them as they
-are. An archive from elsewhere may be packed a thousandfold, or have the pickle make large things.
+A checkpoint is an uncompressed zip archive of a pickle and the bytes of its tensors. A malicious
+archive may be compressed a thousandfold, or its pickle may create large objects.
 """
 
 import pickletools
@@ -15,25 +15,26 @@ import torch
 
 from multihead.errors import CheckpointError
 
-_LARGEST_DIRECTORY = 16 << 20  # bytes that tell of the members: a hundred thousand of them
-_LARGEST_PICKLE = 64 << 20
-_LARGEST_RATIO = 4  # of what tensors claim, which may share their bytes, to the file
+_LARGEST_DIRECTORY = 16 << 20  # bytes of the zip directory; enough for 100,000 members
+_LARGEST_PICKLE = 64 << 20  # bytes
+_LARGEST_RATIO = 4  # of the tensors' total size, which may share memory, to the file's size
 _DEEPEST = 50
-# The end of an archive, and what large ones have before it: where the directory's bytes stand.
+# The end record of an archive, and the zip64 end record before it in large ones. Both contain the
+# size of the directory.
 _END, _END_BYTES = b"PK\5\6", struct.Struct("<12xL6x")
 _END_64, _END_64_BYTES = b"PK\6\6", struct.Struct("<40xQ8x")
 _LOCATOR_BYTES, _LONGEST_COMMENT = 20, 65_535
-# What torch lets a pickle call, and what makes something of any size of a number.
+# torch lets a pickle call these, and each can create an object of any size from one number.
 _MAKERS = re.compile(r"(builtins|__builtin__)\.bytearray|torch(\.\w+)*\.\w*Tensor", re.ASCII)
 
 
 def check_archive(path: Path) -> None:
-    """Check the members of a checkpoint by what the archive says of them.
+    """Check the members of a checkpoint by the directory of the archive, and its pickle.
 
     Raises:
-        CheckpointError: For an archive that is packed, has members that overlap or are too many, or
-            a pickle that calls what makes things of any size.
-        OSError, zipfile.BadZipFile, struct.error: For one that is damaged.
+        CheckpointError: If members are compressed, overlap or are too many, or if the pickle calls
+            a function that creates objects of any size.
+        OSError, zipfile.BadZipFile, struct.error: If the archive is damaged.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -45,8 +46,8 @@ def check_archive(path: Path) -> None:
             claimed = sum(m.file_size for m in members)
             if packed or claimed > size:
                 raise CheckpointError(
-                    f"{path} is refused: it claims {claimed:,} bytes from {size:,} packed ones; "
-                    f"checkpoints are not packed."
+                    f"{path} is refused: it would unpack {claimed:,} bytes from a file of "
+                    f"{size:,}; checkpoints are not compressed."
                 )
             for member in members:
                 if member.filename.endswith("data.pkl"):
@@ -54,7 +55,7 @@ def check_archive(path: Path) -> None:
 
 
 def _directory_bytes(file: BinaryIO, size: int) -> int:
-    """Return how many bytes tell of the members; zipfile takes ten times as much to read them."""
+    """Return the size of the zip directory in bytes; zipfile needs ten times this to read it."""
     before = _LOCATOR_BYTES + _END_64_BYTES.size
     file.seek(max(0, size - before - _END_BYTES.size - _LONGEST_COMMENT))
     tail = file.read()
@@ -73,22 +74,23 @@ def _check_pickle(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path)
     for opcode, argument, _ in pickletools.genops(archive.read(member)):
         if opcode.name == "GLOBAL" and _MAKERS.fullmatch(str(argument).replace(" ", ".")):
             raise CheckpointError(
-                f"{path} is refused: it would make something of any size by "
-                f"{str(argument).replace(' ', '.')}."
+                f"{path} is refused: it calls {str(argument).replace(' ', '.')}, which can create "
+                f"an object of any size."
             )
 
 
 def check_tensors(checkpoint: object, path: Path) -> None:
-    """Check that each tensor has memory for each of its values, and all of them about the file's.
+    """Check that each tensor has memory for all its values, and that their total fits the file.
 
-    A tensor may be a view that repeats one value a billion times.
+    Without this check, a tensor could be a view that repeats one value a billion times.
 
     Raises:
-        CheckpointError: If not, or if they are nested too deeply to be of a training.
+        CheckpointError: If a tensor has no memory of its own, if the total is more than 4 times the
+            file, or if the content is nested deeper than 50 levels.
     """
     claimed = 0
     level: list[Any] = [checkpoint]
-    seen: set[int] = set()  # a list of itself twice, in a list twice, and so on has no end
+    seen: set[int] = set()  # a list may contain itself, which would never end
     for _ in range(_DEEPEST):
         below: list[Any] = []
         for value in level:
@@ -107,7 +109,9 @@ def check_tensors(checkpoint: object, path: Path) -> None:
     if level:
         raise CheckpointError(f"{path} is refused: it nests deeper than {_DEEPEST} levels.")
     if claimed > _LARGEST_RATIO * path.stat().st_size:
-        raise CheckpointError(f"{path} is refused: its tensors claim {claimed:,} bytes.")
+        raise CheckpointError(
+            f"{path} is refused: its tensors would take {claimed:,} bytes, too many for its size."
+        )
 
 
 def _bytes_of(tensor: torch.Tensor, path: Path) -> int:
@@ -116,5 +120,5 @@ def _bytes_of(tensor: torch.Tensor, path: Path) -> int:
         if tensor.untyped_storage().nbytes() >= claimed:
             return claimed
     raise CheckpointError(
-        f"{path} is refused: a tensor {list(tensor.shape)} in it has no memory of its own."
+        f"{path} is refused: a tensor {list(tensor.shape)} in it has less memory than values."
     )

@@ -1,7 +1,7 @@
-"""Averages of the weights during training: they validate, and checkpoints hold them.
+"""Average the weights during training, and use the average for validation and checkpoints.
 
-A checkpoint's `state_dict` has the average, so that the network which was validated is the one that
-is tested, served and exported. The weights that train are beside it, for a training that goes on.
+A checkpoint's `state_dict` has the average. So the validated network is the one that is tested,
+served and exported. The checkpoint also has the weights that train, for a resumed training.
 """
 
 from typing import Any
@@ -17,29 +17,29 @@ from multihead.training.schedules import Length, planned_length
 
 
 class WeightAverage(WeightAveraging):
-    """Average the weights, exponentially or equally, on Lightning's `WeightAveraging`.
+    """Average the weights exponentially or equally; based on Lightning's `WeightAveraging`.
 
-    Buffers such as the statistics of batch norm are averaged like weights, but whole numbers are
-    copied. Until the averaging starts, the weights that train are validated and kept.
+    Floating-point buffers, such as the statistics of batch norm, are averaged like weights; integer
+    buffers are copied. Before the averaging starts, the weights that train are validated and saved.
 
     Sources: exponential, Polyak & Juditsky, Acceleration of stochastic approximation by averaging,
     SIAM J. Control Optim. 30(4), 1992, in the form of Tarvainen & Valpola, Mean teachers, NeurIPS
     2017, arXiv:1703.01780; equal, Izmailov et al., Averaging weights leads to wider optima, UAI
-    2018, arXiv:1803.05407, who compute the statistics of batch norm anew instead.
+    2018, arXiv:1803.05407, who recompute the statistics of batch norm instead.
 
     Args:
-        decay: Share of the average that an update keeps, above 0 and below 1; null: all weights
-            count equally (SWA).
-        warmup: Keep less at first: (1 + n) / (10 + n) at update n, until that is `decay`.
-        interval: Whether `every` and `start` count steps of the optimizer or epochs: `step` or
-            `epoch`. An epoch's update comes before its validation.
+        decay: Share of the average that an update keeps, above 0 and below 1. With null, all
+            weights count equally (SWA).
+        warmup: Use the smaller share (1 + n) / (10 + n) at update n, until it reaches `decay`.
+        interval: `step` or `epoch`: the unit of `every` and `start`, where a step is one of the
+            optimizer. With `epoch`, the average is updated before the validation.
         every: Steps or epochs from one update to the next, 1 or more.
-        start: Steps or epochs before the first one that counts, 0 or more; null:
-            `start_fraction`.
-        start_fraction: Share of the training before it, 0 to below 1.
+        start: Steps or epochs before the averaging starts, 0 or more. With null,
+            `start_fraction` is used.
+        start_fraction: Share of the training before the averaging starts, 0 to below 1.
 
     Raises:
-        ConfigError: For other values.
+        ConfigError: For a value outside these ranges.
     """
 
     def __init__(
@@ -65,38 +65,42 @@ class WeightAverage(WeightAveraging):
         self.decay, self.warmup, self.interval, self.every = decay, warmup, interval, every
         self.start, self.start_fraction = start, start_fraction
         self._first = start or 0
-        self._epoch: int | None = None  # if it has just ended
+        self._epoch: int | None = None  # the epoch that has just ended
 
     def plan(self, length: Length | None) -> None:
-        """Find where averaging starts.
+        """Compute when the averaging starts.
 
         Args:
-            length: Of the training, in steps or epochs as `interval` says, if it is known.
+            length: Length of the training, in units of `interval`, or None if it is not known.
 
         Raises:
-            ConfigError: If it starts after the training, or that cannot be known.
+            ConfigError: If `start` is not before the end of the training, or if `start_fraction` is
+                given and the length is not known.
         """
         if self.start is not None:
             self._first = self.start
             if length is not None and self.start >= length.moves:
                 raise ConfigError(
-                    f"averaging weights starts after {self.start} {self.interval}s, but the "
-                    f"training has {length.moves}; give a smaller start."
+                    f"weight averaging starts after {self.start} {self.interval}s, but the "
+                    f"training has only {length.moves}; give a smaller start."
                 )
         elif self.start_fraction:
             if length is None:
                 raise ConfigError(
-                    "averaging weights starts after a fraction of the training, whose length is "
-                    "not known; set trainer.max_epochs, or start instead of start_fraction."
+                    "start_fraction of the weight averaging needs the length of the training, "
+                    "which is not known; set trainer.max_epochs, or use start instead."
                 )
             self._first = int(self.start_fraction * length.moves)
 
     def plan_for(self, trainer: pl.Trainer, batches: int) -> None:
-        """Find where averaging starts in a training of so many batches an epoch; see `plan`."""
+        """Compute when the averaging starts, from the batches of an epoch; see `plan`."""
         self.plan(planned_length(trainer, self.interval, batches))
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Return whether this step counts; ends of epochs are known at their last step."""
+        """Return whether the average is updated after this step.
+
+        With `interval="epoch"`, it is updated at the last step of an epoch.
+        """
         if step_idx is None or (self.interval == "epoch" and self._epoch is None):
             return False
         done = step_idx + 1 if self._epoch is None or self.interval == "step" else self._epoch + 1
@@ -116,18 +120,18 @@ class WeightAverage(WeightAveraging):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Update the average, at the end of an epoch before its validation."""
+        """Update the average if it is due."""
         self._epoch = trainer.current_epoch if trainer.is_last_batch else None
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validate the average while training; what is loaded to be validated stays."""
+        """During training, validate the average instead of the weights that train."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._follow(pl_module)
             super().on_validation_epoch_start(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Train on with the weights that train."""
+        """During training, switch back to the weights that train."""
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_validation_epoch_end(trainer, pl_module)
 
@@ -139,20 +143,20 @@ class WeightAverage(WeightAveraging):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Put the average into the checkpoint, the weights that train beside it."""
+        """Save the average as `state_dict`, and the weights that train under a second key."""
         self._follow(pl_module)
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Go on with both weights; a network that is only tested has its average already."""
+        """Restore the average and the weights that train, if the training is resumed."""
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
     @torch.no_grad()
     def _follow(self, module: pl.LightningModule) -> None:
-        """Have the average be the weights that train, as long as it is none of any."""
+        """Copy the weights that train into the average, until its first update."""
         average = self._average_model
         if average is None or int(average.n_averaged):
             return
@@ -163,7 +167,7 @@ class WeightAverage(WeightAveraging):
             mine.copy_(theirs)
 
     def _move(self, average: list[Tensor], weights: list[Tensor], updates: Tensor | int) -> None:
-        """Move averages towards weights; equal numbers stay the same to the bit."""
+        """Move averages towards weights; where both are equal, no bit changes."""
         with torch.no_grad():
             if average[0].is_floating_point():
                 torch._foreach_lerp_(average, weights, self.share(int(updates)))
@@ -171,7 +175,7 @@ class WeightAverage(WeightAveraging):
                 torch._foreach_copy_(average, weights)
 
     def share(self, updates: int) -> float:
-        """Return the share of the current weights in the average after some updates, 1 or more."""
+        """Return the share of the current weights in the average at an update; updates >= 1."""
         if self.decay is None:
             return 1 / (updates + 1)
         rising = (1 + updates) / (10 + updates) if self.warmup else 1.0

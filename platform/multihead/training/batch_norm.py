@@ -1,7 +1,7 @@
-"""Batch norm over the whole batch, when several processes have a part of it each.
+"""Batch norm over the whole batch in a training with several processes.
 
-torch's SyncBatchNorm does that on GPUs only. On the CPU the layers here take its place, with the
-same parameters and buffers, so that checkpoints do not differ.
+torch's SyncBatchNorm works on GPUs only. The layers here replace it on the CPU. They have the same
+parameters and buffers, so checkpoints do not differ.
 """
 
 from typing import Any, cast
@@ -13,15 +13,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from multihead.errors import ConfigError
 
-# All of torch's; those of timm are among them.
+# torch's batch norm classes; timm's are subclasses of them.
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class _WholeBatch(_BatchNorm):
-    """Normalise by the statistics of all ranks' samples while training."""
+    """Normalise with the statistics of all ranks' samples in training mode."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return [b, C, ...] normalised over B and the places of an image; b may be 0."""
+        """Return [b, C, ...], normalised over all B samples and pixels; b may be 0."""
         if not self.training:
             return super().forward(input)
         normalised, mean, variance, count = _Normalised.apply(
@@ -60,9 +60,9 @@ _PLAIN = {whole: plain for plain, whole in _WHOLE.items()}
 
 
 class WholeBatchNorm(TorchSyncBatchNorm):
-    """Lightning's plugin that makes batch norm one over all devices, also on the CPU.
+    """A Lightning plugin that synchronises batch norm over all devices, also on the CPU.
 
-    A layer changes its class and nothing else: parameters, buffers and hooks stay.
+    On the CPU only the class of a layer changes; its parameters, buffers and hooks stay.
 
     Args:
         device: cpu or cuda.
@@ -72,9 +72,9 @@ class WholeBatchNorm(TorchSyncBatchNorm):
         self.device = device
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Let the layers share their statistics."""
+        """Make the layers share their statistics."""
         if self.device == "cuda":
-            from timm.layers.norm_act import convert_sync_batchnorm  # knows timm's layers, too
+            from timm.layers.norm_act import convert_sync_batchnorm  # also converts timm's layers
 
             return cast(nn.Module, convert_sync_batchnorm(model))  # type: ignore[no-untyped-call]
         for layer in batch_norms(model):
@@ -82,7 +82,7 @@ class WholeBatchNorm(TorchSyncBatchNorm):
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Let each layer see its own part again."""
+        """Restore the original layers, which use their own part of a batch."""
         if self.device == "cuda":
             return super().revert(model)
         for layer in batch_norms(model):
@@ -91,30 +91,30 @@ class WholeBatchNorm(TorchSyncBatchNorm):
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
-    """Return the layers of batch norm."""
+    """Return all batch norm layers of a model."""
     return [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
 
 
 def check_batch_norm(model: nn.Module, device: str) -> None:
-    """Refuse layers that cannot share their statistics.
+    """Check that all batch norm layers can share their statistics.
 
     Raises:
-        ConfigError: Naming the layer's class.
+        ConfigError: If a layer cannot; the message names its class.
     """
     for layer in batch_norms(model):
         if device == "cpu" and type(layer) not in _WHOLE:
             raise ConfigError(
-                f"trainer=ddp on the CPU cannot normalise over all devices with "
+                f"trainer=ddp on the CPU cannot synchronise the batch norm of "
                 f"{type(layer).__name__}; use GPUs, or a network with nn.BatchNorm2d or without "
                 f"batch norm."
             )
 
 
 class _Normalised(torch.autograd.Function):
-    """Batch norm over all ranks: one exchange forwards, one backwards.
+    """Batch norm over all ranks, with one exchange in forward and one in backward.
 
     Statistics are combined as in Chan, Golub & LeVeque, Algorithms for computing the sample
-    variance, 1983: no difference of large numbers.
+    variance, 1983, which avoids the difference of large numbers.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Which epoch was the best of each head, for the checkpoints `best-<head>.ckpt`."""
+"""Track the best epoch of each head, for the checkpoints `best-<head>.ckpt`."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -8,18 +8,18 @@ from multihead.metrics.metric import Metric
 
 
 def file_of(head: str) -> str:
-    """Return the name of the checkpoint that is best for a head; a head's name fits into it."""
+    """Return the file name of the best checkpoint of a head."""
     return f"best-{head}.ckpt"
 
 
 class BestOfHeads:
-    """Follow each head's own metric of validation.
+    """Track the validation metric of each head.
 
     Args:
-        judges: By head name, the metric that the head is judged by, which says its direction.
+        judges: By head name, the metric that decides which epoch is best.
 
     Attributes:
-        best: By head name, the best figure so far and its epoch, counted from 0.
+        best: By head name, the best value so far and its epoch, counted from 0.
     """
 
     def __init__(self, judges: Mapping[str, Metric]) -> None:
@@ -31,14 +31,14 @@ class BestOfHeads:
         return f"val/{head}_{self.judges[head].name}"
 
     def update(self, metrics: Mapping[str, float], epoch: int) -> list[str]:
-        """Note the heads that an epoch is the best of so far; of equal epochs the first stays.
+        """Update the best values with an epoch; of equal epochs the first one stays the best.
 
         Args:
-            metrics: All that is logged, at this epoch. A head without a figure keeps its best.
+            metrics: All logged metrics of this epoch. A head without a value keeps its best epoch.
             epoch: Counted from 0.
 
         Returns:
-            Their names.
+            The names of the heads for which this epoch is the best so far.
         """
         found = []
         for head, metric in self.judges.items():
@@ -53,11 +53,11 @@ class BestOfHeads:
         return found
 
     def state(self) -> dict[str, list[float]]:
-        """Return what a training that goes on must know, in types of a checkpoint."""
+        """Return the best values for a resumed training, in types that a checkpoint can hold."""
         return {head: [score, epoch] for head, (score, epoch) in self.best.items()}
 
     def recorded(self, state: object) -> Iterator[tuple[str, float, int]]:
-        """Yield head, figure and epoch of a state; what is none of our heads' is left out."""
+        """Yield head, value and epoch of a state; unknown heads and damaged entries are skipped."""
         known: Mapping[Any, Any] = state if isinstance(state, Mapping) else {}
         for head in self.judges:
             match known.get(head):

@@ -1,4 +1,7 @@
-"""Checkpoints that are whole or absent: `best.ckpt` and `last.ckpt` of a run."""
+"""Read and write checkpoints, and keep `best.ckpt` and `last.ckpt` of a run.
+
+A checkpoint is written completely or not at all, and reading one runs no code from it.
+"""
 
 import pickle
 import re
@@ -30,7 +33,7 @@ _NEXT = ".next.ckpt"
 RECORD = "multihead"
 RAW = "current_model_state"  # Lightning's: the weights that train, where `state_dict` is an average
 RECORD_KEYS = {"heads", "image_shape", "mean", "std", "best", "train_sums", "random_state"}
-# What Lightning needs to go on with a training.
+# Lightning needs these keys to resume a training.
 _TRAINING_KEYS = {
     "pytorch-lightning_version",
     "epoch",
@@ -42,7 +45,7 @@ _TRAINING_KEYS = {
 }
 
 
-# What torch's reader stumbles over in files that are cut, overwritten or of another kind.
+# torch.load raises these for files that are truncated, overwritten or of another format.
 _DAMAGED = (
     *(RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError),
     *(AssertionError, OverflowError, struct.error, zipfile.BadZipFile),
@@ -50,29 +53,29 @@ _DAMAGED = (
 
 
 def check_training_state(checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Check that a checkpoint holds a training to go on with, not only weights.
+    """Check that a training can be resumed from a checkpoint, which needs more than weights.
 
     Raises:
-        CheckpointError: Naming what is missing.
+        CheckpointError: If a key is missing; the message names it.
     """
     missing = sorted(_TRAINING_KEYS - set(checkpoint))
     if missing or not isinstance(checkpoint["callbacks"], dict) or not checkpoint["loops"]:
         what = missing[0] if missing else "loops and callbacks"
-        raise CheckpointError(f"{path} holds no training to go on with: {what} is missing.")
+        raise CheckpointError(f"no training can be resumed from {path}: {what} is missing in it.")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint without running anything it holds.
+    """Read a checkpoint without running code from it.
 
     Args:
-        path: A local file; addresses are refused.
+        path: A local file; URLs are refused.
 
     Raises:
-        CheckpointError: If it is missing, damaged, or holds anything but tensors, numbers,
+        CheckpointError: If it is missing, damaged, or contains other types than tensors, numbers,
             text, lists and dicts.
     """
     if "://" in str(path):
-        raise CheckpointError(f"{path} is an address; download the checkpoint and give its path.")
+        raise CheckpointError(f"{path} is a URL; download the checkpoint and give its path.")
     if not Path(path).is_file():
         raise CheckpointError(f"there is no checkpoint {path}; give the path of a .ckpt file.")
     try:
@@ -88,19 +91,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} ({size:,} bytes) is damaged and cannot be read; use another checkpoint."
         ) from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise CheckpointError(f"{path} has no state_dict; give a checkpoint of a training.")
+        raise CheckpointError(f"{path} has no state_dict; give a checkpoint that a run wrote.")
     return checkpoint
 
 
 def check_record(checkpoint: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return what our module wrote into a checkpoint, with `heads` made into `Heads` again.
+    """Return the part of a checkpoint that `MultiheadLitModule` wrote, with `heads` as `Heads`.
 
     Raises:
-        CheckpointError: If it was written by something else, or is damaged.
+        CheckpointError: If the checkpoint was not written by multihead, or is damaged.
     """
     record = checkpoint.get(RECORD)
     if not isinstance(record, dict) or not set(record) >= RECORD_KEYS:
-        raise CheckpointError(f"{path} was not written by multihead: it does not say its heads.")
+        raise CheckpointError(f"{path} was not written by multihead: it does not name its heads.")
     try:
         heads = Heads.from_record(record["heads"])
     except ConfigError as error:
@@ -118,15 +121,15 @@ def check_record(checkpoint: dict[str, Any], path: str | Path) -> dict[str, Any]
 
 
 def check_heads(record: dict[str, Any], heads: Heads, path: str | Path) -> None:
-    """Check that a checkpoint predicts the same things, in the same units.
+    """Check that a checkpoint has the heads of the network, with the same units.
 
     Args:
-        record: As `check_record` returned it.
-        heads: Those of the network.
-        path: Names the checkpoint in the error.
+        record: The return value of `check_record`.
+        heads: The heads of the network.
+        path: The checkpoint, for the error message.
 
     Raises:
-        CheckpointError: Naming the first head that differs.
+        CheckpointError: If a head differs; the message names the first one.
     """
     there = record["heads"]
     if list(there) != list(heads):
@@ -145,7 +148,7 @@ def check_heads(record: dict[str, Any], heads: Heads, path: str | Path) -> None:
 
 
 def _is_shape(shape: object) -> bool:
-    """Tell whether this is a channels, height and width, or None for a network of no known one."""
+    """Return whether this is [channels, height, width], or None for an unknown shape."""
     if shape is None:
         return True
     counts = isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape)
@@ -153,7 +156,7 @@ def _is_shape(shape: object) -> bool:
 
 
 def are_numbers(values: object) -> bool:
-    """Tell whether this is a list of numbers."""
+    """Return whether this is a list of numbers."""
     return isinstance(values, list) and all(
         isinstance(v, int | float) and not isinstance(v, bool) for v in values
     )
@@ -163,17 +166,17 @@ def _refused(message: str) -> str:
     named = re.search(r"GLOBAL (\S+)", message)
     if named is not None:
         return f"loading it would run {named[1]}"
-    return "it is not a checkpoint of tensors, numbers and text alone, or it is damaged"
+    return "it has other content than tensors, numbers and text, or it is damaged"
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Write whole files only, read without running anything, and delete only checkpoints.
+    """Write whole files only, read without running code, and delete only checkpoints.
 
-    Which one Lightning's ModelCheckpoint deletes is told by the checkpoint that a training goes on
-    from, and that one may be a stranger's.
+    A resumed ModelCheckpoint of Lightning deletes the file that the checkpoint names. The
+    checkpoint may come from an untrusted source, so `remove_checkpoint` checks the path.
 
     Args:
-        home: Folder of the runs, in which no folder of a run is made again that was deleted.
+        home: Folder of the runs. A run's folder that was deleted in it is not created again.
     """
 
     def __init__(self, home: Path | None = None) -> None:
@@ -183,10 +186,10 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write to a temporary file, flush it to the disk, then rename.
+        """Write to a temporary file, flush it to the disk, then rename it.
 
         Raises:
-            CheckpointError: If the disk is full or fails; the earlier checkpoint is untouched.
+            CheckpointError: If the disk is full or fails; the earlier checkpoint stays unchanged.
         """
         del storage_options
         folder = Path(path).parent
@@ -199,51 +202,57 @@ class AtomicCheckpointIO(CheckpointIO):
         except OSError as error:
             raise CheckpointError(
                 f"the checkpoint cannot be written into {folder} ({error.strerror}); "
-                f"make room for it and resume: the one before it is whole."
+                f"free some disk space and resume: the checkpoint before it is complete."
             ) from error
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a local checkpoint, weights only, whatever the caller asks for."""
+        """Read a local checkpoint, always with `weights_only` and on the CPU."""
         del map_location, weights_only
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Delete a checkpoint, if it is there.
+        """Delete a checkpoint, if it exists.
 
         Raises:
-            CheckpointError: If it is no file beside one that this training has written.
+            CheckpointError: If it is not a .ckpt file in a folder that this training writes to.
         """
         file = Path(path)
         if file.suffix != ".ckpt" or file.parent.resolve() not in self._folders:
             raise CheckpointError(
-                f"{str(path)!r:.200} is not deleted: it is no checkpoint in a folder that this "
-                f"training writes to. The checkpoint it goes on from names it; train it anew."
+                f"{str(path)!r:.200} is not deleted: it is not a checkpoint in a folder that this "
+                f"training writes to. The checkpoint that is resumed names this file; start the "
+                f"training from the beginning instead."
             )
         file.unlink(missing_ok=True)
 
 
 class RunCheckpoint(Checkpoint):
-    """Keep `last.ckpt` of every epoch, the `previous.ckpt`, and `best.ckpt` of the best epoch.
+    """Write `last.ckpt` after every epoch, and keep `previous.ckpt` and `best.ckpt`.
 
-    Of several processes all take part in a checkpoint, and the first one writes it.
+    `previous.ckpt` is the `last.ckpt` before; `best.ckpt` is that of the best epoch. With several
+    processes, all of them call this callback and only the first one writes files.
 
-    Lightning's ModelCheckpoint writes its last.ckpt only when the best one improves, so a
-    resume would go back to the best epoch.
+    Lightning's ModelCheckpoint writes last.ckpt only when the best one improves, so a resumed run
+    would go back to the best epoch.
 
     Args:
         monitor: The metric that decides which epoch is best.
         mode: Whether the metric is best at its `max` or `min`.
-        dirpath: Folder of the files; the run's folder if none.
-        per_head: Keep also `best-<head>.ckpt`, of the epoch that is best for each head by its own
-            metric of validation. They are further names of bytes that are written anyway.
+        dirpath: Folder of the files; by default the run's folder.
+        per_head: Also keep `best-<head>.ckpt` for each head, of the epoch with the best validation
+            metric of this head. These files are hard links where possible, so they need little
+            disk space.
 
     Attributes:
-        of_heads: The best epoch of each head, once the heads are known, or None.
+        of_heads: The best epoch of each head; None until the heads are known.
         best_metrics: Every metric at the epoch of `best.ckpt`.
-        best_epoch: That epoch, counted from 0, or None before the first.
-        saved: Called with the name and SHA-256 of each of them that is new, if set.
+        best_epoch: The epoch of `best.ckpt`, counted from 0; None before the first one.
+        saved: If set, it is called with the name and SHA-256 of every new checkpoint.
+
+    Raises:
+        ConfigError: For another mode than `min` or `max`.
     """
 
     def __init__(
@@ -274,22 +283,22 @@ class RunCheckpoint(Checkpoint):
         return Path("checkpoints") if self.dirpath is None else self.dirpath
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Note whether this process writes."""
+        """Store whether this process writes files."""
         self._writes = trainer.is_global_zero
 
     def know_heads(self, pl_module: pl.LightningModule) -> None:
-        """Learn which heads there are, and what each is judged by, if they matter."""
+        """Take over the heads and the metric that decides about each of them, for `per_head`."""
         if self.per_head and self.of_heads is None:
             measured = pl_module.head_metrics
             assert isinstance(measured, HeadMetrics)
             self.of_heads = BestOfHeads({name: measured.judge(name) for name in measured.heads})
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Learn the heads, if no checkpoint was loaded."""
+        """Take over the heads, if no checkpoint was loaded."""
         self.know_heads(pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write last.ckpt, and the names of those that this epoch is the best of so far."""
+        """Write last.ckpt, and each best checkpoint that this epoch improves."""
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         best = [BEST] if self._update(trainer) else []
@@ -302,24 +311,24 @@ class RunCheckpoint(Checkpoint):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Write last.ckpt if the storage of the data went away between two batches of an epoch.
+        """Write last.ckpt if the data's storage becomes unreachable between two batches.
 
-        Nothing is half-done then, and an epoch over large data is too long to train again.
+        The state is consistent between two batches. Saving it avoids repeating a long epoch.
         """
         done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         if isinstance(exception, DataUnreachableError) and trainer.training and done:
             self.save_last(trainer)
 
     def save_last(self, trainer: pl.Trainer) -> None:
-        """Write last.ckpt now; a fast_dev_run leaves no files."""
+        """Write last.ckpt now; a fast_dev_run writes no files."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._save(trainer, [])
 
     def _save(self, trainer: pl.Trainer, best: list[str]) -> None:
-        """Write a checkpoint and give it its names, so that a crash at any point leaves good ones.
+        """Write a checkpoint and give it its names.
 
-        best.ckpt and the like are further names of the same bytes, given first: last.ckpt never
-        tells of a best epoch that they are not of.
+        A crash at any point leaves usable checkpoints. The best checkpoints are links to the same
+        file and are made first, so last.ckpt never names a best epoch whose file is missing.
         """
         new = self.folder / _NEXT
         trainer.save_checkpoint(new)
@@ -342,18 +351,18 @@ class RunCheckpoint(Checkpoint):
         self.check_best()
 
     def check_best(self) -> None:
-        """See that the weights of the best epochs are there.
+        """Check that the files of the best epochs exist.
 
         Raises:
-            CheckpointError: If somebody deleted them.
+            CheckpointError: If one of them was deleted during the training.
         """
         kept = {} if self.best_epoch is None else {BEST: self.best_epoch}
         kept |= {file_of(head): epoch for head, epoch in self.best_epochs.items()}
         for name, epoch in kept.items() if self._writes else ():
             if not (self.folder / name).is_file():
                 raise CheckpointError(
-                    f"{self.folder / name} was deleted while the run went on, and with it the "
-                    f"weights of its best epoch, {epoch}; resume the run, or train it anew."
+                    f"{self.folder / name} was deleted during the run, so the weights of the best "
+                    f"epoch, {epoch}, are lost. Resume the run, or train it from the beginning."
                 )
 
     @property
@@ -363,7 +372,7 @@ class RunCheckpoint(Checkpoint):
         return {head: epoch for head, (_, epoch) in best.items()}
 
     def _earlier(self, name: str, epoch: int | None) -> Path | None:
-        """Return the checkpoint of an epoch that an earlier training has under a name."""
+        """Return the file of an earlier training that holds the best epoch of this name."""
         start = self.start_from
         if start is None or epoch is None:
             return None
@@ -386,7 +395,7 @@ class RunCheckpoint(Checkpoint):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the next attempt must know of the best epochs."""
+        """Return the best epochs and their metrics, for a resumed training."""
         of_heads = {} if self.of_heads is None else {"of_heads": self.of_heads.state()}
         return {
             "best_score": self.best_score,
@@ -398,7 +407,7 @@ class RunCheckpoint(Checkpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note which epoch the checkpoint is of, and learn the heads."""
+        """Store the epoch of the checkpoint, and take over the heads."""
         self._loaded_epoch = checkpoint["epoch"]
         self._trains = trainer.state.fn == TrainerFn.FITTING
         self.know_heads(pl_module)
@@ -406,8 +415,8 @@ class RunCheckpoint(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best epochs of an earlier training, together with their files.
 
-        Without its file a best epoch is forgotten: its figures must not stand beside other
-        weights. A test of an epoch leaves what the training has found: the epoch knew less.
+        A best epoch without its file is dropped, because its metrics would then describe other
+        weights. Testing an older checkpoint does not replace the results of the training.
         """
         if not self._trains and self.best_epoch is not None:
             return
@@ -422,7 +431,7 @@ class RunCheckpoint(Checkpoint):
         self.best_metrics = dict(state_dict["best_metrics"])
 
     def _takes_over(self, name: str, epoch: int | None) -> bool:
-        """Have the checkpoint of an epoch under a name; return whether it is there."""
+        """Link the checkpoint of an epoch into the folder if needed; return whether it exists."""
         if (self.folder / name).exists():
             return True
         best = self._earlier(name, epoch)
@@ -439,11 +448,11 @@ def _figures(trainer: pl.Trainer) -> dict[str, float]:
 
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:
-    # Into a file of our own: torch's would not say that the disk is full.
+    # Open the file here: with a path torch.save would hide the error of a full disk.
     with path.open("wb") as file:
         try:
             torch.save(checkpoint, file)
-        except RuntimeError as error:  # what torch makes of the file's error
+        except RuntimeError as error:  # torch wraps the file's OSError in it
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, OSError):
                 cause = cause.__context__

@@ -1,4 +1,4 @@
-"""Whether the heads' gradients conflict on what they share, looked at now and then."""
+"""Measure on some training batches whether the heads' gradients conflict."""
 
 from typing import Any, cast
 
@@ -20,25 +20,26 @@ _SMALL = 1e-300
 
 
 class GradientConflict(Probe):
-    """Log the cosine and the ratio of lengths of each pair of heads' gradients, once an epoch.
+    """Log the cosine and the norm ratio of each pair of heads' gradients, once an epoch.
 
-    `gradients/<a>_<b>_cosine` is below 0 where a step for one head undoes what the other needs, and
-    `gradients/<a>_<b>_ratio` is the length of a's gradient over that of b's. They are those of the
-    losses times their static weights, on the shared parameters, as means over the batches that were
-    looked at; the ratio as a geometric mean. A batch in which one of a pair has no label, or no
-    gradient, does not count for it. A look costs one backward pass per head: with 3 heads and one
-    look in 100 batches, 1 to 2% of a training. Without the callback nothing is computed.
+    `gradients/<a>_<b>_cosine` is below 0 if a step for one head increases the loss of the other.
+    `gradients/<a>_<b>_ratio` is the norm of a's gradient divided by that of b's. The gradients are
+    those of the losses times their static weights, on the shared parameters. The logged values are
+    means over the measured batches; for the ratio, the geometric mean. A pair is skipped in a batch
+    in which one of the two has no label or no gradient. A measurement costs one backward pass per
+    head: with 3 heads and one measurement in 100 batches, 1 to 2% of a training's time.
 
     Args:
-        every: Batches from one look to the next, 1 or more. An epoch without a look has no figures.
-        stages: Whether to look at each stage of the backbone as well, as
-            `gradients/<stage>/<a>_<b>_cosine`; `models.stages` says what a stage is.
+        every: Batches from one measurement to the next, 1 or more. An epoch without a measurement
+            has no values.
+        stages: Also log each stage of the backbone, as `gradients/<stage>/<a>_<b>_cosine`; see
+            `models.stages` for the stages.
 
     Attributes:
         history: A row per pair, epoch and stage: epoch, stage, a, b, cosine, ratio.
 
     Raises:
-        ConfigError: For another `every`.
+        ConfigError: If `every` is below 1.
     """
 
     name = "conflict"
@@ -48,7 +49,7 @@ class GradientConflict(Probe):
         self.stages = stages
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the losses of each batch that is due."""
+        """Set the module's probe, which measures each batch that is due."""
         module = self.ours(pl_module)
         if module.balancer.is_alone:
             return
@@ -61,7 +62,7 @@ class GradientConflict(Probe):
         module.probe = look
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look no more."""
+        """Remove the module's probe."""
         self.ours(pl_module).probe = None
 
     def table(self) -> pd.DataFrame:
@@ -72,8 +73,8 @@ class GradientConflict(Probe):
         """Add one batch to the sums.
 
         Args:
-            module: Of which the gradients are.
-            losses: With gradient, [T]; their graph is still there afterwards.
+            module: Has the parameters.
+            losses: With gradient, [T]; their graph is kept.
             present: Which heads have a label in this batch, bool [T].
         """
         groups = self._stages(module)
@@ -92,7 +93,7 @@ class GradientConflict(Probe):
                     self.add(f"{stage}_stage" if stage == WHOLE else stage, _compared(part, seen))
 
     def _stages(self, module: MultiheadLitModule) -> list[tuple[str, list[nn.Parameter]]]:
-        """Return the shared parameters by stage of the backbone; others together."""
+        """Return the shared parameters by stage of the backbone, and all others as `others`."""
         shared = module.shared_parameters()
         if not self.stages:
             return [(WHOLE, shared)]
@@ -104,7 +105,7 @@ class GradientConflict(Probe):
         return [*found, ("others", [p for p in shared if id(p) in left])]
 
     def rows(self, heads: list[str], epoch: int) -> list[dict[str, Any]]:
-        """Return a row per stage and pair of heads that was looked at."""
+        """Return a row per stage and pair of heads that was measured."""
         found = []
         for stage, sums in self._sums.items():
             count, cosines, ratios = sums.cpu().numpy()
@@ -128,7 +129,7 @@ class GradientConflict(Probe):
 def _compared(rows: Tensor, seen: Tensor) -> Tensor:
     """Return which pairs of gradients count, their cosines and logarithms of ratios, [3, T, T].
 
-    A gradient of 0, or one that is not finite, has no direction; its pairs do not count.
+    Pairs with a gradient that is 0 or not finite do not count, because it has no direction.
 
     Args:
         rows: Gradients, float64 [T, P].

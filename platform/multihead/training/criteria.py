@@ -1,10 +1,9 @@
-"""The loss of each head over the samples of a batch that have a label for it.
+"""Compute the loss of each head over the samples of a batch that have a label for it.
 
-With weights of classes the loss of a head is the mean over its labelled samples of w_y times the
-loss of the sample. Not over the sum of their weights, as torch's own `weight` has it: then a batch
-that happens to hold rare classes only would count as much as any other, and parts of a batch would
-not add up to the whole. Balanced weights have the mean 1 over the training labels, so the scale of
-the loss stays.
+With class weights, the loss of a head is the mean over its labelled samples of w_y times the
+sample's loss. torch's own `weight` divides by the sum of the weights instead. Then a batch with
+rare classes only would count as much as any other, and the parts of a batch would not add up to
+the whole. Balanced weights have the mean 1 over the training labels, so they keep the loss scale.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,12 +19,12 @@ from multihead.heads.losses.distances import check_share
 
 
 class Criteria(nn.ModuleDict):
-    """One criterion per head, and the one place where the loss leaves out missing labels.
+    """One criterion per head. Samples without a label are left out of a head's loss here.
 
     Args:
         criteria: By head name; each takes outputs [B, K] and labels [B, ...] and returns their mean
             loss [] or a loss per sample [B].
-        class_weights: By head name, a weight per class; for all other heads each counts 1.
+        class_weights: By head name, a weight per class. The classes of other heads have weight 1.
 
     Raises:
         ConfigError: For a cross-entropy whose label smoothing is not from 0 to 1.
@@ -38,7 +37,7 @@ class Criteria(nn.ModuleDict):
     ) -> None:
         super().__init__({f"{name}_head": criterion for name, criterion in criteria.items()})
         for criterion in criteria.values():
-            if isinstance(criterion, nn.CrossEntropyLoss):  # takes a share below 0 for none
+            if isinstance(criterion, nn.CrossEntropyLoss):  # torch ignores a negative smoothing
                 check_share("CrossEntropyLoss", "label_smoothing", criterion.label_smoothing)
         for name, weights in (class_weights or {}).items():
             tensor = torch.tensor(weights, dtype=torch.float32)
@@ -60,21 +59,22 @@ class Criteria(nn.ModuleDict):
         incomplete: Collection[str] = (),
         mixed: Mixed | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return losses [T], and how many samples of the batch have a label, [T].
+        """Return the losses [T], and the number of labelled samples [T] or None.
 
-        A head without any label in the batch has the loss 0, without a gradient.
+        A head without any label in the batch has the loss 0 and no gradient.
 
         Args:
             heads: In the order of the losses.
             outputs: By head name, [B, K].
             labels: By head name, [B, ...].
-            incomplete: Heads whose labels may be missing; if none, no label is looked at, and there
-                are no counts.
-            mixed: The labels of what each image is mixed with, if it is. The loss is then
-                share * loss(own) + (1 - share) * loss(other), of samples that have both labels.
+            incomplete: Heads whose labels may be missing. If it is empty, no label is checked and
+                the counts are None.
+            mixed: The labels of the images that each image is mixed with, or None. The loss is then
+                share * loss(own) + (1 - share) * loss(other), over samples that have both labels.
 
         Raises:
-            ConfigError: For a criterion without a loss for each sample where images are mixed.
+            ConfigError: If images are mixed or classes weighted, and a criterion does not return a
+                loss per sample.
         """
         losses, counts = [], []
         for name, head in heads.items():
@@ -115,7 +115,7 @@ def _of_present(
     present = ~head.kind.is_missing(labels)
     count = present.sum()
     if not _is_per_sample(criterion):
-        # Its mean may be another than that over samples, so it is given just these.
+        # The criterion may not average over samples, so it gets the labelled samples only.
         chosen = outputs[present]
         loss = criterion(chosen, labels[present]).mean() if len(chosen) else chosen.sum()
         return loss, count
@@ -133,16 +133,16 @@ def _of_mixed(
     *,
     gaps: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the mean loss of the samples that have both labels, and their number if any lack.
+    """Return the mean loss of the samples that have both labels, and their number or None.
 
     Args:
-        criterion: Of the head.
+        criterion: The head's criterion.
         head: The head.
         outputs: [B, K].
-        both: Labels of each image and of what it is mixed with, [B, ...] each.
-        share: Of the image itself, [B].
-        weights: Of the classes, [C], if there are.
-        gaps: Whether labels may be missing; if not, there is no count.
+        both: Labels of each image and of the image it is mixed with, [B, ...] each.
+        share: Share of the image itself, [B], 0 to 1.
+        weights: Class weights [C], or None.
+        gaps: Whether labels may be missing; if not, the number is None.
     """
     count, parts = None, (share, 1 - share)
     if gaps:
@@ -156,7 +156,7 @@ def _of_mixed(
         losses = [weights[labels] * each for labels, each in zip(both, losses, strict=True)]
     total = (parts[0] * losses[0] + parts[1] * losses[1]).sum()
     of_torch = _class_weights(criterion)
-    if of_torch is not None:  # its mean is that of the weighted samples
+    if of_torch is not None:  # torch divides by the sum of the weights
         size = parts[0] @ of_torch[both[0]] + parts[1] @ of_torch[both[1]]
         return total / size.clamp(min=torch.finfo(size.dtype).tiny), count
     size = total.new_tensor(float(len(share))) if count is None else count
@@ -172,15 +172,15 @@ def _weighted(
     *,
     gaps: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the mean over the labelled samples of their losses times the weights of their classes.
+    """Return the mean over the labelled samples of loss times class weight, and their number.
 
     Args:
-        criterion: Of the head.
+        criterion: The head's criterion.
         head: The head.
         outputs: [B, K].
         labels: [B].
-        weights: Of the classes, [C].
-        gaps: Whether labels may be missing; if not, there is no count.
+        weights: Class weights [C].
+        gaps: Whether labels may be missing; if not, the number is None.
     """
     _check_no_weights(criterion, head)
     if not gaps:
@@ -200,15 +200,15 @@ def _check_no_weights(criterion: nn.Module, head: Head) -> None:
     if isinstance(getattr(criterion, "weight", None), Tensor):
         raise ConfigError(
             f"model.class_weights names head {head.name!r}, but its criterion, "
-            f"{type(criterion).__name__}, has weights of its own; remove one of the two."
+            f"{type(criterion).__name__}, already has class weights; remove one of the two."
         )
 
 
 def _each(criterion: nn.Module, head: Head, outputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the loss of each sample, [B], which mixed images and weights of classes need.
+    """Return the loss of each sample, [B], for mixed images and class weights.
 
     Raises:
-        ConfigError: If the criterion has only their mean.
+        ConfigError: If the criterion can only return one number for a batch.
     """
     if getattr(criterion, "reduction", None) == "mean":
         return _per_sample(criterion, outputs, labels)
@@ -216,29 +216,32 @@ def _each(criterion: nn.Module, head: Head, outputs: Tensor, labels: Tensor) -> 
     if each.shape[:1] != labels.shape[:1]:
         raise ConfigError(
             f"the criterion of head {head.name!r}, {type(criterion).__name__}, returns one number "
-            f"for a batch, and images that are mixed, or model.class_weights, need one for each "
-            f"sample; return [B], choose another criterion, or do without mixup, cutmix of "
-            f"data.augment and weights of classes."
+            f"for a batch, but mixup, cutmix and model.class_weights need one loss per sample. "
+            f"Return losses of shape [B], choose another criterion, or remove mixup and cutmix "
+            f"from data.augment and the head from model.class_weights."
         )
     return each.reshape(len(each), -1).mean(1) if each.ndim > 1 else each
 
 
 def _class_weights(criterion: nn.Module) -> Tensor | None:
-    """Return the weights of classes [K] by which torch's cross-entropy divides, if there are."""
+    """Return the class weights [K] by whose sum torch's criterion divides, or None."""
     if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss) and criterion.reduction == "mean":
         return criterion.weight
     return None
 
 
 def _filled(labels: Tensor, present: Tensor, count: Tensor) -> Tensor:
-    """Return labels without gaps: a loss that is not finite would spoil the others' gradient."""
+    """Return labels with every missing one replaced by a present one.
+
+    A missing label could give a loss that is not finite, and so a NaN gradient for all samples.
+    """
     first = labels.index_select(0, present.byte().argmax().view(1))
     filler = torch.where(count > 0, first, torch.zeros_like(first))
     return torch.where(present.view(-1, *[1] * (labels.ndim - 1)), labels, filler)
 
 
 def _is_per_sample(criterion: nn.Module) -> bool:
-    """Whether its mean is that of losses per sample, which it can return."""
+    """Whether the criterion is an unweighted mean over samples that `reduction` can switch off."""
     weighted = getattr(criterion, "weight", None) is not None
     return getattr(criterion, "reduction", None) == "mean" and not weighted
 

@@ -1,8 +1,8 @@
-"""Which weights of a network train, from which epoch on, and how fast.
+"""Freeze and unfreeze the weights of a network, and set learning rates per layer.
 
-A frozen parameter has no gradient, so that no optimizer moves it, and a frozen layer's batch norm
-neither learns nor counts: it normalises by the statistics that it came with. All parameters are in
-the optimizer from the first step on, so that a checkpoint looks the same in every epoch.
+A frozen parameter has no gradient, so the optimizer does not change it. Batch norm in a frozen
+layer keeps its running statistics and normalises with them. The optimizer has all parameters from
+the first step on, so a checkpoint has the same structure in every epoch.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,31 +16,32 @@ from multihead.models.network import MultiheadNetwork
 from multihead.models.stages import count_layers, is_norm_or_bias, layer_numbers, not_decayed
 from multihead.training.batch_norm import BATCH_NORMS
 
-# These count what they see.
+# These layers update running statistics in training mode.
 _NORMS = (*BATCH_NORMS, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 Groups = list[dict[str, Any]]
 SCALE = "lr_scale"
 
 
 class Finetuning:
-    """Freeze stages of a backbone, and give its layers learning rates of their own.
+    """Freeze stages of a backbone, and set the learning rates of its layers.
 
-    A stage is what timm calls one (the stem, each stage of blocks; each block of a transformer), or
-    a layer of another network; see `models.stages`.
+    For a timm network, a stage is the stem, a stage of blocks or a transformer block, as timm
+    defines it. For another network, a stage is a layer; see `models.stages`.
 
     Args:
-        unfreeze: `all` trains everything, `none` the heads alone. Epochs, counted from 0 and
-            rising, train the heads first: at each of them one stage more begins to train, the last
-            one first, and at the last of them all that are left.
-        layer_decay: Above 0 and up to 1: a layer's learning rate is so many times that of the
-            layer after it, and the heads have the full one. Source: H. Bao et al., BEiT, ICLR 2022,
-            arXiv:2106.08254, appendix; timm's `param_groups_layer_decay`.
-        head_lr: Learning rate of the heads; the optimizer's if none.
-        decay_norms_and_biases: Whether the optimizer's weight decay also holds for norms, biases
-            and what timm keeps from it, such as position embeddings.
+        unfreeze: `all` trains everything, `none` trains the heads only. A rising list of epochs,
+            counted from 0, trains the heads first. At each of these epochs one more stage starts to
+            train, from the last stage to the first. At the last epoch of the list, all remaining
+            stages start to train.
+        layer_decay: Factor above 0 and up to 1. The learning rate of a layer is this factor times
+            that of the next layer; the heads have the full learning rate. Source: H. Bao et al.,
+            BEiT, ICLR 2022, arXiv:2106.08254, appendix; timm's `param_groups_layer_decay`.
+        head_lr: Learning rate of the heads; by default the optimizer's.
+        decay_norms_and_biases: Whether weight decay is also applied to norms, to biases, and to
+            parameters that timm excludes from it, such as position embeddings.
 
     Raises:
-        ConfigError: For other values.
+        ConfigError: For a value outside these ranges.
     """
 
     def __init__(
@@ -63,12 +64,12 @@ class Finetuning:
 
     @property
     def freezes(self) -> bool:
-        """Whether any parameter is frozen at some time."""
+        """Whether any parameter is frozen in any epoch."""
         return bool(self.epochs) or not self.trains_backbone
 
     @property
     def thaws(self) -> bool:
-        """Whether parameters that are frozen at first train later."""
+        """Whether frozen parameters are unfrozen during the training."""
         return bool(self.epochs)
 
     @property
@@ -77,10 +78,10 @@ class Finetuning:
         return self.layer_decay != 1 or self.head_lr is not None or not self.decays_all
 
     def check(self, net: MultiheadNetwork) -> None:
-        """Check that a network has a stage for each epoch, and freeze what never trains.
+        """Check that a network has a stage for each epoch, and freeze a backbone that never trains.
 
         Raises:
-            ConfigError: If it has fewer.
+            ConfigError: If the network has fewer stages than `unfreeze` has epochs.
         """
         stages = self._stages(net)
         if len(self.epochs) > stages:
@@ -92,7 +93,7 @@ class Finetuning:
             self.apply(net, 0)
 
     def frozen_stages(self, net: MultiheadNetwork, epoch: int) -> int:
-        """Return how many stages are frozen in an epoch; these are the first ones."""
+        """Return the number of stages, counted from the first one, that are frozen in an epoch."""
         stages = self._stages(net)
         if not self.trains_backbone:
             return stages
@@ -100,7 +101,7 @@ class Finetuning:
         return 0 if passed == len(self.epochs) else stages - passed
 
     def apply(self, net: MultiheadNetwork, epoch: int) -> None:
-        """Freeze and thaw the network's parameters for an epoch, counted from 0."""
+        """Freeze and unfreeze the network's parameters for an epoch, counted from 0."""
         if not self.freezes:
             return
         frozen, numbers = self.frozen_stages(net, epoch), self._numbers(net)
@@ -111,7 +112,7 @@ class Finetuning:
         self.set_modes(net, epoch)
 
     def set_modes(self, net: MultiheadNetwork, epoch: int) -> None:
-        """Keep the batch norm of frozen stages as it is, in a network that is being trained."""
+        """Keep the norms of frozen stages in evaluation mode while the network trains."""
         if not self.freezes:
             return
         frozen, numbers = self.frozen_stages(net, epoch), self._numbers(net)
@@ -123,12 +124,12 @@ class Finetuning:
                 part.train(net.training and not is_frozen)
 
     def groups(self, module: nn.Module, net: MultiheadNetwork, apart: Collection[int]) -> Groups:
-        """Return groups of parameters with their learning rate and weight decay, the heads' first.
+        """Return parameter groups with their learning rate and weight decay, the heads' first.
 
         Args:
-            module: Has all parameters; what is not the backbone's counts as the heads'.
-            net: Its network.
-            apart: `id`s of parameters that are left out.
+            module: Has all parameters. A parameter outside the backbone is treated as a head's.
+            net: The network of the module.
+            apart: `id`s of parameters to leave out.
         """
         numbers = layer_numbers(net.backbone, coarse=False)
         layers = {id(p): (numbers[n], n) for n, p in net.backbone.named_parameters()}
@@ -151,17 +152,17 @@ class Finetuning:
         return [found[key] for key in sorted(found)]
 
     def notes(self, net: MultiheadNetwork, epochs: int) -> list[str]:
-        """Return what a person should know of what trains when.
+        """Return messages for the user about which stages train in which epochs.
 
         Args:
             net: The network.
-            epochs: Of the training.
+            epochs: Number of epochs of the training.
         """
         if not self.freezes:
             return []
         stages = self._stages(net)
         if not self.trains_backbone:
-            return [f"the backbone is frozen ({stages} stages); the heads alone train"]
+            return [f"the backbone is frozen ({stages} stages); only the heads train"]
         counts = [
             "all" if number == len(self.epochs) else str(number)
             for number in range(1, len(self.epochs) + 1)
@@ -182,7 +183,7 @@ class Finetuning:
 
 
 def _layer_of_heads(net: MultiheadNetwork, numbers: dict[str, int]) -> int:
-    """Return the number of the heads' layer, which a final norm belongs to, as timm counts."""
+    """Return the layer number of the heads. As in timm, a final norm has the same number."""
     last = max(numbers.values(), default=-1)
     sizes = [p.ndim for n, p in net.backbone.named_parameters() if numbers[n] == last]
     return last if all(size <= 1 for size in sizes) else last + 1
@@ -195,7 +196,7 @@ def _checked_epochs(unfreeze: str | Sequence[int]) -> tuple[int, ...]:
     rising = all(a < b for a, b in pairwise(given))
     if not given or not rising or not all(type(e) is int and e >= 0 for e in given):
         raise ConfigError(
-            f"model.finetune.unfreeze is {unfreeze!r}; give all, none or rising epochs from 0 on, "
-            f"such as [1, 2]."
+            f"model.finetune.unfreeze is {unfreeze!r}; give all, none or a rising list of epochs, "
+            f"counted from 0, such as [1, 2]."
         )
     return given

@@ -1,4 +1,4 @@
-"""Whether a network fits the data, and which heads it trains."""
+"""Check that a network fits the data, and find the heads that it trains."""
 
 from torch import nn
 
@@ -13,11 +13,11 @@ def fitting_heads(net: nn.Module, data: MultiheadDataModule, *, from_data: bool)
 
     Args:
         net: The network.
-        data: What it is to be trained on.
-        from_data: Whether its heads must be all of the data's; else they are some of them.
+        data: The data to train on.
+        from_data: Whether the network must have all heads of the data. If false, it may have some.
 
     Raises:
-        ConfigError: If its heads or images are not those of the data.
+        ConfigError: If the network's heads or image shape do not match the data.
     """
     if not isinstance(net, MultiheadNetwork):
         raise ConfigError(f"model.net is a {type(net).__name__}; it must be a MultiheadNetwork.")

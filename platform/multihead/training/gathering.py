@@ -1,9 +1,9 @@
-"""The outputs and labels of a whole batch, from the parts that several processes have of it.
+"""Gather the outputs and labels of a whole batch from the parts of several processes.
 
-A criterion, a balancer and the sums of the metrics then see on every rank what they would see on
-one device: a loss that is no mean over samples stays right, uneven parts need no weights, and
-what is counted is counted alike everywhere, so that nothing is reduced later. The price is one
-exchange of [B, K] numbers a step, little beside the gradients of any network.
+The criteria, the balancer and the metrics then see the whole batch on every rank, as on one device.
+So a loss that is not a mean over samples stays correct, parts of different sizes need no weights,
+and metrics need no later reduction. This costs one exchange of [B, K] numbers per step, which is
+small compared with the gradients of a network.
 """
 
 import math
@@ -19,15 +19,16 @@ T = TypeVar("T")
 
 
 class Gathering:
-    """Exchanges among the ranks of one training; alone, each returns what it is given.
+    """Exchanges among the ranks of one training. With one rank, each returns its argument.
 
     The process group must handle tensors on the CPU and on the training device.
 
     Args:
-        ranks: This process and their number.
+        ranks: The rank of this process, and the number of ranks.
 
     Attributes:
-        wish: Asked for a number at each batch, which rank 0 tells the others.
+        wish: Called for each batch; returns a number that rank 0 sends to the others.
+            `StopOnSignal` sends the signal that rank 0 received.
         wished: Rank 0's number at the last batch.
     """
 
@@ -38,16 +39,16 @@ class Gathering:
 
     @property
     def alone(self) -> bool:
-        """Whether there is nobody to exchange with."""
+        """Whether there is only one rank."""
         return self.ranks.world_size == 1
 
     def whole(
         self, outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return outputs [B, K] and labels [B, ...] by head name of all ranks, in their order.
+        """Return outputs [B, K] and labels [B, ...] by head name of all ranks, in rank order.
 
-        The gradient that comes back to a rank's part is multiplied by the number of ranks,
-        because DistributedDataParallel then divides the sum over ranks by it.
+        The gradient of a rank's own part is multiplied by the number of ranks, because
+        DistributedDataParallel divides the sum over ranks by this number.
 
         Args:
             outputs: By head name, float32 [b, K] of this rank; b may be 0.
@@ -69,14 +70,14 @@ class Gathering:
         )
 
     def averaged(self, tensor: Tensor) -> Tensor:
-        """Return the mean over all ranks of a tensor that each of them has."""
+        """Return the mean of a tensor over all ranks."""
         if self.alone:
             return tensor
         distributed.all_reduce(tensor)
         return tensor / self.ranks.world_size
 
     def of_rank_0(self, number: int) -> int:
-        """Return rank 0's number, whatever the others give."""
+        """Return rank 0's number on every rank."""
         if self.alone:
             return number
         said = torch.tensor([number])
@@ -84,7 +85,7 @@ class Gathering:
         return int(said)
 
     def collected(self, value: T) -> list[T]:
-        """Return the value of each rank, in their order."""
+        """Return the values of all ranks, in rank order."""
         if self.alone:
             return [value]
         found: list[Any] = [None] * self.ranks.world_size
@@ -92,7 +93,7 @@ class Gathering:
         return found
 
     def _sizes(self, size: int) -> list[int]:
-        # On the CPU: the training device is not waited for.
+        # On the CPU, so that this does not wait for the training device.
         found = torch.empty(2 * self.ranks.world_size, dtype=torch.int64)
         distributed.all_gather_into_tensor(found, torch.tensor([size, self.wish()]))
         self.wished = int(found[1])
@@ -100,7 +101,10 @@ class Gathering:
 
 
 def _of_all(parts: Sequence[Tensor], sizes: Sequence[int]) -> list[Tensor]:
-    """Return the rows of all ranks, in one exchange of the bytes they are: types may differ."""
+    """Return the rows of all ranks for each tensor.
+
+    The tensors are sent as bytes in one exchange, because their types may differ.
+    """
     bits = [_bytes(part) for part in parts]
     rows = _rows_of_all(torch.cat(bits, 1), sizes)
     everyones = torch.split(rows, [part.shape[1] for part in bits], 1)

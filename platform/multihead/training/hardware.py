@@ -1,4 +1,4 @@
-"""Which precision, memory format and optimizer kernels suit the device, and why."""
+"""Choose the precision and the memory format for the device, with the reason."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Choice(NamedTuple):
-    """A setting and the reason for it, as `doctor` shows and runs record it."""
+    """A setting and its reason. `doctor` shows both, and runs record both."""
 
     value: str
     reason: str
@@ -37,11 +37,11 @@ def choose_precision(device: str) -> Choice:
         if units:
             return Choice("bf16-mixed", f"the CPU has bfloat16 units ({', '.join(units)})")
         return Choice("32-true", "the CPU has no bfloat16 units, so bfloat16 would be slower")
-    return Choice("32-true", f"mixed precision is not chosen by itself on {device}")
+    return Choice("32-true", f"mixed precision is not chosen automatically on {device}")
 
 
 def has_precision(precision: str, device: str) -> bool:
-    """Tell whether a precision that was chosen on some machine suits the device of this one.
+    """Return whether a precision that was chosen on another machine suits this device.
 
     Args:
         precision: Lightning's name, such as bf16-mixed.
@@ -53,7 +53,7 @@ def has_precision(precision: str, device: str) -> bool:
 def cpu_capability() -> str:
     """Return the instructions that torch uses here: `AVX2`, `AVX512`, `AVX512 avx512_bf16`.
 
-    It is less than the processor has where `ATEN_CPU_CAPABILITY` or `ONEDNN_MAX_CPU_ISA` say so.
+    The environment variables `ATEN_CPU_CAPABILITY` and `ONEDNN_MAX_CPU_ISA` can limit it.
     """
     return " ".join([torch.backends.cpu.get_cpu_capability(), *_bfloat16_units()])
 
@@ -62,7 +62,7 @@ def _bfloat16_units() -> list[str]:
     """Return the CPU's units for bfloat16 that torch and oneDNN use."""
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
         return []
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # oneDNN may be told to be older
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # ONEDNN_MAX_CPU_ISA may limit it
         return []
     found = torch.cpu.get_capabilities()
     return [name for name in ("amx_bf16", "avx512_bf16") if found.get(name)]
@@ -80,4 +80,4 @@ def choose_memory_format(net: nn.Module, precision: str, device: str) -> Choice:
         return Choice("contiguous", "the network has no convolutions")
     if device in ("cpu", "cuda") and "16" in precision:
         return Choice("channels_last", "16-bit convolutions are faster with channels last")
-    return Choice("contiguous", f"channels last brings nothing at {precision} on {device}")
+    return Choice("contiguous", f"channels last is not faster at {precision} on {device}")

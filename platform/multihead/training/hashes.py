@@ -1,4 +1,4 @@
-"""The SHA-256 of each checkpoint, beside it, so that a damaged one is known before it is used."""
+"""Record the SHA-256 of each checkpoint, so that a damaged one is detected before it is used."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,10 @@ Hashes = Mapping[str, frozenset[str]]
 
 
 def read_hashes(folder: Path) -> dict[str, frozenset[str]]:
-    """Return the recorded hashes by name: two if a crash came while a file was being replaced."""
+    """Return the recorded hashes by file name.
+
+    A name has two hashes if the process crashed while it replaced the file.
+    """
     found: dict[str, frozenset[str]] = {}
     file = folder / HASHES
     if file.is_file():
@@ -27,14 +30,14 @@ def read_hashes(folder: Path) -> dict[str, frozenset[str]]:
 
 @contextmanager
 def recorded_hashes(folder: Path, new: Hashes) -> Iterator[None]:
-    """Record hashes around the replacement of their files.
+    """Record the hashes of files that are replaced inside the `with` block.
 
-    Until it is over the old and the new one are both good, so that a crash within leaves no file
-    that looks damaged.
+    Inside the block, both the old and the new hash are valid. So a crash there leaves no file that
+    looks damaged.
 
     Args:
-        folder: Of the files.
-        new: Hashes by the name of each file that is replaced.
+        folder: Folder of the files.
+        new: The new hashes by file name.
     """
     known = read_hashes(folder)
     after = known | dict(new)
@@ -44,16 +47,16 @@ def recorded_hashes(folder: Path, new: Hashes) -> Iterator[None]:
 
 
 def first_whole(folder: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of these files that is as it was written, or None if none is there.
+    """Return the first of these files that is not damaged, or None if no file exists.
 
-    A damaged one is named, and put aside under another name.
+    Each damaged file is logged and renamed to `NAME.damaged`.
 
     Args:
-        folder: Of the files.
-        names: In the order of preference. All of them are looked at.
+        folder: Folder of the files.
+        names: File names in the order of preference. All of them are checked.
 
     Raises:
-        CheckpointError: If there are some, but all are damaged.
+        CheckpointError: If files exist, but all are damaged.
     """
     hashes = read_hashes(folder)
     there = [folder / name for name in names if (folder / name).is_file()]
@@ -63,11 +66,11 @@ def first_whole(folder: Path, names: Sequence[str]) -> Path | None:
             aside = path.with_name(f"{path.name}.damaged")
             path.replace(aside)
             _LOG.warning(
-                "%s is damaged: its SHA-256 is not the recorded one. It is now %s%s.",
+                "%s is damaged: its SHA-256 is not the recorded one. It was renamed to %s%s.",
                 *(path, aside.name, f", and {whole[0].name} is used" if whole else ""),
             )
     if there and not whole:
-        raise CheckpointError(f"every checkpoint in {folder} is damaged; train the run anew.")
+        raise CheckpointError(f"every checkpoint in {folder} is damaged; start a new run.")
     return whole[0] if whole else None
 
 

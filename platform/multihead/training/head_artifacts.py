@@ -1,4 +1,4 @@
-"""What a test leaves of each head besides its figures: tables and pictures, by the head's kind."""
+"""The artifacts of a test for each head: tables and pictures, as the head's kind defines them."""
 
 from collections.abc import Collection, Mapping
 from itertools import chain
@@ -10,13 +10,13 @@ from multihead.heads import Heads
 
 
 class HeadArtifacts:
-    """The artifacts of every head, and the number of samples that they have seen.
+    """The artifacts of every head, and the number of samples added so far.
 
     Args:
-        heads: What is predicted.
+        heads: The heads of the network.
 
     Attributes:
-        of_head: By head name.
+        of_head: The artifacts by head name.
     """
 
     def __init__(self, heads: Heads) -> None:
@@ -25,7 +25,7 @@ class HeadArtifacts:
         self._seen = 0
 
     def reset(self) -> None:
-        """Forget an earlier test."""
+        """Discard the samples of an earlier test."""
         self._seen = 0
         for artifact in chain.from_iterable(self.of_head.values()):
             artifact.reset()
@@ -39,9 +39,9 @@ class HeadArtifacts:
         """Add one batch of outputs [B, K] and labels [B, ...] by head name.
 
         Args:
-            outputs: By head name.
-            labels: By head name.
-            incomplete: Heads whose labels may be missing; such samples are left out for them.
+            outputs: By head name, [B, K].
+            labels: By head name, [B, ...].
+            incomplete: Heads whose labels may be missing. Samples without a label are left out.
         """
         size = len(next(iter(labels.values())))
         for name, artifacts in self.of_head.items():

@@ -1,4 +1,4 @@
-"""Which metrics each head has: those of its kind, or those that `model.metrics` names."""
+"""The metrics of each head: the defaults of its kind, or those that `model.metrics` names."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +15,8 @@ from multihead.metrics.loss import LOSS
 from multihead.metrics.metric import Metric
 from multihead.metrics.own import own
 
-# A shipped metric by its name, one of `multihead.metrics.own`, a torchmetrics object, a function.
+# The name of a shipped metric, a metric of `multihead.metrics.own`, a torchmetrics object or a
+# function.
 Chosen = str | Metric | Callable[..., Any]
 
 
@@ -24,8 +25,8 @@ class HeadMetrics:
 
     Args:
         heads: The heads of the network.
-        chosen: By head name; the metrics of its kind for a head without any.
-        memory_mb: Most that the predictions of a split may take, in MB of 10**6 bytes.
+        chosen: By head name; a head that is not named gets the default metrics of its kind.
+        memory_mb: Memory limit for the predictions of a split, in MB of 10**6 bytes.
 
     Raises:
         ConfigError: For an unknown head or a metric that it does not have.
@@ -52,40 +53,40 @@ class HeadMetrics:
 
     @property
     def of_whole(self) -> list[str]:
-        """The heads of which all predictions of an evaluation are kept."""
+        """The heads with a metric that needs all predictions of an evaluation."""
         return [n for n, metrics in self.of_head.items() if any(m.of_predictions for m in metrics)]
 
     def names(self, head: str, split: str) -> list[str]:
-        """Return what is logged of a head in a split, without its name, as in `acc`."""
+        """Return the metrics logged for a head in a split, without its name, such as `acc`."""
         return [m.name for m in self.of_head[head] if m.of_means or split != "train"]
 
     def judge(self, head: str) -> Metric:
-        """Return the metric of validation that a head is judged by where one figure has to do."""
+        """Return the validation metric that decides which epoch is best for a head."""
         return registry.judging(self.names(head, "val")) or LOSS
 
     def check_memory(self, samples: Mapping[str, int]) -> None:
-        """Refuse more predictions than may be kept.
+        """Check that the predictions of each evaluated split fit into the memory limit.
 
         Args:
-            samples: Of each split that is evaluated.
+            samples: Number of samples by split.
 
         Raises:
-            ConfigError: Naming the first split that is too large.
+            ConfigError: If a split is too large; the message names the first one.
         """
         heads = [self.heads[name] for name in self.of_whole]
-        labels = (head.kind.label_shape(head) for head in heads)  # those of numbers are not counted
+        labels = (head.kind.label_shape(head) for head in heads)  # scalar labels count as 0
         width = sum(head.outputs for head in heads) + sum(map(sum, labels))
         for split, count in samples.items():
             needed = count * width * 4 / 1e6
             if needed > self.memory_mb:
                 raise ConfigError(
-                    f"metrics of all predictions of {split} ({', '.join(self.of_whole)}) would "
-                    f"keep {needed:,.0f} MB, and model.predictions_mb allows {self.memory_mb:g}; "
+                    f"the metrics of {', '.join(self.of_whole)} would keep {needed:,.0f} MB of "
+                    f"predictions of {split}, but model.predictions_mb allows {self.memory_mb:g}; "
                     f"raise it, or choose other metrics in model.metrics."
                 )
 
     def reset(self) -> None:
-        """Forget all predictions."""
+        """Discard all kept predictions."""
         self._kept = {name: [] for name in self._kept}
 
     def add(
@@ -102,9 +103,12 @@ class HeadMetrics:
             kept.append((given, true))
 
     def read(self, readouts: Readouts) -> dict[str, dict[str, float]]:
-        """Return the metrics of all predictions kept, by head, and start anew.
+        """Return the metrics of all kept predictions, by head and metric, and discard these.
 
-        One that has no value, such as a correlation with a constant, is left out.
+        A metric that is NaN, such as a correlation with a constant, is left out.
+
+        Raises:
+            ConfigError: If a metric cannot be computed on the predictions and labels.
         """
         found: dict[str, dict[str, float]] = {}
         for name, kept in self._kept.items():
@@ -151,5 +155,5 @@ def _metrics(head: Head, chosen: Sequence[Chosen] | None) -> tuple[Metric, ...]:
         metric = known[each] if isinstance(each, str) else each
         metric = metric if isinstance(metric, Metric) else own(metric)
         found[metric.name] = metric
-    # The loss is always logged: {split}/loss is made of it.
+    # The loss is always logged, because {split}/loss is computed from it.
     return tuple(found.values()) if LOSS.name in found else (*found.values(), LOSS)

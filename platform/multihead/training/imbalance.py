@@ -1,7 +1,7 @@
-"""Weights of classes and of yes, and label smoothing, as `model` asks for them by head name.
+"""Resolve `model.class_weights`, `model.pos_weight` and `model.label_smoothing` into numbers.
 
-`balanced` weights come from the training labels: n / (K n_c) for a class, as scikit-learn has it,
-and (labels that say no) / (labels that say yes) for a yes.
+`balanced` weights are computed from the training labels. A class has n / (K n_c), as in
+scikit-learn; the positive weight is (negative labels) / (positive labels).
 """
 
 import math
@@ -22,12 +22,12 @@ Weights = str | float | Sequence[float]
 
 @dataclass(frozen=True)
 class Imbalance:
-    """What is asked for, by head name.
+    """The configured values, by head name.
 
     Attributes:
         class_weights: `balanced`, or a weight per class.
-        pos_weight: `balanced`, or what a yes counts against a no: a number, or one per tag.
-        label_smoothing: From 0 to 1; one number is for all heads of classes or tags.
+        pos_weight: `balanced`, or the weight of a yes relative to a no: a number, or one per tag.
+        label_smoothing: From 0 to 1; a single number applies to all heads of classes or tags.
     """
 
     class_weights: Mapping[str, Weights] = field(default_factory=dict)
@@ -36,18 +36,18 @@ class Imbalance:
 
     @property
     def is_given(self) -> bool:
-        """Whether anything is asked for."""
+        """Whether any of the three is configured."""
         return any((self.class_weights, self.pos_weight, self.label_smoothing))
 
     def resolved(self, heads: Heads, data: MultiheadDataModule | None) -> "Resolved":
-        """Return numbers.
+        """Return the numbers, with `balanced` replaced by weights.
 
         Args:
-            heads: Those of the network.
-            data: Whose training labels `balanced` weights come from.
+            heads: The heads of the network.
+            data: The data whose training labels give the `balanced` weights.
 
         Raises:
-            ConfigError: For a head that there is not, weights that do not suit its labels, or
+            ConfigError: For an unknown head, for weights that do not fit its labels, or for
                 `balanced` without data.
         """
         smoothing = self._smoothing(heads)
@@ -70,19 +70,19 @@ class Imbalance:
         smoothed = {n: given for n, head in heads.items() if head.is_of_classes}
         if not smoothed:
             raise ConfigError(
-                f"model.label_smoothing is {given} for all heads of classes or tags, and of "
-                f"{list(heads)} none is; set it to null."
+                f"model.label_smoothing is {given}, but none of the heads {list(heads)} is one of "
+                f"classes or tags; set it to null."
             )
         return smoothed
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """Numbers, by head name.
+    """The resolved numbers, by head name.
 
     Attributes:
-        class_weights: A weight per class.
-        pos_weight: What a yes counts, for each output.
+        class_weights: A weight per class, above 0.
+        pos_weight: The weight of a yes for each output, above 0.
         label_smoothing: From 0 to 1.
     """
 
@@ -91,12 +91,12 @@ class Resolved:
     label_smoothing: Mapping[str, float] = field(default_factory=dict)
 
     def options(self, head: str) -> dict[str, Any]:
-        """Return what the criterion of a head is made with."""
+        """Return the arguments for the criterion of a head."""
         by_name = {"pos_weight": self.pos_weight, "label_smoothing": self.label_smoothing}
         return {option: given[head] for option, given in by_name.items() if head in given}
 
     def record(self) -> dict[str, str]:
-        """Return the weights as parameters of a run."""
+        """Return the weights as logged parameters of a run, up to 100 per head."""
         return {
             f"{key}.{name}": " ".join(f"{weight:.6g}" for weight in weights[:100])
             for key, given in (
@@ -153,8 +153,8 @@ def _class_weights(head: Head, given: Weights, labels: _Labels) -> list[float]:
 def _pos_weight(head: Head, given: Weights, labels: _Labels) -> list[float]:
     if head.kind.yes_counts(head, _no_rows(head)) is None:
         raise ConfigError(
-            f"model.pos_weight names head {head.name!r}, a {head.kind.name}, which has no yes and "
-            f"no; remove it, or see model.class_weights."
+            f"model.pos_weight names head {head.name!r}, a {head.kind.name}, which has no yes/no "
+            f"labels; remove it, or use model.class_weights."
         )
     if given == BALANCED:
         counts = head.kind.yes_counts(head, labels.of(head, "pos_weight"))

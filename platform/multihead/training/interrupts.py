@@ -1,6 +1,6 @@
-"""SIGTERM and Ctrl-C end a training between two batches, with a checkpoint to go on from.
+"""Stop a training on SIGTERM or Ctrl-C between two batches, after writing a checkpoint.
 
-Lightning would turn Ctrl-C into exit code 1 and SIGTERM into 0, in the middle of anything.
+Lightning would stop immediately, with exit code 1 for Ctrl-C and 0 for SIGTERM.
 """
 
 import signal
@@ -20,7 +20,7 @@ from multihead.training.gathering import Gathering
 
 
 class RunInterrupted(BaseException):
-    """A signal asked the run to end.
+    """The run was stopped by a signal.
 
     Attributes:
         exit_code: 128 plus the signal's number: 143 for SIGTERM, 130 for Ctrl-C.
@@ -33,22 +33,22 @@ class RunInterrupted(BaseException):
 
 
 class RunPaused(BaseException):
-    """Whoever started the run stopped it between two epochs, to go on with it later."""
+    """The caller stopped the run between two epochs and will resume it later."""
 
     exit_code = 0
 
 
 class Interrupts:
-    """Remember a signal until it can be obeyed.
+    """Store a signal until the run can be stopped.
 
     Args:
-        at_once_seconds: A second signal that comes so soon is the first one again: a scheduler
-            may signal every process of a job, and who started this one passes it on.
+        at_once_seconds: A second signal within this time is treated as the first one. A scheduler
+            may signal every process of a job, and the parent process forwards its signal too.
 
     Attributes:
-        received: The signal that came last, or None.
-        training: Wait for the end of a batch; a second signal, unless at once, does not wait.
-        held: Wait whatever comes, because the record is being written.
+        received: The last signal received, or None.
+        training: If true, wait for the end of a batch. A second signal stops the run immediately.
+        held: If true, always wait, because the record is being written.
     """
 
     def __init__(self, at_once_seconds: float = 2.0) -> None:
@@ -58,7 +58,7 @@ class Interrupts:
         self.held = False
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Take note, or raise where nothing is half-done.
+        """Store the signal, and stop the run if that is allowed now.
 
         Raises:
             RunInterrupted: Outside a training, or at the second signal; never while held.
@@ -72,29 +72,29 @@ class Interrupts:
             raise RunInterrupted(signum)
 
     def release(self) -> None:
-        """Obey signals again.
+        """Allow signals to stop the run again.
 
         Raises:
-            RunInterrupted: If one came while held.
+            RunInterrupted: If a signal arrived while held.
         """
         self.held = False
         self.obey()
 
     def obey(self) -> None:
-        """End, if a signal came and did not.
+        """Stop the run if a signal was received.
 
         Raises:
-            RunInterrupted: If one came.
+            RunInterrupted: If a signal was received.
         """
         if self.received is not None:
             raise RunInterrupted(self.received)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle the signals here, and as before afterwards.
+        """Handle the signals inside the `with` block; restore the previous handlers afterwards.
 
-        A signal that nothing obeyed here, because it came while the record was written, is sent
-        again: who starts one run after the other must hear of it.
+        A signal may arrive so late that it stops nothing in this run. It is then raised again, so
+        that a caller who starts several runs stops too.
         """
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread receives signals
@@ -112,26 +112,25 @@ class Interrupts:
 
 
 class StopOnSignal(Callback):
-    """Stop the training after the batch in which a signal came, with last.ckpt written.
+    """Write last.ckpt and stop the training after the batch in which a signal arrived.
 
-    Where gradients of several batches are accumulated, the last of these is waited for: a
-    checkpoint holds no gradients.
+    If gradients of several batches are accumulated, the training stops after the last of them,
+    because a checkpoint holds no gradients. If the signal arrives during validation or in the last
+    batch of an epoch, the training stops after the epoch's checkpoint.
 
-    Within validation, and at the last batch of an epoch, the epoch is ended first: its
-    checkpoint then needs no half validation.
-
-    Of several processes the first one receives signals, and tells the others with its outputs of a
-    batch, so that all stop after the same one: that in which the signal came, or the next.
+    With several processes, the first one receives signals and sends them to the others with its
+    outputs of a batch. So all processes stop after the same batch: the one in which the signal
+    arrived, or the next.
 
     Args:
-        interrupts: Where signals are noted.
+        interrupts: Stores the signals.
     """
 
     def __init__(self, interrupts: Interrupts) -> None:
         self.interrupts = interrupts
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """From now on signals wait for the end of a batch."""
+        """Make signals wait for the end of a batch from now on."""
         self.interrupts.training = True
         cast(Gathering, pl_module.gathering).wish = lambda: self.interrupts.received or 0
 
@@ -143,10 +142,10 @@ class StopOnSignal(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Write the checkpoint and stop.
+        """Write the checkpoint and stop, if a signal was received.
 
         Raises:
-            RunInterrupted: If a signal came.
+            RunInterrupted: If a signal was received.
         """
         if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
@@ -161,18 +160,18 @@ class StopOnSignal(Callback):
         raise RunInterrupted(received)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop between two epochs, when the last one has its checkpoint.
+        """Stop between two epochs, after the checkpoint of the last one is written.
 
         Raises:
-            RunInterrupted: If a signal came.
+            RunInterrupted: If a signal was received.
         """
         self.interrupts.obey()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """From now on signals end the run at once.
+        """Let signals stop the run immediately from now on.
 
         Raises:
-            RunInterrupted: If a signal came during the last epoch.
+            RunInterrupted: If a signal was received during the last epoch.
         """
         self.interrupts.training = False
         self.interrupts.obey()

@@ -1,9 +1,9 @@
-"""How the learning rate follows the size of a batch.
+"""Scale the learning rate with the batch size.
 
 Sources: `linear`, Goyal et al., Accurate, Large Minibatch SGD, 2017, arXiv:1706.02677, section
-2.1, who also warm up over the first epochs; `sqrt`, Krizhevsky, One weird trick for parallelizing
-convolutional neural networks, 2014, arXiv:1404.5997, section 5, which keeps the variance of a
-step.
+2.1, who also use a warm-up over the first epochs; `sqrt`, Krizhevsky, One weird trick for
+parallelizing convolutional neural networks, 2014, arXiv:1404.5997, section 5, which keeps the
+variance of a step.
 """
 
 import math
@@ -21,11 +21,11 @@ class BatchScaling:
 
     Args:
         rule: `none`, `linear` or `sqrt`.
-        reference_batch: Images in the batch that the configured rate is meant for, 1 or more;
-            needed by all rules but `none`.
+        reference_batch: Batch size, in images, for which the configured rate was chosen, 1 or more.
+            `linear` and `sqrt` need it, `none` does not allow it.
 
     Raises:
-        ConfigError: For another rule, or a reference that is missing or out of place.
+        ConfigError: For another rule, or a reference batch that is missing, not allowed or below 1.
     """
 
     def __init__(self, rule: str = "none", reference_batch: int | None = None) -> None:
@@ -35,49 +35,48 @@ class BatchScaling:
             )
         if (rule == "none") != (reference_batch is None):
             raise ConfigError(
-                f"model.learning_rate_scaling is {rule} and model.reference_batch "
-                f"{reference_batch}; give a reference batch with linear and sqrt, and with them "
-                f"alone."
+                f"model.learning_rate_scaling is {rule} and model.reference_batch is "
+                f"{reference_batch}; set a reference batch for linear and sqrt, and null for none."
             )
         if reference_batch is not None and reference_batch < 1:
             raise ConfigError(f"model.reference_batch is {reference_batch}; give 1 or more.")
         self.rule, self.reference_batch = rule, reference_batch
 
     def factor(self, batch_size: int) -> float:
-        """Return what the learning rate is multiplied by for batches of all devices together."""
+        """Return the factor of the learning rate for a batch size of all devices together."""
         if self.reference_batch is None:
             return 1.0
         ratio = batch_size / self.reference_batch
         return ratio if self.rule == "linear" else math.sqrt(ratio)
 
     def apply(self, optimizer: Optimizer, batch_size: int | None) -> None:
-        """Scale the learning rate of every group, before a scheduler takes it as its start.
+        """Scale the learning rate of every group. Call it before the scheduler is made.
 
         Args:
             optimizer: Has the configured learning rates.
-            batch_size: Images per batch of all devices together; None if nobody knows.
+            batch_size: Images per batch of all devices together; None if it is not known.
 
         Raises:
-            ConfigError: If the size is needed and not known.
+            ConfigError: If the batch size is needed but not known.
         """
         if self.rule == "none":
             return
         if batch_size is None:
             raise ConfigError(
-                "model.learning_rate_scaling needs the size of a batch, which only a "
-                "MultiheadDataModule tells."
+                "model.learning_rate_scaling needs the batch size, which is known only with a "
+                "MultiheadDataModule; use one, or set model.learning_rate_scaling=none."
             )
         for group in optimizer.param_groups:
             group["lr"] *= self.factor(batch_size)
 
     def check_scheduler(self, scheduler: LRScheduler | ReduceLROnPlateau) -> None:
-        """Refuse a scheduler that would replace the scaled rate by rates of its own.
+        """Check that the scheduler does not replace the scaled learning rate.
 
         Raises:
-            ConfigError: Naming the scheduler.
+            ConfigError: For OneCycleLR and CyclicLR, unless the rule is `none`.
         """
         if self.rule != "none" and isinstance(scheduler, OneCycleLR | CyclicLR):
             raise ConfigError(
-                f"model.learning_rate_scaling is {self.rule}, but {type(scheduler).__name__} has "
-                f"learning rates of its own; scale those by hand, or choose another scheduler."
+                f"model.learning_rate_scaling is {self.rule}, but {type(scheduler).__name__} sets "
+                f"its own learning rates; scale those by hand, or choose another scheduler."
             )

@@ -1,7 +1,7 @@
-"""Spare a training step what Lightning and torch do in it for nothing.
+"""Skip unneeded work of Lightning and torch in each training step.
 
-On a network of a few hundred thousand parameters a step takes ten milliseconds, so what costs
-tenths of one is a share of the whole training.
+With a few hundred thousand parameters, a step takes about ten milliseconds. Then even tenths of a
+millisecond per step matter.
 """
 
 import os
@@ -23,10 +23,10 @@ _STEP_HOOKS = (
 
 
 def skip_idle_hooks(callbacks: Iterable[Callback]) -> None:
-    """Let Lightning skip the hooks of each step that a callback does not have.
+    """Let Lightning skip the per-step hooks that a callback does not override.
 
-    Lightning calls every hook of every callback, those inherited empty too, and makes a label for
-    its profiler each time; what is not callable it passes over.
+    Lightning calls every hook of every callback, also the empty inherited ones, and builds a
+    profiler label each time. It skips hooks that are not callable.
     """
     for callback in callbacks:
         for hook in _STEP_HOOKS:
@@ -35,22 +35,22 @@ def skip_idle_hooks(callbacks: Iterable[Callback]) -> None:
 
 
 def stop_looking_for_gpus(device: str) -> None:
-    """Keep an optimizer on the CPU from asking the driver for GPUs at each step.
+    """Avoid a query of the GPU driver in each optimizer step on the CPU.
 
-    Adam asks `torch.cuda.is_available()`, and Lightning has set the variable that makes torch
-    answer by opening NVIDIA's library anew each time. Without it, torch remembers the answer.
+    Adam calls `torch.cuda.is_available()`. Lightning sets an environment variable that makes torch
+    open NVIDIA's library in each such call. Without this variable, torch caches the result.
     """
     if device == "cpu":
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def leave_signals_alone(trainer: pl.Trainer) -> None:
-    """Keep Lightning from handling signals in a training of several processes.
+    """Turn off Lightning's signal handling in a training with several processes.
 
-    Its handler would exchange tensors wherever the signal came, out of the order in which the
-    other processes exchange theirs, and each step would ask rank 0 whether there was one.
-    `StopOnSignal` does that at the end of a batch.
+    Its handler communicates with the other processes as soon as the signal arrives, out of order
+    with their own communication. It also adds a broadcast from rank 0 to each step. `StopOnSignal`
+    handles signals at the end of a batch instead.
     """
-    # Only these private names do it.
+    # Lightning has no public setting for this.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What a step for one head alone would do to the losses of all heads, tried and taken back."""
+"""Measure how a step on one head's loss changes the losses of all heads, then undo the step."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,25 +15,25 @@ from multihead.training.module import Batch, MultiheadLitModule
 
 @torch.no_grad()
 def look_ahead(trainer: pl.Trainer, module: MultiheadLitModule, batch: Batch) -> Tensor | None:
-    """Return which pairs of heads a batch tells of, and their affinity, float64 [2, T, T].
+    """Return which pairs of heads count in a batch, and their affinity, float64 [2, T, T].
 
-    Row i is the step on head i: the shared parameters move by the current learning rate times the
-    gradient of head i's weighted loss. Column j is what that does to head j, 1 - (loss after) /
-    (loss before), on the same batch with the same dropout. A pair counts where both heads have a
-    label in the batch and a weight, the loss before is above 0 and the affinity is finite;
-    elsewhere it is 0.
+    Row i is a step on head i: the shared parameters move by the current learning rate times the
+    gradient of head i's weighted loss. Column j is the effect on head j, 1 - (loss after) /
+    (loss before), on the same batch with the same dropout. A pair counts if both heads have a
+    label in the batch and a weight, the loss before is above 0, and the affinity is finite. The
+    affinity of other pairs is 0.
 
-    Parameters, buffers, random generators and gradients are afterwards what they were before, to
-    the bit; the optimizer is only read. The look computes in float32 also where training is in
-    mixed precision: a step changes losses by thousandths, less than 16 bits tell apart.
+    Parameters, buffers, random generators and gradients are restored bit for bit, and the optimizer
+    is only read. The computation uses float32 even in mixed-precision training: a step changes
+    losses by thousandths, which 16 bits cannot resolve.
 
     Args:
         trainer: Has the optimizer and the precision.
         module: In training mode.
-        batch: As `training_step` takes it.
+        batch: A batch as `training_step` takes it.
 
     Returns:
-        None if the heads share nothing that learns.
+        The two matrices, or None if the heads share no trainable parameters.
     """
     shared = module.shared_parameters()
     if not shared:
@@ -67,10 +67,10 @@ def look_ahead(trainer: pl.Trainer, module: MultiheadLitModule, batch: Batch) ->
 
 
 class _Kept:
-    """What a forward pass may change: buffers, such as those of batch norm, and random generators.
+    """A copy of the state that a forward pass may change: buffers and random generators.
 
     Args:
-        module: Whose network and criteria are kept.
+        module: Has the network and the criteria whose buffers are copied.
     """
 
     def __init__(self, module: MultiheadLitModule) -> None:
@@ -84,7 +84,7 @@ class _Kept:
         self.random = random_state()
 
     def restore(self) -> None:
-        """Put everything back, also a buffer in whose place another tensor was put."""
+        """Restore everything, also a buffer that was replaced by another tensor."""
         for owner, name, buffer, value in self.buffers:
             buffer.copy_(value)
             owner._buffers[name] = buffer
@@ -93,9 +93,9 @@ class _Kept:
 
 @contextmanager
 def _computing(trainer: pl.Trainer, module: MultiheadLitModule) -> Iterator[None]:
-    """Compute as training does, but for mixed precision and compilation.
+    """Compute as in training, but without mixed precision and compilation.
 
-    A compiled network gives up its buffers in the first of several backward passes.
+    A compiled network frees its graph's buffers in the first backward pass, but several are needed.
     """
     precise = str(trainer.precision).endswith("-mixed")
     context = nullcontext() if precise else trainer.precision_plugin.forward_context()
@@ -105,7 +105,7 @@ def _computing(trainer: pl.Trainer, module: MultiheadLitModule) -> Iterator[None
 
 
 def _learning_rates(trainer: pl.Trainer, shared: Sequence[nn.Parameter]) -> list[float]:
-    """Return the present learning rate of each parameter; 0 for one that is not trained."""
+    """Return the current learning rate of each parameter; 0 if the optimizer does not have it."""
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
     rates = {id(p): float(group["lr"]) for group in groups for p in group["params"]}
     return [rates.get(id(parameter), 0.0) for parameter in shared]
@@ -117,7 +117,7 @@ def _step(
     gradient: Tensor,
     rates: Sequence[float],
 ) -> None:
-    """Set parameters to values [...] less their learning rates times a gradient [P]."""
+    """Set each parameter to its value [...] minus its learning rate times its part of [P]."""
     parts = torch.split(gradient, [value.numel() for value in values])
     for parameter, value, part, rate in zip(shared, values, parts, rates, strict=True):
         parameter.copy_(value - rate * part.view_as(value))

@@ -1,7 +1,7 @@
-"""The metrics of a run: their names, and what they are made of.
+"""The metrics of a run: their names, and how they are computed.
 
-A head's kind says its metrics, and its score from 0 to 1, so that heads of all kinds can be
-averaged.
+A head's kind defines its metrics and a score from 0 to 1. The mean of the scores combines heads of
+different kinds.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,12 +17,12 @@ from multihead.training.head_metrics import HeadMetrics
 
 
 def heads_in_mean_accuracy(heads: Heads) -> list[str]:
-    """Return the names of the heads whose accuracies make `acc`."""
+    """Return the names of the heads whose accuracies are averaged in `acc`."""
     return [name for name, head in heads.items() if head.kind.in_mean_accuracy]
 
 
 def best_names(heads: Heads) -> list[str]:
-    """Return the metrics of which the best so far is logged."""
+    """Return the metrics whose best value so far is logged."""
     return [*(["val/acc"] if heads_in_mean_accuracy(heads) else []), "val/score"]
 
 
@@ -36,10 +36,10 @@ def metric_names(
     """Return every metric that a run logs, so that a monitor can be checked before training.
 
     Args:
-        metrics: Of the heads of the network.
-        splits: By split that will be run (train, val or test), the heads with labels in it.
+        metrics: The metrics of the network's heads.
+        splits: For each split that will be run (train, val, test), the heads with labels in it.
         weighted: Whether evaluation weights are given.
-        balanced: Whether the weights of the losses change while training.
+        balanced: Whether the balancer changes the weights of the losses during training.
     """
     heads, names = metrics.heads, ["epoch", "lr", "step"]
     for split, labelled in splits.items():
@@ -63,15 +63,18 @@ def split_metrics(
 ) -> dict[str, float]:
     """Return the metrics of one split and epoch, under the names of `metric_names`.
 
-    A head without any label in the split has no metrics and no part in the means.
+    A head without any label in the split has no metrics and is left out of the means.
 
     Args:
         split: train, val or test.
-        metrics: Of the T heads.
-        means: What `HeadSums.read` returned, by head name.
+        metrics: The metrics of the T heads.
+        means: The return value of `HeadSums.read`, by head name.
         loss_weights: Weight of each head in the summed loss, [T].
-        eval_weights: By head name, for the weighted means; not among the metrics if none.
-        of_whole: What `HeadMetrics.read` returned, by head name.
+        eval_weights: By head name, for the weighted means. These are not computed if it is None.
+        of_whole: The return value of `HeadMetrics.read`, by head name.
+
+    Raises:
+        ConfigError: If `eval_weights` does not fit the heads.
     """
     heads, found = metrics.heads, dict[str, float]()
     scores, accuracies = {}, {}
@@ -102,10 +105,10 @@ def split_metrics(
 def mean_weights(
     heads: Heads, eval_weights: Mapping[str, float], names: Sequence[str] | Mapping[str, float]
 ) -> list[float]:
-    """Return the weights of some heads in a weighted mean.
+    """Return the weights of the named heads in a weighted mean.
 
     Raises:
-        ConfigError: As `complete_weights` says, of those heads alone.
+        ConfigError: For the reasons of `complete_weights`.
     """
     complete_weights(heads, eval_weights, "eval_weights")
     given = {name: weight for name, weight in eval_weights.items() if name in names}
@@ -113,5 +116,5 @@ def mean_weights(
 
 
 def shortest(value: float | Tensor) -> float:
-    """Return the shortest decimal that stands for the same float32: 0.975, not 0.97500002."""
+    """Round to the shortest decimal that is the same float32: 0.975, not 0.97500002."""
     return float(str(np.float32(float(value))))

@@ -1,8 +1,8 @@
-"""The labels of images that are mixed with others.
+"""The labels of mixed images (mixup, cutmix).
 
-The loss of a mixed sample is share * loss(outputs, own label) + (1 - share) * loss(outputs, the
-other's label), for heads of every kind. What training metrics measure is the label that has the
-larger share; of a head with gaps, only samples both of whose labels are there.
+For heads of every kind, the loss of a mixed sample is share * loss(outputs, own label) +
+(1 - share) * loss(outputs, other label). Training metrics use the label with the larger share. If
+labels of a head may be missing, they use only samples that have both labels.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from multihead.data.transforms import Mixed
 from multihead.heads import Heads
 from multihead.training.gathering import Gathering
 
-# Heads have names without spaces.
+# Names of heads have no spaces, so these keys cannot clash with them.
 _OTHER, _SHARE = "other {}", "own share"
 
 
@@ -24,7 +24,7 @@ def gathered(
     labels: Mapping[str, Tensor],
     mixed: Mixed | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Mixed | None]:
-    """Return outputs, labels and what these are mixed with of all ranks; see `Gathering.whole`."""
+    """Return outputs, labels and mixed labels of all ranks; see `Gathering.whole` for shapes."""
     if mixed is None:
         return *gathering.whole(outputs, labels), None
     others = {_OTHER.format(name): values for name, values in mixed.labels.items()}
@@ -40,10 +40,10 @@ def dominant(
     """Return the label of each sample that has the larger share, [B, ...] by head name.
 
     Args:
-        heads: Those there are.
-        labels: The samples' own, [B, ...] by head name.
-        mixed: What they are mixed with.
-        incomplete: Heads whose labels may be missing. Their label is missing if one of both is.
+        heads: The heads of the network.
+        labels: The samples' own labels, [B, ...] by head name.
+        mixed: The labels of the other images, and the shares.
+        incomplete: Heads whose labels may be missing. If one of the two is missing, the result is.
     """
     found = {}
     for name, head in heads.items():
@@ -58,5 +58,5 @@ def dominant(
 
 
 def spread(values: Tensor, like: Tensor) -> Tensor:
-    """Return values [B] as [B, 1, ...], with as many dimensions as another tensor."""
+    """Reshape values [B] to [B, 1, ...], with as many dimensions as `like`."""
     return values.view(-1, *[1] * (like.ndim - 1))

@@ -1,4 +1,4 @@
-"""The one LightningModule: any multi-head network, a criterion and a weight per head."""
+"""The LightningModule that trains any multi-head network with one criterion per head."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self, cast
@@ -45,7 +45,7 @@ from multihead.training.nonfinite import FiniteWatch
 from multihead.training.optimization import Optimization, parameter_groups, regroups, thaw_again
 from multihead.training.presence import Presence
 
-# The last, what labels are mixed with, where images are.
+# The third element is there only if images are mixed (mixup, cutmix).
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor] | tuple[Tensor, dict[str, Tensor], Mixed]
 
 
@@ -53,49 +53,53 @@ class MultiheadLitModule(pl.LightningModule):
     """Train a multi-head network and log every head's loss and metrics once an epoch.
 
     Args:
-        net: The network, or something that builds it: `net(input_channels=, input_size=,
-            heads_config=)` is then called with what the datamodule says.
-        optimizer: Called with the parameters: a class such as `torch.optim.Adam` or a partial.
-        scheduler: Called with the optimizer: a class or a partial, or None. Arguments that a
-            bare class lacks get the defaults of `multihead.training.schedules`.
-        criteria: By head name, a module `criterion(outputs [B, K], labels [B]) -> []`, or what
-            makes one when called with the `Head`: a class or partial of `multihead.models.losses`.
-        parameter_criterion: Makes the criterion of every parameter that `criteria` leaves out. A
-            head without any gets its kind's.
-        class_criterion: Makes that of every head of classes or tags that `criteria` leaves out.
-        class_weights: By head name, `balanced` by the training labels, or a weight per class; see
-            `training.criteria` for the mean.
-        pos_weight: By head name of yes-or-no answers and tags, `balanced`, or what a yes counts
-            against a no: a number, or one per tag.
-        label_smoothing: By head name, 0 to 1, or one number for all heads of classes or tags; how
-            labels are softened, the criterion says.
+        net: The network, or a callable that builds it. The callable is called as
+            `net(input_channels=, input_size=, heads_config=)` with the datamodule's values.
+        optimizer: A class such as `torch.optim.Adam`, or a partial. It is called with the
+            parameters.
+        scheduler: A class or a partial, called with the optimizer, or None. A bare class gets its
+            missing arguments from the defaults of `multihead.training.schedules`.
+        criteria: By head name, a module `criterion(outputs [B, K], labels [B]) -> []`, or a class
+            or partial of `multihead.models.losses` that makes one when called with the `Head`.
+        parameter_criterion: Makes the criterion of every parameter head that `criteria` does not
+            name. Without it such a head gets the default criterion of its kind.
+        class_criterion: Makes the criterion of every head of classes or tags that `criteria` does
+            not name.
+        class_weights: By head name, `balanced` (computed from the training labels) or a weight per
+            class. `training.criteria` describes the weighted mean.
+        pos_weight: By head name, for heads of yes-or-no answers and tags: `balanced`, or the weight
+            of a yes relative to a no, as one number or one per tag.
+        label_smoothing: By head name, 0 to 1, or one number for all heads of classes or tags. The
+            criterion defines how labels are smoothed.
         loss_weights: Weight by head name in the summed loss; 1 for a head without one.
-        balancer: Called with the heads and `loss_weights`: makes what weighs the heads' losses in
-            each step. `{split}/loss` is weighed by `loss_weights`, whatever it is.
+        balancer: Called with the heads and `loss_weights`; returns the object that weights the
+            heads' losses in each step. `{split}/loss` is always weighted by `loss_weights`.
         auto_configure_from_dataset: Take the heads from the datamodule and check the network
-            against them; otherwise they are the network's own.
+            against them. If false, the network's own heads are used.
         compile: Compile the network with torch.compile.
         scheduler_monitor: Metric that a ReduceLROnPlateau watches.
-        scheduler_interval: `epoch` or `step`, how often the scheduler moves.
+        scheduler_interval: `epoch` or `step`: how often the scheduler is stepped.
         eval_weights: Fixed weights by head name for `{split}/acc_weighted` and
             `{split}/score_weighted`; not logged if none.
         memory_format: `auto`, `contiguous` or `channels_last`.
         fused: `auto`, true or false: one kernel for the whole optimizer step.
-        learning_rate_scaling: `none`, `linear` or `sqrt`: how the optimizer's learning rate
-            follows the size of a batch; see `BatchScaling`.
-        reference_batch: Images in the batch that the learning rate is meant for.
-        metrics: By head name, what is measured: names of metrics that its kind has, functions and
-            classes of torchmetrics (see `multihead.metrics.own`); its kind's own list if none.
-        finetune: Which weights train, from which epoch on and how fast; all of them if none.
-        predictions_mb: Most memory, in MB of 10**6 bytes, for the predictions that some metrics
-            need of a whole evaluation.
+        learning_rate_scaling: `none`, `linear` or `sqrt`: how the learning rate depends on the
+            batch size; see `BatchScaling`.
+        reference_batch: Batch size, in images, for which the learning rate was chosen.
+        metrics: By head name, the metrics to measure: names of metrics of its kind, or functions
+            and classes of torchmetrics (see `multihead.metrics.own`). A head that is not named gets
+            the default metrics of its kind.
+        finetune: Which weights train, from which epoch on, and their learning rates. By default all
+            weights train.
+        predictions_mb: Memory limit, in MB of 10**6 bytes, for the predictions that are kept for
+            metrics of a whole evaluation.
 
     Attributes:
-        gathering: Exchanges with the other processes of the training, if there are any; set
-            before it starts.
-        numerics: What decides how the training rounds, for its checkpoints; see `runs.numerics`.
-        probe: Shown the losses [T] of each training batch, before they are weighed, and which heads
-            have labels in it, bool [T].
+        gathering: Exchanges tensors with the other processes of the training. It is set before the
+            training starts.
+        numerics: The settings that influence rounding, for checkpoints; see `runs.numerics`.
+        probe: If set, it is called for each training batch with the unweighted losses [T] and with
+            the heads that have labels in the batch, bool [T].
 
     Raises:
         ConfigError: If heads, weights, criteria, network and data do not fit together.
@@ -162,17 +166,17 @@ class MultiheadLitModule(pl.LightningModule):
         self.incomplete: dict[Part, Collection[str]] = {"train": (), "val": (), "test": ()}
         self.shares: Tensor | None = None
         self.probe: Callable[[Tensor, Tensor], None] | None = None
-        self._thawed_for = 0  # the epoch whose parameters train
+        self._thawed_for = 0  # the epoch for which parameters were last frozen and unfrozen
         self._validated = False  # since the last training epoch ended
         self._resumed: dict[str, Any] | None = None
         made = [parameter_criterion, class_criterion, *self.given_criteria.values()]
         ready = all(c is None or isinstance(c, nn.Module) for c in made)
         if ready and not self.imbalance.is_given:
-            self._use_heads_of_network()  # else what makes criteria must wait for the data's heads
+            self._use_heads_of_network()  # otherwise criteria are made when the data are known
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the current hook forty times a step, and a torch module looks for
-        # parameters, buffers and modules in whatever is set: 2 microseconds each.
+        # Lightning sets this attribute about forty times a step. nn.Module.__setattr__ would check
+        # each time for parameters, buffers and modules, which takes 2 microseconds.
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
@@ -180,7 +184,7 @@ class MultiheadLitModule(pl.LightningModule):
 
     @property
     def backbone(self) -> nn.Module:
-        """The network's backbone, by the name that Lightning's `BackboneFinetuning` looks for."""
+        """The network's backbone; Lightning's `BackboneFinetuning` expects this name."""
         return cast(MultiheadNetwork, self.net).backbone
 
     # -- configuration ---------------------------------------------------------------------
@@ -207,7 +211,7 @@ class MultiheadLitModule(pl.LightningModule):
         self._use_gaps(data, "val")
 
     def _use_gaps(self, data: MultiheadDataModule, part: Part) -> None:
-        """Look for missing labels in a part of the data only where there are any."""
+        """Find the heads that have missing labels in a part of the data."""
         self.incomplete[part] = data.incomplete(part) & frozenset(self._heads)
         self._sums(part).incomplete = self.incomplete[part]
 
@@ -246,7 +250,7 @@ class MultiheadLitModule(pl.LightningModule):
         made = self.given_balancer(heads, self.loss_weights)
         if not isinstance(made, Balancer):
             raise ConfigError(
-                f"model.balancer makes a {type(made).__name__}; it must make a "
+                f"model.balancer makes a {type(made).__name__}, but it must make a "
                 f"multihead.balancing.Balancer."
             )
         return made
@@ -255,8 +259,9 @@ class MultiheadLitModule(pl.LightningModule):
         of_classes = [name for name, head in heads.items() if head.is_of_classes]
         if self.class_criterion is not None and set(of_classes) <= set(self.given_criteria):
             raise ConfigError(
-                f"model.class_criterion is for no head: of {list(heads)}, model.criteria names one "
-                f"for each of classes or tags; add model.criteria=null."
+                f"model.class_criterion is used by no head of {list(heads)}: model.criteria "
+                f"already names a criterion for every head of classes or tags. Add "
+                f"model.criteria=null."
             )
 
     def _criterion(self, head: Head) -> Criterion | None:
@@ -290,9 +295,9 @@ class MultiheadLitModule(pl.LightningModule):
         if balancer.needs_gramian and not balancer.is_alone:
             if balancer.gramian_of == "features" or balancer.every > 1:
                 raise ConfigError(
-                    "model.compile cannot be with gradients of features, which a compiled network "
-                    "does not give: set model.balancer.gramian_of=shared and "
-                    "model.balancer.every=1, or model.compile=false."
+                    "model.compile does not work with a balancer that needs gradients of features. "
+                    "Set model.balancer.gramian_of=shared and model.balancer.every=1, or "
+                    "model.compile=false."
                 )
             keep_compiled_graphs()
         net.compile()
@@ -305,7 +310,7 @@ class MultiheadLitModule(pl.LightningModule):
         return choose_memory_format(cast(nn.Module, self.net), trainer.precision, device).value
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Build the optimizer, fused where that works, and the scheduler."""
+        """Build the optimizer (fused where that is possible) and the scheduler."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         batch_size = getattr(data, "batch_size", None)
         groups = self.parameter_groups(only_trained=regroups(self.trainer))
@@ -314,7 +319,7 @@ class MultiheadLitModule(pl.LightningModule):
         )
 
     def count_train_batches(self) -> int:
-        """Return how many training batches an epoch has, before a trainer's limit."""
+        """Return how many training batches an epoch has, without `limit_train_batches`."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
             return data.count_train_batches()
@@ -325,7 +330,7 @@ class MultiheadLitModule(pl.LightningModule):
         """Return the groups of parameters that the optimizer is made with.
 
         Args:
-            only_trained: Leave out those that are frozen.
+            only_trained: Leave out frozen parameters.
         """
         if not self.finetuning.groups_parameters:
             return parameter_groups(self, self.balancer, only_trained=only_trained)
@@ -335,20 +340,20 @@ class MultiheadLitModule(pl.LightningModule):
         return groups + [of_balancer] * bool(apart)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all modules, but that of batch norm that is frozen."""
+        """Set the mode of all modules, but keep frozen batch norm in evaluation mode."""
         super().train(mode)
         if isinstance(self.net, MultiheadNetwork):
             self.finetuning.set_modes(self.net, self._thawed_for)
         return self
 
     def _thaw(self) -> None:
-        """Freeze and thaw parameters for the epoch that begins or goes on."""
+        """Freeze and unfreeze parameters for the current epoch."""
         self._thawed_for = self.trainer.current_epoch
         if isinstance(self.net, MultiheadNetwork):
             self.finetuning.apply(self.net, self._thawed_for)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step per-step schedulers; `on_train_epoch_end` moves those that move once an epoch."""
+        """Step per-step schedulers; `on_train_epoch_end` steps the per-epoch ones."""
         if self.optimization.interval == "step":
             super().lr_scheduler_step(scheduler, metric)
 
@@ -359,7 +364,7 @@ class MultiheadLitModule(pl.LightningModule):
         return cast(dict[str, Tensor], self.net(images))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the heads' losses as the balancer weighs them."""
+        """Return the scalar [] that is back-propagated: the losses as the balancer weights them."""
         if self.balancer.changes:
             self.balancer.batch = self.trainer.fit_loop.total_batch_idx
         losses, counts, outputs, labels = self.losses(batch, "train")
@@ -378,9 +383,9 @@ class MultiheadLitModule(pl.LightningModule):
         return total
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Leave a head alone that had no label since the last step, whatever the optimizer does.
+        """Do not update a head that had no label since the last step.
 
-        A momentum or weight decay would move it without a gradient.
+        Momentum and weight decay would change its weights even without a gradient.
         """
         for name in self.presence.absent():
             index = list(self._heads).index(name)
@@ -396,7 +401,7 @@ class MultiheadLitModule(pl.LightningModule):
         self._note(losses)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add one batch to the sums and to what is shown of the test."""
+        """Add one batch to the sums and to the artifacts of the test."""
         losses, counts, outputs, labels = self.losses(batch, "test")
         self._sums("test").add(losses, outputs, labels, counts)
         self.head_metrics.add(outputs, labels, self.incomplete["test"])
@@ -415,13 +420,14 @@ class MultiheadLitModule(pl.LightningModule):
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor], dict[str, Tensor]]:
         """Return losses [T], counts, outputs [B, K] and labels [B] by head name for one batch.
 
-        Counts are the samples with a label of each head, [T]; none where no label is missing in
-        the split. Of several processes each is given its part of the batch, and returns what is
-        of the whole. Of images that are mixed, the labels are those with the larger share.
+        Counts are the number of labelled samples of each head, [T], or None if no label is missing
+        in the split. With several processes, each process gets its part of the batch and returns
+        the values of the whole batch. For mixed images, the label with the larger share is
+        returned.
         """
         images, given, mixed = batch if len(batch) == 3 else (*batch, None)
         own = {next(iter(self._heads)): given} if isinstance(given, Tensor) else given
-        # Losses in float32: a bfloat16 log-sum-exp has two digits.
+        # Losses are computed in float32: a log-sum-exp in bfloat16 has only two correct digits.
         found = {name: values.float() for name, values in self._outputs(images).items()}
         outputs, labels, mixed = gathered(self.gathering, found, own, mixed)
         gaps = self.incomplete[split]
@@ -431,11 +437,11 @@ class MultiheadLitModule(pl.LightningModule):
         return losses, counts, outputs, labels
 
     def present(self, counts: Tensor | None) -> Tensor:
-        """Return which heads have a label in a batch, bool [T], for what `losses` counted."""
+        """Return which heads have a label in a batch, bool [T], from the counts of `losses`."""
         return self.balancer.everyone if counts is None else counts > 0
 
     def balanced(self, losses: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is back-propagated for losses [T], a scalar, and their weights [T].
+        """Return the scalar to back-propagate, [], and the weights of the losses, [T].
 
         Args:
             losses: [T].
@@ -458,7 +464,7 @@ class MultiheadLitModule(pl.LightningModule):
 
     @property
     def _uses_features(self) -> bool:
-        """Whether gradients are taken of the features, and the backbone is gone through once."""
+        """Whether gradients are taken at the features, so that the backbone runs backward once."""
         balancer = self.balancer
         if not balancer.needs_gramian or balancer.is_alone:
             return False
@@ -469,7 +475,7 @@ class MultiheadLitModule(pl.LightningModule):
         return [*head.parameters(), *self.criteria.of(name).parameters()]
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the network that all heads have in common, and that train."""
+        """Return the trainable parameters of the network that all heads share."""
         own = {id(p) for name in self._heads for p in self._own_parameters(name)}
         net = cast(nn.Module, self.net)
         return [p for p in net.parameters() if id(p) not in own and p.requires_grad]
@@ -481,7 +487,7 @@ class MultiheadLitModule(pl.LightningModule):
             return net.from_features(self.features)
         if len(images) or self.training:
             return cast(dict[str, Tensor], self(images))
-        # A rank without an image has nothing to ask the network, which need not take none.
+        # A rank without images skips the network, because not every network accepts an empty batch.
         return {name: images.new_zeros(0, width) for name, width in self._heads.outputs.items()}
 
     @property
@@ -494,7 +500,7 @@ class MultiheadLitModule(pl.LightningModule):
     # -- epochs ----------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
-        """Start the sums from zero, or from where a checkpoint within this epoch left them."""
+        """Reset the sums, and freeze or unfreeze parameters for the epoch."""
         self._thaw()
         self._sums("train").reset()
         self.presence.reset()
@@ -503,7 +509,10 @@ class MultiheadLitModule(pl.LightningModule):
             self.weight_means.reset()
 
     def _label_shares(self) -> Tensor | None:
-        """Return what each batch of the epoch counts for each head, where that is not 1."""
+        """Return the weight of each batch of the epoch for each head, [batches, T].
+
+        It is None if every weight is 1: without gradient accumulation or missing labels.
+        """
         trainer, data = self.trainer, self.trainer.datamodule  # type: ignore[attr-defined]
         every, gaps = trainer.accumulate_grad_batches, self.incomplete["train"]
         if every == 1 or not gaps or not isinstance(data, MultiheadDataModule):
@@ -513,12 +522,12 @@ class MultiheadLitModule(pl.LightningModule):
         return None if shares is None else shares.to(self.device)
 
     def on_train_start(self) -> None:
-        """Go on from the sums and the random state of an interrupted training.
+        """Restore the sums and the random state of an interrupted training.
 
-        Ranks after the first draw numbers of their own, for dropout.
+        Every rank after the first has its own random state, for dropout.
 
         Raises:
-            CheckpointError: If they are damaged.
+            CheckpointError: If the sums or the random state in the checkpoint are damaged.
         """
         self._thaw()
         ranks, others = self.gathering.ranks, []
@@ -552,7 +561,7 @@ class MultiheadLitModule(pl.LightningModule):
         self._log(metrics | {f"{name}_best": value for name, value in self.best.items()})
 
     def on_train_epoch_end(self) -> None:
-        """Log the training metrics and move the schedulers that move once an epoch."""
+        """Log the training metrics and step the schedulers that are stepped once an epoch."""
         self.check_finite()
         metrics = self._read("train")
         if self.weight_means is not None:
@@ -565,7 +574,7 @@ class MultiheadLitModule(pl.LightningModule):
         self._validated = False
 
     def on_test_epoch_start(self) -> None:
-        """Forget an earlier test."""
+        """Discard the artifacts of an earlier test."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
             self._use_gaps(data, "test")
@@ -606,7 +615,7 @@ class MultiheadLitModule(pl.LightningModule):
     # -- checkpoints -----------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what exact resumption needs, in types that weights-only loading accepts."""
+        """Add the state that exact resumption needs, in types that weights-only loading accepts."""
         channels_and_size = None
         if isinstance(self.net, MultiheadNetwork):
             channels_and_size = [self.net.input_channels, *self.net.input_size]
@@ -627,7 +636,7 @@ class MultiheadLitModule(pl.LightningModule):
             checkpoint[RECORD]["random_state_of_others"] = states[1:]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check the heads, and take over the state of an interrupted training.
+        """Check the heads, and keep the state of an interrupted training for `on_train_start`.
 
         Raises:
             CheckpointError: If the checkpoint has other heads, or is damaged.
@@ -638,13 +647,13 @@ class MultiheadLitModule(pl.LightningModule):
         if self.trainer.state.fn != TrainerFn.FITTING:
             self._leave_balancer(checkpoint["state_dict"])
             if RAW in checkpoint:
-                # Callbacks that average weights load the raw ones from there, also to test.
+                # Callbacks that average weights load the raw weights from this key, also in a test.
                 checkpoint[RAW] = checkpoint["state_dict"]
         self.best = dict(record["best"])
         self._resumed = record
 
     def _leave_balancer(self, state: dict[str, Tensor]) -> None:
-        """Replace the state of a training's balancer, which no test asks for, by our own."""
+        """Replace the balancer's state in a checkpoint by this module's own, for a test."""
         mine = ("balancer.", "weight_means.")
         for name in [name for name in state if name.startswith(mine)]:
             del state[name]
@@ -652,4 +661,4 @@ class MultiheadLitModule(pl.LightningModule):
 
 
 MNISTLitModule = MultiheadLitModule
-"""Another name of `MultiheadLitModule`, for scripts and runs on record that use it."""
+"""An alias of `MultiheadLitModule` for older scripts and recorded runs."""

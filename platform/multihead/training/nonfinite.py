@@ -1,4 +1,4 @@
-"""Notice a loss that is not finite, without asking the device at every step."""
+"""Detect a loss that is not finite, without waiting for the device at every step."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ from multihead.heads import Heads
 
 
 class FiniteWatch:
-    """Keep the losses of the last steps, to name the first that was not finite.
+    """Keep the losses of the last steps, and find the first one that is not finite.
 
-    The device is asked once in `LENGTH` steps, never in between.
+    The losses stay on the device and are read once in `LENGTH` steps.
 
     Args:
         heads: Fixes T and the order of the losses.
@@ -22,16 +22,16 @@ class FiniteWatch:
         self._recent: list[tuple[int, Tensor]] = []
 
     def add(self, losses: Tensor, step: int) -> None:
-        """Note the losses [T] of one step; `report` must be asked when there is no room."""
+        """Add the losses [T] of one step; call `report` first if `is_full`."""
         self._recent.append((step, losses.detach()))
 
     @property
     def is_full(self) -> bool:
-        """Whether `report` must be asked before the next step."""
+        """Whether `report` must be called before the next step."""
         return len(self._recent) >= self.LENGTH
 
     def report(self) -> tuple[int, str] | None:
-        """Return step and head of the first loss that was not finite, or None, and forget all."""
+        """Return step and head of the first loss that is not finite, or None, and reset."""
         recent, self._recent = self._recent, []
         if not recent:
             return None

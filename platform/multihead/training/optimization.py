@@ -1,4 +1,4 @@
-"""Optimizer and scheduler of a training, as `model.optimizer` and `model.scheduler` name them."""
+"""Make the optimizer and the scheduler that `model.optimizer` and `model.scheduler` configure."""
 
 import inspect
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from multihead.training.schedules import build_scheduler, planned_length
 
 
 class Optimization:
-    """Make the optimizer, fused where that works, and move the scheduler.
+    """Make the optimizer (fused where that is possible), and step the scheduler.
 
     Args:
         optimizer: Called with the parameters.
-        scheduler: Called with the optimizer; none if None.
+        scheduler: Called with the optimizer, or None for no scheduler.
         monitor: Metric that a ReduceLROnPlateau watches.
-        interval: `epoch` or `step`, how often the scheduler moves.
+        interval: `epoch` or `step`: how often the scheduler is stepped.
         fused: `auto`, true or false: one kernel for the whole optimizer step.
-        scaling: How the learning rate follows the size of a batch.
+        scaling: How the learning rate depends on the batch size.
 
     Raises:
         ConfigError: For another interval or another `fused`.
@@ -56,7 +56,7 @@ class Optimization:
     def made(self, groups: list[dict[str, Any]], **options: Any) -> Optimizer:
         """Make the optimizer; a single group is passed as a list of parameters.
 
-        A group's `lr_scale` is what its learning rate is multiplied by.
+        The learning rate of a group is multiplied by its `lr_scale`.
         """
         optimizer = self.optimizer(groups if len(groups) > 1 else groups[0]["params"], **options)
         for group in optimizer.param_groups:
@@ -64,10 +64,10 @@ class Optimization:
         return optimizer
 
     def options(self, trainer: pl.Trainer, device: str) -> dict[str, Any]:
-        """Return the arguments that an optimizer is given beside those of its node.
+        """Return the arguments of the optimizer beyond those of its configuration.
 
         Args:
-            trainer: Says precision and clipping.
+            trainer: Has the precision and the clipping.
             device: Type of the device that trains.
         """
         return {"fused": True} if self._takes_fused(trainer, device) else {}
@@ -80,14 +80,14 @@ class Optimization:
         batch_size: int | None,
         batches: Callable[[], int],
     ) -> OptimizerLRScheduler:
-        """Return what Lightning's `configure_optimizers` returns.
+        """Return the value for Lightning's `configure_optimizers`.
 
         Args:
-            groups: Of parameters, see `parameter_groups`.
-            trainer: Says epochs, precision and clipping.
+            groups: Groups of parameters, see `parameter_groups`.
+            trainer: Has the number of epochs, the precision and the clipping.
             device: Type of the device that trains.
-            batch_size: Images per batch, if it is known.
-            batches: Counts the training batches of an epoch.
+            batch_size: Images per batch, or None if it is not known.
+            batches: Returns the number of training batches of an epoch.
 
         Raises:
             ConfigError: For a fused optimizer where gradients are clipped in mixed precision.
@@ -104,8 +104,8 @@ class Optimization:
                 "scheduler": build_scheduler(self.scheduler, optimizer, length),
                 "interval": self.interval,
                 "monitor": self.monitor,
-                # Ours to step, see `end_epoch`; Lightning would want the metric already in an
-                # epoch without validation.
+                # `end_epoch` steps it. Lightning would require the metric even in an epoch without
+                # validation.
                 "reduce_on_plateau": False,
             },
         }
@@ -114,7 +114,7 @@ class Optimization:
         """Refuse a fused optimizer where gradients are clipped in mixed precision.
 
         Raises:
-            ConfigError: With what to set.
+            ConfigError: If both are configured.
         """
         fused = self.fused is True or optimizer.defaults.get("fused")
         if _clips_half(trainer) and fused:
@@ -124,14 +124,14 @@ class Optimization:
             )
 
     def end_epoch(self, trainer: pl.Trainer, *, validated: bool) -> None:
-        """Move the schedulers that move once an epoch.
+        """Step the schedulers that are stepped once an epoch.
 
-        Lightning would move them after the epoch's checkpoint is written, and not at all for
-        ReduceLROnPlateau after a resume, so a resumed run would differ.
+        Lightning would step them only after it has written the epoch's checkpoint. After a resume
+        it would not step ReduceLROnPlateau at all. So a resumed run would differ.
 
         Args:
             trainer: Has the schedulers and the metrics.
-            validated: Whether there was a validation since the last epoch ended.
+            validated: Whether a validation ran since the last epoch ended.
         """
         if self.interval != "epoch":
             return
@@ -155,24 +155,24 @@ class Optimization:
 def _clips_half(trainer: pl.Trainer) -> bool:
     """Whether gradients are clipped in mixed precision.
 
-    A fused step unscales gradients by itself, too late to clip them, and Lightning refuses it.
+    A fused step unscales the gradients itself, after the clipping. Lightning refuses that.
     """
     return bool(trainer.gradient_clip_val) and str(trainer.precision).endswith("-mixed")
 
 
 def regroups(trainer: pl.Trainer) -> bool:
-    """Return whether a callback of Lightning's adds parameters to the optimizer when it thaws them.
+    """Return whether a `BaseFinetuning` callback adds parameters to the optimizer later.
 
-    It wants an optimizer without them, and brings back their groups when a training goes on.
+    It needs an optimizer without the frozen parameters, and restores their groups on a resume.
     """
     return any(isinstance(c, BaseFinetuning) for c in trainer.callbacks)  # type: ignore[attr-defined]
 
 
 def thaw_again(module: nn.Module, optimizer: Optimizer) -> None:
-    """Have parameters train that the optimizer has, in a training that goes on.
+    """Unfreeze the parameters that the optimizer has, in a resumed training.
 
-    Lightning's callback freezes them before each training, and thaws them at the start of one epoch
-    alone. One that goes on after that epoch would not train them any more.
+    Lightning's callback freezes them before each training, and unfreezes them only at the start of
+    one epoch. Without this function, a training resumed after that epoch would not train them.
     """
     ours = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for part in module.modules():
@@ -186,14 +186,14 @@ def thaw_again(module: nn.Module, optimizer: Optimizer) -> None:
 def parameter_groups(
     module: nn.Module, balancer: nn.Module, *, only_trained: bool = False
 ) -> list[dict[str, Any]]:
-    """Return all parameters of a module; those of its balancer, if any, in a group of their own.
+    """Return all parameters of a module in one group, and those of its balancer in a second one.
 
-    What a balancer learns has no weight decay.
+    The balancer's parameters have no weight decay. There is no second group without them.
 
     Args:
         module: Has the parameters.
-        balancer: What weighs the heads' losses.
-        only_trained: Leave out those that are frozen.
+        balancer: The balancer that weights the heads' losses.
+        only_trained: Leave out frozen parameters.
     """
     of_balancer = list(balancer.parameters())
     own = {id(parameter) for parameter in of_balancer}

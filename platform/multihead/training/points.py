@@ -1,4 +1,4 @@
-"""Points of an epoch that must be on record before the epoch's checkpoint is."""
+"""Log the metrics of an epoch before the epoch's checkpoint is written."""
 
 import lightning.pytorch as pl
 
@@ -6,11 +6,11 @@ import lightning.pytorch as pl
 def log_epoch(trainer: pl.Trainer) -> None:
     """Log the training epoch's metrics now.
 
-    Lightning logs them after the callbacks of the epoch's end, among which the checkpoint is
-    written. A process killed between the two would resume after the epoch, and its points would
-    be missing for ever. Lightning still logs them; the record keeps one point per step.
+    Lightning logs them after the callbacks at the end of the epoch, one of which writes the
+    checkpoint. If the process were killed in between, the resumed run would start after the epoch
+    and never log its metrics. Lightning logs them a second time; the store keeps one per step.
     """
-    # No public attribute has the metrics of this epoch without those of earlier ones.
+    # Lightning has no public attribute with the metrics of this epoch only.
     metrics = trainer._logger_connector.metrics["log"]
     if "step" not in metrics:
         return

@@ -1,4 +1,4 @@
-"""Which heads had a label since the optimizer's last step."""
+"""Track which heads had a label since the optimizer's last step."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ from multihead.heads import Heads
 
 
 class Presence:
-    """Note heads with labels on the device, and read them once a step.
+    """Collect the heads with labels on the device, and read them once a step.
 
-    Only data with missing labels need it: reading waits for the device.
+    Reading waits for the device, so this is used only for data with missing labels.
 
     Args:
         heads: Fixes T and the order.
@@ -24,7 +24,7 @@ class Presence:
         self._seen: Tensor | None = None
 
     def add(self, present: Tensor) -> None:
-        """Note which heads have a label in a batch, bool [T]."""
+        """Add which heads have a label in a batch, bool [T]."""
         self._seen = present if self._seen is None else torch.logical_or(self._seen, present)
 
     def absent(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Progress in the terminal: a line per epoch with every head, and the time left."""
+"""Show the progress in the terminal: a line per epoch with every head, and the time left."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,13 @@ from multihead.metrics.registry import METRICS, judging
 from multihead.terminal.drawn import Progress, Screen, progress
 from multihead.training.module import MultiheadLitModule
 
-# Drawing takes the interpreter from the training for milliseconds, so it is done seldom, and not
-# by Rich's own thread, which would do it ten times a second.
+# Drawing holds the interpreter lock for milliseconds and delays the training. So the bar is drawn
+# twice a second here, and not by Rich's own thread, which would draw it ten times a second.
 _REFRESH_SECONDS = 0.5
 
 
 class TrainingProgress(Callback):
-    """Show epochs, images per second, time left and accuracies or errors; quiet when piped."""
+    """Show epochs, images per second, time left and validation metrics, in a terminal only."""
 
     def __init__(self) -> None:
         self.screen = Screen(err=True)
@@ -38,7 +38,7 @@ class TrainingProgress(Callback):
         self._bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the epoch before, whose metrics are complete now, and start to count images."""
+        """Print the previous epoch, whose metrics are now complete, and reset the image count."""
         self._print_epoch(trainer, pl_module)
         self._images, self._epoch_began = 0, time.monotonic()
 
@@ -50,10 +50,10 @@ class TrainingProgress(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Move the bar, twice a second at most."""
+        """Update the bar, at most twice a second."""
         if self._bar is None:
             return
-        self._images += len(batch[0]) * trainer.world_size  # of all devices, to within a few
+        self._images += len(batch[0]) * trainer.world_size  # of all devices, approximately
         now = time.monotonic()
         if now - self._shown < _REFRESH_SECONDS:
             return
@@ -84,7 +84,7 @@ class TrainingProgress(Callback):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Close the bar, so that the error stands on a line of its own."""
+        """Close the bar, so that the error is printed on its own line."""
         self._close()
 
     def _close(self) -> None:
@@ -94,7 +94,7 @@ class TrainingProgress(Callback):
 
 
 def _judged(heads: Iterable[str], metrics: Mapping[str, float]) -> list[str]:
-    """Return, for each head, the figure of validation that it is judged by."""
+    """Return the text of each head's main validation metric."""
     found = []
     for head in heads:
         metric = judging([name for name in METRICS if f"val/{head}_{name}" in metrics])

@@ -1,12 +1,12 @@
-"""Learning-rate schedulers from classes or partials, with defaults for what a bare class lacks.
+"""Make learning-rate schedulers from classes or partials, with defaults for missing arguments.
 
-A scheduler moves once an epoch or once a step of the optimizer, `model.scheduler_interval`, and its
-defaults are counted in these moves:
+`model.scheduler_interval` decides whether a scheduler moves once an epoch or once a step of the
+optimizer. Its defaults are counted in these moves:
 
 - `step_size` (StepLR): a third of the training, at least 1
 - `milestones` (MultiStepLR): half and three quarters of the training
-- `gamma` (ExponentialLR): 0.95 an epoch
-- `T_max` (CosineAnnealingLR), `total_iters`, `total_steps` (OneCycleLR): the training
+- `gamma` (ExponentialLR): 0.95 per epoch
+- `T_max` (CosineAnnealingLR), `total_iters`, `total_steps` (OneCycleLR): the whole training
 - `T_0` (CosineAnnealingWarmRestarts): a third of the training, at least 1
 - `max_lr` (OneCycleLR): the optimizer's learning rates
 - `steps_per_epoch`: the moves of an epoch
@@ -38,8 +38,8 @@ class Length:
     """How often a scheduler moves.
 
     Attributes:
-        moves: In the whole training, 1 or more.
-        per_epoch: In an epoch, 1 or more.
+        moves: Moves in the whole training, 1 or more.
+        per_epoch: Moves in an epoch, 1 or more.
     """
 
     moves: int
@@ -47,15 +47,15 @@ class Length:
 
 
 def planned_length(trainer: pl.Trainer, interval: str, batches: int) -> Length | None:
-    """Return how often a scheduler will move in a training; None if only time ends it.
+    """Return how often a scheduler will move in a training.
 
-    Lightning's `estimated_stepping_batches` would open the data before a checkpoint says where in
-    an epoch they go on.
+    It is None if neither `max_epochs` nor `max_steps` limits the training. Lightning's
+    `estimated_stepping_batches` is not used: it opens the data before a checkpoint is loaded.
 
     Args:
-        trainer: Says epochs, steps and what is accumulated.
+        trainer: Has the numbers of epochs, steps and accumulated batches.
         interval: `epoch` or `step`.
-        batches: Of the training data in an epoch, before `limit_train_batches`.
+        batches: Training batches in an epoch, without `limit_train_batches`.
     """
     limit = trainer.limit_train_batches
     limited = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
@@ -70,20 +70,20 @@ def planned_length(trainer: pl.Trainer, interval: str, batches: int) -> Length |
 
 
 class WarmupCosineLR(SequentialLR):
-    """Warm up linearly, then let the learning rate fall along half a cosine until the end.
+    """Raise the learning rate linearly, then lower it along half a cosine until the end.
 
-    torch's `LinearLR`, then its `CosineAnnealingLR`. Sources: warm-up, Goyal et al., Accurate,
-    Large Minibatch SGD, 2017, arXiv:1706.02677, section 2.2; cosine, Loshchilov & Hutter, SGDR,
-    ICLR 2017, arXiv:1608.03983, without restarts.
+    It combines torch's `LinearLR` and `CosineAnnealingLR`. Sources: warm-up, Goyal et al.,
+    Accurate, Large Minibatch SGD, 2017, arXiv:1706.02677, section 2.2; cosine, Loshchilov &
+    Hutter, SGDR, ICLR 2017, arXiv:1608.03983, without restarts.
 
     Args:
-        optimizer: Its learning rates, of each group, are those at the end of the warm-up.
-        total_steps: Moves until the end.
+        optimizer: Each group has its learning rate at the end of the warm-up.
+        total_steps: Moves in the whole training.
         steps_per_epoch: Moves in an epoch.
-        warmup_epochs: Length of the warm-up in epochs, 0 or more, such as 0.5; `warmup_fraction`
-            is not used then.
-        warmup_fraction: Its share of the training, 0 to below 1.
-        start_factor: What learning rates are multiplied by at first, above 0 and up to 1.
+        warmup_epochs: Length of the warm-up in epochs, 0 or more, such as 0.5. If it is given,
+            `warmup_fraction` is not used.
+        warmup_fraction: Length of the warm-up as a share of the training, 0 to below 1.
+        start_factor: Factor of the learning rates at the start, above 0 and up to 1.
         eta_min: Learning rate at the end.
 
     Raises:
@@ -109,10 +109,10 @@ class WarmupCosineLR(SequentialLR):
         if not 0 <= share < 1:
             epochs = total_steps / steps_per_epoch
             raise ConfigError(
-                f"model.scheduler.{key} is {value}, and the training has {epochs:g} "
+                f"model.scheduler.{key} is {value}, but the training has {epochs:g} "
                 f"epoch{'s' if epochs != 1 else ''}; the warm-up must end before the training."
             )
-        # A warm-up that was asked for takes a move at least, but not the only one.
+        # A warm-up takes at least one move, unless the training has only one.
         least = min(1, total_steps - 1) if share else 0
         warmup = min(max(round(share * total_steps), least), total_steps - 1)
         super().__init__(
@@ -128,15 +128,15 @@ class WarmupCosineLR(SequentialLR):
 def build_scheduler(
     factory: Callable[..., Scheduler], optimizer: Optimizer, length: Length | None
 ) -> Scheduler:
-    """Call a scheduler class or partial, filling required arguments with the defaults above.
+    """Call a scheduler class or partial; missing arguments get the defaults of this module.
 
     Args:
-        factory: Takes the optimizer first.
+        factory: Takes the optimizer as its first argument.
         optimizer: The optimizer to schedule.
-        length: How often the scheduler will move, if that is known.
+        length: How often the scheduler will move, or None if it is not known.
 
     Raises:
-        ConfigError: If a required argument has no default here, or needs the length.
+        ConfigError: If a required argument has no default, or if the length is not known.
     """
     parameters = dict(list(inspect.signature(factory).parameters.items())[1:])
     missing = [
@@ -152,8 +152,8 @@ def build_scheduler(
         return factory(optimizer)
     if length is None:
         raise ConfigError(
-            f"model.scheduler needs {missing[0]!r}, which follows from the length of the training; "
-            f"set trainer.max_epochs or trainer.max_steps."
+            f"model.scheduler needs {missing[0]!r}, which is derived from the length of the "
+            f"training; set trainer.max_epochs or trainer.max_steps."
         )
     defaults = _defaults(optimizer, length)
     unknown = [name for name in missing if name not in defaults]
@@ -165,7 +165,7 @@ def build_scheduler(
 
 
 def has_own_rates(factory: Callable[..., Scheduler]) -> bool:
-    """Return whether a partial was given learning rates, rather than start from the optimizer's."""
+    """Return whether a partial sets learning rates itself, instead of the optimizer's."""
     return bool({"base_lr", "max_lr"} & set(getattr(factory, "keywords", {})))
 
 

@@ -1,7 +1,7 @@
-"""How a training went besides its losses: gradient norm and images per second, once an epoch.
+"""Log the gradient norm and the images per second once an epoch.
 
-Nothing here runs on a batch but a counter in the optimizer's own hook: a Lightning callback with
-a hook per batch would cost microseconds in each.
+Only a counter in the optimizer's hook runs in every step. A Lightning callback with a hook per
+batch would cost microseconds in each batch.
 """
 
 import time
@@ -22,14 +22,14 @@ GRADIENT_NORM, IMAGES_PER_SECOND = "grad_norm", "system/images_per_second"
 class Telemetry(Callback):
     """Log `grad_norm` and `system/images_per_second` once an epoch.
 
-    The norm is the Euclidean one over all parameters, as the optimizer took the gradients (after
-    clipping), averaged over the first step of the epoch and every `every` steps after it. It
-    stays on the device until the epoch ends. It is left out in 16-mixed precision, where
-    gradients are scaled, and under FSDP, where a device has but a part of them. Images per
-    second are those of the training batches on all devices, without validation.
+    The norm is the Euclidean norm of the gradient of all parameters, after clipping. It is measured
+    at the first step of an epoch and at every `every`-th step after it, and averaged over these. It
+    stays on the device until the epoch ends. It is not logged in 16-mixed precision, where
+    gradients are scaled, nor under FSDP, where a device has only a part of them. Images per second
+    counts the training images of all devices, without validation.
 
     Args:
-        every: Steps from one look at the gradients to the next, 1 or more.
+        every: Steps from one measurement of the norm to the next, 1 or more.
     """
 
     def __init__(self, every: int = 50) -> None:
@@ -40,18 +40,18 @@ class Telemetry(Callback):
         self._began = self._paused = 0.0
         self._first_batch = 0
 
-    # Written with each checkpoint, so that a resumed epoch has the mean of all its steps.
+    # Saved with each checkpoint, so that a resumed epoch has the mean over all its steps.
     def state_dict(self) -> dict[str, Any]:
         """Return the norms of the epoch so far."""
         return {"steps": self._steps, "norms": [float(norm) for norm in self._norms]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the norms that `state_dict` returned."""
+        """Restore the norms that `state_dict` returned."""
         self._steps = int(state_dict["steps"])
         self._norms = [torch.tensor(float(norm)) for norm in state_dict["norms"]]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the gradients after the optimizer's steps."""
+        """Register the hook that measures the gradient norm, and start the clock."""
         done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         self._first_batch = done % int(trainer.num_training_batches)
         self._start_clock()
@@ -64,15 +64,15 @@ class Telemetry(Callback):
         self._start_clock()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock."""
+        """Pause the clock."""
         self._paused -= time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Go on with the clock."""
+        """Resume the clock."""
         self._paused += time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the epoch's figures and start again."""
+        """Log the epoch's values and reset them."""
         seconds = time.perf_counter() - self._began - self._paused
         found = {}
         images = self._images(trainer)
@@ -82,12 +82,12 @@ class Telemetry(Callback):
             norms = [norm.to(pl_module.device, torch.float32) for norm in self._norms]
             found[GRADIENT_NORM] = float(torch.stack(norms).mean())
         self._steps, self._norms, self._first_batch = 0, [], 0
-        # Past `self.log`: figures of the machine are no metrics to monitor, or to have a best of.
+        # Not `self.log`: these values should not be monitored, nor decide about a best epoch.
         if trainer.logger is not None:
             trainer.logger.log_metrics(found, trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look no more."""
+        """Remove the hook."""
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
@@ -103,7 +103,7 @@ class Telemetry(Callback):
         self._steps += 1
 
     def _images(self, trainer: pl.Trainer) -> int:
-        """Return how many images all devices trained on in this epoch, since this process began."""
+        """Return the images that all devices trained on in this epoch and this process."""
         loader = trainer.train_dataloader
         if not isinstance(loader, Resumable):
             return 0

@@ -1,4 +1,4 @@
-"""One network from several of the same architecture: the mean of their weights.
+"""Average the weights of several networks of the same architecture.
 
 Source: Wortsman et al., Model soups, ICML 2022, arXiv:2203.05482.
 """
@@ -16,7 +16,7 @@ Weights = Mapping[str, Tensor]
 
 
 def first_difference(one: Weights, other: Weights) -> str | None:
-    """Return in what the shapes of two networks' weights differ first, or None if in nothing."""
+    """Return the first difference of two networks' names and shapes of weights, or None."""
     for name, tensor in one.items():
         if name not in other:
             return f"{name} is {list(tensor.shape)} in the first, but missing in the second"
@@ -28,12 +28,12 @@ def first_difference(one: Weights, other: Weights) -> str | None:
 
 
 def averaged(networks: Sequence[Weights]) -> dict[str, Tensor]:
-    """Return the mean of weights, by name; one network alone comes back as it is.
+    """Return the mean of weights by name; a single network is returned unchanged.
 
-    Whole numbers, such as how many batches a batch norm has seen, are those of the first network.
+    Integer tensors, such as the batch counters of batch norm, are taken from the first network.
 
     Args:
-        networks: One or more, of the same names and shapes.
+        networks: One or more networks' weights, with the same names and shapes.
     """
     if len(networks) == 1:
         return dict(networks[0])
@@ -48,13 +48,13 @@ def averaged(networks: Sequence[Weights]) -> dict[str, Tensor]:
 
 
 def needs_statistics(net: nn.Module, networks: Sequence[Weights]) -> bool:
-    """Tell whether an average has batch norm whose statistics are of none of its networks.
+    """Return whether the batch norm statistics of an average must be computed again.
 
-    Not if they are the same in all of them: these layers were frozen.
+    This is not needed if the statistics are equal in all networks, as in frozen layers.
 
     Args:
-        net: Of the architecture of the networks.
-        networks: Their weights, by the names that `net` has.
+        net: A network of this architecture.
+        networks: The averaged networks' weights, by the names that `net` has.
     """
     layers = {id(layer) for layer in batch_norms(net)}
     names = [name for name, layer in net.named_modules() if id(layer) in layers]
@@ -64,14 +64,14 @@ def needs_statistics(net: nn.Module, networks: Sequence[Weights]) -> bool:
 
 
 def recompute_statistics(net: nn.Module, batches: Iterable[Any], device: torch.device) -> None:
-    """Measure the statistics of batch norm anew, by one pass over training batches.
+    """Compute the statistics of batch norm again, with one pass over training batches.
 
-    Dropout before a batch norm draws the same numbers each time.
+    The random seed is fixed, so dropout before a batch norm draws the same numbers each time.
 
     Args:
-        net: Is changed; it stays where it is.
-        batches: Images [B, C, H, W] first.
-        device: Where the pass is made.
+        net: The network; it is changed in place and returns to its own device.
+        batches: Batches whose first element is images [B, C, H, W].
+        device: The device of the pass.
     """
     home = next(net.parameters()).device
     with torch.random.fork_rng():
