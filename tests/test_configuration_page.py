@@ -51,7 +51,7 @@ GIVEN = {
 }
 # Groups whose keys are names of heads, or keys of other groups.
 OF_NAMES = ("data/heads", "experiment", "debug")
-NOT_FOR_PEOPLE = {settings.OWN_STUDY_VARIABLE}
+NOT_FOR_PEOPLE = {settings.OWN_STUDY_VARIABLE, settings.COMMAND_VARIABLE}
 
 
 @cache

@@ -82,6 +82,11 @@ def test_experiments_of_the_current_folder_come_first(
     assert described("experiments", "experiment")["cnn_mnist"] == "My own"
 
 
+def test_a_group_that_the_configuration_lacks_is_added_with_a_plus() -> None:
+    with pytest.raises(ConfigError, match=r"group data/heads yet; add it with \+data/heads=NAME"):
+        compose_run(["data=mnist", "data/heads=handwritten_digit"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -94,6 +99,8 @@ def test_experiments_of_the_current_folder_come_first(
         ("nonsense", r"'nonsense' is not an override; write key=value"),
         ("name=5 °C", r"""has the character '°'.* write 'name="5 °C"'"""),
         ("+seed=1", r"Could not append"),
+        ("+model/criterion=focal", r"has a choice already.*write model/criterion=focal\.$"),
+        ("model.optimizer={momentun: 1}", r"add it, write \+model\.optimizer\.momentun=\.\.\.$"),
         ("callbacks=null", r"callbacks is a config group, so it cannot be null"),
         ("seed=${nothing}", r"nothing"),
     ],

@@ -42,7 +42,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     register_folders()
     refused: list[MultiheadError] = []
     composed = False
-    typed = [a for a in arguments if not a.startswith("-")]
+    typed = get_args_parser().parse_args(list(arguments)).overrides
 
     def job(config: DictConfig) -> float | None:
         nonlocal composed

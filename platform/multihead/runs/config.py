@@ -242,6 +242,12 @@ def explain(
         return ConfigError(_no_mapping(text.partition("=")[0].rpartition(" ")[2].lstrip("+")))
     if isinstance(error, InterpolationKeyError) and error.full_key:
         return ConfigError(f"{error.full_key} refers to a key that does not exist: {text}.")
+    if text.startswith("Multiple values for "):
+        group = text.removeprefix("Multiple values for ").partition(". ")[0]
+        choice = text.rpartition(": ")[2].rstrip("'")
+        return ConfigError(
+            f"{group} has a choice already, so + cannot add another; write {group}={choice}."
+        )
     if "Could not override" in text:
         return _unknown_override(text, overrides, folder, own)
     return ConfigError(text)
@@ -316,6 +322,10 @@ def _unknown_override(
             f"{key} is a config group, but a recorded run has only values. Change values, "
             f"such as {key.replace('/', '.')}.KEY=..., or start a new run with {key}=... ."
         )
+    if any((folder / key).is_dir() for folder in settings.config_folders("experiments")):
+        return ConfigError(
+            f"the configuration does not use the config group {key} yet; add it with +{key}=NAME."
+        )
     others = [o for o in overrides if _key(o) != key]
     if len(others) == len(overrides):
         return ConfigError(text)
@@ -325,7 +335,13 @@ def _unknown_override(
             f"{word} is a number in {path}, not a name; write {path}={{{word}: ...}}."
         )
     if word in siblings:
-        return ConfigError(text)
+        full = f"{path}.{word}" if path else word
+        missing = text.partition("Key '")[2].partition("'")[0]
+        return ConfigError(
+            f"there is no key {missing!r} in {full}; to add it, write +{full}.{missing}=..."
+            if missing
+            else text
+        )
     where = f"in {path}" if path else "at the top"
     siblings = siblings if path else list(dict.fromkeys([*siblings, *own]))
     allowed = f"allowed: {some_of(word, siblings)}" if siblings else f"{path} is empty"
