@@ -163,7 +163,7 @@ def test_a_lost_node_costs_no_trial_and_adds_none(
     start: Start, store: Store, nodes: Nodes, server: Postgres
 ) -> None:
     process = start(
-        "n_trials=24",
+        "n_trials=12",
         f"workers={NODES}",
         f"storage={server.url}",
         f"engine={{name: ray, address: '{nodes.address}'}}",
@@ -182,7 +182,7 @@ def test_a_lost_node_costs_no_trial_and_adds_none(
     kill_node(max(places, key=nodes.processes.index))
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
-    assert_agreement(store, server.url, "digits_quick", 24)
+    assert_agreement(store, server.url, "digits_quick", 12)
     assert f"1 of {NODES} workers wait for a place on the Ray cluster" in output
     assert nodes.actors == 0
 
