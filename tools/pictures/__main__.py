@@ -1,7 +1,7 @@
 """Make the pictures of the documentation from real runs; `make pictures` calls it.
 
-One training and one study of scikit-learn's digits, a minute in all, and the recorded ablation of
-docs/results/ablations/planted. A home that has the study already does not run it again.
+Three trainings and one study of scikit-learn's digits, a few minutes in all, and the recorded
+ablation of docs/results/ablations/planted. A home that has the study already does not run it again.
 """
 
 import argparse
@@ -20,9 +20,10 @@ from urllib.request import urlopen
 
 import pandas as pd
 from architecture import drawing
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from multihead.figures.conflict import conflict_figure
+from multihead.tracking.store import UI_VIEW
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -31,6 +32,10 @@ COMMAND = Path(sys.executable).with_name("multihead")
 TRAINING = [
     *("train", "experiment=multihead_cnn_digits", "trainer.max_epochs=10"),
     *("callbacks=conflict", "callbacks.conflict.every=5"),
+]
+RATES = [
+    *("train", "-m", "experiment=multihead_cnn_digits", "trainer.max_epochs=10"),
+    *("model.optimizer.lr=0.0005,0.008", "name=lr-${model.optimizer.lr}"),
 ]
 # What matplotlib writes as black on white, where the reader's system is dark.
 DARK = """<style>@media (prefers-color-scheme: dark) {
@@ -83,11 +88,37 @@ def shoot_run(browser: Browser, address: str, path: Path) -> None:
     """Take MLflow's page of a run, without its menu, MLflow's assistant and the right column."""
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     page.goto(address)
+    _clear(page)
+    page.get_by_role("button", name="Expand description").click()
+    _take(page, path, 930, 862)
+
+
+def shoot_version(browser: Browser, address: str, path: Path) -> None:
+    """Take MLflow's page of a version of a registered model, down to its description."""
+    page = browser.new_page(viewport={"width": 1240, "height": 900})
+    page.goto(address)
+    _clear(page)
+    _take(page, path, 1192, 620)
+
+
+def shoot_charts(browser: Browser, address: str, path: Path) -> None:
+    """Take MLflow's charts of an experiment, those of the heads' accuracies."""
+    page = browser.new_page(viewport={"width": 1240, "height": 700})
+    page.goto(address)
+    _clear(page)
+    page.get_by_placeholder("Search metric charts").fill("^(train|val)/.*_acc$")
+    _take(page, path, 1192, 692)
+
+
+def _clear(page: Page) -> None:
+    """Close MLflow's assistant and its menu."""
     page.get_by_role("button", name="Close", exact=True).click()
     page.get_by_role("button", name="Toggle sidebar").click()
-    page.get_by_role("button", name="Expand description").click()
+
+
+def _take(page: Page, path: Path, width: int, height: int) -> None:
     page.wait_for_timeout(2000)
-    page.screenshot(path=path, clip={"x": 48, "y": 8, "width": 930, "height": 862})
+    page.screenshot(path=path, clip={"x": 48, "y": 8, "width": width, "height": height})
     page.close()
 
 
@@ -118,6 +149,8 @@ def make(home: Path, work: Path) -> None:
     run = Path(re.search(r"^run \S+ +(.+)$", told, re.MULTILINE)[1])
     place = re.findall(r"^link +http://[^/]+/(.+)$", told, re.MULTILINE)[-1]
     draw_conflict(run / "gradients.csv", PICTURES / "conflict.svg")
+    multihead(home, *RATES)
+    multihead(home, "promote", run.name, "--name", "digits", "--alias", "champion")
     multihead(home, "study", "digits_quick", "workers=1")
     study = next(home.glob("*/study/study.html"))
     planted = ROOT / "docs" / "results" / "ablations" / "planted"
@@ -126,6 +159,10 @@ def make(home: Path, work: Path) -> None:
     with ui(home) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         shoot_run(browser, f"{address}/{place}", PICTURES / "run-page.png")
+        version = f"{address}/#/models/digits/versions/1?{UI_VIEW}"
+        shoot_version(browser, version, PICTURES / "model-version.png")
+        charts = f"{address}/{place.partition('/runs/')[0]}/runs?compareRunsMode=CHART&{UI_VIEW}"
+        shoot_charts(browser, charts, PICTURES / "charts.png")
         for scheme in ("light", "dark"):
             ablation = PICTURES / f"ablation-{scheme}.png"
             shoot_page(browser, work / "report" / "report.html", ablation, (1100, 1285), scheme)
