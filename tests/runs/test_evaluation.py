@@ -10,12 +10,13 @@ from multihead.runs.evaluation import evaluation_config
 from multihead.runs.execute import execute
 
 
-def test_a_run_evaluated_on_its_own_data_has_the_metrics_of_its_test(train: Run) -> None:
+def test_an_evaluation_has_the_metrics_of_the_runs_test_and_no_checkpoint(train: Run) -> None:
     run = train()
     again = execute(evaluation_config(str(run.run_id), []))
     assert again.run_id != run.run_id
     tested = {k: v for k, v in run.metrics.items() if k.startswith("test/")}
     assert {k: again.metrics[k] for k in tested} == pytest.approx(tested)
+    assert again.best_checkpoint is None
 
 
 def test_other_data_are_chosen_as_in_training_and_normalised_as_the_run_learned(

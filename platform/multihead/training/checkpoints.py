@@ -416,11 +416,12 @@ class RunCheckpoint(Checkpoint):
         """Take over the best epochs of an earlier training, together with their files.
 
         A best epoch without its file is dropped, because its metrics would then describe other
-        weights. Testing an older checkpoint does not replace the results of the training.
+        weights. A test takes over nothing: after a training it must not replace what the training
+        found, and the run of an evaluation has no checkpoint of its own.
         """
-        if not self._trains and self.best_epoch is not None:
+        if not self._trains:
             return
-        if self.of_heads is not None and self._trains:
+        if self.of_heads is not None:
             for head, score, epoch in self.of_heads.recorded(state_dict.get("of_heads")):
                 if self._takes_over(file_of(head), epoch):
                     self.of_heads.best[head] = score, epoch
