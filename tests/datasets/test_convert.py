@@ -95,7 +95,7 @@ def test_what_strangers_say_of_parameters_is_kept(tmp_path: Path) -> None:
     pairs = [[(0, i), (1, i % 2)] for i in range(3)]
     rows = zip(pictures(3, 4, 5, 3), pairs, strict=True)
     (folder / "train").write_bytes(b"".join(record(*row) for row in rows))
-    with pytest.warns(UserWarning, match="heads are named by letters"):
+    with pytest.warns(UserWarning, match="head names have letters"):
         convert(dataset_content(open_dataset(folder)), tmp_path / "b", ["binary"])
     written = json.loads((tmp_path / "b" / "vimh_dataset_info.json").read_text())
     assert written["parameter_names"] == [*mappings][:2]
@@ -103,7 +103,7 @@ def test_what_strangers_say_of_parameters_is_kept(tmp_path: Path) -> None:
     for name, entry in mappings.items():
         default = {} if name == "unused" else {"scale": "linear"}
         assert written["parameter_mappings"][name] == entry | default
-    with pytest.warns(UserWarning, match="heads are named by letters"):
+    with pytest.warns(UserWarning, match="head names have letters"):
         convert(dataset_content(open_dataset(tmp_path / "b")), tmp_path / "c", ["binary"])
     assert files(tmp_path / "c") == files(tmp_path / "b")
 
@@ -164,9 +164,9 @@ def test_a_folder_that_is_there_is_kept_unless_told(vimh: Path, tmp_path: Path) 
     content = dataset_content(open_dataset(vimh))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.tex").write_text("years of work")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         convert(content, tmp_path / "b", ["binary"])
-    with pytest.raises(ConfigError, match="is not replaced"):
+    with pytest.raises(ConfigError, match="cannot be replaced"):
         convert(content, tmp_path / "b", ["binary"], overwrite=True)
     assert files(tmp_path / "b") == {"thesis.tex": b"years of work"}
 

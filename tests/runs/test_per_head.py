@@ -168,7 +168,7 @@ def test_a_checkpoint_that_was_never_tested_is_not_promoted(
 
 
 def test_a_checkpoint_of_what_is_no_run_is_refused(shared: Store) -> None:
-    with pytest.raises(ConfigError, match="is of a run"):
+    with pytest.raises(ConfigError, match="needs a run"):
         find_model("models:/x/1", shared, checkpoint="best-side")
     done = CliRunner().invoke(cli, ["evaluate", "ckpt_path=a", "--checkpoint=best-side"])
     assert (done.exit_code, "is of a run" in done.output) == (2, True)

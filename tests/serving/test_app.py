@@ -94,7 +94,7 @@ def test_a_probability_for_each_head_and_all_of_them_on_request(
         (b'{"images": ["*"]}', 400, "picture 0 is not base64"),
         (b'{"images": ["AAAA"]}', 400, "not a PNG, JPEG, WebP or BMP"),
         (b'{"images": ["AAAA"], "resize": 1}', 400, "resize is 1"),
-        (json.dumps({"images": ["A"] * 17}).encode(), 413, "takes 16 in a request"),
+        (json.dumps({"images": ["A"] * 17}).encode(), 413, "takes 16 per request"),
         (b" " * 20_001, 413, "more than 20,000 bytes"),
     ],
 )
@@ -134,7 +134,7 @@ def test_numbers_that_are_no_pixels_are_refused(
         (64, "2,8,8,1", 400, "the body has 64 bytes"),
         (64, "1,1,8,8", 400, "this model takes uint8 [B, 8, 8, 1]"),
         (64, "a", 400, "give numbers"),
-        (64 * 17, None, 413, "takes 16 in a request"),
+        (64 * 17, None, 413, "takes 16 per request"),
     ],
 )
 def test_bytes_of_another_shape_are_refused(
@@ -150,7 +150,7 @@ def test_a_picture_of_another_size_is_fitted_only_on_request(client: TestClient)
     picture = _picture(np.zeros((20, 30, 3), np.uint8), "JPEG")
     refused = client.post("/invocations", json={"images": [picture]})
     assert refused.status_code == 400
-    assert "30 x 20 (width x height), this model takes 8 x 8" in refused.json()["error"]
+    assert "30 x 20 (width x height), but this model takes 8 x 8" in refused.json()["error"]
     assert client.post("/invocations", json={"images": [picture], "resize": True}).is_success
 
 

@@ -62,7 +62,7 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
     trained: RunResult, trained_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(TOLERANCE, "torchscript", -1.0)
-    with pytest.raises(ConfigError, match="answers otherwise as torchscript"):
+    with pytest.raises(ConfigError, match="gives other logits as torchscript"):
         export(
             str(trained.run_id), "torchscript", tmp_path / "m.pt", store=Store(home=trained_home)
         )

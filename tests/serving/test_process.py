@@ -97,7 +97,7 @@ def test_a_busy_port_an_unknown_and_a_damaged_model_end_in_one_line(
         port = str(taken.getsockname()[1])
         busy = multihead(["serve", str(trained.run_id), "--port", port], folder=tmp_path, **env)
     unknown = multihead(["serve", "models:/none@champion", "--port", "0"], folder=tmp_path, **env)
-    for done, reason in ((busy, "cannot be served on"), (unknown, "there is no model")):
+    for done, reason in ((busy, "cannot listen on"), (unknown, "there is no model")):
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.count("\n") == 1
         assert reason in done.stderr

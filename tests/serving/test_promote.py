@@ -63,7 +63,7 @@ def test_a_hostile_or_damaged_checkpoint_gets_no_name(train: Run, store: Store) 
         ("models:/nothing@champion", "there is no model"),
         ("models:/nothing/3", "there is no model"),
         ("models:/m-0", "there is no model"),
-        ("s3://bucket/model", "names no model"),
+        ("s3://bucket/model", "is not a model"),
         ("nothing", "there is no run"),
     ],
 )

@@ -99,7 +99,7 @@ def test_without_a_record_pictures_are_read_as_before() -> None:
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("rotated", "is 16 x 24 (width x height), this model takes 24 x 16; add"),
+        ("rotated", "is 16 x 24 (width x height), but this model takes 24 x 16; add"),
         ("twelve bits", "picture 0 has 16 bits per pixel; pictures of 8 bits were expected"),
     ],
 )

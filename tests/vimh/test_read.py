@@ -117,7 +117,7 @@ def test_versions_1_to_3_are_read(tmp_path: Path, version: object, word: str) ->
         ({"train_samples": -1}, "train_samples is -1"),
         ({"train_samples": 13}, "holds 12 samples, but vimh_dataset_info.json says 13"),
         ({"pixel_order": "WHC"}, "pixel_order is 'WHC'"),
-        ({"label_encoding": {"metadata_bytes": 7}}, "metadata_bytes is 7; 6 or 14"),
+        ({"label_encoding": {"metadata_bytes": 7}}, "metadata_bytes is 7; give 6 or 14"),
         ({"label_encoding": 3}, "label_encoding must be an object"),
         ({"dataset_name": 3}, "dataset_name is 3"),
         ({"height": 65535, "width": 65535, "channels": 65535}, "dimensions disagree"),
@@ -280,7 +280,7 @@ def test_names_that_become_one_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_type_is_continuous_with_a_warning(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, mappings={"note": NOTE | {"type": "float"}})
-    with pytest.warns(UserWarning, match="type 'float', which is read as continuous"):
+    with pytest.warns(UserWarning, match="type 'float'; it is read as continuous"):
         assert vimh_source(folder, "train").heads["note"].num_classes == 256
 
 
@@ -374,7 +374,7 @@ class TestPickles:
         (folder / "train_batch").write_bytes(pickle.dumps(content))
         assert np.array_equal(everything(folder, pixel_order=right)[0], images)
         wrong = "CHW" if right == "HWC" else "HWC"
-        with pytest.warns(UserWarning, match=f"plainly smoother as {right}"):
+        with pytest.warns(UserWarning, match=f"much smoother as {right}"):
             everything(folder, pixel_order=wrong)
 
     @pytest.mark.parametrize("keys", [{"height": 3}, {"width": 6}, {"channels": 1}])
@@ -403,7 +403,7 @@ class TestPickles:
             ({"data": np.zeros((2, 59), np.uint8)}, r"shape \[2, 59\]"),
             ({"data": np.zeros(120, np.uint8)}, r"shape \[120\]"),
             ({"data": np.zeros((2, 3, 4, 5), np.uint8)}, "as the pixel order HWC needs"),
-            ({"data": [[0] * 60, [0] * 59]}, "sample 1: it has 59 pixels, 60 are needed"),
+            ({"data": [[0] * 60, [0] * 59]}, "sample 1: it has 59 pixels; it must have 60"),
             ({"data": [[0] * 60, [256] * 60]}, "sample 1: its pixels are not all from 0 to 255"),
             ({"data": "x"}, "`data` is str"),
             ({"num_samples": 3}, "num_samples is 3, but there are 2"),
@@ -420,14 +420,14 @@ class TestPickles:
 
     @pytest.mark.parametrize("content", [[], 3, "x", None])
     def test_a_batch_is_a_dict(self, tmp_path: Path, content: object) -> None:
-        with pytest.raises(DataError, match="a batch is a dict"):
+        with pytest.raises(DataError, match="it must be a dict"):
             everything(self.write(tmp_path, content))
 
     def test_one_row_cannot_stand_for_thousands(self, tmp_path: Path) -> None:
-        """Two bytes of a pickle repeat a row, so a megabyte could unfold to gigabytes."""
+        """Two bytes of a pickle repeat a row, so a megabyte could expand to gigabytes."""
         row, label = np.zeros(60, np.uint8), [2, 0, 1, 1, 2]
         content = self.batch() | {"data": [row] * 5000, "vimh_labels": [[*label]] * 5000}
-        with pytest.raises(DataError, match="unfold"):
+        with pytest.raises(DataError, match="its samples expand"):
             everything(self.write(tmp_path, content))
 
 

@@ -96,7 +96,7 @@ def test_equal_input_makes_equal_bytes_in_any_parts(tmp_path: Path) -> None:
 
 def test_a_place_that_is_taken_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
     folder = write_shards(tmp_path / "set")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         write_shards(folder, train=5)
     assert len(streamed_source(folder, "train")) == 50
     content = sources_content(read_sources(str(write_file(tmp_path / "file", train=5))))
@@ -148,7 +148,7 @@ def _set(key: str, value: object) -> Callable[[dict[str, Any]], None]:
 
 
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "another format": (lambda r: r.update(format="x"), "is of the format 'x', version 1"),
+    "another format": (lambda r: r.update(format="x"), "has the format 'x', version 1"),
     "a later version": (lambda r: r.update(version=2), "version 2; VIMH shards 1 are read"),
     "no metadata": (lambda r: r.pop("info"), "info must be an object"),
     "no header": (lambda r: r["info"].pop("label_encoding"), "metadata_bytes is missing"),
@@ -224,7 +224,7 @@ def _pipe(folder: Path) -> None:
         (_cut, "train-00001 has 100 bytes, but .* 120. Fetch it again, or write the set anew"),
         (_lose, "train-00001 is missing. Fetch it again"),
         (_pipe, "train-00001 is missing"),
-        (lambda folder: (folder / INDEX).unlink(), f"no {INDEX}, so it is no set in shards"),
+        (lambda folder: (folder / INDEX).unlink(), f"no {INDEX}, so it is not a dataset in shards"),
         (lambda folder: (folder / INDEX).write_text("[]"), "must have an object"),
     ],
 )

@@ -33,7 +33,7 @@ def test_what_is_written_is_listed_read_and_removed(storage: Storage) -> None:
 
 def test_a_file_that_ends_early_or_is_absent_is_one_line(storage: Storage) -> None:
     storage.write("a", b"0123")
-    with pytest.raises(DataError, match=r"set/a was cut to 4 bytes .* start anew"):
+    with pytest.raises(DataError, match=r"set/a was cut to 4 bytes .* restart"):
         storage.read_into("a", 2, memoryview(bytearray(4)))
     with pytest.raises(DataError, match=r"set/b cannot be read: .*\. Check name") as caught:
         storage.read("b", 1)

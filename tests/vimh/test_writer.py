@@ -180,13 +180,13 @@ def test_nothing_written_is_no_dataset(tmp_path: Path) -> None:
 
 def test_a_folder_is_replaced_only_if_asked_and_if_it_is_a_dataset(tmp_path: Path) -> None:
     folder = write(tmp_path / "d", spec=False)
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         write(folder)
     write(folder, overwrite=True)
     assert read_info(folder).header_bytes == 14
     other = tmp_path / "photos"
     other.mkdir()
-    with pytest.raises(ConfigError, match="is not replaced"):
+    with pytest.raises(ConfigError, match="cannot be replaced"):
         write(other, overwrite=True)
 
 

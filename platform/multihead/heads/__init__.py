@@ -1,4 +1,4 @@
-"""What a network predicts: heads in order, and a file per kind of head."""
+"""The heads of a network, and the kinds of heads."""
 
 from multihead.heads.collection import Heads
 from multihead.heads.head import KINDS, Head, Kind

@@ -1,4 +1,4 @@
-"""The heads of a network: an ordered collection, whose order everything per head follows."""
+"""The ordered collection of a network's heads. All results per head have this order."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from multihead.errors import ConfigError
 from multihead.heads.head import Head, kind_named
 from multihead.heads.parameter import Parameter
 
-# Of all heads together. A head makes tables of its levels, and a record may claim any number.
+# Limit for all heads together. Heads make tables of levels, and a record may state any number.
 _MOST_CLASSES = 1_000_000
 
 
@@ -15,7 +15,7 @@ class Heads(Mapping[str, Head]):
     """An ordered, immutable collection of heads by name.
 
     Raises:
-        ConfigError: If two heads share a name or there are none.
+        ConfigError: If names are not unique, or there are no heads or too many classes.
     """
 
     def __init__(self, heads: Iterable[Head]) -> None:
@@ -26,17 +26,16 @@ class Heads(Mapping[str, Head]):
             raise ConfigError(f"head names must be unique, but they are {names}.")
         if sum(max(head.num_classes, head.outputs) for head in ordered) > _MOST_CLASSES:
             raise ConfigError(
-                f"the heads have more than {_MOST_CLASSES:,} classes or levels in all; fewer are "
-                f"possible."
+                f"the heads have more than {_MOST_CLASSES:,} classes or levels in all; use fewer."
             )
         if not ordered:
             raise ConfigError("there are no heads; a network needs at least one.")
 
     @classmethod
     def from_outputs(cls, outputs: Mapping[str, int]) -> "Heads":
-        """Make heads from `{name: outputs}`, as a network's `heads_config` states them.
+        """Make heads from `{name: outputs}`, the form of a network's `heads_config`.
 
-        One output is a regression on the range 0 to 1.
+        A head with one output is a regression with the range 0 to 1.
         """
         regression = kind_named("regression")
         return cls(
@@ -48,10 +47,10 @@ class Heads(Mapping[str, Head]):
 
     @classmethod
     def from_record(cls, record: Iterable[Mapping[str, Any]]) -> "Heads":
-        """Make heads from what `to_record` returned.
+        """Make heads from a record of `to_record`.
 
         Raises:
-            ConfigError: If it is no such record.
+            ConfigError: If it is not such a record.
         """
         try:
             return cls(Head.of_record(r) for r in record)
@@ -59,17 +58,17 @@ class Heads(Mapping[str, Head]):
             raise ConfigError(f"the record of the heads is damaged: {error}.") from error
 
     def to_record(self) -> list[dict[str, Any]]:
-        """Return plain lists, dicts, strings and numbers, for configs and checkpoints."""
+        """Return a record of lists, dicts, strings and numbers for configs and checkpoints."""
         return [head.to_record() for head in self.values()]
 
     @property
     def outputs(self) -> dict[str, int]:
-        """How many numbers the network returns, by head name."""
+        """The number of outputs of the network by head name."""
         return {name: head.outputs for name, head in self._heads.items()}
 
     @property
     def levels(self) -> dict[str, int]:
-        """How many values a label may have, by head name; 0 where labels are no classes."""
+        """The number of classes or levels by head name; 0 if labels are neither."""
         return {name: head.num_classes for name, head in self._heads.items()}
 
     def __getitem__(self, name: str) -> Head:

@@ -1,8 +1,8 @@
-"""A head is one prediction of the network; its kind is all that differs between kinds of heads.
+"""A head is one prediction of the network. Its kind defines how the head is trained and measured.
 
-A kind of your own is a subclass of `Kind` in a file of your own, named by `_target_` in
-`data.head_kinds`; see docs/metrics.md#kinds-of-heads. Nothing outside the kinds asks which kind a
-head is of.
+To add a kind, write a subclass of `Kind` in a file of your own, and name it with `_target_` in
+`data.head_kinds`; see docs/metrics.md#kinds-of-heads. Code outside the kinds does not depend on the
+kind of a head.
 """
 
 import math
@@ -23,30 +23,31 @@ from multihead.heads.results import Artifact, Readout
 from multihead.metrics.metric import Metric
 from multihead.text import is_whole
 
-# A letter of any script first, so that names are names in Python, YAML and metric names alike.
+# A letter of any script, then word characters. Such names work in Python, YAML and metric names.
 _NAME = re.compile(r"[^\W\d_]\w*")
-_LONGEST_NAME = 100  # bytes: names are parts of the names of files
-_LARGEST_FIRST = 1 << 53  # whole numbers that a float holds
+_LONGEST_NAME = 100  # bytes, because file names contain the name
+_LARGEST_FIRST = 1 << 53  # floats represent integers up to this exactly
 
 Labels = TypeVar("Labels", NDArray[Any], Tensor)
 Column = NDArray[np.int64] | NDArray[np.float64] | NDArray[np.object_]
 
 
 class Kind(ABC):
-    """What differs between kinds of heads.
+    """A kind of head: its labels, outputs, loss, metrics and results.
 
-    A kind knows no run and no data. Its attributes are its options: plain values, which a record
-    holds and which must be all that the constructor takes.
+    A kind does not depend on a run or on data. Its attributes are its options. They are plain
+    values, are stored in records, and are the arguments of the constructor.
 
     Attributes:
-        name: As tables and pages show it.
-        dtype: Of labels: `int64`, where -1 is a missing label, or `float32`, where NaN is one.
+        name: The name in tables and pages.
+        dtype: The type of labels: `int64` with -1 for a missing label, or `float32` with NaN for a
+            missing label.
         in_mean_accuracy: Whether the head's `acc` is part of `{split}/acc`.
         lists_classes: Whether a page lists the probability of each class.
-        activation: What makes probabilities of the outputs: `softmax`, of which one is right,
-            `sigmoid`, a yes or no each, or nothing.
-        breaks: Changes of a picture that make labels wrong unless the dataset says for a head which
-            ones do, such as `rotate` for angles; see `data.transforms.CHANGES`.
+        activation: The function from outputs to probabilities: `softmax` (exactly one class is
+            right), `sigmoid` (each output is a yes or no), or empty.
+        breaks: Image transforms that make labels wrong, such as `rotate` for angles. A dataset may
+            state other transforms for a head. See `data.transforms.CHANGES`.
     """
 
     name: ClassVar[str]
@@ -57,7 +58,7 @@ class Kind(ABC):
     breaks: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Note the class, so that a record can name it without importing anything."""
+        """Register the class, so that a record can name it without an import."""
         super().__init_subclass__(**options)
         _CLASSES[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
@@ -72,59 +73,59 @@ class Kind(ABC):
         return f"{type(self).__name__}({options})"
 
     def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name: the attributes, unless a kind says it."""
+        """Return the constructor's arguments by name; by default the attributes."""
         return dict(vars(self))
 
     def check(self, head: "Head") -> None:
         """Refuse a head that cannot be of this kind.
 
         Raises:
-            ConfigError: Naming the head and why.
+            ConfigError: If the head does not suit this kind. It names the head and the reason.
         """
         return
 
     def suited(self, head: "Head") -> "Kind":
         """Return the form of this kind that suits a head.
 
-        One name may stand for several forms: `regression` for one of levels and one of numbers.
+        One name may have several forms: `regression` has one for levels and one for numbers.
 
         Args:
-            head: Its own kind is this one, or the one that this one replaces.
+            head: The head. Its kind is this one, or the kind that this one replaces.
         """
         return self
 
     def fitted(self, head: "Head", labels: NDArray[Any]) -> "Kind":
-        """Return this kind with what it takes from the training labels as options of its own.
+        """Return this kind with options that are computed from the training labels.
 
-        The DataModule asks once, and the kind goes into the record of the run.
+        The DataModule calls it once, and the run's record holds the returned kind.
 
         Args:
             head: The head.
-            labels: Of the training part alone, [N, ...]; some may be missing.
+            labels: Labels of the training part only, [N, ...]; some may be missing.
         """
         return self
 
     @property
     def is_fitted_to_labels(self) -> bool:
-        """Whether `fitted` looks at labels; for other kinds none are read."""
+        """Whether `fitted` uses labels; if not, labels are not read for it."""
         return type(self).fitted is not Kind.fitted
 
     def notes(self, head: "Head", labels: NDArray[Any]) -> Sequence[str]:
-        """Return sentences about training labels [N, ...] worth telling before a training."""
+        """Return notes about training labels [N, ...] to print before training."""
         return ()
 
     # -- labels ----------------------------------------------------------------------------
 
     def has_range(self, head: "Head") -> bool:
-        """Return whether labels are quantities, which have an order and distances."""
+        """Return whether labels are quantities with an order and distances."""
         return head.parameter is not None or head.num_classes == 0
 
     def class_names(self, head: "Head") -> tuple[str, ...]:
-        """Return the names of classes or tags; empty where there are none."""
+        """Return the names of classes or tags; empty if there are none."""
         return head.classes
 
     def text(self, head: "Head", label: Any) -> str:
-        """Return what a label says, as people read it: a class's name, or value and unit."""
+        """Return a label as text: a class's name, or a value and its unit."""
         if head.classes:
             return head.classes[int(label)]
         if head.num_classes and head.parameter is None:
@@ -134,19 +135,19 @@ class Kind(ABC):
     def histogram(
         self, head: "Head", labels: Mapping[str, NDArray[Any]]
     ) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
-        """Count labels for people to read.
+        """Count labels for a histogram.
 
         Args:
             head: The head.
-            labels: By split, [N, ...]; none is missing.
+            labels: Labels by split, [N, ...]; none is missing.
 
         Returns:
-            A text per bar, and its count by split: see `heads.histogram`.
+            A text per bar, and the counts of the bars by split; see `heads.histogram`.
         """
         return histogram_of(head, labels)
 
     def unit(self, head: "Head") -> str:
-        """Return the unit of labels and predictions; empty where there is none."""
+        """Return the unit of labels and predictions; empty if there is none."""
         return "" if head.parameter is None else head.parameter.unit
 
     def label_shape(self, head: "Head") -> tuple[int, ...]:
@@ -154,14 +155,14 @@ class Kind(ABC):
         return ()
 
     def is_missing(self, labels: Labels) -> Labels:
-        """Return which labels [N, ...] are missing, bool [N]; a part alone never is."""
+        """Return bool [N]: which labels [N, ...] are missing in all their numbers."""
         missing: Any = labels != labels if self._is_float else labels == -1
         numbers = math.prod(missing.shape[1:])
         found: Labels = missing.reshape(len(missing), numbers).all(1)
         return found
 
     def labelled(self, labels: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-        """Return labels [n, ...] that are not missing, and what belongs to the same samples."""
+        """Return labels [n, ...] that are not missing, and the values of the same samples."""
         there = ~self.is_missing(labels)
         return tuple(values[there] for values in (labels, *others))
 
@@ -170,7 +171,7 @@ class Kind(ABC):
         return np.full((count, *self.label_shape(head)), self.missing_number, self.dtype)
 
     def impossible(self, head: "Head", labels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which labels [N, ...] cannot be, bool [N]; a missing one is not asked about."""
+        """Return bool [N]: which labels [N, ...] are invalid. None of the labels is missing."""
         if self._is_float:
             wrong = ~np.isfinite(labels)
         else:
@@ -178,14 +179,14 @@ class Kind(ABC):
         return np.asarray(wrong.any(axis=tuple(range(1, wrong.ndim))))
 
     def allowed(self, head: "Head") -> str:
-        """Return what an impossible label is, such as `outside its classes 0 to 9`."""
+        """Return a text that describes an invalid label, such as `outside its classes 0 to 9`."""
         if self._is_float:
             return "no finite number"
         return f"outside its classes 0 to {head.num_classes - 1}"
 
     @property
     def missing_number(self) -> float:
-        """What a missing label consists of: NaN or -1."""
+        """The number of a missing label: NaN or -1."""
         return np.nan if self._is_float else -1
 
     @property
@@ -196,107 +197,107 @@ class Kind(ABC):
 
     @abstractmethod
     def outputs(self, head: "Head") -> int:
-        """Return K, how many numbers the network returns for a sample."""
+        """Return K, the number of outputs per sample."""
 
     @abstractmethod
     def criterion(self, head: "Head") -> nn.Module:
-        """Make the default criterion, `criterion(outputs [B, K], labels [B, ...]) -> []`.
+        """Return the default criterion, `criterion(outputs [B, K], labels [B, ...]) -> []`.
 
-        A kind whose criterion takes `pos_weight` or `label_smoothing` has these as further
-        arguments; `model.pos_weight` and `model.label_smoothing` are given to it.
+        If the criterion takes `pos_weight` or `label_smoothing`, this method has them as further
+        arguments. Their values come from `model.pos_weight` and `model.label_smoothing`.
         """
 
     def class_counts(self, head: "Head", labels: NDArray[Any]) -> NDArray[np.int64] | None:
-        """Return how many labels [N, ...] each class has, [C], for weights of classes.
+        """Return the number of labels of each class, [C], for class weights.
 
         Args:
             head: The head.
-            labels: None is missing.
+            labels: Labels [N, ...]; none is missing.
 
         Returns:
-            None where labels are no classes.
+            The counts, or None if labels are not classes.
         """
         return None if self._is_float else np.bincount(labels, minlength=head.num_classes)
 
     def yes_counts(
         self, head: "Head", labels: NDArray[Any]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """Return how many labels [N, ...] say yes, and how many no, [K] each, for weights of yes.
+        """Return the numbers of positive and negative labels, [K] each, for `pos_weight`.
 
         Args:
             head: The head.
-            labels: None is missing.
+            labels: Labels [N, ...]; none is missing.
 
         Returns:
-            None where outputs are no yes-or-no answers.
+            The counts, or None if outputs are not yes-or-no predictions.
         """
         return None
 
     def constant(self, head: "Head", labels: NDArray[Any]) -> Tensor | None:
-        """Return outputs [K] of a network that ignores its images, to compare a trained head with.
+        """Return constant outputs [K] as a baseline for a trained head.
 
-        They say how often each class is among the labels, or the mean of the labels.
+        They predict the frequency of each class among the labels, or the mean of the labels.
 
         Args:
             head: The head.
-            labels: Of training, [N, ...], N > 0; none is missing.
+            labels: Training labels [N, ...], N > 0; none is missing.
 
         Returns:
-            None where a kind has no such outputs; no comparison is shown then.
+            The outputs, or None if the kind has no baseline.
         """
         return None
 
     @abstractmethod
     def readout(self, head: "Head") -> Readout:
-        """Make what reads the outputs."""
+        """Return the module that converts outputs to predictions."""
 
     # -- metrics ---------------------------------------------------------------------------
 
     @abstractmethod
     def metrics(self, head: "Head") -> tuple[Metric, ...]:
-        """Return the metrics that come from means over samples, without the loss.
+        """Return the metrics that are computed from means over samples, without the loss.
 
-        Each is called with the means of the readout's columns, and `loss`, by name.
+        Each is called with the means of the readout's columns, and of `loss`, by name.
         """
 
     def evaluated_metrics(self, head: "Head") -> tuple[Metric, ...]:
-        """Return the metrics of all predictions that validation and test measure by default."""
+        """Return metrics of all predictions that validation and test compute by default."""
         return ()
 
     def further_metrics(self, head: "Head") -> tuple[Metric, ...]:
-        """Return the other metrics of all predictions, which `model.metrics` can choose."""
+        """Return the other metrics of all predictions; `model.metrics` selects them."""
         return ()
 
     def judged(
         self, head: "Head", readout: Readout, outputs: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return what metrics of all predictions are called with, [N, ...] each.
+        """Return the predictions and labels for metrics of all predictions, [N, ...] each.
 
         Args:
             head: The head.
             readout: Its readout, on the device of the outputs.
-            outputs: Of all samples, [N, K].
-            labels: [N, ...]; none is missing.
+            outputs: Outputs of all samples, [N, K].
+            labels: Labels [N, ...]; none is missing.
         """
         return readout.values(outputs), labels
 
     @abstractmethod
     def score(self, head: "Head", means: Mapping[str, float]) -> float:
-        """Return the head's quality from 0 to 1, higher is better.
+        """Return the head's score from 0 to 1; higher is better.
 
         Args:
             head: The head.
-            means: Of the readout's columns, by name.
+            means: Means of the readout's columns, by name.
         """
 
     # -- results ---------------------------------------------------------------------------
 
     def artifacts(self, head: "Head") -> Sequence[Artifact]:
-        """Make what a test leaves besides figures; nothing by default."""
+        """Return the files that a test writes for this head; none by default."""
         return ()
 
     def columns(self, head: "Head") -> dict[str, str]:
-        """Return the columns of an answer and their types: `long`, `double` or `string`."""
+        """Return the columns of predictions and their types: `long`, `double` or `string`."""
         return {head.name: "double" if self._is_float else "long"}
 
     def answer(self, head: "Head", readout: Readout, outputs: Tensor) -> dict[str, Column]:
@@ -307,18 +308,18 @@ class Kind(ABC):
         return {head.name: values.astype(np.int64)}
 
     def probabilities(self, outputs: Tensor) -> Tensor | None:
-        """Return probabilities [B, K] of outputs [B, K]; none where there are none."""
+        """Return probabilities [B, K] of outputs [B, K], or None if there are none."""
         return None
 
 
-# By dotted name: those whose modules somebody has imported.
+# All kinds whose modules are imported, by dotted name.
 _CLASSES: dict[str, type[Kind]] = {}
-# Shipped ones by their short names.
+# The built-in kinds by short name.
 KINDS: dict[str, Kind] = {}
 
 
 def register(name: str) -> Callable[[type[Kind]], type[Kind]]:
-    """Give a kind without options a short name, as `data.head_kinds` takes it."""
+    """Register a kind without options under a short name for `data.head_kinds`."""
 
     def registered(cls: type[Kind]) -> type[Kind]:
         KINDS[name] = cls()
@@ -328,10 +329,10 @@ def register(name: str) -> Callable[[type[Kind]], type[Kind]]:
 
 
 def kind_named(name: object) -> Kind:
-    """Return a shipped kind by its short name.
+    """Return a built-in kind by its short name.
 
     Raises:
-        ConfigError: Naming those there are.
+        ConfigError: If there is no such kind. It names the existing ones.
     """
     if not isinstance(name, str) or name not in KINDS:
         raise ConfigError(f"kind {name!r} is unknown; choose one of {list(KINDS)}.")
@@ -339,7 +340,7 @@ def kind_named(name: object) -> Kind:
 
 
 def kind_to_record(kind: Kind) -> str | dict[str, Any]:
-    """Return a shipped kind's short name, or the class and options of another."""
+    """Return a built-in kind's short name, or the class and options of another kind."""
     for name, shipped in KINDS.items():
         if shipped == kind:
             return name
@@ -348,17 +349,17 @@ def kind_to_record(kind: Kind) -> str | dict[str, Any]:
 
 
 def kind_of_record(record: object) -> Kind:
-    """Return the kind that `kind_to_record` wrote, without importing anything.
+    """Return the kind of a record of `kind_to_record`, without an import.
 
     Raises:
-        ConfigError: If it is none, or its module has not been imported.
+        ConfigError: If the record is not of a kind, or the kind's module is not imported.
     """
     if not isinstance(record, Mapping):
         return kind_named(record)
     options = {str(key): value for key, value in record.items() if key != "_target_"}
     target = str(record.get("_target_"))
     if target not in _CLASSES:
-        raise ConfigError(f"its kind {target[:100]!r} is none of ours and not imported")
+        raise ConfigError(f"its kind {target[:100]!r} is not built in and not imported")
     return _CLASSES[target](**options)
 
 
@@ -367,18 +368,18 @@ class Head:
     """One prediction of the network.
 
     Attributes:
-        name: A letter, then letters, digits and underscores; part of metric names such as
+        name: A letter, then letters, digits and underscores. It is part of metric names such as
             `val/digit_acc`.
-        num_classes: Of labels that are classes or levels, 0 to num_classes - 1; 2 or more, or 0
-            where labels are neither.
-        classes: A name per class, or empty where the classes have only numbers.
-        kind: How it is learned and read; a shipped one may be given by its name.
-        parameter: What the levels stand for, where labels are levels of a range.
-        first: What class 0 stands for where there is no parameter.
-        title: What people call it, such as the column of a table; tables and pages show it.
+        num_classes: Number of classes or levels, 2 or more; 0 if labels are neither. Labels are 0
+            to num_classes - 1.
+        classes: A name per class, or empty if classes have no names.
+        kind: The kind of head; a built-in kind may be given by name.
+        parameter: The range, unit and scale, if labels are levels of a range.
+        first: The number of class 0, if there is no parameter.
+        title: The name in tables and pages, such as the column of a table; may be empty.
 
     Raises:
-        ConfigError: For values that break these rules, or a kind that they do not suit.
+        ConfigError: If a value breaks these rules, or the head does not suit its kind.
     """
 
     name: str
@@ -400,7 +401,7 @@ class Head:
                 f"head name {self.name[:40]!r}... is longer than {_LONGEST_NAME} bytes."
             )
         if type(self.first) is not int or abs(self.first) > _LARGEST_FIRST:
-            raise ConfigError(f"head {self.name!r} begins at {self.first!r:.40}, no whole number.")
+            raise ConfigError(f"head {self.name!r} begins at {self.first!r:.40}; give an integer.")
         if self.num_classes < 2 and self.num_classes != 0:
             raise ConfigError(
                 f"head {self.name!r} has {self.num_classes} classes; at least 2 are needed."
@@ -412,11 +413,13 @@ class Head:
             )
         if not is_whole("".join((*self.classes, self.unit, self.title))):
             raise ConfigError(
-                f"head {self.name!r} has half of a surrogate pair in a class name, its unit or its "
-                f"title, which no file can hold; remove it."
+                f"head {self.name!r} has an unpaired surrogate in a class name, its unit or its "
+                f"title; remove it, because files cannot store it."
             )
         if len(set(self.classes)) != len(self.classes):
-            raise ConfigError(f"head {self.name!r} has class names twice: {list(self.classes)}.")
+            raise ConfigError(
+                f"head {self.name!r} has duplicate class names: {list(self.classes)}."
+            )
         if self.parameter is not None and self.parameter.levels != self.num_classes:
             raise ConfigError(
                 f"head {self.name!r} has {self.num_classes} classes, but its parameter has "
@@ -440,63 +443,63 @@ class Head:
 
     @property
     def is_of_classes(self) -> bool:
-        """Whether it tells classes or tags, rather than a quantity."""
+        """Whether it predicts classes or tags, not a quantity."""
         return bool(self.kind.activation) and self.parameter is None
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network returns for this head."""
+        """The number of outputs of the network for this head."""
         return self.kind.outputs(self)
 
     @property
     def shown(self) -> str:
-        """What people call it: its title, or its name where it has none."""
+        """The name to display: the title, or the name if there is no title."""
         return self.title or self.name
 
     @property
     def quantity(self) -> str:
-        """What people call it, and its unit if it has one."""
+        """The name to display, with the unit if there is one."""
         return f"{self.shown} [{self.unit}]" if self.unit else self.shown
 
     @property
     def unit(self) -> str:
-        """The unit of `decode`; empty where there is none."""
+        """The unit of `decode`; empty if there is none."""
         return self.kind.unit(self)
 
     @property
     def scale(self) -> str:
-        """How the levels of a range are spaced, `linear` or `log`; empty where there are none."""
+        """The spacing of the levels of a range, `linear` or `log`; empty without a range."""
         return "" if self.parameter is None else self.parameter.scale
 
     @property
     def has_range(self) -> bool:
-        """Whether labels stand for quantities of a range, which have an order and distances."""
+        """Whether labels are quantities with an order and distances."""
         return self.kind.has_range(self)
 
     @property
     def numbered_from(self) -> int:
-        """What class 0 stands for; 0 where labels are no classes with numbers of their own."""
+        """The number of class 0; 0 if labels are not classes."""
         return 0 if self.has_range else self.first
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float64]:
-        """Return what labels stand for, in the parameter's unit; any shape to the same shape."""
+        """Return the values of labels in the parameter's unit; the shape stays the same."""
         if self.parameter is not None:
             return self.parameter.decode(codes)
         return np.asarray(codes, np.float64) + self.first
 
     def encode(self, values: ArrayLike) -> NDArray[np.int64]:
-        """Return the nearest label of values in the parameter's unit."""
+        """Return the nearest labels of values in the parameter's unit; the shape stays the same."""
         if self.parameter is not None:
             return self.parameter.encode(values)
         nearest = np.round(np.asarray(values, np.float64)) - self.first
         return np.clip(nearest, 0, self.num_classes - 1).astype(np.int64)
 
     def text(self, code: Any) -> str:
-        """Return what a label stands for, as people read it: a class's name, or value and unit."""
+        """Return a label as text: a class's name, or a value and its unit."""
         return self.kind.text(self, code)
 
     def as_kind(self, kind: Kind | str) -> "Head":
-        """Return this head predicted in another way.
+        """Return this head with another kind.
 
         Raises:
             ConfigError: If the kind does not suit the head.
@@ -505,7 +508,7 @@ class Head:
         return replace(self, kind=chosen.suited(self))
 
     def to_record(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
+        """Return a record of lists, dicts, strings and numbers."""
         fields = {name: getattr(self, name) for name in ("name", "num_classes", "first")}
         parameter = None if self.parameter is None else asdict(self.parameter)
         kind = kind_to_record(self.kind)
@@ -520,16 +523,16 @@ class Head:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Head":
-        """Make a head of what `to_record` returned.
+        """Make a head from a record of `to_record`.
 
         Raises:
-            ConfigError: For values that no head has, or a kind that is not imported.
-            TypeError, KeyError, ValueError, AttributeError: If it is no such record.
+            ConfigError: If a value is not allowed, or the kind is not imported.
+            TypeError, KeyError, ValueError, AttributeError: If it is not such a record.
         """
         fields = dict(record)
         parameter = fields.pop("parameter", None)
         kind = fields.pop("kind", "classification")
-        if fields.pop("bounded", False):  # as earlier releases wrote it
+        if fields.pop("bounded", False):  # written by earlier releases
             kind = f"bounded_{kind}"
         return cls(
             name=str(fields.pop("name")),

@@ -1,4 +1,4 @@
-"""How often labels occur, in bars that people can read."""
+"""Histograms of labels."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -6,33 +6,33 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# Levels of a parameter are judged in bins: one level alone has too few samples.
+# Levels of a parameter are counted in bins, because one level has too few samples.
 BINS = 16
 Counts = dict[str, NDArray[np.int64]]
 
 
 class Labelled(Protocol):
-    """What is asked of a head."""
+    """The part of a head that histograms use."""
 
     @property
     def num_classes(self) -> int:
-        """Number of classes or levels; 0 where labels are neither."""
+        """Number of classes or levels; 0 if labels are neither."""
 
     @property
     def has_range(self) -> bool:
         """Whether labels are quantities."""
 
     def text(self, code: Any) -> str:
-        """Return what a label says."""
+        """Return a label as text."""
 
 
 def histogram_of(head: Labelled, labels: Mapping[str, NDArray[Any]]) -> tuple[list[str], Counts]:
     """Count labels [N, ...] by split.
 
     Returns:
-        A text per bar, and its count by split: each class of a classification, or `BINS` bins of
-        equally many levels (or one less) of a parameter, or equally wide bins of numbers, named by
-        where they begin.
+        A text per bar, and the counts of the bars by split. Each class has a bar. A parameter has
+        up to `BINS` bars with equal numbers of levels (or one less). Numbers have `BINS` bars of
+        equal width. The text of a bin is its lower end.
     """
     if not head.num_classes:
         return histogram_of_numbers(head, labels)

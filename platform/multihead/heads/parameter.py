@@ -16,20 +16,20 @@ Spacing = Literal["linear", "log"]
 class Parameter:
     """A continuous quantity whose labels are levels 0 to levels - 1 of its range.
 
-    Level q stands for `minimum + q / (levels - 1) * (maximum - minimum)`, or, spaced
-    logarithmically, for `minimum * (maximum / minimum) ** (q / (levels - 1))`.
+    On a linear scale, level q has the value `minimum + q / (levels - 1) * (maximum - minimum)`. On
+    a log scale it has the value `minimum * (maximum / minimum) ** (q / (levels - 1))`.
 
     Attributes:
-        minimum: What level 0 stands for, in `unit`.
-        maximum: What the last level stands for, in `unit`; above the minimum.
-        scale: `linear`, or `log` for a range above 0.
-        unit: Such as `semitones`; empty where there is none.
-        step: What counts as near enough for `{split}/{head}_acc_within`, in `unit`; above 0, or
-            None for the width of one level at the middle of the range.
-        levels: 2 or more.
+        minimum: The value of level 0, in `unit`.
+        maximum: The value of the last level, in `unit`; above the minimum.
+        scale: `linear` or `log`. A log scale needs a minimum above 0.
+        unit: The unit, such as `semitones`; empty if there is none.
+        step: The tolerance of `{split}/{head}_acc_within`, in `unit`; above 0. None means the width
+            of one level in the middle of the range.
+        levels: The number of levels, 2 or more.
 
     Raises:
-        ConfigError: For values that break these rules.
+        ConfigError: If a value breaks these rules.
     """
 
     minimum: float
@@ -42,14 +42,16 @@ class Parameter:
     def __post_init__(self) -> None:
         low, high = self.minimum, self.maximum
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ConfigError(f"a parameter's range is {low} to {high}; it must be finite, rising.")
+            raise ConfigError(
+                f"a parameter's range is {low} to {high}; give finite ends, min < max."
+            )
         if not math.isfinite(high - low):
             raise ConfigError(f"a parameter's range, {low} to {high}, is too wide for a float.")
         if self.scale not in ("linear", "log"):
-            raise ConfigError(f"a parameter's scale is {self.scale!r}; it is linear or log.")
+            raise ConfigError(f"a parameter's scale is {self.scale!r}; give linear or log.")
         if self.scale == "log" and low <= 0:
             raise ConfigError(
-                f"a parameter from {low} to {high} cannot be log: it must be above 0."
+                f"a parameter from {low} to {high} cannot have a log scale; it must be above 0."
             )
         if self.step is not None and not (math.isfinite(self.step) and self.step > 0):
             raise ConfigError(f"a parameter's step is {self.step}; it must be above 0.")
@@ -58,21 +60,21 @@ class Parameter:
 
     @property
     def tolerance(self) -> float:
-        """What counts as near enough, in `unit`: the step, or the width of a middle level."""
+        """The tolerance of `acc_within`, in `unit`: the step, or the width of a middle level."""
         if self.step is not None:
             return self.step
         middle = self.decode(np.array([(self.levels - 2) / 2, self.levels / 2]))
         return float(middle[1] - middle[0])
 
     def decode(self, levels: ArrayLike) -> NDArray[np.float64]:
-        """Return what levels (whole or between) stand for, in `unit`; any shape to the same."""
+        """Return the values of levels in `unit`; levels may be fractions; the shape stays."""
         share = np.asarray(levels, np.float64) / (self.levels - 1)
         if self.scale == "log":
             return np.asarray(self.minimum * (self.maximum / self.minimum) ** share)
         return np.asarray(self.minimum + share * (self.maximum - self.minimum))
 
     def encode(self, values: ArrayLike) -> NDArray[np.int64]:
-        """Return the nearest level of values in `unit`; those outside the range get its end."""
+        """Return the nearest levels of values in `unit`; values outside the range are clipped."""
         given = np.clip(np.asarray(values, np.float64), self.minimum, self.maximum)
         if self.scale == "log":
             share = np.log(given / self.minimum) / math.log(self.maximum / self.minimum)

@@ -1,7 +1,7 @@
 """Predictions of heads whose labels are classes or levels.
 
-A value's level is the nearest one. Offsets are taken from the middle of a parameter's range, so
-that float32 resolves a ten-millionth of it, however far from 0 it lies.
+The level of a value is the nearest level. Offsets are differences from the middle of a parameter's
+range. So float32 resolves a ten-millionth of the range, even if the range is far from 0.
 """
 
 from typing import cast
@@ -14,7 +14,7 @@ from multihead.heads.head import Head
 from multihead.heads.results import Readout
 from multihead.heads.scale import Scale
 
-# float32 resolves a ten-millionth of the range, so an error of exactly the tolerance is within.
+# Share of the range. With it, rounding cannot put an error of exactly the tolerance outside.
 _SLACK = 1e-6
 _OF_CLASSES = ("correct",)
 # Errors and labels are offsets in the parameter's unit.
@@ -22,7 +22,7 @@ _OF_RANGES = (*_OF_CLASSES, "absolute", "squared", "within", "label", "label_squ
 
 
 class ClassReadout(Readout):
-    """Predictions that are classes or levels."""
+    """Readout of a head that predicts classes or levels."""
 
     def codes(self, outputs: Tensor) -> Tensor:
         """Return the predicted class or level, int64 [B]."""
@@ -37,7 +37,7 @@ class LevelReadout(ClassReadout):
     """Point predictions of one head.
 
     Args:
-        head: What its labels stand for.
+        head: The head.
 
     Shape:
         outputs [B, K] of the network, in float32 or float64.
@@ -54,9 +54,10 @@ class LevelReadout(ClassReadout):
             self.slack = parameter.tolerance + _SLACK * width
 
     def read(self, outputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return codes int64 [B], and offsets [B] in the unit from `scale.centre`, if it has one.
+        """Return codes int64 [B], and offsets [B] from `scale.centre` in the unit.
 
-        For a classification of levels, the offset is that of the predicted level.
+        Offsets are None without a range. If a range is predicted by classification, the offset is
+        that of the predicted level.
         """
         codes = outputs.argmax(1)
         return codes, None if self.scale is None else self.scale.offsets[codes]
@@ -66,7 +67,7 @@ class LevelReadout(ClassReadout):
         return self.read(outputs)[0]
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Return what is predicted: a class, int64 [B], or a value [B] in the unit."""
+        """Return predictions: classes int64 [B], or values [B] in the unit."""
         return self.codes(outputs)
 
     def label_codes(self, labels: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class LevelReadout(ClassReadout):
         return self.scale.to_level(self.scale.of_labels(labels))
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return hits, and for a range errors and labels in the unit; see `Readout`."""
+        """Return hits; for a range also errors and labels in the unit. See `Readout.measures`."""
         codes, offsets = self.read(outputs)
         correct = codes == self.label_codes(labels)
         if self.scale is None or offsets is None:
@@ -89,16 +90,16 @@ class LevelReadout(ClassReadout):
 
 
 class RangeReadout(LevelReadout):
-    """Predictions that are values of a range; subclasses say their offsets.
+    """Predictions that are values of a range; subclasses define `offsets`.
 
     Args:
-        head: One with a parameter.
+        head: A head with a parameter.
     """
 
     scale: Scale
 
     def offsets(self, outputs: Tensor) -> Tensor:
-        """Return what is predicted, [B] in the unit, less the scale's centre."""
+        """Return predicted values [B] in the unit, minus the scale's centre."""
         raise NotImplementedError
 
     def read(self, outputs: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -112,7 +113,7 @@ class RangeReadout(LevelReadout):
 
 
 class Readouts(nn.Module):
-    """A readout for each head, by name."""
+    """The readouts of all heads, by name."""
 
     def __init__(self, heads: Heads) -> None:
         super().__init__()
@@ -124,20 +125,20 @@ class Readouts(nn.Module):
 
 
 def expected_offset(scale: Scale, outputs: Tensor) -> Tensor:
-    """Return the expected offset [B], in the unit, of the softmax over levels [B, K]."""
-    # No matrix product: autocast would do that in 16 bits, in steps of half a percent.
+    """Return the expected offset [B], in the unit, for logits [B, K] over levels."""
+    # Not a matrix product: autocast would compute that in 16 bits, with errors of half a percent.
     return (outputs.softmax(1) * scale.offsets.to(outputs.dtype)).sum(1)
 
 
 def regressed_share(outputs: Tensor, *, bounded: bool) -> Tensor:
-    """Return the share of the range [B] that outputs [B, 1] stand for.
+    """Return the positions [B] in the range (0 to 1) that outputs z [B, 1] predict.
 
-    It is sigmoid(z) if bounded, else its tangent 1/2 + z/4: a new network, whose outputs are near
-    0, starts in the middle of the range, and outputs of ordinary size span it.
+    The position is sigmoid(z) if bounded, else the tangent of it, 1/2 + z/4. A new network has
+    outputs near 0, so it starts in the middle of the range. Outputs from -2 to 2 span the range.
     """
     return outputs[:, 0].sigmoid() if bounded else 0.5 + outputs[:, 0] / 4
 
 
 def widest(tensor: Tensor) -> Tensor:
-    """Return float64 where the device has it, else float32."""
+    """Return the tensor as float64 if the device supports it, else as float32."""
     return tensor.float() if tensor.device.type == "mps" else tensor.double()

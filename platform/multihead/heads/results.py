@@ -1,4 +1,4 @@
-"""What reads a head's outputs on the device, and what a test leaves of them as files."""
+"""Interfaces of readouts (predictions on the device) and artifacts (files of a test)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,55 +12,55 @@ from torch import Tensor, nn
 
 
 class Readout(nn.Module):
-    """What a head's outputs say, as tensors on the device of the outputs.
+    """Converts a head's outputs to predictions, on the device of the outputs.
 
     Attributes:
-        columns: Names of what `measures` returns.
+        columns: Names of the rows that `measures` returns.
     """
 
     columns: tuple[str, ...] = ()
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Return what is predicted, [B] or [B, ...], for outputs [B, K]."""
+        """Return predictions [B] or [B, ...] for outputs [B, K]."""
         raise NotImplementedError(f"{type(self).__name__} has no values")
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return figures of each sample whose means make the head's metrics.
+        """Return values per sample. The head's metrics are computed from their means.
 
         Args:
-            outputs: Of the network, [B, K].
-            labels: Of the kind's type, [B, ...]; none is missing.
+            outputs: Outputs of the network, [B, K].
+            labels: Labels of the kind's type, [B, ...]; none is missing.
 
         Returns:
-            A row per name in `columns`, [len(columns), B], in float32 or float64.
+            One row per name in `columns`: [len(columns), B], float32 or float64.
         """
         return outputs.new_zeros(0, len(outputs))
 
 
 class Shown(Protocol):
-    """What an artifact may show beside its own figures."""
+    """Other data that an artifact may show."""
 
     def metric(self, name: str) -> float | None:
-        """Return a metric of the head on the test split, such as `acc`, if it is measured."""
+        """Return a test metric of the head, such as `acc`, or None if it is not measured."""
 
     def images(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return places in the test file [n] and images uint8 [n, C, H, W] of some samples.
+        """Return row numbers in the test file [n] and images uint8 [n, C, H, W] of samples.
 
         Args:
-            numbers: Of the samples in the test split, [n].
+            numbers: Numbers of the samples in the test split, [n].
         """
 
     def files(self, numbers: NDArray[np.int64]) -> Sequence[str]:
-        """Return the names of some samples' files [n]; empty where samples have no files."""
+        """Return the file names of samples [n]; empty if samples have no files."""
 
 
 def name_files(table: pd.DataFrame, shown: Shown, numbers: NDArray[np.int64]) -> pd.DataFrame:
-    """Return a table of samples with a column `file` after the first one, if they have files.
+    """Insert a column `file` after the first column if the samples have files.
 
     Args:
-        table: A row per sample, [n].
-        shown: Has the names.
-        numbers: Of the samples in the test split, [n].
+        table: One row per sample, [n].
+        shown: The source of the names.
+        numbers: Numbers of the samples in the test split, [n].
     """
     files = shown.files(numbers)
     if len(files):
@@ -69,26 +69,26 @@ def name_files(table: pd.DataFrame, shown: Shown, numbers: NDArray[np.int64]) ->
 
 
 class Artifact(ABC):
-    """A table and a picture that a test leaves of a head."""
+    """A table and a figure that a test writes for a head."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard all samples."""
 
     @abstractmethod
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
         """Add the samples of one batch that have a label.
 
         Args:
-            outputs: Of the network, [B, K].
-            labels: [B, ...].
-            numbers: Of the samples in the split, int64 [B].
+            outputs: Outputs of the network, [B, K].
+            labels: Labels [B, ...].
+            numbers: Numbers of the samples in the split, int64 [B].
         """
 
     @abstractmethod
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write files whose names end in `_<head>` and a suffix.
+        """Write files. Their names are a word, `_<head>` and a suffix.
 
         Returns:
-            Metrics to record, by the last part of their names, such as `ece`; mostly none.
+            Metrics to log, by the last part of their names, such as `ece`; usually empty.
         """

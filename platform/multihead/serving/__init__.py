@@ -1,1 +1,1 @@
-"""Models that answer for all heads: in MLflow, over HTTP, and in other formats."""
+"""Serve trained models: in MLflow, over HTTP, and as exported files."""

@@ -1,9 +1,11 @@
-"""The HTTP interface: `/invocations` answers, `/` is a page to try it, the rest tells its state.
+"""The HTTP application.
 
-Paths and JSON follow MLflow's scoring server, so that its clients work; raw bytes and pictures
-come on top, and `/pixels` returns what the network gets of a picture's file. Whatever a client
-sends, the answer is JSON with a reason, never a traceback. Requests by other names, and those that
-a page of somebody else's sends, get 403.
+`/invocations` returns predictions, and `/` is a page to try them. `/pixels` returns the pixels that
+the network receives for a picture file. The other paths describe the server and its model.
+
+Paths and JSON follow MLflow's scoring server, so that its clients work. Raw bytes and picture files
+are accepted too. Every error is JSON with a reason, never a traceback. Requests to an unknown host
+name, and requests from pages of another origin, get 403.
 """
 
 import asyncio
@@ -43,13 +45,14 @@ from multihead.serving.protocol import HEADER_SECONDS
 PAGE = Path(__file__).parent / "page"
 _FILES = {"page.css": "text/css", "page.js": "text/javascript"}
 _WAITING_BATCHES = 16
-# Two for bodies up to this size, one for larger ones, so that small ones do not wait for large.
+# Two decoder threads for bodies up to this size, and one for larger bodies. So small bodies do not
+# wait for large ones.
 _SMALL_BODY = 256_000
 _DECODERS = 2
 _LARGE_BYTES_PER_SECOND = 50_000_000
-_DROPPED_BODIES = 16  # of the largest size allowed
+_DROPPED_BODIES = 16  # in units of the largest allowed body
 _MEMORY = 512_000_000
-# Bytes held for a byte of a body, at most: the body, its text, numbers on their way to pixels.
+# Most bytes of memory per byte of a body: the body, its text, and arrays while it is decoded.
 _BODY_FACTOR = 5
 _SECURITY = {
     "Content-Security-Policy": (
@@ -64,12 +67,12 @@ _SECURITY = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for.
+    """Limits of a request.
 
     Attributes:
-        max_batch: Images.
-        max_bytes: Of a body.
-        timeout: Seconds, for the body to arrive and for the answer, each.
+        max_batch: Largest number of images.
+        max_bytes: Largest size of a body in bytes.
+        timeout: Seconds that the body may take to arrive, and seconds that the network may take.
     """
 
     max_batch: int = 1024
@@ -78,7 +81,7 @@ class Limits:
 
     @property
     def memory(self) -> int:
-        """Bytes that all requests together may hold."""
+        """Bytes that all requests together may use."""
         return max(_MEMORY, 32 * self.max_bytes)
 
 
@@ -86,9 +89,9 @@ def make_app(model: ServedModel, limits: Limits, hosts: KnownHosts) -> Starlette
     """Make the ASGI application of a model.
 
     Args:
-        model: What answers.
-        limits: Of requests.
-        hosts: Names it answers to.
+        model: The model.
+        limits: Limits of a request.
+        hosts: Host names that the server accepts.
     """
     server = _Server(model, limits)
 
@@ -122,7 +125,7 @@ def make_app(model: ServedModel, limits: Limits, hosts: KnownHosts) -> Starlette
 
 
 class _KnownHostsOnly:
-    """Lets only those requests through that are for this server and from its own pages."""
+    """Passes only requests that use a known host name and do not come from other origins."""
 
     def __init__(self, app: ASGIApp, hosts: KnownHosts) -> None:
         self.app, self.hosts = app, hosts
@@ -147,18 +150,18 @@ class _Server:
         )
         self.budget = Budget(limits.memory)
         self.pace = asyncio.Lock()
-        # Few, as they take turns in Python anyway: many would only wait for each other.
+        # Few threads, because Python's global lock lets only one run at a time.
         self.decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
         self.large_decoder = ThreadPoolExecutor(1, thread_name_prefix="decode-large")
         self.pages = {name: (PAGE / name).read_bytes() for name in ("index.html", *_FILES)}
 
     async def invocations(self, request: Request) -> Response:
-        """Answer for the images in the body."""
+        """Return the predictions for the images in the body."""
         with self.budget.share() as memory:
             return await self._answer(request, memory)
 
     async def pixels(self, request: Request) -> Response:
-        """Return what the network gets of the images in the body, uint8 [B, H, W, C]."""
+        """Return the pixels that the network receives for the body, uint8 [B, H, W, C]."""
         with self.budget.share() as memory:
             images = await self._images(request, memory)
             return Response(images.tobytes(), media_type="application/octet-stream")
@@ -167,7 +170,7 @@ class _Server:
         images = await self._images(request, memory)
         if len(images) > self.limits.max_batch:
             raise too_large(
-                f"{len(images)} images; this server takes {self.limits.max_batch} in a request."
+                f"{len(images)} images; this server takes {self.limits.max_batch} per request."
             )
         try:
             async with asyncio.timeout(self.limits.timeout):
@@ -188,18 +191,18 @@ class _Server:
             await self._drop(request)
             raise
         if _kind(request) == "application/octet-stream":
-            return decode(body)  # a view of the body, not worth a thread
+            return decode(body)  # only makes a view of the body, so needs no thread
         threads = self.decoders if len(body) <= _SMALL_BODY else self.large_decoder
         return await asyncio.get_running_loop().run_in_executor(threads, decode, body)
 
     def _decoder(self, request: Request, memory: Share) -> Callable[[bytearray], NDArray[np.uint8]]:
-        """Return what makes images of the body, by the headers."""
+        """Return the function that decodes the body, according to the headers."""
         kind = _kind(request)
         packed = request.headers.get("content-encoding", "identity")
         if packed != "identity":
             raise RequestError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f"Content-Encoding is {packed[:100]!r}; send the body as it is.",
+                f"Content-Encoding is {packed[:100]!r}; send the body without encoding.",
             )
         shape, preparation = self.model.shape, self.model.loaded.preparation
         most, resize = self.limits.max_batch, request.query_params.get("resize") == "true"
@@ -239,7 +242,11 @@ class _Server:
         )
 
     async def _read(self, request: Request, memory: Share) -> bytearray:
-        """Read the body."""
+        """Read the body.
+
+        Raises:
+            RequestError: If the body is too large, slow or incomplete, or memory is short.
+        """
         most, body = self.limits.max_bytes, bytearray()
         refusal = too_large(f"the body has more than {most:,} bytes, this server's limit.")
         if int(request.headers.get("content-length", 0)) > most:
@@ -268,12 +275,13 @@ class _Server:
         return body
 
     async def _drop(self, request: Request) -> None:
-        """Drop what is left of a refused body, as it comes.
+        """Read and discard the rest of a refused body.
 
-        Many clients send all of it before they read, and would see a broken connection otherwise.
+        Many clients send the whole body before they read the answer. Without this they would see a
+        broken connection.
         """
         left = _DROPPED_BODIES * self.limits.max_bytes
-        # Starlette says by a RuntimeError that all of it was there.
+        # Starlette raises RuntimeError if the whole body was already read.
         with suppress(TimeoutError, ClientDisconnect, RuntimeError):
             async with asyncio.timeout(min(self.limits.timeout, HEADER_SECONDS)):
                 async for chunk in self._paced(request):
@@ -282,9 +290,9 @@ class _Server:
                         return
 
     async def _paced(self, request: Request) -> AsyncIterator[bytes]:
-        """Yield a body as it arrives; what is large shares so many bytes a second with all others.
+        """Yield the parts of a body as they arrive. All large bodies together have a limited rate.
 
-        A few bodies of many megabytes would leave the event loop no time for anybody else.
+        Otherwise a few bodies of many megabytes would block the event loop for other requests.
         """
         size = 0
         async for chunk in request.stream():
@@ -295,15 +303,15 @@ class _Server:
                     await asyncio.sleep(len(chunk) / _LARGE_BYTES_PER_SECOND)
 
     async def ping(self, request: Request) -> Response:
-        """Say that the server is there and its model loaded."""
+        """Return status 200: the server runs and its model is loaded."""
         return PlainTextResponse("\n")
 
     async def version(self, request: Request) -> Response:
-        """Say which versions answer."""
+        """Return the versions of multihead and MLflow."""
         return _json({"multihead": __version__, "mlflow": version("mlflow")})
 
     async def describe(self, request: Request) -> Response:
-        """Say what the model takes and what its heads are."""
+        """Return a description of the model: its input and its heads."""
         model, preparation = self.model, self.model.loaded.preparation
         return _json(
             {
@@ -329,15 +337,15 @@ class _Server:
         )
 
     async def examples(self, request: Request) -> Response:
-        """Return the example images, one byte per number, [B, H, W, C]."""
+        """Return the example images, uint8 [B, H, W, C]."""
         return Response(self.model.examples.tobytes(), media_type="application/octet-stream")
 
     async def page(self, request: Request) -> Response:
-        """Return the page."""
+        """Return the HTML page."""
         return Response(self.pages["index.html"], media_type="text/html", headers=_SECURITY)
 
     async def file(self, request: Request) -> Response:
-        """Return the page's style or script."""
+        """Return the page's style sheet or script."""
         name = request.scope["path"].removeprefix("/")
         return Response(self.pages[name], media_type=_FILES[name], headers=_SECURITY)
 
@@ -347,11 +355,11 @@ def _kind(request: Request) -> str:
 
 
 def _earlier(deadline: asyncio.Timeout) -> Callable[[], None]:
-    """Return what moves a deadline to now, from any thread, and does nothing once it is over."""
+    """Return a function that moves a deadline to now. Any thread may call it, also too late."""
     loop = asyncio.get_running_loop()
 
     def end() -> None:
-        with suppress(RuntimeError):  # the body is there already
+        with suppress(RuntimeError):  # the body has already arrived
             deadline.reschedule(loop.time())
 
     def from_any_thread() -> None:
@@ -371,7 +379,7 @@ def _body(answer: Answer, *, probabilities: bool) -> dict[str, Any]:
 
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    # A value that is not known (NaN) is null, as JSON has no NaN.
+    # JSON has no NaN, so an unknown value is null.
     return Response(to_json(content, inf_nan_mode="null"), status, headers, "application/json")
 
 
@@ -389,4 +397,4 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _own_fault(request: Request, error: Exception) -> Response:
-    return _json({"error": "this server failed; its log says why."}, 500)
+    return _json({"error": "this server failed; its log has the reason."}, 500)

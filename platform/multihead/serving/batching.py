@@ -1,8 +1,8 @@
-"""Requests that wait while the network is busy are answered together, in one batch.
+"""Combine requests that wait for the network into one batch.
 
-Nothing ever waits for a batch to fill: while one batch is in the network, the next one gathers.
-Requests of many images go piece by piece, one at a time, so that those of few need not wait for
-them.
+No request waits for a batch to fill: the next batch collects requests while the network computes
+the current one. A request with many images is split into pieces, and each batch has at most one
+such piece. So requests with few images do not wait for it.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 
 from multihead.serving.errors import RequestError
 
-_PIECE = 64  # images of a long request in a batch
+_PIECE = 64  # largest number of images of a long request in one batch
 
 Network = Callable[[NDArray[np.uint8]], "Answer"]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of some images.
+    """The predictions for some images.
 
     Attributes:
-        columns: Arrays [B] by column name, see `multihead.runs.answers`.
-        probabilities: float32 [B, K] by name of the heads that have a distribution.
+        columns: Arrays [B] by column name; see `multihead.runs.answers`.
+        probabilities: float32 [B, K] by head name, for heads with probabilities.
     """
 
     columns: Mapping[str, NDArray[Any]]
@@ -59,7 +59,7 @@ class Answer:
 
 @dataclass(eq=False)
 class _Job:
-    images: NDArray[np.uint8]  # those that the network has not had
+    images: NDArray[np.uint8]  # images that are not computed yet
     answer: "asyncio.Future[Answer]"
     parts: list[Answer] = field(default_factory=list)
 
@@ -68,14 +68,14 @@ class Batcher:
     """The queue before the network.
 
     Args:
-        network: Images uint8 [B, H, W, C] to an answer; called by one thread at a time.
-        max_batch: Most images in a batch, and in a request.
-        max_waiting: Most images in the queue.
+        network: Returns the answer for images uint8 [B, H, W, C]; called by one thread at a time.
+        max_batch: Largest number of images in a batch, and in a request.
+        max_waiting: Largest number of images in the queue.
     """
 
     def __init__(self, network: Network, *, max_batch: int, max_waiting: int) -> None:
         self.network, self.max_batch, self.max_waiting = network, max_batch, max_waiting
-        self._piece = max(1, min(_PIECE, max_batch // 2))  # leaves room for short ones
+        self._piece = max(1, min(_PIECE, max_batch // 2))  # leaves room for short requests
         self._short: deque[_Job] = deque()
         self._long: deque[_Job] = deque()
         self._waiting = 0
@@ -86,12 +86,12 @@ class Batcher:
         """Return the network's answer.
 
         Raises:
-            RequestError: 503 if too many images wait already.
+            RequestError: 503 if too many images are waiting.
         """
         if self._waiting + len(images) > self.max_waiting:
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{self._waiting} images wait already; try again later.",
+                f"{self._waiting} images are already waiting; try again later.",
             )
         job = _Job(images, asyncio.get_running_loop().create_future())
         (self._short if len(images) <= self._piece else self._long).append(job)
@@ -110,7 +110,7 @@ class Batcher:
             start = 0
             for job, images in batch:
                 end = start + len(images)
-                if job.answer.done():  # its client no longer waits
+                if job.answer.done():  # the client has cancelled the request
                     pass
                 elif error := future.exception():
                     job.answer.set_exception(error)
@@ -121,8 +121,8 @@ class Batcher:
                 start = end
 
     def _next(self) -> list[tuple[_Job, NDArray[np.uint8]]]:
-        """Take images that fit into one batch: a piece of a long request, and short ones."""
-        while self._long and self._long[0].answer.done():  # nobody waits for it any more
+        """Take the images of the next batch: a piece of a long request, and short requests."""
+        while self._long and self._long[0].answer.done():  # the client has cancelled it
             self._waiting -= len(self._long.popleft().images)
         batch = [self._take(self._long, self._piece)] if self._long else []
         room = self.max_batch - sum(len(images) for _, images in batch)
@@ -134,7 +134,7 @@ class Batcher:
         return batch
 
     def _take(self, queue: "deque[_Job]", most: int) -> tuple[_Job, NDArray[np.uint8]]:
-        """Take images of the first request; it leaves the queue with its last ones."""
+        """Take images of the first request; remove it from the queue when none are left."""
         job = queue[0]
         images, job.images = job.images[:most], job.images[most:]
         self._waiting -= len(images)
@@ -143,5 +143,5 @@ class Batcher:
         return job, images
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)

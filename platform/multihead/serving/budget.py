@@ -1,8 +1,10 @@
-"""The memory that all requests together may hold.
+"""A memory budget for all requests together.
 
-A request takes from it before it holds memory, and gives all back when it is answered. What does
-not fit is refused, with two exceptions that keep small requests answered beside large and slow
-ones: large ones leave a quarter to others, and bodies that arrive slowly give way.
+A request takes its share before it allocates memory, and returns it when it is answered. A request
+that does not fit is refused. Two rules keep room for small requests:
+
+- Large requests leave a quarter of the budget to others.
+- If memory is short, the body that has been arriving longest, for over a second, is cancelled.
 """
 
 import threading
@@ -13,16 +15,16 @@ from http import HTTPStatus
 
 from multihead.serving.errors import RequestError
 
-_SMALL = 1 / 64  # of the budget; a request that holds more is large
+_SMALL = 1 / 64  # share of the budget; a request that uses more is large
 _FOR_LARGE = 3 / 4
-_SLOW_SECONDS = 1.0  # a body on the way for longer than this gives way
+_SLOW_SECONDS = 1.0  # a body that takes longer to arrive may be cancelled
 
 
 class Budget:
-    """A number of bytes, shared by requests of any thread.
+    """A number of bytes that requests share. It is thread-safe.
 
     Args:
-        most: Bytes that all may hold together.
+        most: Bytes that all requests together may use.
     """
 
     def __init__(self, most: int) -> None:
@@ -32,7 +34,7 @@ class Budget:
 
     @contextmanager
     def share(self) -> "Iterator[Share]":
-        """Yield what one request holds; at the end it holds nothing."""
+        """Yield the share of one request; at the end the share is returned."""
         share = Share(self)
         try:
             yield share
@@ -62,10 +64,10 @@ class Budget:
             del self._arriving[share]
 
     def _make_room(self, asking: "Share") -> None:
-        """Have the body that is on the way for longest give way.
+        """Cancel the body that has been arriving for the longest time.
 
         Raises:
-            RequestError: 503 if there is none.
+            RequestError: 503 if there is no slow body.
         """
         slow = time.monotonic() - _SLOW_SECONDS
         for share, give_up in self._arriving.items():
@@ -76,17 +78,16 @@ class Budget:
                 return
         raise RequestError(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"the requests before this one hold {self.used:,} of {self.most:,} bytes; "
-            f"try again later.",
+            f"other requests use {self.used:,} of {self.most:,} bytes; try again later.",
         )
 
 
 class Share:
-    """What one request holds of a budget.
+    """The share of one request in a budget.
 
     Attributes:
-        held: Bytes.
-        gave_way: Whether it was given up while its body arrived, to make room for others.
+        held: Bytes in use.
+        gave_way: Whether the request was cancelled while its body arrived, to make room.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -95,22 +96,22 @@ class Share:
         self._budget = budget
 
     def take(self, size: int) -> None:
-        """Hold more bytes.
+        """Take more bytes.
 
         Raises:
-            RequestError: 503 if they do not fit, or this share gave way.
+            RequestError: 503 if they do not fit, or the request was cancelled.
         """
         if self.gave_way:
             raise slow_body()
         self._budget._take(self, size)
 
     def give_back(self) -> None:
-        """Hold nothing any more."""
+        """Return all bytes."""
         self._budget._give(self, self.held)
 
     @contextmanager
     def during(self, size: int) -> Iterator[None]:
-        """Hold more bytes for a while; see `take`."""
+        """Take more bytes within a `with` block; see `take`."""
         self.take(size)
         try:
             yield
@@ -119,10 +120,10 @@ class Share:
 
     @contextmanager
     def arriving(self, give_up: Callable[[], None]) -> Iterator[None]:
-        """Say that a body is on the way.
+        """Mark the body as arriving within a `with` block, so that it may be cancelled.
 
         Args:
-            give_up: Called when it gives way, in any thread.
+            give_up: Called when the body is cancelled, from any thread.
         """
         self._budget._begin(self, give_up)
         try:
@@ -132,8 +133,8 @@ class Share:
 
 
 def slow_body() -> RequestError:
-    """Return the error of a body that gave way."""
+    """Return the error for a body that was cancelled because it was slow."""
     return RequestError(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "the body arrived so slowly that it gave way to others; try again later.",
+        "the body arrived slowly, and other requests needed the memory; try again later.",
     )

@@ -1,8 +1,8 @@
-"""Bodies of requests to images uint8 [B, H, W, C], and nothing else.
+"""Decode bodies of requests to images uint8 [B, H, W, C].
 
-Every way checks shape, type and range, and says in one sentence what is allowed. The memory used
-is bounded by the size of the body and, for compressed pictures, by a number of pixels. No value
-becomes a Python object before their number is known to be small.
+Every decoder checks shape, type and range. An error says in one sentence what is allowed. Memory is
+limited by the size of the body and, for compressed pictures, by a number of pixels. Values become
+Python objects only if there are few of them.
 """
 
 import math
@@ -23,19 +23,19 @@ Images = NDArray[np.uint8]
 _NUMBERS = ("inputs", "instances")
 _KEYS = (*_NUMBERS, "images", "resize")
 _SHAPE = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*", re.ASCII)
-_SPARE = 16  # keys and lists of a body beside its pictures
+_SPARE = 16  # keys and lists of a body in addition to its pictures
 
 
 def decode_raw(body: bytearray, shape: Shape, stated: str | None) -> Images:
-    """Read the pixels of one or more images, row by row, channels last.
+    """Read the pixels of one or more images: row by row, channels last.
 
     Args:
-        body: As many bytes as the images have numbers; the images are a view of it.
+        body: One byte per number. The images are a view of it.
         shape: H, W, C.
-        stated: The header `X-Shape`, such as `32,28,28,1`, or None to derive B from the length.
+        stated: The header `X-Shape`, such as `32,28,28,1`. If None, the length determines B.
 
     Raises:
-        RequestError: If the body is of another length.
+        RequestError: If the body's length or the header does not fit the shape.
     """
     size = math.prod(shape)
     if stated is not None:
@@ -46,7 +46,7 @@ def decode_raw(body: bytearray, shape: Shape, stated: str | None) -> Images:
         if given[1:] != shape or given[0] * size != len(body):
             raise wrong(
                 f"X-Shape is {list(given[:9])} and the body has {len(body)} bytes; "
-                f"this model takes {wanted(shape)}, a byte per number."
+                f"this model takes {wanted(shape)}, one byte per number."
             )
     if len(body) % size or not body:
         raise wrong(
@@ -66,15 +66,15 @@ def decode_json(
     """Read `{"inputs": [[[[0, ...]]]]}` or `{"images": ["<base64 of a picture>", ...]}`.
 
     Args:
-        body: JSON; `instances` is another name of `inputs`, and `"resize": true` fits pictures
-            of another size.
+        body: JSON. `instances` is an alias of `inputs`. `"resize": true` resizes pictures of
+            another size.
         shape: H, W, C.
         max_batch: Largest number of images.
-        memory: What the request may hold.
-        preparation: What the model's training did to pictures.
+        memory: The memory budget of the request.
+        preparation: How training prepared pictures.
 
     Raises:
-        RequestError: Saying what is wrong.
+        RequestError: If the body is not valid. It names the reason.
     """
     first, last = body.find(b"["), body.rfind(b"]") + 1
     if 0 <= first < last and body.find(b'"', first, last) < 0:
@@ -83,18 +83,18 @@ def decode_json(
             return read_numbers(memoryview(body)[first:last], key, shape, max_batch)
     key, value, resize = _request(body, max_batch)
     if key in _NUMBERS:
-        what = "something else than numbers" if isinstance(value, list) else "no list of numbers"
+        what = "other values than numbers" if isinstance(value, list) else "no list of numbers"
         raise wrong(f"{key} holds {what}; this model takes {wanted(shape)}.")
     _check_pictures(value, max_batch)
     return decode_base64(value, shape, memory, resize=resize, preparation=preparation)
 
 
 def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
-    """Return the one key of a body that has images, its value, and whether to fit them."""
+    """Return the key of the images, its value, and whether to resize them."""
     if _count(body, b"[") + _count(body, b"{") > _SPARE:
         raise wrong(
-            "the body is not JSON of numbers or of pictures: lists within its lists hold something "
-            "else than numbers."
+            "the body is not JSON of numbers or of pictures: its nested lists hold other values "
+            "than numbers."
         )
     if (values := _count(body, b",") + 1) > max_batch + _SPARE:
         raise too_large(f"the body has {values} values; this server takes {max_batch} images.")
@@ -119,7 +119,7 @@ def _request(body: bytes | bytearray, max_batch: int) -> tuple[str, Any, bool]:
 
 
 def _count(body: bytes | bytearray, character: bytes) -> int:
-    """Count as `bytes.count` does, which would hold Python's lock for 20 ms."""
+    """Count a character; `bytes.count` would hold Python's global lock for 20 ms."""
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
 
 
@@ -127,4 +127,4 @@ def _check_pictures(pictures: Any, max_batch: int) -> None:
     if not isinstance(pictures, list) or not pictures:
         raise wrong(f"images is not a list of pictures; give base64 of {NAMED} files.")
     if len(pictures) > max_batch:
-        raise too_large(f"{len(pictures)} images; this server takes {max_batch} in a request.")
+        raise too_large(f"{len(pictures)} images; this server takes {max_batch} per request.")

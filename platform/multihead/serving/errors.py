@@ -1,13 +1,13 @@
-"""What a client of the server can cause."""
+"""Errors that a client of the server causes."""
 
 from http import HTTPStatus
 
 
 class RequestError(Exception):
-    """A request that is not answered, with the reason the client is told.
+    """A refused request. The message is sent to the client.
 
     Attributes:
-        status: The HTTP status.
+        status: The HTTP status code.
     """
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
@@ -16,10 +16,10 @@ class RequestError(Exception):
 
 
 def wrong(reason: str) -> RequestError:
-    """Return the error of a request that no server could answer."""
+    """Return the error for an invalid request (400)."""
     return RequestError(HTTPStatus.BAD_REQUEST, reason)
 
 
 def too_large(reason: str) -> RequestError:
-    """Return the error of a request beyond this server's limits."""
+    """Return the error for a request beyond this server's limits (413)."""
     return RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)

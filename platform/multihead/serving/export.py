@@ -1,14 +1,14 @@
-"""A run's best checkpoint in formats that other programs read.
+"""Export a run's best checkpoint to formats that other programs read.
 
-ONNX and TorchScript files hold the whole way from pixels to logits: they take images uint8
-[B, H, W, C], of any B, normalise them themselves, and return the logits [B, K] of every head in
-the order of the heads. A safetensors file holds the weights.
+ONNX and TorchScript files compute logits from pixels. They take images uint8 [B, H, W, C] of any B,
+normalise them, and return the logits [B, K] of every head, in the order of the heads. A safetensors
+file holds the weights.
 
-Each also holds what `model.json` of a logged model does, such as how its training read pictures:
-under `multihead` in the header of safetensors and in ONNX's metadata, as the extra file
-`multihead.json` of TorchScript.
+Each file also holds the content of a logged model's `model.json`, such as how training read
+pictures. It is under `multihead` in the header of safetensors and in ONNX's metadata, and in the
+extra file `multihead.json` of TorchScript.
 
-Each file is read back and compared with the checkpoint before it gets its name.
+Each file is read back and compared with the checkpoint before it gets its final name.
 """
 
 import json
@@ -31,7 +31,7 @@ from multihead.runs.bundle import describe, described
 from multihead.runs.load import LoadedRun, load_run
 from multihead.tracking.store import Store
 
-# Largest allowed difference of a logit, relative to the largest logit of the head or to 1.
+# Largest allowed difference of a logit, relative to the head's largest logit or to 1.
 TOLERANCE = {"onnx": 1e-4, "torchscript": 1e-5, "safetensors": 0.0}
 SUFFIX = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
 _BATCHES = (1, 2, 7)
@@ -44,10 +44,10 @@ class Exported:
     """An exported file.
 
     Attributes:
-        path: Where it is.
+        path: The file.
         difference: Largest difference of a logit from the checkpoint's, relative as in
             `TOLERANCE`.
-        tolerance: What is allowed.
+        tolerance: The largest allowed difference.
     """
 
     path: Path
@@ -56,10 +56,10 @@ class Exported:
 
 
 class PixelsToLogits(nn.Module):
-    """A network with its normalisation, as one function of pixels.
+    """A network together with its normalisation.
 
     Shape:
-        images uint8 [B, H, W, C] to a tuple of logits [B, K], in the order of the heads.
+        images uint8 [B, H, W, C] -> tuple of logits [B, K], in the order of the heads.
     """
 
     shift: Tensor
@@ -88,20 +88,20 @@ def export(
     trust: Collection[str] = (),
     checkpoint: str | None = None,
 ) -> Exported:
-    """Write a run's best checkpoint in another format, and check that it answers the same.
+    """Export a run's best checkpoint, and check that the file gives the same logits.
 
     Args:
-        run: Our id, MLflow's id, or a unique prefix of either.
+        run: The run's id, MLflow's id, or a unique prefix of either.
         to: `onnx`, `torchscript` or `safetensors`.
-        out: The file; `<run>.<suffix>` in the current folder if none, and with a checkpoint's name
-            `<run>-<checkpoint>.<suffix>`.
-        store: The default store if none.
-        trust: The network's class by its name, where it is none of ours.
-        checkpoint: The name of another of its checkpoints, such as `best-digit`.
+        out: The file. The default is `<run>.<suffix>` in the current folder, or
+            `<run>-<checkpoint>.<suffix>` if a checkpoint is named.
+        store: The store; the default store if None.
+        trust: Names of network classes to trust that are not part of multihead.
+        checkpoint: The name of another checkpoint of the run, such as `best-digit`.
 
     Raises:
-        ConfigError: If there is no such run, its network is neither ours nor trusted, a library is
-            missing, or the network cannot be exported or answers otherwise in this format.
+        ConfigError: If there is no such run, its network's class is not trusted, a library is
+            missing, the network cannot be exported, or the exported logits differ.
         CheckpointError: If its checkpoint is missing, damaged or hostile.
         StoreError: If the file cannot be written.
     """
@@ -116,8 +116,8 @@ def export(
         found.append(_difference(loaded, read(loaded, temporary)))
         if not found[0] <= TOLERANCE[to]:
             raise ConfigError(
-                f"the network answers otherwise as {to}: logits differ by {found[0]:.2g}, "
-                f"allowed are {TOLERANCE[to]:.2g}; nothing was written."
+                f"the network gives other logits as {to}: they differ by {found[0]:.2g}, but "
+                f"only {TOLERANCE[to]:.2g} is allowed; no file was written."
             )
 
     try:
@@ -131,7 +131,7 @@ Answering = Callable[[NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
 
 
 def _difference(loaded: LoadedRun, answering: Answering) -> float:
-    """Return the largest difference on noise, black and white pictures, in several batch sizes."""
+    """Return the largest difference for noise, black and white images, in several batch sizes."""
     channels, height, width = loaded.image_shape
     rng = np.random.default_rng(0)
     worst = 0.0
@@ -222,7 +222,7 @@ def _read_safetensors(loaded: LoadedRun, path: Path) -> Answering:
     with safe_open(path, framework="pt") as file:
         description: dict[str, Any] = json.loads(file.metadata()[_DESCRIPTION])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    trusted = [loaded.node["_target_"]]  # it was just written
+    trusted = [loaded.node["_target_"]]  # this process just wrote it
     again = described(description, weights, path, trust=trusted)
     return lambda images: [
         logits.numpy() for logits in again.outputs(images.transpose(0, 3, 1, 2).copy()).values()
@@ -238,7 +238,7 @@ _FORMATS = {
 
 @contextmanager
 def _refusals(form: str) -> Iterator[None]:
-    """Say in one line that a network has something that a format lacks."""
+    """Turn an error of an exporter into one line."""
     try:
         yield
     except (RuntimeError, ValueError, TypeError) as error:
@@ -248,7 +248,7 @@ def _refusals(form: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporters' notes on their own inner life out of the terminal."""
+    """Hide warnings and log messages of the exporters."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Pictures in a form, `multipart/form-data`, as `curl -F` and browsers send them."""
+"""Decode pictures in a `multipart/form-data` form, as `curl -F` and browsers send it."""
 
 import re
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ from multihead.serving.pictures import NAMED, decode_files
 
 FORM = "multipart/form-data"
 _LONGEST_BOUNDARY = 70  # characters; RFC 2046, section 5.1.1
-_MOST_OF_HEADERS = 4096  # bytes, of a part
+_MOST_OF_HEADERS = 4096  # bytes of headers in a part
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
 _TRUTHS = {b"true": True, b"false": False}
 
 
 def boundary_of(content_type: str) -> bytes:
-    """Return what stands between the parts of a form.
+    """Return the boundary between the parts of a form.
 
     Args:
-        content_type: The header, with its options.
+        content_type: The header with its options.
 
     Raises:
-        RequestError: If it does not say.
+        RequestError: If the header has no valid boundary.
     """
     boundary = parse_options_header(content_type)[1].get("boundary", "")
     if not 0 < len(boundary) <= _LONGEST_BOUNDARY or not boundary.isascii():
@@ -48,16 +48,17 @@ def decode_form(
     """Return the pictures of a form as uint8 [B, H, W, C], in the order of its parts.
 
     Args:
-        body: With a file in each part, and `resize` as `true` or `false` if wanted.
-        boundary: Between the parts.
+        body: A form with one file per part, and an optional field `resize` (`true` or `false`).
+        boundary: The boundary between the parts.
         shape: H, W, C of the model.
-        max_batch: Pictures, at most.
-        memory: What the request may hold.
-        resize: See `decode_files`; a field of that name goes before it.
-        preparation: What the model's training did to pictures.
+        max_batch: Largest number of pictures.
+        memory: The memory budget of the request.
+        resize: See `decode_files`. The form's field `resize` overrides it.
+        preparation: How training prepared pictures.
 
     Raises:
-        RequestError: Naming the part or picture and what is wrong with it.
+        RequestError: If a part or picture cannot be used. It names the part or picture and the
+            reason.
     """
     files, fields = [], dict[str, bytes]()
     for name, is_file, content in _parts(body, boundary):
@@ -71,7 +72,7 @@ def decode_form(
         else:
             fields[name] = content
         if len(files) > max_batch:
-            raise too_large(f"more than {max_batch} images, this server's limit of a request.")
+            raise too_large(f"more than {max_batch} images, this server's limit per request.")
     if not files:
         raise wrong(f"the form has no file; give {NAMED} files, as in curl -F file=@0.png.")
     resize = _TRUTHS[fields["resize"]] if fields else resize
@@ -79,10 +80,10 @@ def decode_form(
 
 
 def _parts(body: bytes | bytearray, boundary: bytes) -> Iterator[tuple[str, bool, bytes]]:
-    """Yield each part's name, whether it is a file, and what it holds.
+    """Yield each part's name, whether it is a file, and its content.
 
     Raises:
-        RequestError: If this is no form, or it is cut.
+        RequestError: If the body is not a complete form.
     """
     decoder = MultipartDecoder(boundary)
     decoder.receive_data(bytes(body))
@@ -93,11 +94,15 @@ def _parts(body: bytes | bytearray, boundary: bytes) -> Iterator[tuple[str, bool
         if decoder.state is State.PART:
             part = None
             if _BLANK_LINE.search(decoder.buffer[:_MOST_OF_HEADERS]) is None:
-                raise wrong(f"a part of the form has headers beyond {_MOST_OF_HEADERS:,} bytes.")
+                raise wrong(
+                    f"a part of the form has headers of more than {_MOST_OF_HEADERS:,} bytes."
+                )
         try:
             event = decoder.next_event()
         except ValueError as error:
-            raise wrong("the body is no whole form of the boundary it states.") from error
+            raise wrong(
+                "the body is not a complete form with the boundary of Content-Type."
+            ) from error
         if isinstance(event, Epilogue):
             return
         if isinstance(event, File | Field):

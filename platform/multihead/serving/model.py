@@ -1,4 +1,4 @@
-"""The model a server answers with, wherever it is kept."""
+"""Find and load the model of a server."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -19,14 +19,15 @@ from multihead.tracking.store import Store
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A network and what a client may want to know of it.
+    """A network and its description for clients.
 
     Attributes:
         loaded: The network.
         examples: Some images, uint8 [B, H, W, C].
-        uri: How it was asked for.
-        run_id: Of the run that trained it.
-        model_id: MLflow's id of it; empty for a run's checkpoint.
+        uri: The URI or run id that the user gave.
+        run_id: The id of the run that trained it.
+        model_id: MLflow's id of the model; empty for a run's checkpoint.
+        shape: H, W, C.
     """
 
     loaded: LoadedRun
@@ -41,7 +42,7 @@ class ServedModel:
         object.__setattr__(self, "shape", (height, width, channels))
 
     def answer(self, images: NDArray[np.uint8]) -> Answer:
-        """Return what the network says of images uint8 [B, H, W, C]."""
+        """Return the predictions for images uint8 [B, H, W, C]."""
         outputs = self.loaded.outputs(images.transpose(0, 3, 1, 2))
         return Answer(
             columns=answers(self.loaded, outputs),
@@ -56,26 +57,26 @@ def find_model(
     trust: Collection[str] = (),
     checkpoint: str | None = None,
 ) -> ServedModel:
-    """Find and load a model, without running any code that came with it.
+    """Find and load a model, without running any code that it contains.
 
     Args:
         uri: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/MODEL_ID`, `runs:/RUN`, or a
             run's id.
-        store: The default store if none.
-        trust: The network's class by its name, where it is none of ours.
-        checkpoint: The name of a checkpoint of the run, such as `best-digit`; the best one if none.
+        store: The store; the default store if None.
+        trust: Names of network classes to trust that are not part of multihead.
+        checkpoint: The name of a checkpoint of the run, such as `best-digit`; the best one if None.
 
     Raises:
-        ConfigError: If there is no such model, it is no run but a checkpoint is named, or its
-            network is neither ours nor trusted.
-        CheckpointError: If it is damaged or hostile.
+        ConfigError: If there is no such model, a checkpoint is named but the URI is not of a run,
+            or the network's class is not trusted.
+        CheckpointError: If the model is damaged or hostile.
     """
     store = store or Store()
     if uri.startswith("models:/"):
         if checkpoint is not None:
             raise ConfigError(
-                f"--checkpoint {checkpoint} is of a run, but {uri} is a model, which has one; give "
-                f"the run's id."
+                f"--checkpoint {checkpoint} needs a run, but {uri} is a model with one checkpoint; "
+                f"give the run's id."
             )
         fetched = fetch_model(store, uri)
         bundle = fetched.folder / BUNDLE
@@ -85,7 +86,7 @@ def find_model(
     run = uri.removeprefix("runs:/").partition("/")[0]
     if "/" in run or ":" in run:
         raise ConfigError(
-            f"{uri!r} names no model; give models:/NAME@ALIAS, models:/NAME/VERSION or a run's id."
+            f"{uri!r} is not a model; give models:/NAME@ALIAS, models:/NAME/VERSION or a run's id."
         )
     loaded = load_run(run, store, trust=trust, checkpoint=checkpoint)
     made = run_model(store, run)

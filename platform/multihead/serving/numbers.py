@@ -1,8 +1,8 @@
-"""Text of nested lists of numbers to pixels, without a Python object per list or number.
+"""Parse nested JSON lists of numbers to pixels, without a Python object per list or number.
 
-Python would take up to 30 bytes of memory for a byte of `[],[],[],...`, and hold its global lock
-meanwhile. Here numpy works on the text itself, a window at a time: the structure of B images is
-known beforehand, so it only has to be compared, and most numbers have one to three digits.
+Python objects would take up to 30 bytes of memory per byte of `[],[],[],...`, and parsing would
+hold Python's global lock. Here numpy parses the text in windows. The expected structure of B images
+is known, so it is only compared. Most numbers have one to three digits.
 """
 
 import time
@@ -19,11 +19,11 @@ Bytes = NDArray[np.uint8]
 Shape = tuple[int, int, int]
 
 _WINDOW = 65_536
-_LONGEST = 40  # characters of a number; Python writes a double with at most 25
-_MOST_LEVELS = 8  # of lists, of which a message tells
+_LONGEST = 40  # characters of a number; Python writes a float with at most 25
+_MOST_LEVELS = 8  # levels of lists whose sizes an error message names
 _SPACE, _COMMA, _OPEN, _CLOSE, _NUMBER = b" ,[]0"
 _OTHER = 0
-# Which of these a character is.
+# The token type of each character.
 _KINDS = np.full(256, _OTHER, np.uint8)
 _KINDS[list(b" \t\r\n")] = _SPACE
 _KINDS[list(b"0123456789.eE+-")] = _NUMBER
@@ -34,11 +34,11 @@ for _kind in (_COMMA, _OPEN, _CLOSE):
 def read_numbers(text: bytes | bytearray | memoryview, name: str, shape: Shape, most: int) -> Bytes:
     """Return the images of a text such as `[[[[0], [255]]]]`.
 
-    Memory: at most 4 bytes for a byte of the text, beside the text.
+    It uses at most 4 bytes of memory per byte of the text, in addition to the text.
 
     Args:
-        text: JSON from the first bracket to the last, in which there is no string.
-        name: What the client calls it.
+        text: JSON from the first bracket to the last, without strings.
+        name: The key in the request, for error messages.
         shape: H, W, C.
         most: Largest number of images.
 
@@ -46,7 +46,7 @@ def read_numbers(text: bytes | bytearray | memoryview, name: str, shape: Shape, 
         uint8 [B, H, W, C].
 
     Raises:
-        RequestError: For another structure, or numbers that are not whole or not 0 to 255.
+        RequestError: If the structure is wrong, or a number is not an integer from 0 to 255.
     """
     chars = np.frombuffer(text, np.uint8)
     skeleton = np.empty(len(chars), np.uint8)  # the text without spaces, each number as one 0
@@ -58,7 +58,7 @@ def read_numbers(text: bytes | bytearray | memoryview, name: str, shape: Shape, 
         window = chars[start:end]
         kinds = _KINDS[window]
         if not kinds.all():
-            raise wrong(f"{name} holds something else than numbers; pixels are 0 to 255.")
+            raise wrong(f"{name} holds other values than numbers; pixels are 0 to 255.")
         number = kinds == _NUMBER
         first = number.copy()
         first[1:] &= ~number[:-1]
@@ -67,24 +67,24 @@ def read_numbers(text: bytes | bytearray | memoryview, name: str, shape: Shape, 
         used += len(tokens)
         pixels.append(_pixels(window, number, first, name))
         start = end
-        if start < len(chars):  # a long text leaves half of the time to others
+        if start < len(chars):  # a long text leaves half of the time to other threads
             time.sleep(time.perf_counter() - began)
     count = _images(skeleton[:used], shape)
     if count is None:
         raise wrong(f"{name} {_found(skeleton[:used])}; this model takes {wanted(shape)}.")
     if count > most:
-        raise too_large(f"{count} images; this server takes {most} in a request.")
+        raise too_large(f"{count} images; this server takes {most} per request.")
     return np.concatenate(pixels).reshape(count, *shape)
 
 
 def wanted(shape: Shape) -> str:
-    """Return the words for what a model takes."""
+    """Return a text with the type and shape that a model takes."""
     height, width, channels = shape
     return f"uint8 [B, {height}, {width}, {channels}]"
 
 
 def _window_end(chars: Bytes, start: int, name: str) -> int:
-    """Return an end for a window that cuts no number in two."""
+    """Return the end of a window, not inside a number."""
     end = min(start + _WINDOW, len(chars))
     longest = min(end + _LONGEST, len(chars))
     while end < longest and _KINDS[chars[end]] == _NUMBER:
@@ -95,7 +95,10 @@ def _window_end(chars: Bytes, start: int, name: str) -> int:
 
 
 def _pixels(window: Bytes, number: NDArray[np.bool_], first: NDArray[np.bool_], name: str) -> Bytes:
-    """Return the numbers of a window, given where its numbers are and where each begins."""
+    """Return the numbers of a window.
+
+    `number` marks characters of numbers, and `first` the first character of each number.
+    """
     starts = np.flatnonzero(first)
     if not len(starts):
         return np.empty(0, np.uint8)
@@ -104,7 +107,7 @@ def _pixels(window: Bytes, number: NDArray[np.bool_], first: NDArray[np.bool_], 
     lengths = np.flatnonzero(last) + 1 - starts
     if lengths.max() > _LONGEST:
         raise _too_long(name)
-    digits = window - ord("0")  # what is no digit is more than 9
+    digits = window - ord("0")  # more than 9 if the character is not a digit
     if lengths.max() > 3 or (digits[number] > 9).any():
         return _any_numbers(window, number, name)
     if (digits[starts[lengths > 1]] == 0).any():
@@ -117,7 +120,7 @@ def _pixels(window: Bytes, number: NDArray[np.bool_], first: NDArray[np.bool_], 
 
 
 def _any_numbers(window: Bytes, number: NDArray[np.bool_], name: str) -> Bytes:
-    """Return the numbers of a window in which some have a point, an exponent or a sign."""
+    """Return the numbers of a window that may have points, exponents or signs."""
     tokens = np.where(number, window, _SPACE).astype(np.uint8).tobytes().split()
     try:
         values = from_json(b"[%b]" % b",".join(tokens))
@@ -132,12 +135,12 @@ def _checked(values: NDArray[Any], name: str) -> Bytes:
         raise wrong(f"{name} holds numbers from {low:g} to {high:g}; pixels are 0 to 255.")
     pixels = values.astype(np.uint8)
     if not np.array_equal(pixels, values):
-        raise wrong(f"{name} holds fractions; pixels are whole numbers from 0 to 255.")
+        raise wrong(f"{name} holds fractions; pixels are integers from 0 to 255.")
     return pixels
 
 
 def _images(skeleton: Bytes, shape: Shape) -> int | None:
-    """Return how many images of a shape a skeleton has, None if it is another structure."""
+    """Return the number of images of this shape, or None if the structure differs."""
     image = _skeleton_of(shape)
     count, rest = divmod(len(skeleton) - 1, len(image) + 1)
     if rest or count < 1 or skeleton[0] != _OPEN or skeleton[-1] != _CLOSE:
@@ -156,7 +159,7 @@ def _skeleton_of(shape: Shape) -> Bytes:
 
 
 def _found(skeleton: Bytes) -> str:
-    """Return the words for a structure that no images have, from its first list of each level."""
+    """Return a text that describes a wrong structure, from the first list of each level."""
     text = skeleton.tobytes()
     depth = len(text) - len(text.lstrip(b"["))
     shape: list[int] = []

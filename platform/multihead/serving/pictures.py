@@ -1,8 +1,8 @@
-"""Files of pictures to pixels, with a bound on what they may unpack to.
+"""Decode picture files to pixels, with limits on their decoded size.
 
-A model that was trained on pictures' files says how; its pictures become what they were in
-training. For others, grey and colour are converted to what the model takes, and what is
-transparent becomes black.
+The record of a model that was trained on picture files says how to prepare pictures. Then pictures
+are prepared as in training. For other models, pictures are converted to grey or colour as the model
+needs, and transparent pixels become black.
 """
 
 import base64
@@ -21,25 +21,25 @@ from multihead.datasets.preparation import Preparation
 from multihead.serving.budget import Share
 from multihead.serving.errors import too_large, wrong
 
-# Of all pictures of a request together: a small file can unpack to gigabytes.
+# Limit for all pictures of a request together, because a small file can decode to gigabytes.
 MAX_PIXELS = 16_000_000
 _AT_MOST = f"a request may have {MAX_PIXELS:,} in all."
-_PIXEL_BYTES = 20  # while it is read: four bytes each for the file's, with and without transparency
-# Passes over a JPEG, each as long as the picture is large, in 20 bytes of file; 10 are usual.
+_PIXEL_BYTES = 20  # memory per pixel while a picture is decoded and converted
+# Largest number of scans of a JPEG; 10 are usual. A scan of 20 bytes decodes the whole picture.
 _MAX_SCANS = 100
 _SCAN = b"\xff\xda"
-_HEAD = "base64,"  # ends the head of a data URL
-_RUN_LENGTHS = (b"\1\0\0\0", b"\2\0\0\0")  # of a BMP's compression
+_HEAD = "base64,"  # end of a data URL's prefix
+_RUN_LENGTHS = (b"\1\0\0\0", b"\2\0\0\0")  # values of a BMP's compression field
 _JPEG = b"\xff\xd8"
-# What is decoded. Of a TIFF, tiles may claim gigabytes that its size does not tell; Pillow takes
-# minutes over the comments of a GIF, and reads a BMP of run lengths byte by byte in Python.
+# Allowed formats. Tiles of a TIFF may claim gigabytes beyond its size. Pillow needs minutes for the
+# comments of a GIF, and reads a run-length BMP byte by byte in Python.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 TYPES = frozenset(f"image/{name.lower()}" for name in FORMATS)
 NAMED = "PNG, JPEG, WebP or BMP"
-# The decoder of WebP holds two pictures with transparency from the moment a file is opened, and
-# gives out a third.
+# Memory per pixel: the WebP decoder allocates two RGBA pictures when a file is opened, and returns
+# a third one.
 _WEBP_BYTES = 12
-_PIECE = 1 << 20  # characters of base64 decoded at once, for Python's lock is held meanwhile
+_PIECE = 1 << 20  # characters of base64 decoded together; decoding holds Python's global lock
 
 
 def decode_base64(
@@ -53,15 +53,15 @@ def decode_base64(
     """Return the pictures as uint8 [B, H, W, C].
 
     Args:
-        pictures: Base64 of files of `FORMATS`, with or without the head of a data URL.
+        pictures: Base64 of files of `FORMATS`, with or without the prefix of a data URL.
         shape: H, W, C of the model.
-        memory: What the request may hold; what a picture unpacks to is taken from it meanwhile.
-        resize: Whether pictures of another height or width are fitted, or refused, where the
-            model's training does not say.
-        preparation: What its training did to pictures.
+        memory: The memory budget of the request; decoding takes from it.
+        resize: Whether to resize pictures of another size (true) or refuse them (false), if the
+            model has no record of its preparation.
+        preparation: How training prepared pictures.
 
     Raises:
-        RequestError: Naming the picture and what is wrong with it.
+        RequestError: If a picture cannot be used. It names the picture and the reason.
     """
     files = [_file(text, number) for number, text in enumerate(pictures)]
     return decode_files(files, shape, memory, resize=resize, preparation=preparation)
@@ -75,13 +75,13 @@ def decode_files(
     resize: bool,
     preparation: Preparation | None = None,
 ) -> NDArray[np.uint8]:
-    """Return files of `FORMATS` as uint8 [B, H, W, C]; see `decode_base64`."""
+    """Return picture files of `FORMATS` as uint8 [B, H, W, C]; see `decode_base64`."""
     left, decoded = MAX_PIXELS, []
     for number, file in enumerate(files):
         pixels, used = _pixels(file, number, shape, left, memory, preparation, resize=resize)
         left -= used
         decoded.append(pixels)
-    return np.stack(decoded)  # a copy, which torch may write to
+    return np.stack(decoded)  # a copy, because torch needs a writable array
 
 
 def decode_file(
@@ -92,7 +92,7 @@ def decode_file(
     resize: bool,
     preparation: Preparation | None = None,
 ) -> NDArray[np.uint8]:
-    """Return a file of `FORMATS` as uint8 [1, H, W, C]; see `decode_base64`."""
+    """Return a picture file of `FORMATS` as uint8 [1, H, W, C]; see `decode_base64`."""
     return decode_files([file], shape, memory, resize=resize, preparation=preparation)
 
 
@@ -121,7 +121,7 @@ def _pixels(
     *,
     resize: bool,
 ) -> tuple[NDArray[np.uint8], int]:
-    """Return a picture's pixels [H, W, C] and how many pixels its file has."""
+    """Return a picture's pixels [H, W, C] and the number of pixels in its file."""
     height, width, _ = shape
     prepared = _without_record(shape) if preparation is None else preparation
     if resize and prepared.resize is None:
@@ -149,8 +149,8 @@ def _pixels(
         raise too_large(f"picture {number} is too large: {error}") from error
     except OtherSizeError as error:
         raise wrong(
-            f"picture {number} is {stored[0]} x {stored[1]} (width x height), "
-            f'this model takes {width} x {height}; add "resize": true to have it fitted.'
+            f"picture {number} is {stored[0]} x {stored[1]} (width x height), but "
+            f'this model takes {width} x {height}; add "resize": true to resize it.'
         ) from error
     except PictureError as error:
         raise wrong(f"picture {number} {error}.") from error
@@ -159,28 +159,31 @@ def _pixels(
 
 
 def _without_record(shape: tuple[int, int, int]) -> Preparation:
-    """Return what is done for a model that does not say what its training did.
+    """Return the preparation for a model that has no record of it.
 
-    Such models were trained on pixels, or before it was recorded.
+    Such a model was trained on arrays of pixels, or by a release that did not record it.
     """
     height, width, channels = shape
     if channels not in (1, 3):
-        raise wrong(f"this model takes {channels} channels, pictures have 1 or 3; send numbers.")
+        raise wrong(
+            f"this model takes {channels} channels, but pictures have 1 or 3; send numbers."
+        )
     return Preparation(channels, (height, width), ground="black", upright=False, draft=False)
 
 
 def _check_effort(file: bytes | bytearray, number: int) -> None:
-    """Refuse what would be decoded for long though it is small."""
+    """Refuse small files that take long to decode."""
     if file.startswith(_JPEG) and file.count(_SCAN) > _MAX_SCANS:
         raise wrong(f"picture {number} is a JPEG of more than {_MAX_SCANS} scans; 10 are usual.")
     if file[:2] == b"BM" and file[30:34] in _RUN_LENGTHS:
-        raise wrong(f"picture {number} is a BMP of run lengths; save it without compression.")
+        raise wrong(f"picture {number} is a run-length encoded BMP; save it without compression.")
 
 
 def _webp_pixels(file: bytes | bytearray) -> int:
-    """Return how many pixels a WebP file says it has, before its decoder takes memory for them.
+    """Return the number of pixels in a WebP file's header; 0 for another format.
 
-    0 for another format. Source: RFC 9649, sections 2.5 to 2.7.
+    The header is checked first because the decoder allocates memory when it opens a file. Source:
+    RFC 9649, sections 2.5 to 2.7.
     """
     if file[:4] != b"RIFF" or file[8:12] != b"WEBP":
         return 0

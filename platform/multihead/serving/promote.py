@@ -1,4 +1,4 @@
-"""Give a run's model a name under which others find it."""
+"""Register a run's model under a name."""
 
 import re
 from collections.abc import Collection
@@ -26,8 +26,8 @@ class Promoted:
     """A version of a registered model.
 
     Attributes:
-        uri: How to load it, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-        version: Its number.
+        uri: Its URI, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        version: The version number.
         model_id: MLflow's id of the model.
     """
 
@@ -45,21 +45,21 @@ def promote(
     trust: Collection[str] = (),
     checkpoint: str | None = None,
 ) -> Promoted:
-    """Register the best checkpoint of a run, or another one that was tested.
+    """Register the best checkpoint of a run, or another tested checkpoint.
 
     Args:
-        run: Our id, MLflow's id, or a unique prefix of either.
-        name: Of the registered model; it is made if it is not there.
-        alias: Such as `champion`; it moves to this version.
-        store: The default store if none.
-        trust: The network's class by its name, where it is none of ours.
-        checkpoint: The name of another of its checkpoints, such as `best-digit`.
+        run: The run's id, MLflow's id, or a unique prefix of either.
+        name: The name of the registered model. It is created if it does not exist.
+        alias: An alias such as `champion`. It is moved to this version.
+        store: The store; the default store if None.
+        trust: Names of network classes to trust that are not part of multihead.
+        checkpoint: The name of another checkpoint of the run, such as `best-digit`.
 
     Raises:
-        ConfigError: If there is no such run, the checkpoint has no test metrics, its network is
-            neither ours nor trusted, or a name is not allowed.
+        ConfigError: If there is no such run, the checkpoint has no test metrics, its network's
+            class is not trusted, or a name is not allowed.
         CheckpointError: If its checkpoint is missing, damaged or hostile.
-        StoreError: If the store refuses.
+        StoreError: If the store refuses the model.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"--name {name!r} is not allowed; use letters, digits, _ - . and spaces.")
@@ -75,11 +75,11 @@ def promote(
     if not any(name.startswith(of_test) for name in found.data.metrics):
         what = f"run {run}" if chosen in (None, _BEST) else f"checkpoint {chosen!r} of run {run}"
         raise ConfigError(
-            f"{what} has no test metrics, so nobody knows how good it is; train with test=true"
+            f"{what} has no test metrics, so its quality is unknown; train with test=true"
             f"{'.' if chosen in (None, _BEST) else ', which tests best and best-<head>.'}"
         )
     run_id = found.data.tags.get(RUN_TAG, found.info.run_id)
-    # Refuses what is damaged before it gets a name.
+    # Loading refuses a damaged checkpoint before it is registered.
     loaded = load_run(run_id, store, trust=trust, checkpoint=checkpoint)
     made = run_model(store, run_id)
     examples = blank_example(loaded) if made is None else read_examples(made.folder / BUNDLE)
@@ -95,7 +95,7 @@ def promote(
 
 
 def _points(checkpoint: str | None) -> tuple[str, ...]:
-    """Return how the names of the figures begin that are of a checkpoint, as the run has them."""
+    """Return the prefixes of the names of a checkpoint's metrics in the run."""
     if checkpoint in (None, _BEST):
         return BEST_POINTS
     return (f"test_{str(checkpoint).replace('-', '_', 1)}/",)

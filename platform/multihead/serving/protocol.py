@@ -1,7 +1,7 @@
-"""HTTP on a connection, with an end to every wait for its client.
+"""uvicorn's HTTP protocol with a deadline for each step of a connection.
 
-uvicorn ends a connection that is silent; one that sends a byte now and then, or does not read its
-answer, it would keep for ever. Here each step has so many seconds in all.
+uvicorn closes idle connections. But it never closes a connection whose client sends a byte from
+time to time, or does not read its answer. Here each step has a total time limit.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ def guarded(connections: Connections, timeout: float) -> type[H11Protocol]:
     """Return uvicorn's protocol with limits.
 
     Args:
-        connections: Those of the server.
-        timeout: Seconds that a request has for each of body, answer and reading the answer. Its
-            headers have as long, but ten seconds at most, counted from the answer before them.
+        connections: The server's connections.
+        timeout: Seconds for each of three steps of a request: its body arrives, the answer is
+            computed, the client reads the answer. Its headers have the same time, but at most ten
+            seconds, counted from the previous answer.
     """
 
     class Guarded(_Guarded):
@@ -37,18 +38,18 @@ class _Guarded(H11Protocol):
     _connections: Connections
     _timeout: float
     _deadline: asyncio.TimerHandle | None = None
-    _reads_answer = False  # the client, and it has had a deadline for that alone
+    _reads_answer = False  # whether the current deadline is for reading the answer only
     address = ""
 
     @property
     def waits_since(self) -> float | None:
-        """When it began to wait for its client; None while its client waits for the server."""
+        """When waiting for the client began; None while the client waits for the server."""
         their, unread = self.conn.their_state, self.transport.get_write_buffer_size()
         return self._since if unread or their in (h11.IDLE, h11.SEND_BODY) else None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # uvicorn narrows asyncio's BaseTransport as well
-        """Take a connection, or refuse it."""
+        # uvicorn also narrows asyncio's BaseTransport
+        """Accept or refuse a connection."""
         super().connection_made(transport)
         self.address = address_of(self.client[0] if self.client else "")
         self._wait(min(self._timeout, HEADER_SECONDS))
@@ -56,29 +57,29 @@ class _Guarded(H11Protocol):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "all connections are in use; try again.")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._connections.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read; a request whose headers are whole has another deadline."""
+        """Process data; set a new deadline when the headers are complete."""
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before and not self.cycle.response_complete:
             self._wait(3 * self._timeout)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, and for the answer to be read."""
+        """Set the deadline for the next request and for reading the answer."""
         self._wait(min(self._timeout, HEADER_SECONDS))
         before = self.cycle
         super().on_response_complete()
-        if self.cycle is not before:  # the next request was here already
+        if self.cycle is not before:  # the next request has already arrived
             self._wait(3 * self._timeout)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, with the reason that the parser gives."""
+        """Refuse invalid HTTP, with the parser's reason."""
         error = sys.exception()
         if isinstance(error, h11.RemoteProtocolError):
             self._refuse(HTTPStatus(error.error_status_hint), f"{error}.")
@@ -86,7 +87,7 @@ class _Guarded(H11Protocol):
             self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def give_up(self) -> None:
-        """Close the connection at once, whatever is unsent."""
+        """Close the connection at once, and discard unsent data."""
         self.transport.abort()
 
     def _wait(self, seconds: float) -> None:
@@ -111,9 +112,9 @@ class _Guarded(H11Protocol):
             self.give_up()
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        """Answer without the application, and close the connection."""
+        """Send an error without the application, and close the connection."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            self.give_up()  # an answer is under way
+            self.give_up()  # an answer is already being sent
             return
         body = to_json({"error": reason})
         headers = [("content-type", "application/json"), ("content-length", str(len(body)))]

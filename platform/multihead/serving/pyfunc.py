@@ -1,7 +1,7 @@
-"""The code of a logged model: MLflow copies this file into the model, and runs it to load it.
+"""The code of a logged model. MLflow copies this file into the model, and runs it to load it.
 
-It reads weights and a description, never a pickle, so it loads where MLflow may not unpickle.
-MLflow has no option for a network's class that is none of ours: `MULTIHEAD_TRUST` names it.
+It reads weights and a description, but no pickle. So it also works where MLflow may not unpickle.
+MLflow has no option to trust a network class of another package; set `MULTIHEAD_TRUST` to its name.
 """
 
 from pathlib import Path
@@ -18,13 +18,13 @@ from multihead.runs.bundle import read_bundle
 
 
 class MultiheadModel(PythonModel):
-    """Answer for every head of a network."""
+    """Return the predictions of every head of a network."""
 
-    # MLflow would take types from a hint, which cannot say uint8 [B, H, W, C]; the signature does.
+    # MLflow would use the type hint, which cannot express uint8 [B, H, W, C]. The signature can.
     _skip_type_hint_validation = True
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Build the network from the files that came with this one."""
+        """Build the network from the files of the model."""
         self.loaded = read_bundle(Path(context.artifacts["model"]), trust=settings.trusted())
 
     def predict(  # type: ignore[no-untyped-def]
@@ -35,13 +35,13 @@ class MultiheadModel(PythonModel):
         Args:
             context: Not used.
             model_input: Images, uint8 [B, H, W, C].
-            params: There are none.
+            params: Not used.
 
         Returns:
             The columns of `multihead.runs.answers`.
 
         Raises:
-            DataError: For images of another shape or type.
+            DataError: If the images have a wrong shape or type.
         """
         images = np.asarray(model_input)
         return pd.DataFrame(answers(self.loaded, self.loaded.outputs(images)))

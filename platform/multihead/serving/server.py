@@ -1,4 +1,4 @@
-"""A server process around the application."""
+"""Run the HTTP application as a server process."""
 
 import gc
 import resource
@@ -20,55 +20,57 @@ _GRACE_SECONDS = 10
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take a port, 0 for any free one.
+    """Open a listening socket; port 0 takes any free port.
 
     Raises:
-        ConfigError: If the address is not ours or the port is busy.
+        ConfigError: If the address is not of this machine or the port is in use.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # Named TCP, so that asyncio sends each part of an answer at once (TCP_NODELAY) and does not
-        # wait 40 ms for word that its headers have arrived.
+        # With IPPROTO_TCP, asyncio sets TCP_NODELAY. Otherwise the body of an answer waits 40 ms
+        # until the client acknowledges the headers.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(_BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"{host}:{port} cannot be served on ({error.strerror or error}); choose --host, --port."
+            f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --host or "
+            f"--port."
         ) from error
     return listening
 
 
 def ignore_advice_on_pictures() -> None:
-    """Drop Pillow's warnings of odd metadata, which clients cause.
+    """Ignore Pillow's warnings about unusual metadata.
 
-    Each text that is new would be written to the log, and kept in memory for ever.
+    Clients can cause any number of different warnings. Each one would fill the log, and stay in
+    memory.
     """
     ignore_advice()
 
 
 def serve(model: ServedModel, limits: Limits, listening: socket.socket, hosts: KnownHosts) -> None:
-    """Answer requests until SIGTERM or Ctrl-C; those begun are ended first."""
+    """Serve requests until SIGTERM or Ctrl-C. Running requests have 10 seconds to finish."""
     ignore_advice_on_pictures()
-    # Half of the files that this process may open: the model and the libraries need some.
+    # Half of the allowed open files, because the model and the libraries need some.
     most = min(_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
     config = uvicorn.Config(
         make_app(model, limits, hosts),
         http=guarded(Connections(most), limits.timeout),
         ws="none",
-        log_level="error",  # clients cause the warnings, and could fill a disk with them
+        log_level="error",  # clients could fill the disk with warnings
         access_log=False,
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    # The lists of a JSON answer set the garbage collector off, which would walk a million objects
-    # of the libraries each time: 0.3 s.
+    # The lists of a JSON answer trigger the garbage collector. Without this, it would visit a
+    # million objects of the libraries each time, which takes 0.3 s.
     gc.collect()
     gc.freeze()
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
-        gc.unfreeze()  # nanobind prints what it believes to have leaked when the process ends
+        gc.unfreeze()  # otherwise nanobind reports leaks when the process ends

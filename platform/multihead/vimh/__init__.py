@@ -1,6 +1,6 @@
-"""VIMH: folders of images and 8-bit parameters that describe themselves.
+"""VIMH: folders with images, 8-bit parameters as labels, and metadata.
 
-What needs torch is in `dataset` and `stream`; everything else reads, writes and checks files.
+`dataset` and `stream` need torch. The other modules read, write and check files without it.
 """
 
 from multihead.vimh.info import VIMHInfo as VIMHInfo

@@ -1,8 +1,14 @@
-"""A binary split as a memory map of records, none of which is parsed by itself.
+"""Read a binary split as a memory map of records.
 
-A record is, little-endian: height, width, channels as uint16; spec_min and spec_max as float32 in
-files with a header of 14 bytes; N as uint8; N pairs (parameter id, value) of uint8; the pixels,
-planar. All records of a file are of one size, because N is that of the first sample.
+A record has these little-endian fields:
+
+1. height, width and channels, uint16 each;
+2. spec_min and spec_max, float32 each, only in files with a header of 14 bytes;
+3. N, uint8;
+4. N pairs (parameter id, value), uint8 each;
+5. the pixels, uint8 [C, H, W].
+
+All records of a file have the same size, because all have the N of the first sample.
 """
 
 import mmap
@@ -20,11 +26,11 @@ from multihead.vimh.info import VIMHInfo
 from multihead.vimh.labels import Fault, SampleError, Scheme
 
 HEADERS = (6, 14)
-_LOOK = 64  # samples at each end of a file that decide its header
+_LOOK = 64  # samples at each end of a file that determine the size of the header
 
 
 def record_dtype(header: int, pairs: int, shape: tuple[int, int, int]) -> np.dtype[Any]:
-    """Return the layout of a sample.
+    """Return the layout of a record.
 
     Args:
         header: Bytes before N, 6 or 14.
@@ -32,7 +38,7 @@ def record_dtype(header: int, pairs: int, shape: tuple[int, int, int]) -> np.dty
         shape: Channels, height and width.
 
     Raises:
-        DataError: If a sample has 2 GiB or more.
+        DataError: If a record has 2 GiB or more.
     """
     spec = [("spec_range", "<f4", (2,))] if header == 14 else []
     fields = [("dimensions", "<u2", (3,)), *spec, ("count", "u1"), ("pairs", "u1", (pairs, 2))]
@@ -47,14 +53,14 @@ class BinaryFile:
     Args:
         path: The file, `train` or `test`.
         info: The dataset's metadata.
-        partial: Leave out what follows the last whole record, instead of raising.
+        partial: Ignore bytes after the last whole record instead of raising an error.
 
     Attributes:
         images: uint8 [n, C, H, W], a view of the file.
         header: Bytes before N, 6 or 14.
 
     Raises:
-        DataError: If dimensions disagree, or the file is not a whole number of samples.
+        DataError: If the dimensions disagree, or the file does not end with a whole sample.
     """
 
     def __init__(self, path: Path, info: VIMHInfo, *, partial: bool = False) -> None:
@@ -87,52 +93,53 @@ class BinaryFile:
         return len(self._records)
 
     def __getstate__(self) -> tuple[Path, VIMHInfo]:
-        return self.path, self.info  # a map is opened anew, never copied to a worker
+        return self.path, self.info  # a worker opens the map again instead of copying it
 
     def __setstate__(self, state: tuple[Path, VIMHInfo]) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
     def pairs(self, index: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
-        """Return ids and values uint8 [n, N, 2] of samples, unchecked.
+        """Return ids and values uint8 [n, N, 2] of samples, without checking them.
 
         Raises:
-            DataError: If the file was cut short since it was opened.
+            DataError: If the file became shorter after it was opened.
         """
         self._check_size()
         return np.ascontiguousarray(self._records["pairs"][index])
 
     def spec_range(self, index: NDArray[np.int64] | slice) -> NDArray[np.float32] | None:
-        """Return spec_min and spec_max float32 [n, 2], or None where the file has none."""
+        """Return spec_min and spec_max float32 [n, 2], or None if the file has none."""
         if self.header != 14:
             return None
         self._check_size()
         return np.ascontiguousarray(self._records["spec_range"][index])
 
     def header_faults(self, index: NDArray[np.int64] | slice) -> list[Fault]:
-        """Return a fault for each sample with another size or N than the dataset."""
+        """Return a fault for each sample whose size or N differs from the dataset's."""
         self._check_size()
         sizes, counts = self._records["dimensions"][index], self._records["count"][index]
         return header_faults(sizes, counts, self.info.dimensions, self.pairs_per_sample)
 
     def offset(self, sample: int) -> int:
-        """Return the byte at which a sample starts."""
+        """Return the position of a sample's first byte."""
         return sample * self.dtype.itemsize
 
     def error(self, sample: int, fault: Fault) -> SampleError:
-        """Make the error for a fault, which names the byte where the sample or pair starts."""
+        """Return the error for a fault; it names the first byte of the sample or pair."""
         offset = self.offset(sample)
         if fault.pair is not None:
             offset += self.header + 1 + 2 * fault.pair
         return SampleError(self.path, sample, offset, fault.message)
 
     def walk(self, scheme: Scheme | None, sample: int = 0) -> Iterator[SampleError]:
-        """Yield what is wrong with each sample from one on, sample by sample.
+        """Yield an error for each faulty sample, from `sample` on.
 
-        This follows samples of different N, where records cannot; for damaged files only.
+        Unlike the record array, this also reads samples with different N. It is used for damaged
+        files only.
 
         Args:
-            scheme: Checks the pairs, if given.
-            sample: Where to start; all before it are whole.
+            scheme: Checks the pairs; None does not check them.
+            sample: The first sample to check. All samples before it must be intact.
         """
         offset = self.offset(sample)
         pixels = int(np.prod(self.info.image_shape, dtype=object))
@@ -161,13 +168,13 @@ class BinaryFile:
             offset, sample = offset + size, sample + 1
 
     def _check_size(self) -> None:
-        # To touch a page that is no longer in the file would end the process without a word.
+        # Reading a page beyond the end of the file would kill the process (SIGBUS).
         size = self.size if isinstance(self._mapped, bytes) else self._mapped.size()
         if size < self.size:
             raise DataError(
                 one_line(
                     f"{self.path} was cut from {self.size:,} to {size:,} bytes while it was read. "
-                    f"Write it again, and start anew."
+                    f"Write it again, and restart."
                 )
             )
 
@@ -180,7 +187,7 @@ class BinaryFile:
         return int(self.raw[header]) if self.size > header else len(self.info.heads)
 
     def _header(self) -> int:
-        """Tell the size of the header by the samples, where the metadata do not."""
+        """Find the size of the header from the samples if the metadata do not state it."""
         if not self.size:
             return HEADERS[0]
         for test in (self._whole, self._whole_with_ids, self._mostly, self._begins):
@@ -197,7 +204,7 @@ class BinaryFile:
         )
 
     def _ends(self, header: int) -> NDArray[Any] | None:
-        """Return the first and last records, if the file is a whole number of them."""
+        """Return the first and last records, or None if the file does not end with a whole one."""
         dtype = record_dtype(header, self._count(header), self.info.image_shape)
         if self.size % dtype.itemsize:
             return None
@@ -205,7 +212,7 @@ class BinaryFile:
         return np.concatenate([records[:_LOOK], records[-_LOOK:]])
 
     def _share(self, header: int) -> float:
-        """Return the share of samples at the ends whose header is right."""
+        """Return the share of samples at both ends of the file that have a correct header."""
         ends = self._ends(header)
         if ends is None:
             return 0.0
@@ -227,7 +234,7 @@ class BinaryFile:
         return known and all((ids == i).any(1).all() for i in self.info.ids.values())
 
     def _begins(self, header: int) -> bool:
-        """Tell whether the first sample can be read so, and the second starts where it ends."""
+        """Return whether the first sample is readable and the second one follows it directly."""
         count = self._count(header)
         size = record_dtype(header, count, self.info.image_shape).itemsize
         ids = self.raw[header + 1 : header + 1 + 2 * count : 2]
@@ -248,13 +255,13 @@ class BinaryFile:
 def header_faults(
     sizes: NDArray[np.uint16], counts: NDArray[np.uint8], dimensions: Dimensions, pairs: int
 ) -> list[Fault]:
-    """Return a fault for each record whose header is not the dataset's.
+    """Return a fault for each record whose header differs from the dataset's.
 
     Args:
         sizes: Height, width and channels of each record, [n, 3].
         counts: N of each record, [n].
-        dimensions: What the sizes should be.
-        pairs: What N should be.
+        dimensions: The expected sizes.
+        pairs: The expected N.
     """
     wrong = (sizes != dimensions).any(1)
     faults = []
@@ -277,6 +284,6 @@ def _other_count(count: int, pairs: int) -> str:
 
 def _map(path: Path, size: int) -> mmap.mmap | bytes:
     if not size:
-        return b""  # nothing cannot be mapped
+        return b""  # an empty file cannot be mapped
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)

@@ -1,4 +1,4 @@
-"""A split of a VIMH folder as a dataset of PyTorch, one sample at a time."""
+"""A split of a VIMH folder as a PyTorch dataset."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +17,15 @@ from multihead.vimh.source import vimh_source
 class SourceDataset(Dataset[tuple[Tensor, dict[str, np.int64]]]):
     """Yield `(image, labels)` of a source.
 
-    An image is float32 [C, H, W] from 0 to 1; labels are int64 codes by head name, which
-    `heads[name].decode(code)` turns into the parameter's unit.
+    An image is float32 [C, H, W] from 0 to 1. Labels are int64 codes by head name.
+    `heads[name].decode(code)` converts a code to the parameter's unit.
 
     Args:
         source: Images and labels.
         transform: Applied to each image.
 
     Raises:
-        DataError: When a sample is damaged.
+        DataError: If a sample is damaged.
     """
 
     def __init__(self, source: Source, transform: Callable[[Tensor], Tensor] | None = None) -> None:
@@ -33,7 +33,7 @@ class SourceDataset(Dataset[tuple[Tensor, dict[str, np.int64]]]):
 
     @property
     def heads(self) -> Heads:
-        """What the labels are."""
+        """The heads of the labels."""
         return self.source.heads
 
     @property
@@ -45,10 +45,14 @@ class SourceDataset(Dataset[tuple[Tensor, dict[str, np.int64]]]):
         return len(self.source)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, np.int64]]:
-        """Read one sample; negative numbers count from the end."""
+        """Read one sample; negative numbers count from the end.
+
+        Raises:
+            IndexError: If there is no such sample.
+        """
         number = int(index) + len(self) * (index < 0)
         if not 0 <= number < len(self):
-            raise IndexError(f"there is no sample {index} among {len(self)}")
+            raise IndexError(f"there is no sample {index}; there are {len(self)} samples")
         images, labels = self.source.take(np.array([number]))
         image = torch.from_numpy(images[0]).float() / 255
         codes = {name: values[0] for name, values in labels.items()}
@@ -56,16 +60,17 @@ class SourceDataset(Dataset[tuple[Tensor, dict[str, np.int64]]]):
 
 
 class VIMHDataset(SourceDataset):
-    """One split of a VIMH folder; the binary form where there are both.
+    """One split of a VIMH folder, read in the binary form if both forms exist.
 
     Args:
         path: The folder.
         split: `train` or `test`.
         transform: Applied to each image, float32 [C, H, W] from 0 to 1.
-        pixel_order: Of a pickle whose metadata do not say, HWC (default) or CHW.
+        pixel_order: The pixel order of a pickle if its metadata do not state it: HWC (default) or
+            CHW.
 
     Raises:
-        DataError: For files that are missing, damaged or hostile, or do not fit each other.
+        DataError: If a file is missing, damaged or hostile, or the files contradict each other.
     """
 
     def __init__(

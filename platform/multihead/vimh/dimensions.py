@@ -1,4 +1,4 @@
-"""Height, width and channels, as folder name, metadata and data state them."""
+"""Compare the height, width and channels of the folder's name, the metadata and the data."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _FOLDER = re.compile(r"vimh-(\d{1,5})x(\d{1,5})(?:x(\d{1,5}))?(?=_|$)", re.IGNOR
 
 
 class Dimensions(NamedTuple):
-    """The size of an image; 1 to 65,535 each, or None for what a statement leaves open."""
+    """The size of an image: 1 to 65,535 each, or None if not stated."""
 
     height: int | None
     width: int | None
@@ -23,12 +23,12 @@ class Dimensions(NamedTuple):
         return "x".join(str(size) for size in self if size is not None)
 
     def agrees(self, other: "Dimensions") -> bool:
-        """Tell whether all that both state is equal."""
+        """Return whether all sizes that both state are equal."""
         return all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
 
 
 def folder_dimensions(folder: Path) -> Dimensions | None:
-    """Return what a name such as `vimh-32x32x3_drums` or `vimh-32x32_drums` says, if anything."""
+    """Return the sizes in a name such as `vimh-32x32x3_drums` or `vimh-32x32_drums`, or None."""
     match = _FOLDER.match(os.path.basename(os.path.abspath(folder)))
     if match is None:
         return None
@@ -38,17 +38,17 @@ def folder_dimensions(folder: Path) -> Dimensions | None:
 def check_dimensions(
     folder: Path, stated: Dimensions, found: Dimensions | None, file: str, metadata: str
 ) -> None:
-    """Compare the three statements of an image's size.
+    """Compare the sizes in the folder's name, the metadata and the data.
 
     Args:
-        folder: The dataset, for its name.
-        stated: By the metadata.
-        found: In the data, or None where they say nothing.
+        folder: The dataset's folder.
+        stated: The sizes in the metadata.
+        found: The sizes in the data, or None if they do not state any.
         file: The name of the file with the data.
         metadata: The name of the metadata's file.
 
     Raises:
-        DataError: With all three, if two of them disagree.
+        DataError: If two of them disagree. It names all three.
     """
     named = folder_dimensions(folder)
     pairs = [(named, stated), (named, found), (stated, found)]

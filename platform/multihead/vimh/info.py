@@ -1,4 +1,4 @@
-"""The metadata of a VIMH folder, `vimh_dataset_info.json`, checked and in types of ours."""
+"""Read and check the metadata of a VIMH folder, `vimh_dataset_info.json`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from multihead.vimh.dimensions import LARGEST, Dimensions
 from multihead.vimh.mapping import VIMHParameter, read_parameter
 
 INFO_FILE = "vimh_dataset_info.json"
-SHARDS_FILE = "vimh_shards.json"  # of a set in shards, which is read by `shard_index`
+SHARDS_FILE = "vimh_shards.json"  # the index of a dataset in shards; see `shard_index`
 PixelOrder = Literal["HWC", "CHW"]
 OWN_KEYS = (
     "format",
@@ -40,25 +40,25 @@ _VERSION = re.compile(r"v?([1-9]\d{0,3})(?:\.(\d{1,4}))*", re.ASCII)
 
 @dataclass(frozen=True)
 class VIMHInfo:
-    """What a dataset says of itself.
+    """The metadata of a dataset.
 
     Attributes:
-        folder: Where it is.
+        folder: The dataset's folder.
         name: Its `dataset_name`, or the folder's name.
         dimensions: Height, width and channels.
-        parameters: By id; 1 to 255.
-        heads: Of those that vary, in the order of their ids.
-        header_bytes: 6, 14, or None where the metadata leave it open.
-        pixel_order: Of the pickles, or None where the metadata do not say.
-        counts: Samples by split, as far as they are said.
-        fixed: Values of the fixed parameters by name, also of those without an id.
-        descriptions: By head name, where there are any.
-        names: The parameter's own name by head name, where it is another.
-        entries: What `parameter_mappings` say beyond all that, by the parameter's own name.
-        encoding: Every other key of `label_encoding`.
-        extra: Every other key, as it was.
-        notices: What a user should be told once, a line each.
-        metadata: The name of the file it comes from.
+        parameters: 1 to 255 parameters; the index is the id.
+        heads: The heads of the parameters that vary, in the order of their ids.
+        header_bytes: 6 or 14, or None if the metadata do not state it.
+        pixel_order: The pixel order of the pickles, or None if the metadata do not state it.
+        counts: The number of samples by split, for the splits whose number is stated.
+        fixed: Values of the fixed parameters by name, including parameters without an id.
+        descriptions: Descriptions by head name, where there are any.
+        names: The parameter's name by head name, where the two differ.
+        entries: The other keys of `parameter_mappings`, by parameter name.
+        encoding: The other keys of `label_encoding`.
+        extra: All other keys, unchanged.
+        notices: Warnings for the user, one line each.
+        metadata: The name of the metadata's file.
     """
 
     folder: Path
@@ -89,12 +89,12 @@ class VIMHInfo:
 
     @property
     def ids(self) -> dict[str, int]:
-        """The parameter id by head name."""
+        """The parameter ids by head name."""
         return {p.head.name: i for i, p in enumerate(self.parameters) if p.head is not None}
 
 
 def read_info(path: str | Path) -> VIMHInfo:
-    """Read and check the metadata of a folder; the data are not opened.
+    """Read and check the metadata of a folder, without opening the data.
 
     Args:
         path: The dataset's folder.
@@ -106,36 +106,36 @@ def read_info(path: str | Path) -> VIMHInfo:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise DataError(
-            f"{one_line(str(folder))} is no folder. Check the path, or make a dataset with "
+            f"{one_line(str(folder))} is not a folder. Check the path, or make a dataset with "
             f"`multihead data generate resonator`."
         )
     file = folder / INFO_FILE
     if (folder / SHARDS_FILE).is_file() and not file.is_file():
         raise DataError(
-            f"{one_line(str(folder))} is a set in shards, which is streamed: use data=vimh_stream."
+            f"{one_line(str(folder))} is a dataset in shards. Use data=vimh_stream to stream it."
         )
     if not file.is_file():
         raise DataError(
-            f"{one_line(str(folder))} has no {INFO_FILE}, so it is no VIMH dataset. Check the "
-            f"path, or make a dataset with `multihead data generate resonator`."
+            f"{one_line(str(folder))} has no {INFO_FILE}, so it is not a VIMH dataset. Check "
+            f"the path, or make a dataset with `multihead data generate resonator`."
         )
     return check_info(read_json_object(file), folder, one_line(str(file)))
 
 
 def check_info(record: Mapping[str, Any], folder: Path, where: str) -> VIMHInfo:
-    """Check the metadata of a dataset, wherever they were read from; see `read_info`.
+    """Check the metadata of a dataset; see `read_info`.
 
     Args:
-        record: The object of the metadata.
-        folder: The dataset, for its name.
-        where: Names the file in an error.
+        record: The metadata's JSON object.
+        folder: The dataset's folder; its name is the default name of the dataset.
+        where: The file's name for error messages.
 
     Raises:
-        DataError: If they are incomplete, make no sense or are of another format.
+        DataError: If they are incomplete, invalid or of another format.
     """
     missing = [key for key in _REQUIRED if key not in record]
     if missing:
-        raise DataError(f"{where} lacks {', '.join(missing)}; needed are {', '.join(_REQUIRED)}.")
+        raise DataError(f"{where} lacks {', '.join(missing)}; it needs {', '.join(_REQUIRED)}.")
     _check_format(record, where)
     _check_image_size(record, where)
     parameters = read_parameters(record["parameter_names"], record["parameter_mappings"], where)
@@ -160,7 +160,7 @@ def kept(
     """Return the fields of `VIMHInfo` that a copy of the dataset has to keep.
 
     Raises:
-        DataError: For an entry of `parameter_mappings` that makes no sense.
+        DataError: If an entry of `parameter_mappings` is invalid.
     """
     mappings = record.get("parameter_mappings") or {}
     named = {parameter.name for parameter in parameters}
@@ -185,10 +185,10 @@ def kept(
 
 
 def read_parameters(names: object, mappings: object, where: str) -> tuple[VIMHParameter, ...]:
-    """Make the parameters by id of `parameter_names` and `parameter_mappings`.
+    """Make the parameters, by id, from `parameter_names` and `parameter_mappings`.
 
     Raises:
-        DataError: If they are not 1 to 255 different names with a mapping each.
+        DataError: If there are not 1 to 255 different names, or a name has no mapping.
     """
     if not isinstance(mappings, dict):
         raise DataError(f"{where}: parameter_mappings must be an object.")
@@ -210,12 +210,12 @@ def check_names(names: object, where: str) -> list[str]:
     if len(set(names)) != len(names):
         raise DataError(f"{where}: parameter_names has a name twice, so its ids are ambiguous.")
     if not 1 <= len(names) <= 255:
-        raise DataError(f"{where} names {len(names)} parameters; 1 to 255 are possible.")
+        raise DataError(f"{where} names {len(names)} parameters; 1 to 255 are allowed.")
     return names
 
 
 def name_heads(parameters: tuple[VIMHParameter, ...], where: str) -> tuple[tuple[str, ...], Heads]:
-    """Return notices about the parameters, and the heads of those that vary.
+    """Return warnings about the parameters, and the heads of the parameters that vary.
 
     Raises:
         DataError: If none varies, or two names become the same head.
@@ -238,13 +238,17 @@ def name_heads(parameters: tuple[VIMHParameter, ...], where: str) -> tuple[tuple
     renamed = [f"{old!r} is {new}" for new, (old, _) in made.items() if old != new]
     if renamed:
         notices.append(
-            one_line(f"{where}: heads are named by letters, digits and _, so {', '.join(renamed)}.")
+            one_line(f"{where}: head names have letters, digits and _, so {', '.join(renamed)}.")
         )
     return tuple(notices), Heads(head for _, head in made.values())
 
 
 def read_counts(record: Mapping[str, Any], where: str) -> dict[str, int]:
-    """Return `train_samples` and `test_samples` by split, as far as they are there."""
+    """Return `train_samples` and `test_samples` by split; a missing key is left out.
+
+    Raises:
+        DataError: If a number is not an integer of 0 or more.
+    """
     counts = {}
     for split in ("train", "test"):
         count = record.get(f"{split}_samples")
@@ -259,12 +263,16 @@ def read_counts(record: Mapping[str, Any], where: str) -> dict[str, int]:
 
 
 def read_pixel_order(record: Mapping[str, Any], where: str) -> PixelOrder | None:
-    """Return `pixel_order`, HWC or CHW, if it is there."""
+    """Return `pixel_order`, HWC or CHW, or None if it is missing.
+
+    Raises:
+        DataError: If it has another value.
+    """
     order = record.get("pixel_order")
     if order is None:
         return None
     if order not in ("HWC", "CHW"):
-        raise DataError(one_line(f"{where}: pixel_order is {order!r:.60}; it is HWC or CHW."))
+        raise DataError(one_line(f"{where}: pixel_order is {order!r:.60}; it must be HWC or CHW."))
     return "HWC" if order == "HWC" else "CHW"
 
 
@@ -279,7 +287,7 @@ def _check_format(record: Mapping[str, Any], where: str) -> None:
     text = str(version) if isinstance(version, str | int | float) else ""
     match = _VERSION.fullmatch(text.strip())
     if match is None or isinstance(version, bool) or not _between_1_and_3(text.strip(" v")):
-        raise DataError(one_line(f"{where}: version is {version!r:.60}; 1.0 to 3.0 are read."))
+        raise DataError(one_line(f"{where}: version is {version!r:.60}; it must be 1.0 to 3.0."))
 
 
 def _between_1_and_3(version: str) -> bool:
@@ -288,7 +296,7 @@ def _between_1_and_3(version: str) -> bool:
 
 
 def _check_image_size(record: Mapping[str, Any], where: str) -> None:
-    """Compare `image_size`, where it is `HxW` or `HxWxC`, with the sizes beside it."""
+    """Compare `image_size`, if it is `HxW` or `HxWxC`, with height, width and channels."""
     text = record.get("image_size")
     if not isinstance(text, str) or not _IMAGE_SIZE.fullmatch(text):
         return
@@ -320,7 +328,7 @@ def _name(record: Mapping[str, Any], folder: Path, where: str) -> str:
 
 
 def _header_bytes(encoding: object, where: str) -> int | None:
-    """Return what `label_encoding` says of the bytes before N: its number, else its format."""
+    """Return the number of bytes before N, from `metadata_bytes` or else from the format."""
     if encoding is None:
         return None
     if isinstance(encoding, str):
@@ -331,7 +339,7 @@ def _header_bytes(encoding: object, where: str) -> int | None:
     if stated is not None:
         if isinstance(stated, bool) or stated not in (6, 14):
             raise DataError(
-                one_line(f"{where}: label_encoding.metadata_bytes is {stated!r:.60}; 6 or 14.")
+                one_line(f"{where}: label_encoding.metadata_bytes is {stated!r:.60}; give 6 or 14.")
             )
         return int(stated)
     words = encoding.get("format")

@@ -1,6 +1,6 @@
-"""From the pairs (parameter id, value) of samples to codes by head, with every fault found.
+"""Convert the pairs (parameter id, value) of samples to codes by head, and find faults.
 
-Pairs are uint8 [n, N, 2]. Ids may come in any order, and in another in each sample.
+Pairs are uint8 [n, N, 2]. The order of the ids may differ between samples.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from multihead.text import one_line
 
 
 class Fault(NamedTuple):
-    """What is wrong with a sample.
+    """An error in a sample.
 
     Attributes:
-        row: Its place among the rows that were looked at.
-        pair: Which of its pairs is wrong, or None if that cannot be told.
-        message: What is wrong.
+        row: The index of the sample among the checked rows.
+        pair: The index of the wrong pair, or None if the error is not in one pair.
+        message: A description of the error.
     """
 
     row: int
@@ -35,9 +35,9 @@ class SampleError(DataError):
     Attributes:
         file: The file's path.
         sample: The sample's number.
-        offset: The byte of the file, or None where a file has no such place.
-        reason: What is wrong with the sample.
-        more: Errors of further samples that were found at the same time.
+        offset: The byte in the file, or None for a pickle.
+        reason: A description of the error.
+        more: Errors of other samples that were found at the same time.
     """
 
     more: tuple["SampleError", ...] = ()
@@ -48,19 +48,19 @@ class SampleError(DataError):
         self.file, self.sample, self.offset, self.reason = str(file), sample, offset, reason
 
     def __reduce__(self) -> tuple[type["SampleError"], tuple[str, int, int | None, str]]:
-        # Workers of a loader send their errors by pickle.
+        # Workers of a loader send their errors as pickles.
         return SampleError, (self.file, self.sample, self.offset, self.reason)
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """How pairs become codes.
+    """Converts pairs to codes.
 
     Attributes:
-        names: Parameter names by id.
-        heads: Those whose codes are wanted or checked.
-        ids: Parameter id by head name.
-        offsets: What is subtracted from the stored byte, by head name; 0 where it is missing.
+        names: Parameter names; the index is the id.
+        heads: The heads whose codes are returned and checked.
+        ids: Parameter ids by head name.
+        offsets: Numbers to subtract from the stored byte, by head name; 0 if missing.
     """
 
     names: tuple[str, ...]
@@ -113,18 +113,18 @@ class Scheme:
 
 
 def value_offsets(pairs: NDArray[np.uint8], heads: Heads, ids: Mapping[str, int]) -> dict[str, int]:
-    """Tell which classification heads have their values stored instead of counted from min.
+    """Find the classification heads whose bytes store the value instead of value - min.
 
-    A stored byte counts from the mapping's min. Some generators store the value itself, which
-    shows where a byte is beyond max - min and all are from min to max.
+    A stored byte is usually value - min, with min from the mapping. Some generators store the value
+    itself: a byte exceeds max - min, and all bytes are from min to max.
 
     Args:
-        pairs: uint8 [n, N, 2] of some samples, which may be damaged.
+        pairs: uint8 [n, N, 2] of some samples. They may be damaged.
         heads: All heads.
-        ids: Parameter id by head name.
+        ids: Parameter ids by head name.
 
     Returns:
-        The min by head name, for those heads alone.
+        The min by head name, only for these heads.
     """
     found = {}
     for name, head in heads.items():

@@ -1,8 +1,8 @@
-"""One parameter of the metadata as a head, and a head as a parameter of the metadata.
+"""Convert parameters of the metadata to heads, and heads to parameters.
 
-A continuous parameter has 256 ordered levels from its min to its max; one of `type:
-classification` has a class per whole number from min to max; one whose min is its max is fixed
-and makes no head.
+- A continuous parameter has 256 ordered levels from min to max.
+- A parameter of `type: classification` has one class per integer from min to max.
+- A parameter with min equal to max is fixed and has no head.
 """
 
 import math
@@ -28,12 +28,12 @@ class VIMHParameter:
     """One parameter of a dataset.
 
     Attributes:
-        name: As the metadata write it.
-        head: What it makes, or None where it is fixed.
+        name: Its name in the metadata.
+        head: Its head, or None if the parameter is fixed.
         value: The value of a fixed parameter, else None.
-        description: Free text; empty where there is none.
-        notice: What a reader should be told once, or empty.
-        more: What else its entry says.
+        description: Free text; may be empty.
+        notice: A warning for the user; may be empty.
+        more: The other keys of its entry.
     """
 
     name: str
@@ -45,21 +45,25 @@ class VIMHParameter:
 
 
 def head_name(name: str) -> str:
-    """Return the nearest allowed name of a head: other characters become `_`, `p_` may precede."""
+    """Return a valid head name for a parameter's name.
+
+    Characters that are not allowed become `_`. A name that does not begin with a letter gets the
+    prefix `p_`.
+    """
     word = _NOT_A_WORD.sub("_", unicodedata.normalize("NFC", name))
     return word if word[:1].isalpha() else f"p_{word}"
 
 
 def read_parameter(name: str, record: object, where: str) -> VIMHParameter:
-    """Make a parameter of its entry in `parameter_mappings`.
+    """Make a parameter from its entry in `parameter_mappings`.
 
     Args:
         name: A name of `parameter_names`.
         record: The entry.
-        where: Names the file in an error.
+        where: The file's name for error messages.
 
     Raises:
-        DataError: For a range, scale, type or step that makes no sense, or beyond 8 bits.
+        DataError: If the range, scale, type or step is invalid or does not fit into 8 bits.
     """
     where = one_line(f"{where}: parameter {name!r}")
     if not isinstance(record, dict):
@@ -77,9 +81,7 @@ def read_parameter(name: str, record: object, where: str) -> VIMHParameter:
     notice = (
         ""
         if kind in ("", "classification", *_CONTINUOUS, *_OF_ONE_OUTPUT)
-        else (
-            f"{where} is of type {kind!r}, which is read as continuous, 256 levels from min to max."
-        )
+        else (f"{where} is of type {kind!r}; it is read as continuous, 256 levels from min to max.")
     )
     try:
         if kind == "classification":
@@ -101,7 +103,7 @@ def write_parameter(head: Head) -> dict[str, Any]:
     """Return the entry of `parameter_mappings` for a head.
 
     Raises:
-        ConfigError: If its labels do not fit into 8 bits, or are levels of another number than 256.
+        ConfigError: If its labels do not fit into 8 bits, or it has levels but not 256 of them.
     """
     if head.num_classes > LEVELS:
         raise ConfigError(
@@ -136,7 +138,7 @@ def write_parameter(head: Head) -> dict[str, Any]:
 def _range(record: Mapping[str, Any], low: float, high: float, where: str) -> Parameter:
     scale = (_text(record, "scale", where) or "linear").strip().lower()
     if scale not in ("linear", "log"):
-        raise DataError(f"{where} has the scale {scale!r}; it is linear or log.")
+        raise DataError(f"{where} has the scale {scale!r}; give linear or log.")
     step = None if record.get("step") is None else _number(record, "step", where)
     unit = _text(record, "unit", where)
     return Parameter(low, high, "log" if scale == "log" else "linear", unit, step, LEVELS)
@@ -147,7 +149,7 @@ def _classes(word: str, low: float, high: float, record: Mapping[str, Any]) -> H
         raise ConfigError(f"classes run from {low} to {high}; both must be whole numbers.")
     count = int(high) - int(low) + 1
     if count > LEVELS:
-        raise ConfigError(f"{count:,} classes do not fit into 8 bits, {LEVELS} do.")
+        raise ConfigError(f"{count:,} classes do not fit into 8 bits; the most are {LEVELS}.")
     names = record.get("classes")
     if not isinstance(names, list) or len(names) != count:
         names = []

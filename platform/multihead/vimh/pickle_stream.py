@@ -1,7 +1,7 @@
-"""Write a split as a pickle of protocol 4 without ever holding it: what streams in, streams out.
+"""Write a split as a pickle of protocol 4, without holding the split in memory.
 
-The pickle is a dict, written opcode by opcode. The bytes of the pixels come first and their
-number is patched in at the end; labels and ranges wait in scratch files.
+The pickle is a dict, written opcode by opcode. The pixels come first; their number is filled in at
+the end. Until then, labels and ranges are kept in scratch files.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from typing import BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-# numpy.core.multiarray is the name that both numpy 1 and numpy 2 load.
+# Both numpy 1 and numpy 2 load the name numpy.core.multiarray.
 _ARRAY = (
     b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
     b"(K\x01"  # the state: a version, the shape, the dtype, not Fortran, the bytes
@@ -23,11 +23,11 @@ _END_OF_ARRAY = b"tb"
 
 
 class PickleStream:
-    """One pickle in the making.
+    """A pickle that is written in parts.
 
     Args:
-        path: Where it is written.
-        scratch: A folder for what waits for the end.
+        path: The file to write.
+        scratch: A folder for temporary files.
         image_shape: Channels, height and width.
     """
 
@@ -62,7 +62,7 @@ class PickleStream:
         pairs: NDArray[np.uint8],
         ranges: NDArray[np.float32] | None,
     ) -> None:
-        """Append images uint8 [n, C, H, W], pairs uint8 [n, N, 2] and float32 [n, 2] or None."""
+        """Append images uint8 [n, C, H, W], pairs uint8 [n, N, 2] and ranges float32 [n, 2]."""
         self.count += len(images)
         self._file.write(np.ascontiguousarray(images.transpose(0, 2, 3, 1)).data)
         self._labels.write(_label_rows(pairs))
@@ -71,7 +71,7 @@ class PickleStream:
             self._ranges.write(np.ascontiguousarray(ranges, "<f4").data)
 
     def finish(self) -> None:
-        """Write what waited, and patch what was not known."""
+        """Append the labels and ranges, and fill in the number of samples."""
         out = self._file
         out.write(_END_OF_ARRAY + _text("vimh_labels") + b"](")
         _append(self._labels, out)
@@ -94,7 +94,7 @@ def _text(text: str) -> bytes:
 
 
 def _array_start(shape: tuple[int, int], code: str, order: str) -> bytes:
-    """Return an array up to its bytes; of the same length whatever the shape."""
+    """Return the opcodes of an array before its bytes; their length is the same for any shape."""
     size = shape[0] * shape[1] * np.dtype(code).itemsize
     sizes = b"".join(b"\x8a\x08" + struct.pack("<q", length) for length in shape)
     dtype = (

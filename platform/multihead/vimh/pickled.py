@@ -1,4 +1,4 @@
-"""A pickled split: one dict with pixels and labels, read by the restricted unpickler."""
+"""Read a pickled split, a dict with pixels and labels, with the restricted unpickler."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -26,13 +26,13 @@ class PickledFile:
     Args:
         path: The file, `train_batch` or `test_batch`.
         info: The dataset's metadata.
-        pixel_order: How the pixels lie where the metadata do not say.
+        pixel_order: The order of the pixels if the metadata do not state it.
 
     Attributes:
         images: uint8 [n, C, H, W].
 
     Raises:
-        DataError: If the file is hostile, damaged, or does not fit the metadata.
+        DataError: If the file is hostile or damaged, or contradicts the metadata.
     """
 
     def __init__(self, path: Path, info: VIMHInfo, pixel_order: PixelOrder) -> None:
@@ -57,31 +57,31 @@ class PickledFile:
         return len(self._pairs)
 
     def pairs(self, index: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
-        """Return ids and values uint8 [n, N, 2] of samples, unchecked."""
+        """Return ids and values uint8 [n, N, 2] of samples, without checking them."""
         return self._pairs[index]
 
     def spec_range(self, index: NDArray[np.int64] | slice) -> NDArray[np.float32] | None:
-        """Return spec_min and spec_max float32 [n, 2], or None where the file has none."""
+        """Return spec_min and spec_max float32 [n, 2], or None if the file has none."""
         return None if self._spec is None else self._spec[index]
 
     def header_faults(self, index: NDArray[np.int64] | slice) -> list[Fault]:
-        """Return nothing: samples of a batch have no headers."""
+        """Return an empty list, because samples of a pickle have no headers."""
         del index
         return []
 
     def offset(self, sample: int) -> None:
-        """Return None: a sample of a pickle is not at one place."""
+        """Return None, because a sample of a pickle has no single position."""
         del sample
 
     def error(self, sample: int, fault: Fault) -> SampleError:
-        """Make the error for a fault."""
+        """Return the error for a fault."""
         return SampleError(self.path, sample, None, fault.message)
 
     def _wrong(self, what: str) -> DataError:
         return DataError(one_line(f"{self.path}: {what}."))
 
     def _read_pixels(self, data: object) -> NDArray[np.uint8]:
-        """Return uint8 [n, H*W*C] or [n, ., ., .] of an array, or of a list of samples."""
+        """Return uint8 [n, H*W*C] or a 4-d array, from an array or a list of samples."""
         size = int(np.prod(self.info.image_shape, dtype=object))
         if isinstance(data, list):
             data = self._stack(data, size)
@@ -100,7 +100,7 @@ class PickledFile:
             length = np.size(row) if isinstance(row, np.ndarray) else 0
             length = len(row) if isinstance(row, kinds[1:]) else length
             if length != size:
-                reason = f"it has {length:,} pixels, {size:,} are needed"
+                reason = f"it has {length:,} pixels; it must have {size:,}"
                 raise SampleError(self.path, number, None, reason)
         check_total(self.path, len(rows) * size)
         stacked = np.empty((len(rows), size), np.uint8)
@@ -133,10 +133,10 @@ class PickledFile:
 
 
 def stored_pairs(path: Path) -> NDArray[np.uint8]:
-    """Return ids and values uint8 [n, N, 2] of a batch, without looking at its pixels.
+    """Return ids and values uint8 [n, N, 2] of a pickled split, without checking its pixels.
 
     Raises:
-        DataError: If it is hostile or damaged, or its labels are no rows `[N, id, value, ...]`.
+        DataError: If it is hostile or damaged, or its labels are not rows `[N, id, value, ...]`.
     """
     return read_pairs(path, _item(read_batch(path), *LABEL_KEYS))
 
@@ -145,16 +145,16 @@ def read_batch(path: Path) -> Mapping[Any, Any]:
     """Read a pickle that holds a dict.
 
     Raises:
-        DataError: If it holds anything else, or is hostile or damaged.
+        DataError: If it holds another type, or is hostile or damaged.
     """
     batch = safe_load(path)
     if not isinstance(batch, dict):
-        raise DataError(one_line(f"{path} holds a {type(batch).__name__}; a batch is a dict."))
+        raise DataError(one_line(f"{path} holds a {type(batch).__name__}; it must be a dict."))
     return batch
 
 
 def _stated(path: Path, batch: Mapping[Any, Any]) -> Dimensions | None:
-    """Return the sizes that a batch states; those that are missing are left open."""
+    """Return the sizes that a batch states; a missing size is None."""
     sizes: list[int | None] = []
     for key in ("height", "width", "channels"):
         size = _item(batch, key)

@@ -1,4 +1,4 @@
-"""Rows of small integers from a pickle, as lists, tuples or arrays, checked row by row."""
+"""Read and check rows of 8-bit integers from a pickle: lists, tuples or arrays."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -17,12 +17,13 @@ def read_pairs(path: Path, labels: object) -> NDArray[np.uint8]:
     """Return ids and values uint8 [n, N, 2] of rows `[N, id, value, ...]`.
 
     Args:
-        path: The pickle, for messages.
+        path: The pickle, for error messages.
         labels: A list of rows, or an array [n, 1 + 2 N].
 
     Raises:
-        SampleError: For the first row that is none, with the errors of all others.
-        DataError: If there are no rows.
+        SampleError: If a row is invalid. It is the error of the first such row, and `more` has the
+            errors of the others.
+        DataError: If the labels are not a list of rows.
     """
     if isinstance(labels, np.ndarray) and labels.ndim == 2:
         labels = [*labels]
@@ -37,10 +38,10 @@ def read_pairs(path: Path, labels: object) -> NDArray[np.uint8]:
 
 
 def bytes_row(path: Path, row: object, number: int, what: str) -> NDArray[np.uint8]:
-    """Return a row of numbers from 0 to 255 as uint8 [k].
+    """Return a row of integers from 0 to 255 as uint8 [k].
 
     Raises:
-        SampleError: If it is anything else.
+        SampleError: If the row has another type or other values.
     """
     if isinstance(row, np.ndarray) and row.ndim == 1 and row.dtype.kind in "iu":
         row = row.tolist()
@@ -52,19 +53,19 @@ def bytes_row(path: Path, row: object, number: int, what: str) -> NDArray[np.uin
 
 
 def check_total(path: Path, size: int) -> None:
-    """Refuse a small file in which one remembered row stands for thousands.
+    """Refuse a small file that refers to the same row many times (pickle memo).
 
     Raises:
-        DataError: If rows of so many bytes come from a file of fewer.
+        DataError: If the rows have more bytes than the file.
     """
     if size > path.stat().st_size:
         raise DataError(
-            one_line(f"{path}: its samples unfold to {size:,} bytes, more than it has itself.")
+            one_line(f"{path}: its samples expand to {size:,} bytes, more than the file has.")
         )
 
 
 def _plain_rows(labels: list[Any]) -> NDArray[np.uint8] | None:
-    """Return lists of numbers from 0 to 255, all of one length, as uint8 [n, k]; else None."""
+    """Return lists of integers from 0 to 255 of equal length as uint8 [n, k]; else None."""
     if not ({*map(type, labels)} <= {list, tuple} and all(labels)):
         return None
     if not _all_whole(chain.from_iterable(labels)) or len({*map(len, labels)}) != 1:
@@ -75,7 +76,7 @@ def _plain_rows(labels: list[Any]) -> NDArray[np.uint8] | None:
 
 
 def _checked_rows(path: Path, labels: list[Any]) -> NDArray[np.uint8]:
-    """Return rows as uint8 [n, k], looking at one after the other."""
+    """Check the rows one by one, and return them as uint8 [n, k]."""
     rows: list[NDArray[np.uint8]] = []
     errors: list[SampleError] = []
     for number, label in enumerate(labels):
@@ -95,7 +96,7 @@ def _row(
 ) -> NDArray[np.uint8]:
     row = bytes_row(path, label, number, "labels")
     if not len(row) or len(row) != 2 * int(row[0]) + 1:
-        reason = f"its labels are a row of {len(row)} numbers, not N and N pairs"
+        reason = f"its labels are a row of {len(row)} numbers, but must be N and N pairs"
         raise SampleError(path, number, None, reason)
     if before and len(row) != len(before[0]):
         reason = f"it has N = {row[0]} parameters, the first sample has {before[0][0]}"

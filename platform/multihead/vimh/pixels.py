@@ -1,4 +1,4 @@
-"""The order of pixels in a pickle: stated, chosen, or doubted where pictures contradict it."""
+"""Arrange the pixels of a pickle, and warn if their order is probably wrong."""
 
 import warnings
 from pathlib import Path
@@ -12,28 +12,28 @@ from multihead.vimh.info import PixelOrder, VIMHInfo
 
 _LOOK = 64  # images
 _LOOK_BYTES = 4 << 20
-_PLAINLY = 0.8  # of the differences between neighbours, both across and down
+_PLAINLY = 0.8  # largest ratio of the mean differences of neighbours, along both axes
 
 
 def arrange(
     path: Path, info: VIMHInfo, data: NDArray[np.uint8], order: PixelOrder
 ) -> NDArray[np.uint8]:
-    """View pixels as images.
+    """Return pixels as images, without a copy.
 
     Args:
-        path: The file, for messages.
-        info: Has the dimensions, and the order if the metadata state it.
-        data: uint8 [n, H*W*C], or [n, H, W, C] or [n, C, H, W] as the order says.
-        order: That of the pixels where the metadata do not say.
+        path: The file, for error messages.
+        info: The metadata, with the dimensions and possibly the order.
+        data: uint8 [n, H*W*C], or [n, H, W, C] or [n, C, H, W] according to the order.
+        order: The order of the pixels if the metadata do not state it.
 
     Returns:
         uint8 [n, C, H, W], a view.
 
     Raises:
-        DataError: If four axes are not in that order.
+        DataError: If a 4-d array does not have the shape of this order.
 
     Warns:
-        UserWarning: Where nothing states the order and the pictures are plainly smoother in the
+        UserWarning: If the metadata do not state the order and the images are much smoother in the
             other one.
     """
     channels, height, width = info.image_shape
@@ -53,8 +53,8 @@ def arrange(
         if _plainly_smoother(_view(few, info, other), _view(few, info, chosen)):
             warnings.warn(
                 one_line(
-                    f"{path}: the pictures are read in the pixel order {chosen}, but are plainly "
-                    f"smoother as {other}; check them, and set pixel_order={other} if that is "
+                    f"{path}: the images are read in the pixel order {chosen}, but are much "
+                    f"smoother as {other}. Check them, and set pixel_order={other} if that is "
                     f"right."
                 ),
                 stacklevel=2,
@@ -70,7 +70,7 @@ def _view(flat: NDArray[np.uint8], info: VIMHInfo, order: PixelOrder) -> NDArray
 
 
 def _plainly_smoother(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
-    """Compare images [n, C, H, W] by the mean difference of neighbours, along each axis."""
+    """Return whether images `a` [n, C, H, W] are much smoother than `b` along both axes."""
     compared = False
     for axis in (2, 3):
         if a.shape[axis] > 1 and len(a):

@@ -1,4 +1,4 @@
-"""Make a folder appear complete or not at all, and clear away what killed writers left."""
+"""Publish a folder only when it is complete, and remove what killed writers left."""
 
 import os
 import shutil
@@ -12,23 +12,23 @@ from multihead.text import one_line
 
 
 class Publication:
-    """A folder in the making, beside the place where it will be.
+    """A folder that is written beside its final place, then moved there.
 
-    The working folder `.NAME.writing-*` holds a lock that dies with its process, so that a later
-    writer can tell what is left of a killed one.
+    The working folder `.NAME.writing-*` has a lock that is released when its process ends. So a
+    later writer recognises the working folder of a killed one.
 
     Args:
         path: The folder to make.
-        marker: A file by which a folder that may be replaced is known.
+        marker: A folder may be replaced only if it has a file with this name.
         overwrite: Whether a folder may be replaced.
 
     Attributes:
-        folder: Where to write the files.
-        scratch: Where to write what is not published.
+        folder: The folder for the files to publish.
+        scratch: The folder for temporary files.
 
     Raises:
-        ConfigError: If there is something at the path that may not be replaced.
-        DataError: If the place cannot be written.
+        ConfigError: If the path exists and may not be replaced.
+        DataError: If the path cannot be written.
     """
 
     def __init__(self, path: Path, marker: str, *, overwrite: bool) -> None:
@@ -48,11 +48,11 @@ class Publication:
             raise self._unwritable(error) from None
 
     def publish(self) -> None:
-        """Bring all that was written to the disk, and put the folder into its place.
+        """Flush all files to the disk, and move the folder to its place.
 
         Raises:
-            ConfigError: If another writer has put one there meanwhile.
-            DataError: If the disk refuses.
+            ConfigError: If another writer made this folder in the meantime.
+            DataError: If the folder cannot be written.
         """
         self._check_place()
         try:
@@ -66,7 +66,7 @@ class Publication:
             raise self._unwritable(error) from None
 
     def close(self) -> None:
-        """Remove the working folder; without `publish` nothing remains."""
+        """Remove the working folder; if `publish` was not called, no files remain."""
         _restore(self._work, self.path)
         shutil.rmtree(self._work, ignore_errors=True)
         self._lock.release()
@@ -76,11 +76,11 @@ class Publication:
             return
         if not self.overwrite:
             raise ConfigError(
-                one_line(f"{self.path} exists already; remove it, or pass overwrite=True.")
+                one_line(f"{self.path} already exists; remove it, or pass overwrite=True.")
             )
         if not (self.path / self.marker).is_file():
             raise ConfigError(
-                one_line(f"{self.path} is not replaced, because it has no {self.marker}.")
+                one_line(f"{self.path} cannot be replaced, because it has no {self.marker}.")
             )
 
     def _clear_leftovers(self) -> None:
@@ -91,7 +91,7 @@ class Publication:
             try:
                 lock.acquire(blocking=False)
             except Timeout:
-                continue  # its writer lives
+                continue  # its writer is still running
             _restore(left, self.path)
             shutil.rmtree(left, ignore_errors=True)
             lock.release()
@@ -101,7 +101,7 @@ class Publication:
 
 
 def _restore(work: Path, path: Path) -> None:
-    """Put back the folder that was to be replaced, if its successor never came."""
+    """Move the replaced folder back if the new one was not published."""
     if (work / "old").exists() and not path.exists():
         (work / "old").rename(path)
 

@@ -1,8 +1,8 @@
-"""Ranges of rows that are read at once, and how they are split, shuffled and shared out.
+"""Split, shuffle and share ranges of rows. Each range is read with one request.
 
-Rows of a split are numbered from 0 through all its shards. A range is `(start, stop)` and lies in
-one shard; several are an int64 array [p, 2]. `starts` [k + 1] says at which row each of k shards
-begins, and how many rows there are.
+The rows of a split are numbered from 0 through all its shards. A range `(start, stop)` is within
+one shard. Several ranges are an int64 array [p, 2]. `starts` [k + 1] holds the first row of each of
+the k shards, then the number of rows.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Ranges = NDArray[np.int64]
 
 
 def ranges_of(rows: NDArray[np.int64], starts: NDArray[np.int64]) -> Ranges:
-    """Return the ranges [p, 2] that rising, different row numbers [n] make up."""
+    """Return the ranges [p, 2] of sorted, unique row numbers [n]."""
     if not len(rows):
         return np.empty((0, 2), np.int64)
     begins = np.diff(rows, prepend=-2) != 1
@@ -36,17 +36,17 @@ def rows_of(ranges: Ranges) -> NDArray[np.int64]:
 def split_shards(
     starts: NDArray[np.int64], sizes: Sequence[int], seed: int, what: str
 ) -> list[NDArray[np.int64]]:
-    """Draw disjoint parts of which each takes the same share of every shard.
+    """Draw disjoint parts. Each part takes the same share of every shard.
 
-    In a shard a part is consecutive rows (the end of a shard goes on at its beginning), from a
-    random place on. So a part is read in few requests, and all of a set that is sorted by class
-    are in it. Depends on sizes, shards and seed alone.
+    In each shard, a part has consecutive rows from a random row on. The end of a shard continues at
+    its beginning. So a part is read with few requests, and has all classes even if the dataset is
+    sorted by class. The result depends only on the sizes, the shards and the seed.
 
     Args:
-        starts: Of the shards, [k + 1].
-        sizes: Number of rows in each part; what they leave is not used.
-        seed: Fixes the draw.
-        what: Names the rows in an error.
+        starts: First rows of the shards, [k + 1].
+        sizes: Number of rows in each part. The remaining rows are not used.
+        seed: The random seed.
+        what: A word for the rows in error messages.
 
     Returns:
         Sorted int64 row numbers [sizes[i]] of each part.
@@ -68,7 +68,7 @@ def split_shards(
 
 
 def shuffled(ranges: Ranges, starts: NDArray[np.int64], seed: int, epoch: int) -> Ranges:
-    """Return ranges with their shards in the random order of an epoch; within a shard as given."""
+    """Return ranges with the shards in random order; the order within a shard stays."""
     rng = np.random.default_rng([seed, epoch])
     rank = rng.permutation(len(starts) - 1)
     shard = np.searchsorted(starts, ranges[:, 0], side="right") - 1
@@ -76,7 +76,7 @@ def shuffled(ranges: Ranges, starts: NDArray[np.int64], seed: int, epoch: int) -
 
 
 def clipped(ranges: Ranges, first: int, last: int) -> Ranges:
-    """Return the places `first` to `last` - 1 of the rows that ranges string together."""
+    """Return the ranges of elements `first` to `last` - 1 of the concatenated ranges."""
     ends = np.cumsum(ranges[:, 1] - ranges[:, 0])
     begins = ends - (ranges[:, 1] - ranges[:, 0])
     start = ranges[:, 0] + np.maximum(first - begins, 0)
@@ -86,14 +86,14 @@ def clipped(ranges: Ranges, first: int, last: int) -> Ranges:
 
 
 def share_of(count: int, rank: int, world_size: int, *, even: bool) -> tuple[int, int]:
-    """Return which places of `count` a rank has, as `(first, last + 1)`.
+    """Return a rank's share of `count` elements, as `(first, last + 1)`.
 
     Args:
-        count: Places there are.
+        count: Number of elements.
         rank: 0 to `world_size` - 1.
-        world_size: Ranks there are.
-        even: Give every rank equally many and leave out the last `count % world_size`; otherwise
-            each place is some rank's, and ranks differ by one at most.
+        world_size: Number of ranks.
+        even: If true, all ranks get the same number, and the last `count % world_size` elements are
+            left out. If false, all elements are used, and the ranks' numbers differ by at most one.
     """
     if even:
         size = count // world_size
@@ -102,9 +102,9 @@ def share_of(count: int, rank: int, world_size: int, *, even: bool) -> tuple[int
 
 
 def _shares(free: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return how many of `size` each shard gives, in proportion to what it has left."""
+    """Return how many of `size` rows each shard gives, in proportion to its free rows."""
     total = int(free.sum())
-    # Python's integers: rows times rows may not fit into 64 bits.
+    # Python's integers, because the product may not fit into 64 bits.
     ends = [int(end) * size // total if total else 0 for end in np.cumsum(free)]
     return np.array([end - begin for begin, end in pairwise([0, *ends])], np.int64)
 
@@ -115,7 +115,7 @@ def _wrapped(
     place: NDArray[np.int64],
     share: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Return the sorted rows of `share` [k] rows of each shard from `place` [k] on."""
+    """Return sorted row numbers: from each shard `share` [k] rows, from `place` [k] on."""
     shard = np.repeat(np.arange(len(share)), share)
     within = np.arange(len(shard)) - np.repeat(np.cumsum(share) - share, share)
     return np.sort(starts[shard] + (place[shard] + within) % lengths[shard])

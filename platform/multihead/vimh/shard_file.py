@@ -1,4 +1,4 @@
-"""The rows of a split in shards, as records that are read when they are asked for and checked."""
+"""Read and check the rows of a split in shards."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from multihead.vimh.shard_index import ShardIndex
 from multihead.vimh.storage import Storage
 
 Records = NDArray[np.void]
-_BLOCK = 8 << 20  # bytes of records that are in memory where only their labels are wanted
+_BLOCK = 8 << 20  # bytes of records in memory while only labels are read
 
 
 class ShardFile:
     """The records of one split.
 
     Args:
-        storage: Where the shards are.
-        index: What they should be; compared with their sizes before.
+        storage: The storage of the shards.
+        index: The index; the files' sizes were already compared with it.
         split: `train` or `test`.
 
     Attributes:
-        starts: The first row of each shard, and the number of rows; int64 [k + 1].
+        starts: The first row of each of the k shards, then the number of rows; int64 [k + 1].
     """
 
     def __init__(self, storage: Storage, index: ShardIndex, split: Split) -> None:
@@ -39,11 +39,11 @@ class ShardFile:
 
     @property
     def images(self) -> "ShardImages":
-        """The pixels, uint8 [N, C, H, W], read as they are indexed."""
+        """The pixels, uint8 [N, C, H, W]; indexing reads them."""
         return ShardImages(self)
 
     def read(self, start: int, out: Records) -> None:
-        """Fill `out` [n] with the rows from `start` on, which lie in one shard; unchecked.
+        """Fill `out` [n] with rows of one shard from `start` on, without checking them.
 
         Raises:
             DataError: If the shard cannot be read or is cut short.
@@ -53,14 +53,14 @@ class ShardFile:
         self.storage.read_into(self.shards.shards[shard].file, place, out.view(np.uint8).data)
 
     def records(self, index: NDArray[np.int64]) -> Records:
-        """Return the rows [n] of an index in any order; each is read once, unchecked."""
+        """Return rows [n] in any order, without checking them; each row is read once."""
         rows, back = np.unique(index, return_inverse=True)
         records = np.empty(len(rows), self.dtype)
         self.fill(ranges_of(rows, self.starts), records)
         return records if np.array_equal(rows, index) else records[back]
 
     def fill(self, ranges: Ranges, out: Records) -> None:
-        """Fill `out` with the rows of ranges, one after the other; unchecked."""
+        """Fill `out` with the rows of ranges, without checking them."""
         at = 0
         for start, stop in ranges.tolist():
             self.read(start, out[at : at + stop - start])
@@ -69,15 +69,15 @@ class ShardFile:
     def decode(
         self, records: Records, rows: NDArray[np.int64], scheme: Scheme
     ) -> dict[str, NDArray[np.int64]]:
-        """Return codes [n] by head name, after all that is stored beside pixels was checked.
+        """Check the records except their pixels, and return codes [n] by head name.
 
         Args:
-            records: As they were read, [n].
-            rows: Their numbers [n], for errors.
-            scheme: Says how pairs become codes.
+            records: The records [n].
+            rows: Their row numbers [n], for error messages.
+            scheme: Converts pairs to codes.
 
         Raises:
-            SampleError: For the first record with a wrong size, N, id or value.
+            SampleError: If a record has a wrong size, N, id or value; names the first one.
         """
         codes, faults = self.faults(records, scheme)
         if faults:
@@ -88,7 +88,7 @@ class ShardFile:
     def faults(
         self, records: Records, scheme: Scheme
     ) -> tuple[dict[str, NDArray[np.int64]], list[Fault]]:
-        """Return codes [n] by head name, and what is wrong beside the pixels."""
+        """Return codes [n] by head name, and the faults of the records. Pixels are not checked."""
         codes, faults = scheme.read(np.ascontiguousarray(records["pairs"]))
         pairs = self.dtype["pairs"].shape[0]
         sizes, counts = records["dimensions"], records["count"]
@@ -97,7 +97,7 @@ class ShardFile:
     def codes(
         self, index: NDArray[np.int64], scheme: Scheme, names: list[str]
     ) -> dict[str, NDArray[np.int64]]:
-        """Read labels [n] of some heads, checked as `decode` checks, a few megabytes at a time."""
+        """Read and check labels [n] of some heads as `decode` does, 8 MiB of records at a time."""
         labels = {name: np.empty(len(index), np.int64) for name in names}
         step = max(1, _BLOCK // self.dtype.itemsize)
         for start in range(0, len(index), step):
@@ -108,13 +108,13 @@ class ShardFile:
         return labels
 
     def spec_range(self, index: NDArray[np.int64]) -> NDArray[np.float32] | None:
-        """Return spec_min and spec_max float32 [n, 2], or None where the set has none."""
+        """Return spec_min and spec_max float32 [n, 2], or None if the dataset has none."""
         if "spec_range" not in (self.dtype.names or ()):
             return None
         return np.ascontiguousarray(self.records(index)["spec_range"])
 
     def error(self, row: int, fault: Fault) -> SampleError:
-        """Make the error for a fault, which names the shard, the row and the byte in it."""
+        """Return the error for a fault; it names the shard, the row and the byte in the shard."""
         shard = self._shard(row)
         within = row - int(self.starts[shard])
         offset = within * self.dtype.itemsize
@@ -128,7 +128,7 @@ class ShardFile:
 
 
 class ShardImages:
-    """Pixels that are read when they are indexed.
+    """An array of pixels; indexing reads them from the shards.
 
     Attributes:
         shape: N, C, H and W.

@@ -1,8 +1,8 @@
-"""The index of a VIMH set in shards, `vimh_shards.json`: read, checked, and in types of ours.
+"""Read and check the index of a VIMH dataset in shards, `vimh_shards.json`.
 
-The index holds the metadata of the set, and for each split its shards and the hashes of what is in
-them. A shard is consecutive records of the binary form. No number of an index is used before it
-was compared with the sizes of the files.
+The index holds the metadata of the dataset, and for each split its shards and the hashes of their
+content. A shard holds consecutive records of the binary form. All numbers of an index are compared
+with the sizes of the files before they are used.
 """
 
 import re
@@ -28,7 +28,7 @@ FORMAT, VERSION = "VIMH shards", 1
 _MAX_BYTES = 64 << 20
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SPLITS: tuple[Split, ...] = ("train", "test")
-_MEND = "Fetch it again, or write the set anew with `multihead data shard`"
+_MEND = "Fetch it again, or write the dataset again with `multihead data shard`"
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Shard:
 
     Attributes:
         file: Its name, `shard_name(split, number)`.
-        rows: Records in it, 1 or more.
-        sha256: Of the file, in hexadecimal.
+        rows: Its number of records, 1 or more.
+        sha256: The hash of the file, in hexadecimal.
     """
 
     file: str
@@ -51,9 +51,9 @@ class SplitShards:
     """The shards of a split.
 
     Attributes:
-        shards: In the order of the rows.
-        images_sha256: Of all pixels in that order, in hexadecimal.
-        labels_sha256: Of the labels as int64 in that order, by head name.
+        shards: The shards, in the order of the rows.
+        images_sha256: The hash of all pixels in that order, in hexadecimal.
+        labels_sha256: The hashes of the labels as int64 in that order, by head name.
     """
 
     shards: tuple[Shard, ...]
@@ -62,18 +62,18 @@ class SplitShards:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """The first row of each shard, and the number of rows; int64 [k + 1]."""
+        """The first row of each of the k shards, then the number of rows; int64 [k + 1]."""
         return np.cumsum([0, *(shard.rows for shard in self.shards)], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """What the index of a set says.
+    """The index of a dataset in shards.
 
     Attributes:
-        place: The set, as a user names it.
+        place: The dataset's address, as the user wrote it.
         info: Its metadata.
-        splits: By name.
+        splits: The shards by split.
     """
 
     place: str
@@ -100,27 +100,27 @@ class ShardIndex:
 
 
 def shard_name(split: str, number: int) -> str:
-    """Return the name of a shard's file, counted from 0."""
+    """Return the file name of a shard; numbers begin at 0."""
     return f"{split}-{number:05}"
 
 
 def read_index(storage: Storage) -> ShardIndex:
-    """Read and check the index of a set; shards are not looked at.
+    """Read and check the index of a dataset, without its shards.
 
     Raises:
-        DataError: If there is none, or it is damaged, makes no sense or is of another version.
+        DataError: If the index is missing, damaged, invalid or of another version.
     """
     where = f"{storage.place}/{SHARDS_FILE}"
     record = parse_json_object(storage.read(SHARDS_FILE, _MAX_BYTES + 1), where, _MAX_BYTES)
     if record.get("format") != FORMAT or record.get("version") != VERSION:
         said = f"{record.get('format')!r:.60}, version {record.get('version')!r:.60}"
-        raise DataError(one_line(f"{where} is of the format {said}; {FORMAT} {VERSION} are read."))
+        raise DataError(one_line(f"{where} has the format {said}; it must be {FORMAT} {VERSION}."))
     if not isinstance(record.get("info"), dict):
-        raise DataError(f"{where}: info must be an object, the metadata of the set.")
+        raise DataError(f"{where}: info must be an object with the metadata of the dataset.")
     folder = Path(storage.place.partition("://")[2] or storage.place)
     info = replace(check_info(record["info"], folder, where), metadata=SHARDS_FILE)
     if info.header_bytes is None:
-        raise DataError(f"{where}: info.label_encoding.metadata_bytes is missing; it is 6 or 14.")
+        raise DataError(f"{where}: info.label_encoding.metadata_bytes is missing; set 6 or 14.")
     splits = record.get("splits")
     if not isinstance(splits, dict) or not splits or not set(splits) <= set(_SPLITS):
         raise DataError(f"{where}: splits must be an object with train, test or both.")
@@ -132,21 +132,21 @@ def read_index(storage: Storage) -> ShardIndex:
 
 
 def open_index(where: str | Path) -> tuple[Storage, ShardIndex]:
-    """Open a set in shards, and see that its files are there and of the right sizes.
+    """Open a dataset in shards, and check that its files exist and have the right sizes.
 
     Args:
         where: A folder, `file:///PATH` or `s3://BUCKET/PREFIX`.
 
     Raises:
-        ConfigError: For an address that cannot be read.
-        DataError: If there is no set, or its index or files are damaged.
+        ConfigError: If data cannot be read from this kind of address.
+        DataError: If there is no dataset, or its index or files are damaged.
     """
     storage = open_storage(where)
     sizes = storage.sizes()
     if SHARDS_FILE not in sizes:
         raise DataError(
-            f"{storage.place} has no {SHARDS_FILE}, so it is no set in shards. Check the path, or "
-            f"make one with `multihead data shard`."
+            f"{storage.place} has no {SHARDS_FILE}, so it is not a dataset in shards. Check the "
+            f"path, or make one with `multihead data shard`."
         )
     index = read_index(storage)
     for shards in index.splits.values():
@@ -172,12 +172,12 @@ def check_size(index: ShardIndex, shard: Shard, found: int | None) -> None:
 
 
 def is_sharded(where: str | Path) -> bool:
-    """Tell whether a folder or an address is meant to be a set in shards."""
+    """Return whether a folder or an address is a dataset in shards."""
     return is_address(where) or (Path(where) / SHARDS_FILE).is_file()
 
 
 class _Reader:
-    """Check what an index says of one split."""
+    """Checks the entry of one split in an index."""
 
     def __init__(self, where: str, name: Split, index: ShardIndex) -> None:
         self.where, self.name, self.info = f"{where}: splits.{name}", name, index.info
@@ -205,7 +205,7 @@ class _Reader:
         key = f"shards[{number}]"
         if not isinstance(entry, dict):
             self._refuse(key, entry, "an object with file, rows, bytes and sha256")
-        # With its name fixed, a file cannot lie elsewhere or be listed twice.
+        # The fixed name prevents a path outside the folder, and a file that is listed twice.
         if (file := entry.get("file")) != shard_name(self.name, number):
             self._refuse(f"{key}.file", file, repr(shard_name(self.name, number)))
         rows, size = entry.get("rows"), entry.get("bytes")

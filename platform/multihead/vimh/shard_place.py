@@ -1,4 +1,4 @@
-"""Where a writer of shards puts its files, so that a set appears whole or not at all."""
+"""Places for the files of a dataset in shards. A dataset appears only when it is complete."""
 
 import re
 from pathlib import Path
@@ -14,16 +14,16 @@ _SHARD = re.compile(r"(train|test)-\d{5,}", re.ASCII)
 
 
 class ShardPlace(Protocol):
-    """Takes the files of one set."""
+    """Receives the files of one dataset."""
 
     def write(self, name: str, raw: bytes) -> None:
         """Write a shard."""
 
     def publish(self, index: bytes) -> None:
-        """Write the index, which makes the set appear."""
+        """Write the index; this makes the dataset visible."""
 
     def close(self) -> None:
-        """End; without `publish` there is no set."""
+        """Clean up; if `publish` was not called, there is no dataset."""
 
 
 class NewFolder:
@@ -33,7 +33,7 @@ class NewFolder:
         self._publication = Publication(path, SHARDS_FILE, overwrite=overwrite)
 
     def write(self, name: str, raw: bytes) -> None:
-        """Write a file into the folder in the making."""
+        """Write a file into the working folder."""
         try:
             (self._publication.folder / name).write_bytes(raw)
         except OSError as error:
@@ -41,19 +41,19 @@ class NewFolder:
             raise DataError(one_line(f"{place} cannot be written: {error.strerror}.")) from None
 
     def publish(self, index: bytes) -> None:
-        """Put the folder into its place."""
+        """Move the folder to its place."""
         self.write(SHARDS_FILE, index)
         self._publication.publish()
 
     def close(self) -> None:
-        """Remove what was not published."""
+        """Remove the working folder."""
         self._publication.close()
 
 
 class NewPrefix:
-    """A prefix of a bucket; its index is written last, and removed first where there is one.
+    """A prefix of a bucket. An old index is removed first, and the new index is written last.
 
-    What a writer that was killed left has no index, and the next writer replaces or deletes it.
+    So the files of a killed writer have no index. The next writer replaces or deletes them.
     """
 
     def __init__(self, bucket: Storage, *, overwrite: bool) -> None:
@@ -61,7 +61,9 @@ class NewPrefix:
         self._before = bucket.sizes()
         if SHARDS_FILE in self._before:
             if not overwrite:
-                raise ConfigError(f"{bucket.place} exists already; name another, or overwrite it.")
+                raise ConfigError(
+                    f"{bucket.place} already exists; choose another place, or overwrite it."
+                )
             bucket.remove([SHARDS_FILE])
 
     def write(self, name: str, raw: bytes) -> None:
@@ -70,20 +72,20 @@ class NewPrefix:
         self._written.add(name)
 
     def publish(self, index: bytes) -> None:
-        """Upload the index, and delete shards of an earlier set that it does not name."""
+        """Upload the index, and delete shards of an earlier dataset that it does not list."""
         self._bucket.write(SHARDS_FILE, index)
         left = self._before.keys() - self._written
         self._bucket.remove([name for name in sorted(left) if _SHARD.fullmatch(name)])
 
     def close(self) -> None:
-        """Leave the rest as it is: without an index it is no set."""
+        """Do nothing, because files without an index are not a dataset."""
 
 
 def open_place(where: str | Path, *, overwrite: bool) -> ShardPlace:
-    """Return the place that a path or an address names, ready to be written.
+    """Return the place at a path or an address, ready for writing.
 
     Raises:
-        ConfigError: If there is a set, or anything else, that may not be replaced.
+        ConfigError: If the place exists and may not be replaced.
         DataError: If the place cannot be written.
     """
     storage = open_storage(where)
@@ -93,5 +95,5 @@ def open_place(where: str | Path, *, overwrite: bool) -> ShardPlace:
 
 
 def withdraw(where: str | Path) -> None:
-    """Make a set that is damaged disappear."""
+    """Delete the index of a damaged dataset, so that it cannot be opened."""
     open_storage(where).remove([SHARDS_FILE])

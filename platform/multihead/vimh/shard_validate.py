@@ -1,4 +1,4 @@
-"""Check every byte of a set in shards, and tell every problem."""
+"""Check every byte of a dataset in shards, and report every problem."""
 
 import hashlib
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ _BLOCK = 8 << 20
 
 
 def validate_shards(where: str | Path) -> Iterator[Problem]:
-    """Check the index, and size, hash and every record of every shard.
+    """Check the index, and the size, the hash and all records of every shard.
 
     Args:
         where: A folder, `file:///PATH` or `s3://BUCKET/PREFIX`.
 
     Yields:
-        Problems, file by file, in the order of the rows.
+        Problems by file, in the order of the rows.
     """
     storage = open_storage(where)
     sizes = storage.sizes()
@@ -47,7 +47,7 @@ def validate_shards(where: str | Path) -> Iterator[Problem]:
 
 
 class _Check:
-    """One split, read once from its first row to its last."""
+    """Checks one split, reading it once from the first row to the last."""
 
     def __init__(self, storage: Storage, index: ShardIndex, source: StreamedSource) -> None:
         self.storage, self.index, self.source = storage, index, source
@@ -104,5 +104,5 @@ class _Check:
         for key, (found, expected) in said.items():
             if found.hexdigest() != expected:
                 path = f"{self.index.place}/{SHARDS_FILE}"
-                message = f"{key} is {expected}, but that of the rows is {found.hexdigest()}."
+                message = f"{key} is {expected}, but the hash of the rows is {found.hexdigest()}."
                 yield Problem(path, None, None, message)

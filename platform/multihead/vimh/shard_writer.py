@@ -1,4 +1,4 @@
-"""Write a VIMH set in shards, sample by sample as they come, whole or not at all."""
+"""Write a VIMH dataset in shards. It appears only when it is complete."""
 
 import hashlib
 import json
@@ -15,23 +15,24 @@ from multihead.vimh.shard_index import FORMAT, VERSION, shard_name
 from multihead.vimh.shard_place import open_place
 from multihead.vimh.writer import VIMHWriter
 
-_SHARD_BYTES = 8 << 20  # of a shard whose rows nobody chose
-_LARGEST = 1 << 30  # a shard is put together in memory
+_SHARD_BYTES = 8 << 20  # default size of a shard
+_LARGEST = 1 << 30  # bytes of a shard, which must fit into memory
 
 
 class ShardWriter(VIMHWriter):
-    """Write a set in shards; used as `VIMHWriter` is.
+    """Write a dataset in shards; use it like `VIMHWriter`.
 
     Args:
         where: A folder to make, `file:///PATH` or `s3://BUCKET/PREFIX`.
         heads: As in `VIMHWriter`.
         image_shape: Channels, height and width.
-        rows_per_shard: Rows of a shard but the last; as many as make 8 MiB if none.
-        overwrite: Replace a set that is there.
-        described: What `VIMHWriter` takes besides, other than `forms`.
+        rows_per_shard: Rows of each shard; the last one may have fewer. None makes shards of 8 MiB.
+        overwrite: Replace an existing dataset.
+        described: Other arguments of `VIMHWriter`, except `forms`.
 
     Raises:
-        ConfigError: For what VIMH cannot hold, a place that is taken, or shards above 1 GiB.
+        ConfigError: If VIMH cannot store these heads or images, the place exists, or a shard would
+            exceed 1 GiB.
         DataError: If the place cannot be written.
     """
 
@@ -52,8 +53,8 @@ class ShardWriter(VIMHWriter):
         rows = rows_per_shard or max(1, _SHARD_BYTES // row_bytes)
         if rows < 1 or rows * row_bytes > _LARGEST:
             raise ConfigError(
-                f"rows_per_shard is {rows:,}; give 1 to {_LARGEST // row_bytes:,}: a shard of rows "
-                f"of {row_bytes:,} bytes has 1 GiB at most."
+                f"rows_per_shard is {rows:,}; give 1 to {_LARGEST // row_bytes:,}. A row has "
+                f"{row_bytes:,} bytes, and a shard at most 1 GiB."
             )
         self.rows_per_shard = rows
 
@@ -98,7 +99,7 @@ class ShardWriter(VIMHWriter):
 
 
 class _Split:
-    """A split in the making: what waits for its shard, the shards, and the hashes so far."""
+    """A split during writing: rows of the next shard, written shards, and running hashes."""
 
     def __init__(self, heads: list[str], held: NDArray[np.void]) -> None:
         self.held, self.shards = held, list[dict[str, Any]]()

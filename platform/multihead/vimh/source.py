@@ -1,4 +1,4 @@
-"""A split of a VIMH folder as a Source that reads, and checks, only the samples it is asked for."""
+"""A split of a VIMH folder as a Source. It reads and checks samples only when they are used."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +22,12 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FORMS = {"binary": "{}", "pickle": "{}_batch"}
 Form = Literal["binary", "pickle"]
 SampleFile = BinaryFile | PickledFile
-_ROWS = 1 << 16  # samples whose labels are checked at a time
-_LOOK = 4096  # samples that tell how classes are stored
+_ROWS = 1 << 16  # samples whose labels are checked together
+_LOOK = 4096  # samples that show how classes are stored
 
 
 class LazyLabels(Mapping[str, NDArray[np.int64]]):
-    """Labels int64 [N] by head name that are read when they are asked for."""
+    """Labels int64 [N] by head name, read from the file at each access."""
 
     def __init__(self, file: SampleFile, scheme: Scheme) -> None:
         self.file, self.scheme = file, scheme
@@ -44,10 +44,14 @@ class LazyLabels(Mapping[str, NDArray[np.int64]]):
     def take(
         self, index: NDArray[np.int64], names: list[str] | None = None
     ) -> dict[str, NDArray[np.int64]]:
-        """Read labels [n] of some heads (default: all), after all that is stored was checked.
+        """Read the labels [n] of some samples, after checking their headers and all their pairs.
+
+        Args:
+            index: Sample numbers [n].
+            names: Heads; all if None.
 
         Raises:
-            SampleError: For a sample with a wrong size, N, id or value.
+            SampleError: If a sample has a wrong size, N, id or value.
         """
         wanted = [*self] if names is None else names
         labels = {name: np.empty(len(index), np.int64) for name in wanted}
@@ -66,7 +70,7 @@ class LazyLabels(Mapping[str, NDArray[np.int64]]):
 class VIMHSource(Source):
     """One split of a VIMH dataset.
 
-    Samples are checked as they are read, so opening takes the same time for any number of them.
+    Samples are checked when they are read. So the time to open a split does not depend on its size.
     """
 
     labels: LazyLabels
@@ -76,7 +80,7 @@ class VIMHSource(Source):
 
     @classmethod
     def over(cls, file: SampleFile, info: VIMHInfo, offsets: Mapping[str, int]) -> "VIMHSource":
-        """Make the source of an opened file, with the default normalisation."""
+        """Return the source of an opened file, with the default normalisation."""
         names = tuple(p.name for p in info.parameters)
         scheme = Scheme(names, info.heads, info.ids, offsets)
         mean, std = cls.default_normalisation(info)
@@ -91,7 +95,7 @@ class VIMHSource(Source):
         return (0.5,) * channels, (0.5,) * channels
 
     def __reduce__(self) -> tuple[object, ...]:
-        # A worker that is not a fork gets the file's path, not a copy of its pixels.
+        # A worker process that is not forked gets the file's path, not a copy of the pixels.
         return _rebuild, (type(self), self.name, self.labels, self.heads, self.mean, self.std)
 
     def take_labels(self, index: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -105,34 +109,34 @@ class VIMHSource(Source):
         """Read some samples; see `Source.take`.
 
         Raises:
-            SampleError: Naming the sample, and its byte in a binary file.
+            SampleError: If a sample is damaged. It names the sample, and the byte of a binary file.
         """
         labels = self.take_labels(index)
         return np.ascontiguousarray(self.images[index]), labels
 
     def select(self, names: Sequence[str]) -> "VIMHSource":
-        """Return the source with some of its heads; what is stored of the others is checked too."""
+        """Return the source with only some heads; labels of the others are still checked."""
         return replace(self, heads=Heads(self.heads[name] for name in names))
 
     def spec_range(self, index: NDArray[np.int64]) -> NDArray[np.float32] | None:
-        """Return spec_min and spec_max float32 [n, 2] of some samples, or None without them."""
+        """Return spec_min and spec_max float32 [n, 2] of some samples, or None."""
         return self.labels.file.spec_range(index)
 
 
 def vimh_source(path: str | Path, split: Split, pixel_order: PixelOrder | None = None) -> Source:
-    """Open one split of a VIMH folder; the binary form where there are both.
+    """Open one split of a VIMH folder, in the binary form if both forms exist.
 
     Args:
         path: The folder.
         split: `train` or `test`.
-        pixel_order: Of a pickle whose metadata do not say; HWC if none.
+        pixel_order: The pixel order of a pickle if its metadata do not state it; HWC if None.
 
     Raises:
-        DataError: For files that are missing, damaged or hostile, or do not fit each other.
+        DataError: If a file is missing, damaged or hostile, or the files contradict each other.
 
     Warns:
-        UserWarning: For parameters whose names or types are no usual ones, for classes stored as
-            values, and for a doubtful or contradicted pixel order.
+        UserWarning: If a parameter has an unusual name or type, classes are stored as values, or
+            the pixel order is doubtful or contradicts the metadata.
     """
     info = read_info(path)
     for notice in info.notices:
@@ -158,10 +162,10 @@ def open_source(info: VIMHInfo, split: Split, pixel_order: PixelOrder) -> VIMHSo
 
 
 def find_form(info: VIMHInfo, split: str) -> Form:
-    """Return the form that a split is read in.
+    """Return the form in which a split is read.
 
     Raises:
-        DataError: If the folder has neither, naming both files.
+        DataError: If the folder has no file of this split. It names both possible files.
     """
     if split not in ("train", "test"):
         raise DataError(one_line(f"there is no split {split!r:.60}; there are train and test."))
@@ -177,7 +181,7 @@ def find_form(info: VIMHInfo, split: str) -> Form:
 
 
 def present_forms(info: VIMHInfo, split: str) -> list[Form]:
-    """Return the forms in which a split is there, the preferred one first."""
+    """Return the forms in which a split exists, the preferred one first."""
     forms: tuple[Form, ...] = ("binary", "pickle")
     return [form for form in forms if split_file(info, split, form).is_file()]
 
@@ -196,11 +200,11 @@ def open_file(
         info: The dataset.
         split: `train` or `test`.
         form: `binary` or `pickle`.
-        pixel_order: Of a pickle whose metadata do not say.
-        partial: Open a binary file that is damaged as far as it goes.
+        pixel_order: The pixel order of a pickle if its metadata do not state it.
+        partial: Open a damaged binary file too, up to its last whole record.
 
     Raises:
-        DataError: If it is damaged or hostile, or does not fit the metadata.
+        DataError: If the file is damaged or hostile, or contradicts the metadata.
     """
     path = split_file(info, split, form)
     if form == "binary":
@@ -209,17 +213,17 @@ def open_file(
 
 
 def check_count(file: SampleFile, info: VIMHInfo, split: Split) -> None:
-    """Compare the number of samples with the one that the metadata say, if they do.
+    """Compare the number of samples with the number in the metadata, if there is one.
 
     Raises:
-        DataError: With both numbers.
+        DataError: If they differ. It names both numbers.
     """
     said = info.counts.get(split)
     if said is not None and said != len(file):
         raise DataError(
             one_line(
                 f"{file.path} holds {len(file):,} samples, but {info.metadata} says {said:,}. The "
-                f"file is cut short or of another dataset; write it again or correct "
+                f"file is cut short or belongs to another dataset. Write it again or correct "
                 f"{split}_samples."
             )
         )
@@ -228,7 +232,7 @@ def check_count(file: SampleFile, info: VIMHInfo, split: Split) -> None:
 def _offsets(
     info: VIMHInfo, split: Split, file: SampleFile, pixel_order: PixelOrder
 ) -> dict[str, int]:
-    """Tell once for both splits, by the training samples, how classes are stored."""
+    """Find how classes are stored, from the training samples for both splits."""
     if not any(h.numbered_from > 0 for h in info.heads.values()):
         return {}
     if split != "train" and (forms := present_forms(info, "train")):
@@ -237,8 +241,8 @@ def _offsets(
     if offsets and split == "train":
         warnings.warn(
             one_line(
-                f"{info.folder}: {', '.join(offsets)} store the value itself, not counted from "
-                f"min; min is subtracted."
+                f"{info.folder}: {', '.join(offsets)} store the value itself, not value - min. "
+                f"So min is subtracted."
             ),
             stacklevel=3,
         )

@@ -1,8 +1,8 @@
-"""Where the files of a set in shards lie: a folder of this machine, or a bucket behind a URL.
+"""Storage of a dataset in shards: a local folder, or a prefix of an S3 bucket.
 
-Both are read through fsspec. Endpoint and credentials of S3 come from the environment, as s3fs and
-botocore document them. s3fs tries a request five times before it gives up, and botocore each of
-these as often as its `AWS_MAX_ATTEMPTS` says; what still fails is one line.
+Both are accessed through fsspec. s3fs and botocore read the endpoint and credentials of S3 from the
+environment. s3fs tries a request five times, and botocore tries each of these `AWS_MAX_ATTEMPTS`
+times. If a request still fails, the error is one line.
 """
 
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ from multihead.text import one_line
 
 
 class Storage:
-    """The files of one folder, read by any number of threads at once.
+    """The files of one folder. Any number of threads may read them at the same time.
 
-    What fails is a `DataError`, and a `DataUnreachableError` where it may work later.
+    Failures raise `DataError`, or `DataUnreachableError` if a later attempt may succeed.
 
     Args:
-        files: The file system that has the folder.
-        path: The folder there.
-        place: The folder as a user names it.
-        faults: What the file system raises beside `OSError`.
+        files: The file system of the folder.
+        path: The folder's path in that file system.
+        place: The folder as the user wrote it.
+        faults: Exceptions of the file system other than `OSError`.
 
     Attributes:
-        place: As given, on one line.
-        folder: The folder if it is on this machine, else None.
+        place: The folder as the user wrote it, on one line.
+        folder: The path of a local folder, else None.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Storage:
         self.folder = Path(path) if isinstance(files, LocalFileSystem) else None
 
     def sizes(self) -> dict[str, int]:
-        """Return the bytes of each file by name, asked anew; none where there is no folder."""
+        """Return the size in bytes of each file by name, uncached; empty if there is no folder."""
         with self._named():
             try:
                 found = self._files.ls(self._within, detail=True, refresh=True)
@@ -55,7 +55,7 @@ class Storage:
                 return {}
             return {
                 entry["name"].removeprefix(self._within): int(entry["size"])
-                for entry in found  # a file in the folder's place is listed as itself
+                for entry in found  # `ls` of a file lists the file itself
                 if entry["name"].startswith(self._within) and self._is_file(entry)
             }
 
@@ -64,8 +64,8 @@ class Storage:
         return self._range(name, 0, most)
 
     def read_into(self, name: str, start: int, out: memoryview) -> None:
-        """Fill `out` with the bytes of a file from `start` on, by one request for the range."""
-        if self.folder is not None:  # read in place: the bytes of a range would be there twice
+        """Fill `out` with the bytes of a file from `start` on, with one request."""
+        if self.folder is not None:  # read directly into `out`, without a copy
             with self._named(name), self._files.open(self._within + name, "rb") as file:
                 file.seek(start)
                 size = file.readinto(out)
@@ -76,11 +76,11 @@ class Storage:
         if size != len(out):
             raise DataError(
                 f"{self.place}/{name} was cut to {start + size:,} bytes while it was read. "
-                f"Fetch or write it again, and start anew."
+                f"Fetch or write it again, and restart."
             )
 
     def write(self, name: str, raw: bytes) -> None:
-        """Write a file as a whole."""
+        """Write a whole file."""
         with self._named(name, "written"):
             self._files.pipe_file(self._within + name, raw)
 
@@ -93,19 +93,19 @@ class Storage:
     def _range(self, name: str, start: int, end: int) -> bytes:
         path = self._within + name
         with self._named(name):
-            if self.folder is not None:  # else memory for all of it is taken before it is read
+            if self.folder is not None:  # otherwise fsspec allocates memory for all of it first
                 end = min(end, self._files.size(path))
             raw: bytes = self._files.cat_file(path, start=start, end=end)
         return raw
 
     def _is_file(self, entry: dict[str, Any]) -> bool:
-        """Tell whether an entry is a file or a link to one, and no pipe."""
+        """Return whether an entry is a regular file or a link to one."""
         linked = entry.get("islink", False)
         return bool(self._files.isfile(entry["name"]) if linked else entry["type"] == "file")
 
     @contextmanager
     def _named(self, name: str = "", done: str = "read") -> Iterator[None]:
-        """Make an error of the file system one line that names the file."""
+        """Turn an error of the file system into one line that names the file."""
         try:
             yield
         except self._faults as error:
@@ -113,20 +113,20 @@ class Storage:
             reason = getattr(error, "strerror", None) or message_of(error)
             absent = isinstance(error, FileNotFoundError | PermissionError)
             if absent or self.folder is not None:
-                text = f"{what}: {reason}. Check name and rights, or fetch or write it again."
+                text = f"{what}: {reason}. Check name and permissions, or fetch or write it again."
                 raise DataError(one_line(text)) from None
             text = (
-                f"{what}, after several tries: {reason}. Check endpoint, credentials and network, "
-                f"and start or resume when it answers."
+                f"{what}, after several tries: {reason}. Check the endpoint, credentials and "
+                f"network, then start or resume again."
             )
             raise DataUnreachableError(one_line(text)) from None
 
 
 def open_storage(where: str | Path) -> Storage:
-    """Return the storage that a path, `file://` or `s3://bucket/prefix` names; nothing is read.
+    """Return the storage at a path, `file://` or `s3://bucket/prefix`, without reading anything.
 
     Raises:
-        ConfigError: For an address of another kind, or without the extra that it needs.
+        ConfigError: If the address is of another kind, or the extra that it needs is not installed.
     """
     text = str(where)
     scheme, address, rest = text.partition("://")
@@ -135,19 +135,19 @@ def open_storage(where: str | Path) -> Storage:
     if scheme == "file":
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost") or not parts.path:
-            raise ConfigError(f"{one_line(text)} is no file of this machine; write file:///PATH.")
+            raise ConfigError(f"{one_line(text)} is not a local file; write file:///PATH.")
         return _folder(Path(unquote(parts.path)))
     if scheme != "s3" or not rest.strip("/"):
         raise ConfigError(
-            f"{one_line(text)} is no address that data are read from; give a path, file:///PATH "
-            f"or s3://BUCKET/PREFIX."
+            f"data cannot be read from {one_line(text)}; give a path, file:///PATH or "
+            f"s3://BUCKET/PREFIX."
         )
     return _prefix(rest.strip("/"))
 
 
 def _folder(path: Path) -> Storage:
     path = path.expanduser()
-    # Absolute, because fsspec would take a part of a name such as `local:x` for a protocol.
+    # Absolute, because fsspec reads a name such as `local:x` as a protocol.
     return Storage(LocalFileSystem(), str(path.absolute()), str(path))
 
 

@@ -1,4 +1,4 @@
-"""A split of a set in shards as a Source: nothing of it is in memory but what was asked for."""
+"""A split of a dataset in shards as a Source. Only the requested rows are in memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ from multihead.vimh.storage import Storage
 
 
 class ShardLabels(LazyLabels):
-    """Labels int64 [N] by head name that are read from shards when they are asked for."""
+    """Labels int64 [N] by head name, read from the shards at each access."""
 
-    file: ShardFile  # type: ignore[assignment]  # rows are read and decoded in one go
+    file: ShardFile  # type: ignore[assignment]  # rows are read and decoded together
 
     def take(
         self, index: NDArray[np.int64], names: list[str] | None = None
@@ -29,18 +29,18 @@ class ShardLabels(LazyLabels):
 
 @dataclass(frozen=True)
 class StreamedSource(VIMHSource):
-    """One split of a set in shards.
+    """One split of a dataset in shards.
 
-    Rows are read and checked as they are asked for; what training asks for, and in which order,
-    is `multihead.vimh.stream`'s. Labels, too, are read with their rows.
+    Rows, with their labels, are read and checked when they are used. `multihead.vimh.stream`
+    determines the order in which training reads them.
     """
 
-    images: ShardImages  # type: ignore[assignment]  # indexed as an array is, but read from files
+    images: ShardImages  # type: ignore[assignment]  # indexed like an array, but read from files
     labels: ShardLabels
 
     @classmethod
     def of(cls, storage: Storage, index: ShardIndex, split: Split) -> Self:
-        """Make the source of a split whose files were seen to be there."""
+        """Return the source of a split whose files were already checked."""
         file = ShardFile(storage, index, split)
         info = index.info
         scheme = Scheme(tuple(p.name for p in info.parameters), info.heads, info.ids, {})
@@ -56,17 +56,17 @@ class StreamedSource(VIMHSource):
     def take(
         self, index: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]:
-        """Read some samples, each once; see `Source.take`."""
+        """Read some samples; see `Source.take`. Each row is read once."""
         records = self.file.records(index)
         codes = self.file.decode(records, index, self.labels.scheme)
         images = np.ascontiguousarray(records["pixels"])
         return images, {name: codes[name] for name in self.heads}
 
     def digest(self) -> str:
-        """Return what `Source.digest` does, of the hashes that the index holds.
+        """Return the digest of `Source.digest`, computed from the hashes in the index.
 
-        It is that of the same samples in any other form. `multihead data validate` reads all and
-        compares.
+        The same samples in another form have the same digest. `multihead data validate` reads all
+        rows and compares their hashes with the index.
         """
         shards = self.file.shards
         labels = [shards.labels_sha256[name] for name in self.heads]
@@ -74,21 +74,21 @@ class StreamedSource(VIMHSource):
 
 
 def streamed_sources(where: str | Path) -> dict[Split, StreamedSource]:
-    """Open all splits of a set in shards.
+    """Open all splits of a dataset in shards.
 
     Args:
         where: A folder, `file:///PATH` or `s3://BUCKET/PREFIX`.
 
     Raises:
-        ConfigError: For an address that cannot be read.
-        DataError: If there is no set, or its index or files are damaged.
+        ConfigError: If data cannot be read from this kind of address.
+        DataError: If there is no dataset, or its index or files are damaged.
     """
     storage, index = open_index(where)
     return {split: StreamedSource.of(storage, index, split) for split in index.splits}
 
 
 def streamed_source(where: str | Path, split: Split) -> StreamedSource:
-    """Open one split of a set in shards; see `streamed_sources`."""
+    """Open one split of a dataset in shards; see `streamed_sources`."""
     storage, index = open_index(where)
     index.split(split)
     return StreamedSource.of(storage, index, split)

@@ -1,4 +1,4 @@
-"""Check every record of a folder and tell every problem, where opening stops at the first."""
+"""Check every record of a folder and report every problem. Opening reports only the first one."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a dataset.
+    """One problem of a dataset.
 
     Attributes:
         file: The path of the file, or of the folder.
-        sample: The sample's number, or None where it concerns the file as a whole.
-        offset: The byte of the file, or None.
-        message: One line that says what is wrong; with the place, unless `sample` tells it.
+        sample: The sample's number, or None if the problem concerns the whole file.
+        offset: The byte in the file, or None.
+        message: A one-line description. It names the file if `sample` is None.
     """
 
     file: str
@@ -49,10 +49,10 @@ def validate(
 
     Args:
         path: The dataset's folder.
-        read: Reads its metadata; those of a related format for folders of that.
+        read: Reads its metadata; another function reads those of a related format.
 
     Yields:
-        Problems, file by file, in the order of the samples.
+        Problems by file, in the order of the samples.
     """
     try:
         info = read(path)
@@ -66,7 +66,7 @@ def validate(
     for split, form in present:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a doubtful pixel order is no fault of the file
+                warnings.simplefilter("ignore")  # a doubtful pixel order is not a fault
                 file = open_file(info, split, form, "HWC", partial=True)
         except DataError as error:
             yield from _unreadable(error, split_file(info, split, form))
@@ -99,7 +99,7 @@ def _samples(file: SampleFile, scheme: Scheme) -> Iterator[Problem]:
     for start in range(0, len(file), _ROWS):
         rows = slice(start, start + _ROWS)
         if isinstance(file, BinaryFile) and (broken := file.header_faults(rows)):
-            # After a sample of another N nothing is where records expect it.
+            # After a sample with another N the record array is misaligned.
             yield from _before(file, scheme, start, broken[0].row)
             yield from map(_problem, file.walk(scheme, start + broken[0].row))
             return
@@ -109,7 +109,7 @@ def _samples(file: SampleFile, scheme: Scheme) -> Iterator[Problem]:
 
 
 def _before(file: SampleFile, scheme: Scheme, start: int, count: int) -> Iterator[Problem]:
-    """Yield the problems of some samples whose headers are right."""
+    """Yield the problems of samples whose headers are correct."""
     rows = slice(start, start + count)
     found = [file.error(start + f.row, f) for f in scheme.read(file.pairs(rows))[1]]
     ranges = file.spec_range(rows)
@@ -121,11 +121,11 @@ def _before(file: SampleFile, scheme: Scheme, start: int, count: int) -> Iterato
 
 
 def range_faults(ranges: NDArray[np.float32]) -> list[Fault]:
-    """Return a fault for each spec_min and spec_max of [n, 2] that make no range."""
+    """Return a fault for each invalid pair (spec_min, spec_max) of [n, 2]."""
     bad = ~np.isfinite(ranges).all(1) | (ranges[:, 0] > ranges[:, 1])
     faults = []
     for row in np.flatnonzero(bad):
         low, high = ranges[row].tolist()
-        message = f"spec_min is {low} and spec_max {high}; they must be finite, min first"
+        message = f"spec_min is {low} and spec_max {high}; give finite numbers, min <= max"
         faults.append(Fault(int(row), None, message))
     return faults

@@ -1,4 +1,8 @@
-"""Write VIMH folders: sample by sample as they come, whole or not at all, equal for equal input."""
+"""Write VIMH folders.
+
+The samples may be written in parts. A folder appears only when it is complete. The same input makes
+the same bytes.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,35 +26,37 @@ from multihead.vimh.publish import Publication
 from multihead.vimh.source import FORMS, Form
 
 _SPLITS = ("train", "test")
-_BLOCK = 16 << 20  # bytes that are laid out at a time
+_BLOCK = 16 << 20  # bytes that are converted at a time
 
 
 class VIMHWriter:
-    """Write a dataset, in any number of parts that fit into memory.
+    """Write a dataset in any number of parts. Each part must fit into memory.
 
         with VIMHWriter(path, heads, (3, 32, 32)) as writer:
             writer.write("train", images, {"note": notes})
 
-    The folder appears when the block ends, complete. If it ends with an error, or the process is
-    killed, there is no folder; what is left beside it is removed by the next writer.
+    The complete folder appears when the block ends. If the block ends with an error, or the process
+    is killed, there is no folder. The next writer removes temporary files that are left beside it.
 
     Args:
-        path: The folder to make; its parent is made if need be.
-        heads: What is stored, in the order of their ids: classes, or parameters of 256 levels.
+        path: The folder to make. Missing parent folders are made too.
+        heads: The heads whose labels are stored, in the order of their ids. Each head has classes,
+            or is a parameter of 256 levels.
         image_shape: Channels, height and width, 1 to 65,535 each.
-        dataset_name: As runs record it; the folder's name if none.
+        dataset_name: The name that runs record; the folder's name if None.
         forms: `binary`, `pickle`, or both.
-        fixed: Values by name of parameters that do not vary, for the record.
+        fixed: Values of the parameters that do not vary, by name.
         descriptions: Free text by head name.
-        names: The parameter's own name by head name, where it is another, such as one with spaces.
-        entries: Further keys of a parameter's entry, by its own name, written as they are.
-        encoding: Further keys of `label_encoding`, written as they are.
-        metadata: Further keys of the metadata, written as they are.
-        overwrite: Replace a dataset that is there.
+        names: The parameter's name by head name, where the two differ, for example because the
+            parameter's name has spaces.
+        entries: Additional keys of a parameter's entry, by parameter name; written unchanged.
+        encoding: Additional keys of `label_encoding`; written unchanged.
+        metadata: Additional keys of the metadata; written unchanged.
+        overwrite: Replace an existing dataset.
 
     Raises:
-        ConfigError: For what VIMH cannot hold, a folder that is there, and in `write` for images
-            or codes that do not fit.
+        ConfigError: If VIMH cannot store these heads or images, or the folder exists. `write`
+            raises it for images or codes that do not fit.
         DataError: If the folder cannot be written.
     """
 
@@ -101,12 +107,12 @@ class VIMHWriter:
             self._close()
 
     def _begin(self) -> None:
-        """Take the place that the set is to have."""
+        """Reserve the place of the dataset."""
         self._publication = Publication(self.path, INFO_FILE, overwrite=self.overwrite)
         self._open = ExitStack()
 
     def _close(self) -> None:
-        """Leave nothing of a set that was not finished."""
+        """Close the files, and remove a dataset that was not finished."""
         self._open.close()
         self._publication.close()
 
@@ -123,10 +129,11 @@ class VIMHWriter:
             split: `train` or `test`.
             images: uint8 [n, C, H, W].
             codes: Integers [n] by head name, 0 to the head's classes - 1.
-            spec_range: float32 [n, 2], spec_min and spec_max of each sample; for all or for none.
+            spec_range: float32 [n, 2], spec_min and spec_max of each sample. Give it in all calls
+                or in none.
 
         Raises:
-            ConfigError: For another shape, type or range; nothing of this call is then written.
+            ConfigError: If a shape, type or range is wrong. Then this call writes no samples.
         """
         if split not in _SPLITS:
             raise ConfigError(f"there is no split {split!r}; write train or test.")
@@ -182,7 +189,7 @@ class VIMHWriter:
         return records
 
     def _pairs(self, codes: Mapping[str, Any], count: int) -> NDArray[np.uint8]:
-        """Return ids and values uint8 [n, N, 2] of checked codes."""
+        """Check the codes, and return ids and values uint8 [n, N, 2]."""
         if set(codes) != set(self.heads):
             raise ConfigError(f"codes are for {list(codes)}; the heads are {list(self.heads)}.")
         pairs = np.empty((count, len(self.heads), 2), np.uint8)
@@ -213,7 +220,7 @@ class VIMHWriter:
         )
         if not fits:
             raise ConfigError(
-                f"spec_range is not numbers as needed; it must be finite numbers [{count}, 2]."
+                f"spec_range has a wrong shape or value; it must be finite numbers [{count}, 2]."
             )
         self._header = header
 
@@ -271,7 +278,7 @@ class VIMHWriter:
         return name in self.heads and head_name(self.names[name]) == name
 
     def _repeats(self, name: str) -> bool:
-        """Tell whether an entry says anew what the writer says."""
+        """Return whether an entry has a key that the writer itself writes."""
         own = self._mappings.get(name, {})
         ends = ("min", "max") if name in self.fixed else ()
         return not {*own, *ends}.isdisjoint(self.entries[name])
@@ -282,11 +289,11 @@ class VIMHWriter:
         if not self.forms or not set(self.forms) <= set(FORMS):
             raise ConfigError(f"forms are {list(self.forms)}; give one or both of {list(FORMS)}.")
         for key, given, allowed in (
-            ("metadata", [k for k in self.metadata if k in OWN_KEYS], "keys VIMH does not have"),
+            ("metadata", [k for k in self.metadata if k in OWN_KEYS], "keys VIMH does not use"),
             ("names", [k for k in self.names if not self._may_own(k)], "names that become heads"),
-            ("entries", [k for k in self.entries if self._repeats(k)], "keys VIMH does not have"),
-            ("fixed", [k for k in self.fixed if k in self._mappings], "names that are no heads"),
-            ("encoding", [k for k in self.encoding if k in ENCODING_KEYS], "keys VIMH lacks"),
+            ("entries", [k for k in self.entries if self._repeats(k)], "keys VIMH does not use"),
+            ("fixed", [k for k in self.fixed if k in self._mappings], "names that are not heads"),
+            ("encoding", [k for k in self.encoding if k in ENCODING_KEYS], "other keys"),
             (
                 "descriptions",
                 [k for k in self.descriptions if k not in {*self.heads, *self.fixed}],

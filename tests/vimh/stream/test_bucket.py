@@ -35,7 +35,7 @@ def test_a_set_is_written_read_and_damaged_on_s3(server: S3Server, tmp_path: Pat
     arguments = ["shard", str(folder), SET, "--rows-per-shard", "8"]
     done = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert "50 train in 7 shards, 7 test in 1 shards" in done.output
-    with pytest.raises(ConfigError, match=f"{SET} exists already"):
+    with pytest.raises(ConfigError, match=f"{SET} already exists"):
         CliRunner().invoke(command, arguments, catch_exceptions=False)
 
     # It is the set that a folder would hold, and streams the same.
@@ -71,7 +71,7 @@ def test_a_set_is_written_read_and_damaged_on_s3(server: S3Server, tmp_path: Pat
     files.rm(f"{SET}/train-00000")
     with pytest.raises(DataError, match=f"{SET}/train-00000 is missing"):
         streamed_source(SET, "train")
-    with pytest.raises(DataError, match=r"no vimh_shards.json, so it is no set in shards"):
+    with pytest.raises(DataError, match=r"no vimh_shards.json, so it is not a dataset in shards"):
         streamed_source(f"s3://{BUCKET}/nothing", "train")
 
 

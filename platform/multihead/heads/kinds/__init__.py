@@ -1,1 +1,1 @@
-"""The shipped kinds of heads, a file each."""
+"""The built-in kinds of heads, one file each."""

@@ -1,4 +1,4 @@
-"""Angles, predicted as a point of the circle, so that 359 degrees are near 1 degree."""
+"""Angles, predicted as a point on a circle. So 359 degrees are close to 1 degree."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ from multihead.heads.results import Artifact, Readout
 from multihead.metrics.mae import MAE
 from multihead.metrics.metric import Metric
 
-_RADIANS = 6.3  # just above a turn
+_RADIANS = 6.3  # slightly more than a full turn
 
 
 class AngleReadout(Readout):
-    """The direction of two outputs, a cosine and a sine.
+    """Converts two outputs, a cosine and a sine, to an angle.
 
     Args:
-        period: As `Angle` has it.
+        period: The period of `Angle`.
     """
 
     columns = ("absolute",)
@@ -35,32 +35,32 @@ class AngleReadout(Readout):
         self.period = period
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Return angles [B] from 0 up to the period."""
+        """Return angles [B], 0 or more and less than the period."""
         outputs = outputs.float()
         turn = torch.atan2(outputs[:, 1], outputs[:, 0]) / (2 * math.pi) % 1
-        # Just below 0 rounds to a whole turn.
+        # A value just below 0 rounds to a full turn.
         return torch.where(turn < 1, turn, 0) * self.period
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the distance from the label, the shorter way round, [1, B]."""
+        """Return the shorter distance from the label around the circle, [1, B]."""
         away = (self.values(outputs) - labels).abs() % self.period
         return torch.minimum(away, self.period - away).unsqueeze(0)
 
 
 @register("angle")
 class Angle(Kind):
-    """Predict an angle by a cosine and a sine; trained by the distance on the plane.
+    """Predicts an angle with two outputs, a cosine and a sine; the loss is their squared distance.
 
-    Labels are float32 in any turn: 370 and 10 degrees are the same. The score is 1 less the mean
-    absolute error by a quarter of the period, which is what a guess has.
+    Labels are float32 with any number of turns, so 370 and 10 degrees are equal. The score is
+    1 - MAE / (period / 4). A random guess has an MAE of a quarter of the period.
 
     Args:
-        period: After which angles are the same, in `unit`: 360 degrees, 180 for a line without
-            a direction, 90 for a square.
-        unit: Of labels and period.
+        period: The period in `unit`, after which angles repeat: 360 degrees for a direction, 180
+            for a line without direction, 90 for a square.
+        unit: The unit of labels and period.
 
     Raises:
-        ConfigError: For a period that is not above 0.
+        ConfigError: If the period is not finite and above 0.
     """
 
     name = "angle"
@@ -81,35 +81,35 @@ class Angle(Kind):
         return 2
 
     def criterion(self, head: Head) -> nn.Module:
-        """Return the squared distance from the point on the circle."""
+        """Return the loss: the squared distance from the point on the circle."""
         return AngleLoss(self.period)
 
     def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
-        """Return the mean of the labels' points on the circle, [2]."""
+        """Return the mean point of the labels on the circle, [2]."""
         turns = torch.from_numpy(labels).double() * (2 * math.pi / self.period)
         return torch.stack([turns.cos().mean(), turns.sin().mean()])
 
     def readout(self, head: Head) -> Readout:
-        """Return the direction."""
+        """Return the readout of the angle."""
         return AngleReadout(self.period)
 
     def metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return the mean absolute error, the shorter way round."""
+        """Return the mean absolute error around the circle."""
         return (MAE,)
 
     def score(self, head: Head, means: Mapping[str, float]) -> float:
-        """Return 1 for no error and 0 for a guess, or worse."""
+        """Return 1 for no error, and 0 for a random guess or worse."""
         return max(0.0, 1 - means["absolute"] / (self.period / 4))
 
     def notes(self, head: Head, labels: NDArray[Any]) -> Sequence[str]:
-        """Say where labels [N] look like radians, but the period is that of degrees."""
+        """Return a note if labels [N] look like radians but the period is 360."""
         known = labels[~self.is_missing(labels)]
         span = float(np.ptp(known)) if len(known) else math.inf
         if self.period != 360 or span > _RADIANS:
             return ()
         return (
-            f"labels of {head.shown} span {span:.3g} of {self.period:g} {self._unit}; for radians, "
-            f"give the angle the period 6.2832 and the unit rad",
+            f"labels of {head.shown} span only {span:.3g} of {self.period:g} {self._unit}; if they "
+            f"are radians, set the period to 6.2832 and the unit to rad",
         )
 
     def unit(self, head: Head) -> str:
@@ -117,7 +117,7 @@ class Angle(Kind):
         return self._unit
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
-        """Return which angle was predicted for which, and the worst predictions."""
+        """Return the table of true and predicted angles, and the worst predictions."""
         readout = AngleReadout(self.period)
         return (
             PredictedAngles(head, self.period),

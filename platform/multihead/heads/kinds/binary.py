@@ -1,4 +1,4 @@
-"""Yes or no, predicted as one logit."""
+"""Two classes, predicted with one logit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ from multihead.metrics.of_predictions import AUROC, AVERAGE_PRECISION
 
 
 class BinaryReadout(ClassReadout):
-    """Yes, class 1, where the logit is above 0: its probability is above one half."""
+    """Predicts class 1 if its logit is above 0, so its probability is above one half."""
 
     columns = ("correct", "hit", "positive", "predicted")
 
@@ -38,16 +38,16 @@ class BinaryReadout(ClassReadout):
         return self.values(outputs)
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return whether the class is right, is a yes that was found, is yes, is said to be yes."""
+        """Return the columns correct, true positive, positive, predicted positive; [4, B]."""
         said, true = outputs[:, 0] > 0, labels == 1
         return widest(torch.stack([said == true, said & true, true, said]))
 
 
 @register("binary")
 class Binary(Kind):
-    """Predict which of two classes by one logit, that of class 1; trained by cross-entropy.
+    """Predicts one of two classes with the logit of class 1; the loss is cross-entropy.
 
-    The score is the accuracy, as for any classification.
+    The score is the accuracy.
     """
 
     name = "binary"
@@ -56,11 +56,11 @@ class Binary(Kind):
     activation = "sigmoid"
 
     def check(self, head: Head) -> None:
-        """Refuse more than two classes, and levels."""
+        """Raise ConfigError if the head does not have exactly 2 classes, or has levels."""
         if head.num_classes != 2 or head.parameter is not None:
             raise ConfigError(
                 f"head {head.name!r} has {head.num_classes} classes or levels, so it cannot be "
-                f"binary; only a head of 2 classes can."
+                f"binary; a binary head needs 2 classes."
             )
 
     def outputs(self, head: Head) -> int:
@@ -73,30 +73,30 @@ class Binary(Kind):
         pos_weight: float | Sequence[float] | None = None,
         label_smoothing: float = 0.0,
     ) -> nn.Module:
-        """Return the cross-entropy of the sigmoid."""
+        """Return the binary cross-entropy."""
         return BinaryLoss(head, pos_weight, label_smoothing)
 
     def yes_counts(
         self, head: Head, labels: NDArray[Any]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return how many labels are class 1, and how many class 0, [1] each."""
+        """Return the numbers of labels of class 1 and of class 0, [1] each."""
         counts = np.bincount(labels, minlength=2)
         return counts[1:], counts[:1]
 
     def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
-        """Return the logit of how often the labels are class 1, [1]."""
+        """Return the logit of the frequency of class 1, [1]."""
         return torch.tensor([labels.mean()]).logit(eps=NEVER)
 
     def readout(self, head: Head) -> Readout:
-        """Return the class."""
+        """Return the readout of the class."""
         return BinaryReadout()
 
     def metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return what counts of right and wrong classes tell."""
+        """Return accuracy, balanced accuracy and F1."""
         return (ACCURACY, BINARY_BALANCED_ACCURACY, F1)
 
     def evaluated_metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return what asks for probabilities."""
+        """Return AUROC, average precision and calibration error."""
         return (AUROC, AVERAGE_PRECISION, ECE)
 
     def judged(
@@ -110,12 +110,12 @@ class Binary(Kind):
         return means["correct"]
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
-        """Return the confusion matrix, both curves, the reliability and the worst predictions."""
+        """Return confusion matrix, curves, reliability and worst predictions."""
         yes = head.classes[1:] or ("1",)
         return (Confusion(head), Curves(head, yes), YesReliability(head), HardestBinary(head))
 
     def columns(self, head: Head) -> dict[str, str]:
-        """Return the class, its probability, and its name where classes have names."""
+        """Return the class, its probability, and its name if classes have names."""
         named = {head.name: "long", f"{head.name}_probability": "double"}
         return named | ({f"{head.name}_name": "string"} if head.classes else {})
 
@@ -129,7 +129,7 @@ class Binary(Kind):
         return table
 
     def probabilities(self, outputs: Tensor) -> Tensor | None:
-        """Return those of class 0 and class 1, [B, 2]."""
+        """Return the probabilities of class 0 and class 1, [B, 2]."""
         return self._both(outputs).to(outputs.dtype)
 
     def _both(self, outputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Unordered classes, an output for each; also levels of a range whose order is not used."""
+"""Unordered classes with one output each; also levels of a range whose order is ignored."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ _CLASSES_FOR_TOP_K = 10
 
 @register("classification")
 class Classification(OfLevels):
-    """Predict the class of the largest output; trained by cross-entropy."""
+    """Predicts the class of the largest output; the loss is cross-entropy."""
 
     name = "classification"
     in_mean_accuracy = True
@@ -35,12 +35,12 @@ class Classification(OfLevels):
     activation = "softmax"
 
     def criterion(self, head: Head, label_smoothing: float = 0.0) -> nn.Module:
-        """Return cross-entropy; a share `label_smoothing` of a label is spread over all classes."""
+        """Return cross-entropy; `label_smoothing` (0 to 1) spreads a share over all classes."""
         check_share("CrossEntropyLoss", "label_smoothing", label_smoothing)
         return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def further_metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return what weighs classes alike, and what asks for probabilities."""
+        """Return metrics with equal weight per class, and metrics of probabilities."""
         top_k = (TOP_5,) if head.num_classes >= _CLASSES_FOR_TOP_K else ()
         return (MACRO_F1, BALANCED_ACCURACY, AUROC, AVERAGE_PRECISION, ECE, *top_k)
 
@@ -51,11 +51,11 @@ class Classification(OfLevels):
         return outputs.softmax(1), labels
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
-        """Return the confusion matrix, the reliability of confidence and the worst predictions."""
+        """Return confusion matrix, reliability and worst predictions."""
         return (Confusion(head), ConfidenceReliability(head), HardestClasses(head))
 
     def columns(self, head: Head) -> dict[str, str]:
-        """Return the class, its probability, and its name where classes have names."""
+        """Return the class, its probability, and its name if classes have names."""
         named = {head.name: "long", f"{head.name}_probability": "double"}
         return named | ({f"{head.name}_name": "string"} if head.classes else {})
 

@@ -1,4 +1,4 @@
-"""Numbers as they are, predicted as one number in their unit."""
+"""Regression of float labels without a given range, with one output."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,10 @@ _MANY_TIMES = 1000.0
 
 
 class FloatReadout(Readout):
-    """The one output, a standard score, as a value in the unit.
+    """Converts the output, a standard score, to a value in the unit.
 
     Args:
-        standard: What a score stands for.
+        standard: The conversion of scores.
     """
 
     def __init__(self, standard: Standard) -> None:
@@ -42,11 +42,11 @@ class FloatReadout(Readout):
         self.columns = (*_IN_UNIT, *(_IN_SCORES if standard.log else ()))
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Return values [B] in the unit, in float64 where the device has it."""
+        """Return values [B] in the unit, in float64 if the device supports it."""
         return self.standard.values(outputs[:, 0])
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return errors, and labels as distances from the centre; on a log scale also scores."""
+        """Return errors, and labels relative to the centre; with `log` also those of scores."""
         true = widest(labels)
         columns = _errors(self.values(outputs), true, self.standard.centre)
         if self.standard.log:
@@ -56,19 +56,19 @@ class FloatReadout(Readout):
 
 
 class FloatRegression(Kind):
-    """Predict a number in its unit by one output; trained by the squared error.
+    """Predicts a number in its unit with one output; the loss is the squared error.
 
-    The network learns standard scores: labels less the mean of the training labels, over their
-    deviation. Labels outside the range of the training labels are as good as others.
+    The network learns standard scores: (label - mean) / deviation, with the mean and standard
+    deviation of the training labels. Labels beyond the training labels' range are allowed.
 
     Args:
-        unit: Of the labels; empty where there is none.
-        log: Whether logarithms are learned, for labels above 0 of several powers of ten.
-        mean: Of the training labels, or of their natural logarithms; `fitted` sets it.
-        deviation: As `mean`; above 0.
+        unit: The unit of the labels; empty if there is none.
+        log: Whether to learn logarithms, for labels above 0 that span several powers of ten.
+        mean: Mean of the training labels, or of their natural logarithms; `fitted` sets it.
+        deviation: Standard deviation of the same, above 0; `fitted` sets it.
 
     Raises:
-        ConfigError: For a mean or deviation that cannot be.
+        ConfigError: If the mean or deviation is not finite, or the deviation is not above 0.
     """
 
     name = "regression"
@@ -92,27 +92,27 @@ class FloatRegression(Kind):
 
     @property
     def standard(self) -> Standard:
-        """What the scores that the network learns stand for."""
+        """The conversion between labels and scores."""
         return Standard(self.mean, self.deviation, self.log)
 
     def check(self, head: Head) -> None:
-        """Refuse levels, which have a range of their own."""
+        """Raise ConfigError if the head has classes or levels."""
         if head.num_classes:
             raise ConfigError(
-                f"head {head.name!r} has {head.num_classes} classes or levels, so its labels are "
-                f"no numbers as they are; choose regression for levels of a range."
+                f"head {head.name!r} has {head.num_classes} classes or levels, so it cannot "
+                f"have float labels; choose regression for levels of a range."
             )
 
     def suited(self, head: Head) -> Kind:
-        """Keep the unit of the kind that this one replaces."""
+        """Return this kind with the unit of the kind that it replaces."""
         if self._unit or not head.unit or head.kind is self:
             return self
         return FloatRegression(**(self.options() | {"unit": head.unit}))
 
     def fitted(self, head: Head, labels: NDArray[Any]) -> Kind:
-        """Return the kind with the mean and deviation of the labels, in float64.
+        """Return the kind with the mean and standard deviation of the labels, in float64.
 
-        Labels that are all alike, or none, have the deviation 1.
+        The deviation is 1 if all labels are equal. Without labels the kind stays as it is.
         """
         known = labels[~self.is_missing(labels)].astype(np.float64)
         if not len(known):
@@ -124,7 +124,7 @@ class FloatRegression(Kind):
         return FloatRegression(**(self.options() | fit))
 
     def notes(self, head: Head, labels: NDArray[Any]) -> Sequence[str]:
-        """Return whether a log scale would suit the labels."""
+        """Return a note if a log scale may suit the labels."""
         known = labels[~self.is_missing(labels)]
         if self.log or not len(known) or known.min() <= 0:
             return ()
@@ -143,12 +143,12 @@ class FloatRegression(Kind):
         return self._unit
 
     def impossible(self, head: Head, labels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which labels [N] are not finite, or not above 0 on a log scale."""
+        """Return bool [N]: which labels are not finite, or with `log` not above 0."""
         wrong = super().impossible(head, labels)
         return wrong | (labels <= 0) if self.log else wrong
 
     def allowed(self, head: Head) -> str:
-        """Return what an impossible label is."""
+        """Return a text that describes an invalid label."""
         return "no finite number above 0, as a log scale needs" if self.log else "no finite number"
 
     # -- training --------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class FloatRegression(Kind):
         return 1
 
     def criterion(self, head: Head) -> nn.Module:
-        """Return the squared error of standard scores."""
+        """Return the loss: the squared error of standard scores."""
         return StandardisedLoss(head)
 
     def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
@@ -166,17 +166,17 @@ class FloatRegression(Kind):
         return torch.zeros(1)
 
     def readout(self, head: Head) -> Readout:
-        """Return the value that the output stands for."""
+        """Return the readout of the value."""
         return FloatReadout(self.standard)
 
     # -- metrics ---------------------------------------------------------------------------
 
     def metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return errors in the unit."""
+        """Return MAE and RMSE in the unit, and R2."""
         return (MAE, RMSE, R2)
 
     def evaluated_metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return the rank correlation."""
+        """Return Spearman's rank correlation."""
         return (SPEARMAN,)
 
     def judged(
@@ -186,7 +186,10 @@ class FloatRegression(Kind):
         return readout.values(outputs), widest(labels)
 
     def score(self, head: Head, means: Mapping[str, float]) -> float:
-        """Return 1 - RMSE / sigma, sigma the deviation of labels; of logarithms on a log scale."""
+        """Return 1 - RMSE / sigma, at least 0; sigma is the standard deviation of the labels.
+
+        With `log`, both are of logarithms.
+        """
         if self.log:
             means = {name.removeprefix("score_"): means[name] for name in _IN_SCORES}
         return max(0.0, 1 - math.sqrt(unexplained(means)))
@@ -200,16 +203,16 @@ class FloatRegression(Kind):
         return histogram_of_numbers(head, labels, log=self.log)
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
-        """Return which value was predicted for which, and the worst predictions."""
+        """Return the table of true and predicted values, and the worst predictions."""
         return (PredictedNumbers(head, log=self.log), HardestLabels(head, self._deviations_off))
 
     def _deviations_off(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return how many deviations predictions are off, [B]."""
+        """Return the absolute errors in standard deviations, [B]."""
         return (outputs[:, 0] - self.standard.scores(labels)).abs()
 
 
 def _errors(predicted: Tensor, true: Tensor, centre: float) -> list[Tensor]:
-    """Return |e|, e^2, and the true values and their squares as distances from the centre, [B]."""
+    """Return |e|, e^2, y and y^2, [B] each; y is the true value minus the centre."""
     error, around = predicted - true, true - centre
     return [error.abs(), error.square(), around, around.square()]
 

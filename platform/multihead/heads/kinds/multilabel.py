@@ -1,4 +1,4 @@
-"""Tags, each of which a picture has or has not, predicted as a logit each."""
+"""Tags (multi-label classification), predicted with one logit each."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ _NO_LETTER = re.compile(r"\W+")
 
 
 class MultilabelReadout(Readout):
-    """The tags whose logit is above 0: their probability is above one half.
+    """Predicts the tags whose logit is above 0, so their probability is above one half.
 
     Args:
         count: K, number of tags.
@@ -41,11 +41,11 @@ class MultilabelReadout(Readout):
         self.columns = ("exact", *(f"{name}_{tag}" for name in OF_TAGS for tag in range(count)))
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Return 1 for each tag that is predicted, else 0, int64 [B, K]."""
+        """Return 1 for each predicted tag, else 0; int64 [B, K]."""
         return (outputs > 0).long()
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return whether all told tags are right, and the counts of `metrics.of_counts`."""
+        """Return whether all known tags are right, and the counts of `metrics.of_counts`."""
         told, true = ~labels.isnan(), labels == 1
         said = (outputs > 0) & told
         exact = ((said == true) | ~told).all(1, keepdim=True)
@@ -54,14 +54,16 @@ class MultilabelReadout(Readout):
 
 @register("multilabel")
 class Multilabel(Kind):
-    """Predict which tags a picture has, by a logit each; trained by the mean cross-entropy.
+    """Predicts which tags an image has, with one logit each; the loss is the mean cross-entropy.
 
-    Labels are float32 [N, K] of 0 and 1. A row of NaN is a missing label. A NaN within a row is a
-    tag that the row does not tell: it counts neither in the loss nor in any metric. The score is
-    the macro F1.
+    Labels are float32 [N, K] of 0 and 1. A row of only NaN is a missing label. A NaN within a row
+    is an unknown tag; the loss and all metrics ignore it. The score is the macro F1.
 
     Args:
-        tags: Names of the K tags; the head's class names if none.
+        tags: Names of the K tags; the head's class names if empty.
+
+    Raises:
+        ConfigError: If `tags` is a string.
     """
 
     name = "multilabel"
@@ -75,7 +77,7 @@ class Multilabel(Kind):
         self.tags = tuple(map(str, tags))
 
     def check(self, head: Head) -> None:
-        """Refuse a head without tags, and names that differ or occur twice."""
+        """Raise ConfigError if tags are missing, duplicate, or differ from the class names."""
         names = self.class_names(head)
         if not names:
             raise ConfigError(
@@ -89,19 +91,19 @@ class Multilabel(Kind):
         if (head.num_classes and head.num_classes != len(names)) or head.classes not in ((), names):
             raise ConfigError(
                 f"head {head.name!r} has {head.num_classes} classes {list(head.classes)[:5]}, but "
-                f"its kind has {len(names)} tags {list(names)[:5]}; name them in one place."
+                f"its kind has {len(names)} tags {list(names)[:5]}; set only one of them."
             )
         if len(set(names)) != len(names) or not is_whole("".join(names)):
-            raise ConfigError(f"head {head.name!r} has tags twice, or names no file can hold.")
+            raise ConfigError(f"head {head.name!r} has duplicate tags, or unpaired surrogates.")
 
     # -- labels ----------------------------------------------------------------------------
 
     def class_names(self, head: Head) -> tuple[str, ...]:
-        """Return the name of each tag: its number where it has none."""
+        """Return the name of each tag, or its number if it has no name."""
         return self.tags or head.classes or tuple(map(str, range(head.num_classes)))
 
     def text(self, head: Head, label: Any) -> str:
-        """Return the tags of a label [K], as `red|round`, with `?` after one that is not told."""
+        """Return the tags of a label [K], such as `red|round`; unknown tags end with `?`."""
         names = zip(self.class_names(head), np.asarray(label, np.float64), strict=True)
         said = [name if value == 1 else f"{name}?" for name, value in names if value != 0]
         return "|".join(said) or NO_TAG
@@ -109,7 +111,7 @@ class Multilabel(Kind):
     def histogram(
         self, head: Head, labels: Mapping[str, NDArray[Any]]
     ) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
-        """Count how many labels [N, K] of each split have each tag."""
+        """Count the labels [N, K] with each tag, by split."""
         counts = {split: (part == 1).sum(0) for split, part in labels.items()}
         return list(self.class_names(head)), counts
 
@@ -122,14 +124,14 @@ class Multilabel(Kind):
         return (self.outputs(head),)
 
     def impossible(self, head: Head, labels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which rows [N] have another number than 0 and 1, or tell no tag."""
+        """Return bool [N]: which rows have other numbers than 0, 1 and NaN, or only NaN."""
         told = ~np.isnan(labels)
         other = (labels != 0) & (labels != 1) & told
         return np.asarray(other.any(1) | ~told.any(1))
 
     def allowed(self, head: Head) -> str:
-        """Return what an impossible label is."""
-        return "no row of 0, 1 and, where a tag is not told, NaN"
+        """Return a text that describes an invalid label."""
+        return "not a row of 0, 1 and, for unknown tags, NaN"
 
     # -- training --------------------------------------------------------------------------
 
@@ -143,43 +145,43 @@ class Multilabel(Kind):
         pos_weight: float | Sequence[float] | None = None,
         label_smoothing: float = 0.0,
     ) -> nn.Module:
-        """Return the mean cross-entropy of the told tags."""
+        """Return the loss: the mean cross-entropy of the known tags."""
         return BinaryLoss(head, pos_weight, label_smoothing)
 
     def yes_counts(
         self, head: Head, labels: NDArray[Any]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return how many labels have each tag, and how many do not, [K] each."""
+        """Return the numbers of labels with and without each tag, [K] each."""
         return (labels == 1).sum(0), (labels == 0).sum(0)
 
     def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
-        """Return the logit of how often each tag is there, [K]."""
+        """Return the logits of the frequencies of the tags, [K]."""
         there, absent = self.yes_counts(head, labels)
         share = there / np.maximum(there + absent, 1)
         return torch.from_numpy(share).logit(eps=NEVER)
 
     def readout(self, head: Head) -> Readout:
-        """Return the predicted tags."""
+        """Return the readout of the tags."""
         return MultilabelReadout(self.outputs(head))
 
     # -- metrics ---------------------------------------------------------------------------
 
     def metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return what counts of right and wrong tags tell."""
+        """Return macro F1, micro F1 and exact match."""
         return (TAGS_MACRO_F1, MICRO_F1, EXACT_MATCH)
 
     def evaluated_metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return the mean area under the tags' ROC curves."""
+        """Return the mean AUROC of the tags."""
         return (AUROC,)
 
     def further_metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return the mean average precision, and the calibration error of all tags together."""
+        """Return the mean average precision, and the calibration error over all tags."""
         return (AVERAGE_PRECISION, ECE)
 
     def judged(
         self, head: Head, readout: Readout, outputs: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return probabilities [N, K] and labels float [N, K], of which NaN is not told."""
+        """Return probabilities [N, K] and labels float [N, K]; NaN is an unknown tag."""
         return widest(outputs).sigmoid(), labels
 
     def score(self, head: Head, means: Mapping[str, float]) -> float:
@@ -189,7 +191,7 @@ class Multilabel(Kind):
     # -- results ---------------------------------------------------------------------------
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
-        """Return a table of the tags, their curves, the reliability and the worst predictions."""
+        """Return table of tags, curves, reliability and worst predictions."""
         names = self.class_names(head)
         return (
             TagTable(head, names),
@@ -199,7 +201,7 @@ class Multilabel(Kind):
         )
 
     def columns(self, head: Head) -> dict[str, str]:
-        """Return the predicted tags, as `red|round`, and the probability of each tag."""
+        """Return the predicted tags, such as `red|round`, and the probability of each tag."""
         return {head.name: "string"} | dict.fromkeys(self._columns(head), "double")
 
     def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
@@ -210,11 +212,11 @@ class Multilabel(Kind):
         return {head.name: tags} | dict(zip(self._columns(head), each, strict=True))
 
     def probabilities(self, outputs: Tensor) -> Tensor | None:
-        """Return that of each tag, [B, K]; they do not sum to 1."""
+        """Return the probability of each tag, [B, K]; a row does not sum to 1."""
         return outputs.sigmoid()
 
     def _columns(self, head: Head) -> list[str]:
-        """Return a name of its own for the probability of each tag."""
+        """Return a unique column name for the probability of each tag."""
         found: list[str] = []
         for number, tag in enumerate(self.class_names(head)):
             plain = f"{head.name}_has_{_NO_LETTER.sub('_', tag).strip('_') or number}"
@@ -223,7 +225,7 @@ class Multilabel(Kind):
 
 
 def _wrong_tags(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the loss [B] of samples with a wrong tag, and 0 for others."""
+    """Return the loss [B] of samples with a wrong tag, and 0 for other samples."""
     told = ~labels.isnan()
     wrong = (((outputs > 0) != (labels == 1)) & told).any(1)
     true = torch.where(told, labels, 0)

@@ -1,4 +1,4 @@
-"""What kinds have in common whose labels are classes or levels of a range."""
+"""Base classes of kinds whose labels are classes or levels of a range."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,20 +23,19 @@ from multihead.metrics.r2 import R2, unexplained
 from multihead.metrics.rmse import RMSE
 from multihead.metrics.within import WITHIN
 
-_NEVER = 1e-9  # the probability of a class that no label has
+_NEVER = 1e-9  # probability of a class without labels
 _OF_RANGES = (MAE, RMSE, R2, WITHIN)
 
 
 class OfLevels(Kind):
     """A kind whose labels are 0 to num_classes - 1.
 
-    A head of a range, of whatever kind, is measured in its unit; one of unordered classes by its
-    accuracy. The score is the accuracy, or 1 - RMSE / sigma, with sigma the standard deviation of
-    the labels.
+    A head with a range also has metrics in its unit; its score is 1 - RMSE / sigma, with sigma the
+    standard deviation of the labels. A head of unordered classes has the accuracy as its score.
     """
 
     def check(self, head: Head) -> None:
-        """Refuse a head without classes."""
+        """Raise ConfigError if the head has fewer than 2 classes."""
         if head.num_classes < 2:
             raise ConfigError(
                 f"head {head.name!r} has {head.num_classes} classes; at least 2 are needed."
@@ -47,20 +46,20 @@ class OfLevels(Kind):
         return head.num_classes
 
     def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
-        """Return the logarithm of how often each class or level is in the labels, [K]."""
+        """Return the logarithm of the frequency of each class or level, [K]."""
         counts = np.bincount(labels, minlength=head.num_classes)
         return torch.from_numpy(counts / len(labels)).clamp(min=_NEVER).log()
 
     def readout(self, head: Head) -> Readout:
-        """Return the class or level of the largest output."""
+        """Return the readout of the class or level with the largest output."""
         return LevelReadout(head)
 
     def metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return the accuracy, and for a range errors in its unit."""
+        """Return the accuracy; for a range also errors in its unit."""
         return (ACCURACY, *(_OF_RANGES if head.has_range else ()))
 
     def score(self, head: Head, means: Mapping[str, float]) -> float:
-        """Return the accuracy, or 1 - RMSE / sigma."""
+        """Return the accuracy, or for a range 1 - RMSE / sigma (at least 0)."""
         if not head.has_range:
             return means["correct"]
         return max(0.0, 1 - math.sqrt(unexplained(means)))
@@ -70,20 +69,20 @@ class OfRange(OfLevels):
     """A kind whose labels are levels of a parameter, and whose predictions are values of it."""
 
     def check(self, head: Head) -> None:
-        """Refuse classes without an order, and numbers as they are."""
+        """Raise ConfigError if the head has unordered classes or float labels."""
         if not head.num_classes:
             raise ConfigError(
-                f"head {head.name!r} has labels that are no levels of a range; choose regression "
-                f"or log_regression for numbers as they are."
+                f"head {head.name!r} has labels that are not levels of a range; choose regression "
+                f"or log_regression for float labels."
             )
         if not head.has_range:
             raise ConfigError(
                 f"head {head.name!r} has classes without an order, so it cannot be {self.name}; "
-                f"only parameters with a range can."
+                f"it needs a parameter with a range."
             )
 
     def further_metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return the rank correlation."""
+        """Return Spearman's rank correlation."""
         return (SPEARMAN,)
 
     def judged(
@@ -95,7 +94,7 @@ class OfRange(OfLevels):
         return readout.values(outputs), true
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
-        """Return which level was predicted for which, and the worst predictions."""
+        """Return the table of true and predicted levels, and the worst predictions."""
         return (Predicted(head), Hardest(head))
 
     def columns(self, head: Head) -> dict[str, str]:

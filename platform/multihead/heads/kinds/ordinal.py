@@ -1,4 +1,4 @@
-"""Levels of a range, predicted as a distribution over them; the value is the expected one."""
+"""Levels of a range, predicted as a distribution; the prediction is the expected value."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from multihead.heads.losses.expected_value import ExpectedValueLoss
 from multihead.heads.readout import RangeReadout, expected_offset
 from multihead.heads.results import Artifact, Readout
 
-# Between `low` and `high` of an answer lies this much of the probability.
+# The probability of the interval from `low` to `high`.
 LEVEL = 0.9
 
 
@@ -28,27 +28,27 @@ class OrdinalReadout(RangeReadout):
 
 @register("ordinal")
 class Ordinal(OfRange):
-    """Predict a parameter by an output per level; trained by the distance of the mean."""
+    """Predicts a parameter with one output per level; the loss uses the expected value."""
 
     name = "ordinal"
     activation = "softmax"
 
     def criterion(self, head: Head) -> nn.Module:
-        """Return the distance of the expected value, with a little cross-entropy."""
+        """Return the distance of the expected value plus a small cross-entropy term."""
         return ExpectedValueLoss(head)
 
     def readout(self, head: Head) -> Readout:
-        """Return the expected value."""
+        """Return the readout of the expected value."""
         return OrdinalReadout(head)
 
     def artifacts(self, head: Head) -> Sequence[Artifact]:
-        """Return also whether the predicted distributions hold."""
+        """Return also the reliability of the predicted distributions."""
         return (*super().artifacts(head), QuantileReliability(head))
 
     def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
-        """Return the value, and the levels that cut off the ends of the distribution.
+        """Return the expected value, and the ends of the central 90% interval, [B] each.
 
-        The value is the expected one, which a long tail can pull out of the interval.
+        With a long tail, the expected value can be outside the interval.
         """
         low, high = _interval(head, outputs)
         name = head.name
@@ -61,7 +61,7 @@ class Ordinal(OfRange):
 
 
 def _interval(head: Head, outputs: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the values [B] of the levels that cut off the two ends of the distribution."""
+    """Return the values [B] at the lower and upper ends of the central interval."""
     below = outputs.double().softmax(1).cumsum(1)
     cuts = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
     levels = torch.searchsorted(below, cuts.repeat(len(below), 1)).clamp(max=head.num_classes - 1)

@@ -1,4 +1,4 @@
-"""Levels of a range, predicted as one number."""
+"""Levels of a range, predicted with one output."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from multihead.heads.losses.regression import RegressionLoss
 from multihead.heads.readout import RangeReadout, regressed_share
 from multihead.heads.results import Readout
 
-_END = 1e-6  # a sigmoid comes no nearer to the ends of the range
+_END = 1e-6  # smallest distance of a constant sigmoid prediction from the ends of the range
 
 
 class RegressionReadout(RangeReadout):
-    """The one output as a value in the unit.
+    """Converts the output to a value in the unit.
 
     Args:
-        head: One with a parameter.
-        bounded: As `Regression` has it.
+        head: A head with a parameter.
+        bounded: As in `Regression`.
     """
 
     def __init__(self, head: Head, *, bounded: bool) -> None:
@@ -30,16 +30,16 @@ class RegressionReadout(RangeReadout):
         self.bounded = bounded
 
     def offsets(self, outputs: Tensor) -> Tensor:
-        """Return the offset [B]."""
+        """Return the predicted offsets [B]."""
         return self.scale.from_share(regressed_share(outputs, bounded=self.bounded))
 
 
 @register("regression")
 class Regression(OfRange):
-    """Predict a parameter by one output; trained by the distance from the label.
+    """Predicts a parameter with one output; the loss is the distance from the label.
 
     Args:
-        bounded: Whether predictions are held within the range by a sigmoid.
+        bounded: Whether a sigmoid keeps predictions within the range.
     """
 
     name = "regression"
@@ -48,7 +48,7 @@ class Regression(OfRange):
         self.bounded = bounded
 
     def suited(self, head: Head) -> Kind:
-        """Return the form for numbers as they are, where labels are no levels."""
+        """Return `FloatRegression` if labels are not levels and `bounded` is false."""
         if head.num_classes or self.bounded:
             return self
         return FloatRegression().suited(head)
@@ -58,22 +58,22 @@ class Regression(OfRange):
         return 1
 
     def criterion(self, head: Head) -> nn.Module:
-        """Return Huber's distance in percent of the range."""
+        """Return the Huber loss in percent of the range."""
         return RegressionLoss(head)
 
     def constant(self, head: Head, labels: NDArray[Any]) -> Tensor | None:
-        """Return the output [1] that stands for the mean of the labels."""
+        """Return the output [1] that predicts the mean of the labels."""
         scale = RegressionReadout(head, bounded=self.bounded).scale
         mean = scale.of_labels(torch.from_numpy(labels)).double().mean()
         share = scale.to_share(mean)
         return (share.logit(eps=_END) if self.bounded else 4 * (share - 0.5)).reshape(1)
 
     def readout(self, head: Head) -> Readout:
-        """Return the value that the output stands for."""
+        """Return the readout of the value."""
         return RegressionReadout(head, bounded=self.bounded)
 
     def answer(self, head: Head, readout: Readout, outputs: Tensor) -> dict[str, Column]:
-        """Return the value; one number says no interval, so its ends are NaN."""
+        """Return the value; there is no interval, so its ends are NaN."""
         unknown = np.full(len(outputs), np.nan)
         name = head.name
         value = readout.values(outputs).numpy()

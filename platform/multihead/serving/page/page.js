@@ -1,5 +1,5 @@
 "use strict";
-// A canvas of the model's own size is the picture: what one sees is what the network gets.
+// The canvas has the model's image size, so it shows exactly the pixels that the network receives.
 
 const $ = (id) => document.getElementById(id);
 const pad = $("pad"), pen = $("pen"), ink = pad.getContext("2d", { willReadFrequently: true });
@@ -23,7 +23,7 @@ async function start() {
 }
 
 function clear() {
-  $("example").value = ""; // or the same example could not be chosen again
+  $("example").value = ""; // so that the same example can be chosen again
   ink.fillStyle = "#000";
   ink.fillRect(0, 0, pad.width, pad.height);
 }
@@ -132,7 +132,7 @@ function bars(head, probabilities) {
     fill.className = "bar";
     fill.style.width = `${100 * p}%`;
     bar.append(fill);
-    bar.setAttribute("aria-hidden", "true"); // the figure beside it says the same
+    bar.setAttribute("aria-hidden", "true"); // the number beside it has the same meaning
     list.append(element("dt", head.classes[i] ?? String(i)), bar, element("dd", percent(p)));
   });
   details.append(list);

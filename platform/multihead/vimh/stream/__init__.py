@@ -1,1 +1,1 @@
-"""Training on sets in shards: the order of the rows, the reading ahead, the batches."""
+"""Training on datasets in shards: the order of the rows, reading ahead, and batches."""

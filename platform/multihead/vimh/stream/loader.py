@@ -1,4 +1,4 @@
-"""Batches of a set in shards, in an order that can be taken up at any batch."""
+"""Batches of a dataset in shards. Iteration can resume at any batch."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -17,25 +17,25 @@ from multihead.vimh.streamed import StreamedSource
 
 
 class StreamLoader(Resumable):
-    """Iterate over rows of a set in shards, which may be larger than memory.
+    """Iterate over rows of a dataset in shards, which may be larger than memory.
 
-    In memory are one window of `shuffle_rows` rows, or two if threads read ahead, and a batch.
+    One window of `shuffle_rows` rows is in memory, or two if threads read ahead, and one batch.
 
     Args:
         source: The rows.
         rows: Sorted row numbers [n] of the part to iterate over.
         batch_size: Rows per batch and rank.
-        seed: Fixes the order of every epoch; without one, rows come in their own order.
+        seed: The random seed of the order of each epoch. None keeps the rows' own order.
         shuffle_rows: Rows that are shuffled together, 1 or more.
-        num_workers: Threads that read ahead; the batches are the same for any number.
-        rank: Which share of each epoch is read; see `StreamOrder`.
-        world_size: Shares of an epoch. All ranks have equally many batches; in an evaluation the
-            last may be empty.
+        num_workers: Threads that read ahead. Their number does not change the batches.
+        rank: The share of each epoch that this process reads; see `StreamOrder`.
+        world_size: Number of shares of an epoch. All ranks have the same number of batches; in an
+            evaluation the last one may be empty.
         pin_memory: Copy batches into page-locked memory.
-        augment: Changes images before they are normalised. Images are mixed with the next one of
-            the rank's own batch, and the last with the first: the rest of an epoch is not in
-            memory.
-        device: Where training takes place; the CPU if none.
+        augment: Changes images before they are normalised. Transforms that mix images use the next
+            image of the rank's own batch, and the first image for the last one, because the rest of
+            the epoch is not in memory.
+        device: The device of training; the CPU if None.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class StreamLoader(Resumable):
             rank=rank,
             world_size=world_size,
         )
-        # Of the longest share: ranks that wait for each other have to make equally many steps.
+        # The length of the longest share, because all ranks must make the same number of steps.
         self.batch_sampler = EpochSampler(self.order.longest, batch_size, seed)
         self.augment, cpu = augment, torch.device("cpu")
         self._normalise = Normalise(source.mean, source.std, cpu)
@@ -84,21 +84,21 @@ class StreamLoader(Resumable):
         return self._counted(self._batches())
 
     def state_dict(self) -> dict[str, int]:
-        """Return the number of the next batch of this epoch, and what numbers the batches."""
+        """Return the number of the next batch, and the settings that determine the batches."""
         return super().state_dict() | self._layout
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Start the next iteration at the recorded batch.
 
         Raises:
-            CheckpointError: Within an epoch of other batches, whose rest is not to be found.
+            CheckpointError: If the checkpoint is from within an epoch with other batches.
         """
         changed = [key for key in self._layout if state.get(key) != self._layout[key]]
         if state["next_batch"] and changed:
             key = changed[0]
             raise CheckpointError(
-                f"the checkpoint is from within an epoch with {key} {state.get(key)}, but it is "
-                f"{self._layout[key]} now; resume with {state.get(key)}, or from the end of an "
+                f"the checkpoint is from within an epoch with {key} {state.get(key)}, but {key} is "
+                f"now {self._layout[key]}; resume with {state.get(key)}, or from the end of an "
                 f"epoch."
             )
         super().load_state_dict(state)
@@ -118,7 +118,7 @@ class StreamLoader(Resumable):
             loaded: Loaded | None = None
             for number in range(first, last + 1):
                 start = number * size
-                # The last batch has what is left, a row more than others if need be.
+                # The last batch has the remaining rows, possibly one more than the others.
                 stop = self.order.count if number == last else min(start + size, self.order.count)
                 parts, rows = [self._nothing], [np.empty(0, np.int64)]
                 while start < stop:
@@ -166,6 +166,6 @@ class StreamLoader(Resumable):
 
 
 def _joined(parts: list[NDArray[np.generic]]) -> NDArray[np.generic]:
-    """Return one array; most batches lie in one window and need no copy."""
+    """Return one array. Most batches are within one window and need no copy."""
     filled = [part for part in parts if len(part)]
     return filled[0] if len(filled) == 1 else np.concatenate(parts)

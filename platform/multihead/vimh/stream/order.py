@@ -1,8 +1,8 @@
-"""Which rows an epoch streams, in which order: a function of (seed, epoch) and the shards alone.
+"""The order of the rows in an epoch. It depends only on the seed, the epoch and the shards.
 
-The shards come in a random order. The rows that this strings together are cut into windows of at
-most `shuffle_rows`, and each window is shuffled by itself. So any place of the epoch is found
-without reading what is before it, and one window is all that has to be in memory.
+The shards are put in a random order. The resulting sequence of rows is cut into windows of at most
+`shuffle_rows` rows, and each window is shuffled. So any position of the epoch can be found without
+reading earlier rows, and only one window must be in memory.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ class Window:
     """Rows that are in memory together.
 
     Attributes:
-        start: Place in the epoch of its first row.
-        stop: Place after its last row.
-        ranges: The rows as they are read, [p, 2].
-        order: Which of them, counted as they are read, is at each place, [stop - start]; None for
-            the order in which they are read.
+        start: Position of its first row in the epoch.
+        stop: Position after its last row.
+        ranges: The ranges of rows in reading order, [p, 2].
+        order: For each position, the index of its row in reading order, [stop - start]. None if
+            the rows are used in reading order.
     """
 
     start: int
@@ -33,7 +33,7 @@ class Window:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """The row numbers as they are read, [stop - start]."""
+        """The row numbers in reading order, [stop - start]."""
         return rows_of(self.ranges)
 
 
@@ -42,17 +42,17 @@ class StreamOrder:
 
     Args:
         rows: Sorted row numbers [n] of the part that is read.
-        starts: The first row of each shard, and the number of rows, [k + 1].
-        shuffle_rows: Rows of a window, 1 or more.
-        seed: Fixes the order of every epoch; without one, rows come in their own order.
-        rank: Which share of each epoch is read, 0 to `world_size` - 1.
-        world_size: Shares of an epoch. With a seed all are of the same size, and what is left
-            over, fewer rows than ranks and others in each epoch, is left out; without one every
-            row is in one share.
+        starts: The first row of each of the k shards, then the number of rows; [k + 1].
+        shuffle_rows: Largest number of rows in a window, 1 or more.
+        seed: The random seed of the order of each epoch. None keeps the rows' own order.
+        rank: The share of each epoch that is read, 0 to `world_size` - 1.
+        world_size: Number of shares of an epoch. With a seed, all shares have the same size, and
+            fewer than `world_size` rows are left out, different ones in each epoch. Without a seed,
+            every row is in one share.
 
     Attributes:
-        count: Rows of this rank in an epoch.
-        longest: Those of the rank that has most.
+        count: Number of rows of this rank in an epoch.
+        longest: Number of rows of the rank that has the most.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class StreamOrder:
         self.windows = -(-self.count // shuffle_rows)
 
     def epoch(self, epoch: int, place: int = 0) -> Iterator[Window]:
-        """Yield the windows of an epoch from the one on that has a place."""
+        """Yield the windows of an epoch, beginning with the one that contains position `place`."""
         ranges = self.ranges
         if self.seed is not None:
             ranges = shuffled(ranges, self.starts, self.seed, epoch)
         for number in range(self.windows):
-            # Of one size, so that the last is no small one that hardly mixes.
+            # Windows of equal size, because a small last window would hardly be shuffled.
             start, stop = share_of(self.count, number, self.windows, even=False)
             if stop <= place:
                 continue

@@ -1,7 +1,7 @@
-"""Read the windows of an epoch, the next one by threads while one is used.
+"""Read the windows of an epoch. Threads read the next window while the current one is used.
 
-Threads are enough: reading files and receiving from sockets do not hold Python's lock. Which rows
-are in a window does not depend on how many threads read it.
+Threads suffice, because reading from files and sockets does not hold Python's global lock. The
+number of threads does not change the rows of a window.
 """
 
 from collections.abc import Generator, Iterator
@@ -19,12 +19,12 @@ from multihead.vimh.stream.order import Window
 
 @dataclass(frozen=True)
 class Loaded:
-    """A window whose rows are in memory, until the one after the next is asked for.
+    """A window with its rows. It is valid until the window after the next one is requested.
 
     Attributes:
-        window: Which rows, at which places.
-        records: As they were read, [n].
-        codes: Their labels [n] by head name, checked.
+        window: The rows and their positions.
+        records: The records in reading order, [n].
+        codes: Their checked labels [n] by head name.
     """
 
     window: Window
@@ -32,7 +32,7 @@ class Loaded:
     codes: dict[str, NDArray[np.int64]]
 
     def take(self, start: int, stop: int) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]]]:
-        """Return copies of the images uint8 [n, C, H, W] and labels [n] at some places."""
+        """Return copies of the images uint8 [n, C, H, W] and labels [n] at some positions."""
         begin, end = start - self.window.start, stop - self.window.start
         order = self.window.order
         chosen = slice(begin, end) if order is None else order[begin:end]
@@ -40,7 +40,7 @@ class Loaded:
         return self.records["pixels"][chosen].copy(), labels
 
     def rows(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Return the row numbers [n] at some places."""
+        """Return the row numbers [n] at some positions."""
         begin, end = start - self.window.start, stop - self.window.start
         rows, order = self.window.rows, self.window.order
         return rows[begin:end] if order is None else rows[order[begin:end]]
@@ -53,10 +53,10 @@ def read_windows(
 
     Args:
         file: The rows.
-        scheme: Says how pairs become codes.
-        windows: In the order in which they are wanted.
-        size: Rows that a window has at most.
-        threads: Read the next window meanwhile; with 0 a window is read when it is asked for.
+        scheme: Converts pairs to codes.
+        windows: The windows, in the order in which they are returned.
+        size: Largest number of rows in a window.
+        threads: Number of threads that read ahead. With 0, a window is read when it is requested.
 
     Raises:
         DataError: If rows cannot be read or are damaged.
@@ -83,7 +83,7 @@ def _ahead(
     pool = ThreadPoolExecutor(threads, "multihead-read")
     try:
         reading: _Reading | None = None
-        # After the last window nothing more is asked for, but that one is still to come.
+        # None at the end, because the last window is returned one iteration later.
         coming: Iterator[Window | None] = chain(windows, [None])
         for window in coming:
             following = None if window is None else _Reading(pool, file, window, next(buffers))
@@ -108,7 +108,7 @@ class _Reading:
             at += stop - start
 
     def done(self) -> Records:
-        """Wait for the rows [n], and return them."""
+        """Wait for the rows [n] and return them."""
         for future in self._futures:
             future.result()
         return self.records
