@@ -1,6 +1,6 @@
-"""Which samples train, validate and test: seeded, stratified, with groups kept together.
+"""Divide samples into training, validation and test: seeded, stratified, and by whole groups.
 
-The parts depend on the arguments alone. No dataset and no configuration is known here.
+The parts depend only on the arguments, not on a dataset or a configuration.
 """
 
 from collections.abc import Mapping, Sequence
@@ -186,7 +186,7 @@ def _drawn(
     found = int(numbers.max(initial=-1)) + 1
     if found < parts:
         raise ConfigError(
-            f"{parts} {what} are asked for, but there are only {found} groups, and no group may "
-            f"be in two; choose fewer {what}."
+            f"{parts} {what} need as many groups, but there are only {found} groups. A group cannot "
+            f"be divided; choose fewer {what}."
         )
     return grouped(numbers, labels, sizes, rng)

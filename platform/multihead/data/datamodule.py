@@ -351,30 +351,30 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self.partition.train_val(self._whole_train_file)
 
     def train_dataloader(self) -> Resumable:
-        """Return training batches. Their order is new in each epoch and depends on (seed, epoch)."""
+        """Return training batches, in an order that depends on (seed, epoch)."""
         source, index = self.train_source, self.train_indices
         return self._loader(source, index, self.seed, self.augmentation)
 
     def count_train_batches(self) -> int:
-        """Return how many batches `train_dataloader` has, without making it where it is costly."""
+        """Return the number of training batches, without making the loader if that is costly."""
         if isinstance(self.train_source, LoadsItself):
             return len(self.train_dataloader())
         return len(EpochSampler(len(self.train_indices), self.batch_size, self.seed))
 
     def val_dataloader(self) -> Resumable | list[Resumable]:
-        """Return the validation batches in a fixed order; no loader where there are none."""
+        """Return validation batches in a fixed order, or an empty list if there are none."""
         if not len(self.val_indices):
             return []
         return self._loader(self.train_source, self.val_indices, None)
 
     def test_dataloader(self) -> Resumable | list[Resumable]:
-        """Return the test batches in a fixed order; no loader where there are none."""
+        """Return test batches in a fixed order, or an empty list if there are none."""
         if not len(self.test_indices):
             return []
         return self._loader(self.test_source, self.test_indices, None)
 
     def indices(self, part: Part) -> NDArray[np.int64]:
-        """Return which images of its file a part has; training and validation share one."""
+        """Return the indices of a part's images in its file; training and validation share one."""
         if part == "test":
             return self.test_indices
         return self.train_indices if part == "train" else self.val_indices
@@ -387,35 +387,35 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self._label_counts[part]
 
     def incomplete(self, part: Part) -> frozenset[str]:
-        """Return the heads of which some samples of a part have no label."""
+        """Return the names of heads that lack labels of some samples of a part."""
         most = len(self.indices(part))
         return frozenset(n for n, count in self.label_counts(part).items() if count < most)
 
     def check_labels(self) -> None:
-        """Refuse a head that has nothing to learn from.
+        """Check that every head has training labels.
 
         Raises:
-            ConfigError: Naming the first head without any label among the training images.
+            ConfigError: If a head has no label in the training images. The message names it.
         """
         for name, count in self.label_counts("train").items():
             if not count:
                 raise ConfigError(
                     f"head {name!r} has no label among the {len(self.train_indices):,} training "
-                    f"images; label some, or leave it out with data.only_heads."
+                    f"images; add labels, or leave the head out with data.only_heads."
                 )
 
     @property
     def augmentation(self) -> Augmentation | None:
-        """What changes training images; none if nothing does.
+        """The transforms of training images, or None if there are none.
 
         Raises:
-            ConfigError: For a transform that would make a label wrong, or does not fit the images.
+            ConfigError: If a transform makes a label wrong, or does not fit the images.
         """
         return self._augmentation[0]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about the training images that a person should know before training."""
+        """Sentences about left-out transforms, to show before training."""
         return self._augmentation[1]
 
     @cached_property
@@ -433,7 +433,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Leave batches alone that are there already, as those of a resident loader are."""
+        """Move a batch to the device, unless it is there already."""
         if batch[0].device == device:
             return batch
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
@@ -446,7 +446,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         seed: int | None,
         augment: Augmentation | None = None,
     ) -> Resumable:
-        # Nothing is learned from an evaluation batch, so it may be as large as is fast.
+        # The size of an evaluation batch does not change results, so a fast size is used.
         batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
         loading = Loading(
             batch_size=batch_size,

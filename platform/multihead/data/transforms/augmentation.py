@@ -83,7 +83,7 @@ class Augmentation:
                 )
 
     def _streams(self, epoch: int, device: torch.device) -> Tensor:
-        """Return where the random numbers of each column start, copied once per epoch and device."""
+        """Return the start of each column's random numbers, copied once per epoch and device."""
         if self._starts is None or self._starts[0] != epoch or self._starts[1].device != device:
             self._starts = epoch, streams(self.seed, epoch, self._columns).to(device)
         return self._starts[1]

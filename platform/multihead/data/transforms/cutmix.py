@@ -42,7 +42,7 @@ class CutMix(Mixture):
         self._sides = Table(np.sqrt(beta(self.alpha, _SHARES)).astype(np.float32))
 
     def mix(self, images: Tensor, others: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Return changed images, and the share of each image's area that is its own, float32 [B]."""
+        """Return changed images, and the share of each image that is its own, float32 [B]."""
         height, width = images.shape[2:]
         side = torch.where(numbers[:, 0] < self.probability, self._sides(numbers[:, 1]), 0)
         rows, columns = (side * height).long(), (side * width).long()
