@@ -181,9 +181,13 @@ def test_a_fold_that_is_none_is_refused(folds: int | None, fold: int | None, mes
 
 def test_more_folds_or_parts_than_groups_are_refused() -> None:
     groups = np.array([0, 0, 1, 1])
-    with pytest.raises(ConfigError, match="3 folds are asked for, but there are only 2 groups"):
+    with pytest.raises(
+        ConfigError, match="3 folds need as many groups, but there are only 2 groups"
+    ):
         fold_numbers(4, 3, 0, groups)
-    with pytest.raises(ConfigError, match="3 parts are asked for, but there are only 2 groups"):
+    with pytest.raises(
+        ConfigError, match="3 parts need as many groups, but there are only 2 groups"
+    ):
         assign_parts(4, DEFAULT, groups)
     with pytest.raises(ConfigError, match="only 4 samples"):
         fold_numbers(4, 5, 0)

@@ -31,8 +31,8 @@ def test_given_numbers_are_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("best", "it is default, stats or"),
-        ({"mean": [0, 0, 0]}, "it is default, stats or"),
+        ("best", "give default, stats or"),
+        ({"mean": [0, 0, 0]}, "give default, stats or"),
         ({"mean": [0, 0], "std": [1, 1, 1]}, r"normalize.mean is \[0, 0\]; give 3 numbers"),
         ({"mean": [0, 0, 0], "std": [1, 0, 1]}, "normalize.std .* above 0"),
         ({"mean": 0.5, "std": 0.5}, "normalize.mean is 0.5; give 3"),

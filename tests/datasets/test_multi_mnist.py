@@ -77,7 +77,7 @@ def test_all_pictures_can_train_where_none_validate(mnist_dir: Path) -> None:
 
 def test_sizes_that_leave_no_whole_group_are_refused(mnist_dir: Path) -> None:
     data = MultiMNISTDataModule(mnist_dir, train_val_test_split=[101, 19, 40])
-    with pytest.raises(ConfigError, match=r"120 belong together in groups .* smaller sizes"):
+    with pytest.raises(ConfigError, match=r"120 samples are in groups .* smaller sizes"):
         _ = data.val_indices
 
 

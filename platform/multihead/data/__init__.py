@@ -1,1 +1,1 @@
-"""What all datasets share: sources, the DataModule, loaders, splits, normalisation, labels."""
+"""Code for all datasets: sources, the DataModule, loaders, splits, normalisation, labels."""

@@ -1,6 +1,6 @@
-"""Which samples train, validate and test: seeded, stratified, with groups kept together.
+"""Divide samples into training, validation and test: seeded, stratified, and by whole groups.
 
-The parts depend on the arguments alone. No dataset and no configuration is known here.
+The parts depend only on the arguments, not on a dataset or a configuration.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ class SplitRules:
     """How samples are divided into training, validation and test.
 
     Attributes:
-        sizes: Of the three parts: a whole number is a count, a float from 0 to 1 a share. With
-            folds, the first two say how what is not tested is divided.
-        folds: Number of folds, 2 or more, each of which is the test part once; none without.
-        fold: Which of them is the test part, from 0.
-        seed: Fixes the draw; 0 or more.
+        sizes: Sizes of the three parts. An integer is a count, a float from 0 to 1 is a share.
+            With folds, the first two sizes divide the samples that are not in the test part.
+        folds: Number of folds, 2 or more. Each fold can be the test part. None means no folds.
+        fold: The fold that is the test part, from 0.
+        seed: Seed of the random draw, 0 or more.
 
     Raises:
-        ConfigError: For values that break these rules.
+        ConfigError: If a value breaks these rules.
     """
 
     sizes: tuple[Size, Size, Size] = (0.7, 0.15, 0.15)
@@ -41,7 +41,8 @@ class SplitRules:
     def __post_init__(self) -> None:
         if len(self.sizes) != 3:
             raise ConfigError(
-                f"{list(self.sizes)} are no sizes of parts; give three: training, validation, test."
+                f"the sizes of the parts are {list(self.sizes)}; give three sizes: training, "
+                f"validation, test."
             )
         check_sizes_of_parts(self.sizes)
         if not self.sizes[0]:
@@ -50,10 +51,10 @@ class SplitRules:
 
 
 def check_sizes_of_parts(sizes: Sequence[Size]) -> None:
-    """Refuse a size that is neither a count nor a share.
+    """Check that each size is a count or a share.
 
     Raises:
-        ConfigError: Naming it.
+        ConfigError: If a size is neither. The message names it.
     """
     for size in sizes:
         most = 1 if isinstance(size, float) else np.inf
@@ -65,10 +66,10 @@ def check_sizes_of_parts(sizes: Sequence[Size]) -> None:
 
 
 def check_fold(folds: int | None, fold: int | None) -> None:
-    """Refuse a fold that is none of the folds.
+    """Check that the fold is one of the folds.
 
     Raises:
-        ConfigError: Naming both.
+        ConfigError: If it is not, or if only one of the two is given.
     """
     if (folds is None) != (fold is None):
         given, other = ("folds", "fold") if fold is None else ("fold", "folds")
@@ -92,15 +93,16 @@ def assign_parts(
     Args:
         count: Number of samples, N.
         rules: Sizes or folds.
-        groups: Group of each sample, [N], of any type: no group is in two parts.
-        strata: By name, labels of which each part gets an equal share, as near as counts allow;
-            see `strata.label_numbers` for their types and for missing ones.
+        groups: Group of each sample, [N], of any type. No group is in two parts.
+        strata: Labels by name. Each part gets an equal share of them, as far as the counts allow.
+            `strata.label_numbers` describes their types and how missing labels are marked.
 
     Returns:
-        int8 [N]: 0 trains, 1 validates, 2 tests; -1 is in no part, where the sizes leave some out.
+        int8 [N]: 0 is training, 1 is validation, 2 is test. -1 is in no part, which occurs if the
+        sizes leave samples out.
 
     Raises:
-        ConfigError: For sizes that exceed the data, and more parts or folds than groups.
+        ConfigError: If sizes exceed the data, or there are more parts or folds than groups.
     """
     labels = label_numbers(count, strata or {})
     if rules.folds is None:
@@ -124,10 +126,12 @@ def fold_numbers(
     groups: NDArray[Any] | None = None,
     strata: Mapping[str, NDArray[Any]] | None = None,
 ) -> NDArray[np.int8]:
-    """Return the fold of each sample, int8 [N], 0 to folds - 1; for arguments see `assign_parts`.
+    """Return the fold of each sample, int8 [N], 0 to folds - 1.
+
+    `assign_parts` describes the arguments.
 
     Raises:
-        ConfigError: For more folds than samples or groups.
+        ConfigError: If there are more folds than samples or groups.
     """
     sizes = np.full(folds, count // folds)
     sizes[: count % folds] += 1
@@ -136,19 +140,21 @@ def fold_numbers(
 
 
 def part_sizes(count: int, sizes: tuple[Size, ...]) -> NDArray[np.int64]:
-    """Return the counts of parts, and as the last one how many samples are in none.
+    """Return the count of each part, and last the count of samples in no part, int64 [P + 1].
 
-    Shares are rounded so that their sum is right; a share above 0 gets a sample if there is one.
+    Shares are rounded so that their sum is right. A part with a share above 0 gets at least one
+    sample if there are enough.
 
     Raises:
-        ConfigError: For sizes that exceed the data.
+        ConfigError: If the sizes exceed the data.
     """
     exact = np.array([size * count if isinstance(size, float) else size for size in sizes])
     total = exact.sum()
     if total > count * (1 + 1e-9):
         what = " + ".join(f"{size:,}" for size in sizes)
         raise ConfigError(
-            f"the parts {what} make {total:,.0f} of {count:,} samples; choose smaller sizes."
+            f"the parts {what} need {total:,.0f} samples, but there are {count:,}; choose smaller "
+            f"sizes."
         )
     made = np.floor(exact + 1e-9).astype(np.int64)
     for part in np.argsort(made - exact, kind="stable")[: round(total) - made.sum()]:
@@ -180,7 +186,7 @@ def _drawn(
     found = int(numbers.max(initial=-1)) + 1
     if found < parts:
         raise ConfigError(
-            f"{parts} {what} are asked for, but there are only {found} groups, and no group may "
-            f"be in two; choose fewer {what}."
+            f"{parts} {what} need as many groups, but there are only {found} groups. A group cannot "
+            f"be divided; choose fewer {what}."
         )
     return grouped(numbers, labels, sizes, rng)

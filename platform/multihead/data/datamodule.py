@@ -1,4 +1,4 @@
-"""The one DataModule: a source, its heads, seeded splits and the loader that fits the data."""
+"""The DataModule: it joins a source, its heads, seeded splits and a loader."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,7 +52,7 @@ from multihead.heads import Heads
 
 Part = Literal["train", "val", "test"]
 _MOST_WORKERS = 1024  # processes; no machine has cores for more
-# Arguments that change how a dataset is split and loaded, not what is read.
+# Arguments that change how a dataset is split and loaded, but not what is read from its files.
 LOADER_SETTINGS = {
     "batch_size",
     "num_workers",
@@ -68,54 +68,60 @@ LOADER_SETTINGS = {
 class MultiheadDataModule(pl.LightningDataModule):
     """Training, validation and test batches of one dataset for several heads.
 
-    The first two parts of the split are drawn, seeded, from the training file; the third comes
-    from the test file, which is not opened before it is asked for.
+    The training and validation parts are drawn from the training file with a seed. The test part
+    comes from the test file, which is opened only when it is needed.
 
     Args:
-        data_dir: Folder of datasets, or of the dataset; `MULTIHEAD_DATA_DIR` or `./data` if none.
-        batch_size: Images per batch, 1 or more; of all devices together, where there are several.
-        train_val_test_split: Number of images of each part, or their share of its file as a float
-            from 0 to 1; if none, nine tenths and one tenth of the training file (or what the
-            source says validates) and the whole test file.
+        data_dir: Folder of the dataset, or of several datasets. None means `MULTIHEAD_DATA_DIR`, or
+            `./data` where that is not set.
+        batch_size: Images per batch, 1 or more. With several devices, all of them share the batch.
+        train_val_test_split: Number of images of each part, or their share of the file as a float
+            from 0 to 1. None means nine tenths and one tenth of the training file, and the whole
+            test file. If the source names validation samples, None uses those.
         num_workers: Worker processes, used only for data beyond the memory budget.
         pin_memory: Page-locked batches, used only for data beyond the memory budget.
         persistent_workers: Keep workers between epochs.
-        multihead: Use every head; otherwise only the dataset's own label.
-        heads: By head name, a label map as in `LabelMaps`; the shipped ones if none.
-        only_heads: Those of the heads that are used, in this order; all if none.
+        multihead: Whether to use every head. If false, only the dataset's own label is used.
+        heads: By head name, a label map as in `LabelMaps`. None means the shipped maps.
+        only_heads: Names of the heads to use, in this order. None means all.
         head_kinds: How heads are predicted: `classification`, `ordinal`, `regression`,
-            `bounded_regression` or a `multihead.heads.Kind`, for all parameters or by head name; as
-            the data say if none.
-        normalize: `default`, the dataset's own mean and deviation; `stats`, those of the training
-            images; or `{mean: [...], std: [...]}` per channel, of pixels scaled to 0..1.
-        memory_budget_mb: Largest split, in MB of 10**6 bytes of pixels, that is kept whole in
-            the training device's memory.
+            `bounded_regression` or a `multihead.heads.Kind`. Give one for all parameters, or a
+            mapping by head name. None means the kinds that the dataset gives.
+        normalize: `default` (the dataset's own mean and standard deviation), `stats` (those of the
+            training images), or `{mean: [...], std: [...]}` with one number per channel, for
+            pixels scaled to 0..1.
+        memory_budget_mb: Pixels of the largest split that is kept whole in the training device's
+            memory, in MB of 10**6 bytes.
         seed: Fixes the split and the order of each epoch.
         source: The dataset, a function `(data_dir, split) -> Source`.
-        stratify: Heads of whose labels, missing ones among them, training and validation get equal
-            shares, as near as counts allow.
-        folds: Divide the training file into so many folds, instead of the first two sizes of
+        stratify: Names of heads. Training and validation get equal shares of the labels of these
+            heads, missing labels included, as far as the counts allow.
+        folds: Number of folds of the training file. It replaces the first two sizes of
             `train_val_test_split`.
-        fold: Which fold validates, from 0; of a table without test rows, which one tests.
-        augment: Transforms of training images, by a name of each, in the order in which they are
-            applied; a name with None has none. Validation and test images stay as they are.
-        breaks: By head name, changes that make its labels wrong, such as `[hflip]`, besides those
-            that the dataset says; None for a head forgets the dataset's.
-        options: Further arguments of the source function, by name. One that takes `stratify`,
-            `folds`, `fold` or `seed` is given it, too; one that takes `folds` divides by itself.
+        fold: The fold that validates, from 0. In a table without test rows, it is the fold that
+            tests.
+        augment: Transforms of training images by a name of your choice, in the order in which they
+            are applied. None as a value switches that transform off. Validation and test images
+            are not changed.
+        breaks: By head name, changes that make the labels of the head wrong, such as `[hflip]`.
+            They add to the changes that the dataset names. None for a head removes the dataset's.
+        options: Further arguments of the source function, by name. If the function has an argument
+            `stratify`, `folds`, `fold` or `seed`, it also gets that value. A function that has
+            `folds` divides the data itself.
 
     Attributes:
-        ranks: The processes that share each batch; set before the loaders are made.
+        ranks: This process among those that share each batch. Set it before the loaders are made.
 
-    Batches are `(images float32 [B, C, H, W], {head: labels [B]})`; a label may be missing, see
-    `Source.incomplete`. Where `augment` mixes images, what their labels are mixed with follows.
+    A batch is `(images float32 [B, C, H, W], {head: labels [B]})`. A label may be missing; see
+    `Source.incomplete`. If `augment` mixes images, the batch has a third item: the labels of the
+    other images and their shares.
 
     Raises:
-        ConfigError: For sizes that exceed the data, and maps that do not fit the labels.
-        DataError: For files that are missing, damaged or hostile.
+        ConfigError: If sizes exceed the data, or maps do not fit the labels.
+        DataError: If a file is missing, damaged or unsafe.
     """
 
-    # The argument whose function takes the further ones; `runs.schema` asks for it.
+    # `options` go to the function in this argument; `runs.schema` reads the name.
     passes_on_to: ClassVar[str] = "source"
 
     def __init__(
@@ -145,7 +151,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         if batch_size < 1 or num_workers < 0:
             raise ConfigError(
                 f"data.batch_size is {batch_size} and data.num_workers {num_workers}; "
-                f"a batch holds 1 image or more, workers are 0 or more."
+                f"give a batch size of 1 or more, and 0 or more workers."
             )
         if num_workers > _MOST_WORKERS:
             raise ConfigError(
@@ -158,7 +164,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         self.source = with_settings(source, own)
         folded = "folds" in fixed_in(self.source)
         self.partition = Partition(train_val_test_split, stratify, folds, fold, seed, folded)
-        self._table = options.get("table")  # which needs no folder of data
+        self._table = options.get("table")  # a table needs no folder of datasets
         self.data_dir = self._folder_of(data_dir)
         self.batch_size, self.train_val_test_split = batch_size, train_val_test_split
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -175,11 +181,11 @@ class MultiheadDataModule(pl.LightningDataModule):
         self._label_counts: dict[Part, dict[str, int]] = {}
 
     def read(self, split: Split) -> Source:
-        """Read one file of the dataset, with the heads that it has by itself.
+        """Read one file of the dataset with its own heads.
 
         Raises:
             ConfigError: If there is no source.
-            DataError: If the file is missing, damaged or hostile.
+            DataError: If the file is missing, damaged or unsafe.
         """
         if self.source is None:
             raise ConfigError(
@@ -189,7 +195,7 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @property
     def place(self) -> str:
-        """Where the data are, as runs record it."""
+        """Path or address of the data, as runs record it."""
         return str(self._table or self.data_dir)
 
     @cached_property
@@ -206,25 +212,25 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self._normalised(source)
 
     def normalise_as(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Have the test images normalised as those that a network was trained on.
+        """Normalise the test images with the mean and deviation that a network was trained with.
 
         Raises:
-            DataError: If the images have another number of channels.
+            DataError: If the images have a different number of channels.
         """
         self.test_source = replace(self.test_source, mean=tuple(mean), std=tuple(std))
 
     def normalise_all_as(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Have all images normalised as those that the initial weights were trained on."""
+        """Normalise all images with the mean and deviation of the initial weights' training."""
         self._normalised_for = tuple(mean), tuple(std)
         for name in ("train_source", "test_source"):
             if name in vars(self):
                 setattr(self, name, self._normalised(getattr(self, name)))
 
     def fit_as(self, heads: Heads) -> None:
-        """Have kinds that are fitted to training labels as those that a network was trained with.
+        """Use the fits of a network's kinds instead of fitting them to these training labels.
 
         Args:
-            heads: Those of the network; others of the data are fitted here.
+            heads: Heads of the network. Heads of the data that are not among them are fitted here.
         """
         self._fitted_as = heads
         for name in ("_train_file", "train_source", "test_source"):
@@ -232,10 +238,10 @@ class MultiheadDataModule(pl.LightningDataModule):
                 setattr(self, name, with_fits(getattr(self, name), heads))
 
     def read_as(self, trained: Trained) -> bool:
-        """Have files read as those that a network was trained on, before anything is read.
+        """Read files with the labels of a network's training. Call it before anything is read.
 
         Returns:
-            Whether the source can; if not, labels are what the files say.
+            Whether the source supports this. If not, the files alone define the labels.
         """
         source = for_network(self.source, trained)
         if source is None:
@@ -244,10 +250,10 @@ class MultiheadDataModule(pl.LightningDataModule):
         return True
 
     def share(self, other: "MultiheadDataModule") -> None:
-        """Use what another module of the same files has read, instead of reading it again."""
+        """Reuse the files that another module of the same data has read."""
         if fixed_in(self.source) != fixed_in(other.source):
-            return  # such as another fold, where the source divides the files
-        # What is fitted to training images or labels is not shared: they may be others.
+            return  # for example another fold, if the source divides the files itself
+        # Values fitted to training images or labels are not shared, as these may differ.
         for file in ("_whole_train_file", "_whole_test_file"):
             if file in vars(other):
                 setattr(self, file, getattr(other, file))
@@ -259,7 +265,7 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @property
     def num_classes(self) -> dict[str, int]:
-        """Width of the network's output by head name: its classes or levels, 1 for a regression."""
+        """Width of the network's output by head name: classes or levels, or 1 for a regression."""
         return self.heads.outputs
 
     @property
@@ -269,17 +275,17 @@ class MultiheadDataModule(pl.LightningDataModule):
 
     @cached_property
     def train_indices(self) -> NDArray[np.int64]:
-        """Which images of the training file train."""
+        """Indices of the training images in the training file, int64 [n]."""
         return self._train_val[0]
 
     @cached_property
     def val_indices(self) -> NDArray[np.int64]:
-        """Which images of the training file validate."""
+        """Indices of the validation images in the training file, int64 [n]."""
         return self._train_val[1]
 
     @cached_property
     def test_indices(self) -> NDArray[np.int64]:
-        """Which images of the test file test."""
+        """Indices of the test images in the test file, int64 [n]."""
         return self.partition.test(self.test_source)
 
     @cached_property
@@ -345,30 +351,30 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self.partition.train_val(self._whole_train_file)
 
     def train_dataloader(self) -> Resumable:
-        """Return batches in a new order each epoch, fixed by (seed, epoch)."""
+        """Return training batches, in an order that depends on (seed, epoch)."""
         source, index = self.train_source, self.train_indices
         return self._loader(source, index, self.seed, self.augmentation)
 
     def count_train_batches(self) -> int:
-        """Return how many batches `train_dataloader` has, without making it where it is costly."""
+        """Return the number of training batches, without making the loader if that is costly."""
         if isinstance(self.train_source, LoadsItself):
             return len(self.train_dataloader())
         return len(EpochSampler(len(self.train_indices), self.batch_size, self.seed))
 
     def val_dataloader(self) -> Resumable | list[Resumable]:
-        """Return the validation batches in a fixed order; no loader where there are none."""
+        """Return validation batches in a fixed order, or an empty list if there are none."""
         if not len(self.val_indices):
             return []
         return self._loader(self.train_source, self.val_indices, None)
 
     def test_dataloader(self) -> Resumable | list[Resumable]:
-        """Return the test batches in a fixed order; no loader where there are none."""
+        """Return test batches in a fixed order, or an empty list if there are none."""
         if not len(self.test_indices):
             return []
         return self._loader(self.test_source, self.test_indices, None)
 
     def indices(self, part: Part) -> NDArray[np.int64]:
-        """Return which images of its file a part has; training and validation share one."""
+        """Return the indices of a part's images in its file; training and validation share one."""
         if part == "test":
             return self.test_indices
         return self.train_indices if part == "train" else self.val_indices
@@ -381,35 +387,35 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self._label_counts[part]
 
     def incomplete(self, part: Part) -> frozenset[str]:
-        """Return the heads of which some samples of a part have no label."""
+        """Return the names of heads that lack labels of some samples of a part."""
         most = len(self.indices(part))
         return frozenset(n for n, count in self.label_counts(part).items() if count < most)
 
     def check_labels(self) -> None:
-        """Refuse a head that has nothing to learn from.
+        """Check that every head has training labels.
 
         Raises:
-            ConfigError: Naming the first head without any label among the training images.
+            ConfigError: If a head has no label in the training images. The message names it.
         """
         for name, count in self.label_counts("train").items():
             if not count:
                 raise ConfigError(
                     f"head {name!r} has no label among the {len(self.train_indices):,} training "
-                    f"images; label some, or leave it out with data.only_heads."
+                    f"images; add labels, or leave the head out with data.only_heads."
                 )
 
     @property
     def augmentation(self) -> Augmentation | None:
-        """What changes training images; none if nothing does.
+        """The transforms of training images, or None if there are none.
 
         Raises:
-            ConfigError: For a transform that would make a label wrong, or does not fit the images.
+            ConfigError: If a transform makes a label wrong, or does not fit the images.
         """
         return self._augmentation[0]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about the training images that a person should know before training."""
+        """Sentences about left-out transforms, to show before training."""
         return self._augmentation[1]
 
     @cached_property
@@ -427,7 +433,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Leave batches alone that are there already, as those of a resident loader are."""
+        """Move a batch to the device, unless it is there already."""
         if batch[0].device == device:
             return batch
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
@@ -440,7 +446,7 @@ class MultiheadDataModule(pl.LightningDataModule):
         seed: int | None,
         augment: Augmentation | None = None,
     ) -> Resumable:
-        # Nothing is learned from an evaluation batch, so it may be as large as is fast.
+        # The size of an evaluation batch does not change results, so a fast size is used.
         batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
         loading = Loading(
             batch_size=batch_size,

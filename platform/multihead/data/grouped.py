@@ -1,7 +1,8 @@
-"""Parts of a data set that share no group, as near to their sizes and shares as groups allow.
+"""Divide a data set into parts that share no group.
 
-Groups are given out whole, the largest first, to the part that needs their labels most; then
-single groups move as long as that brings the parts nearer to what they should have.
+Sizes and label shares are met as closely as the groups allow. First each whole group, from the
+largest on, goes to the part that needs its labels most. Then single groups move to other parts
+while that reduces the error.
 """
 
 import numpy as np
@@ -16,19 +17,19 @@ def grouped(
     sizes: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Return the part of each sample, int64 [N], 0 to P - 1; all samples of a group have one.
+    """Return the part of each sample, int64 [N], 0 to P - 1. A group is in one part.
 
     No part is empty if its size is above 0 and there are as many groups as such parts.
 
     Args:
-        groups: Of the samples, [N], 0 to G - 1, each of which occurs.
-        labels: As `strata.label_numbers` gives them, [N, S].
-        sizes: Wanted of the parts, [P]; their sum is N.
-        rng: Draws among equals.
+        groups: Group of each sample, [N], 0 to G - 1. Each number must occur.
+        labels: Label numbers from `strata.label_numbers`, [N, S].
+        sizes: Wanted sizes of the parts, [P]; their sum is N.
+        rng: Breaks ties at random.
     """
     of_group = _counts(groups, labels)
     wanted = np.outer(of_group.sum(axis=0), sizes / sizes.sum())
-    # Errors count relative to how often a label occurs; those of the size as much as a label's.
+    # Errors are relative to how often a label occurs. The size weighs as much as one label.
     scale = 1 / np.maximum(of_group.sum(axis=0), 1) ** 2
     order = rng.permutation(len(of_group))
     order = order[np.argsort(-of_group[order, 0], kind="stable")]
@@ -62,7 +63,7 @@ def _neediest(
     scale: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> int:
-    """Return a part in which the group fits and that lacks most of its labels for its size."""
+    """Return the part that has room for the group and most lacks its labels, for its size."""
     fits = missing[0] >= own[0]
     if not fits.any():
         fits = missing[0] == missing[0].max()
@@ -80,12 +81,12 @@ def _improve(
     order: NDArray[np.int64],
     sizes: NDArray[np.int64],
 ) -> None:
-    """Move single groups while that lowers the squared error of sizes and shares."""
+    """Move single groups while that reduces the squared error of sizes and shares."""
     for _ in range(_MOST_ROUNDS):
         moved = 0
         for group in order:
             own, old = of_group[group], chosen[group]
-            # Giving own to a part changes the error by own^2 - 2 own missing; taking it likewise.
+            # Adding `own` to a part changes its squared error by own^2 - 2 * own * missing.
             gain = 2 * (scale * own) @ missing
             gain = gain - gain[old] - 2 * scale @ own**2
             gain[old], gain[sizes == 0] = 0, -np.inf
@@ -100,7 +101,7 @@ def _improve(
 
 
 def _fill(chosen: NDArray[np.int64], counts: NDArray[np.float64], sizes: NDArray[np.int64]) -> None:
-    """Give each empty part the smallest group of the part with most groups."""
+    """Give each empty part the smallest group of the part with the most groups."""
     for part in np.flatnonzero(sizes):
         if not (chosen == part).any():
             richest = np.bincount(chosen, minlength=len(sizes)).argmax()

@@ -10,19 +10,20 @@ from multihead.data.source import Source
 from multihead.errors import ConfigError
 from multihead.heads import KINDS, Heads, Kind
 
-# A shipped kind by its name, or one made of a `_target_`.
+# The name of a shipped kind, or a `Kind` that Hydra makes from a `_target_`.
 HeadKinds = str | Kind | Mapping[str, str | Kind] | None
 
 
 def with_kinds(source: Source, kinds: HeadKinds) -> Source:
-    """Return the source with heads of other kinds; its labels stay as they are.
+    """Return the source with heads of other kinds and the same labels.
 
     Args:
         source: A source.
-        kinds: One for every head that has a range, or by head name; none changes nothing.
+        kinds: One kind for every head that has a range, or kinds by head name. None changes
+            nothing.
 
     Raises:
-        ConfigError: For a head or kind that does not exist, and a kind that a head cannot be of.
+        ConfigError: If a head or kind does not exist, or the kind does not fit the head.
     """
     if kinds is None:
         return source
@@ -50,7 +51,7 @@ def fitted_to(source: Source, index: NDArray[np.int64]) -> Source:
 
     Args:
         source: The training file.
-        index: The samples that train, [n].
+        index: Indices of the training samples, int64 [n].
     """
     labels = source.take_labels(index)
     heads = [
@@ -63,7 +64,7 @@ def fitted_to(source: Source, index: NDArray[np.int64]) -> Source:
 
 
 def with_fits(source: Source, heads: Heads) -> Source:
-    """Return the source with the fits of other heads, where these have kinds of the same class."""
+    """Return the source with the fits of `heads`, where the kinds are of the same class."""
     taken = {
         name: heads[name].kind
         for name, head in source.heads.items()

@@ -1,8 +1,8 @@
 """Heads made from a dataset's own label by label maps.
 
 A map gives every label of the dataset a class of the new head, such as the stroke thickness
-of a digit. A mapped head is a function of the label, so its accuracy follows the label's: it
-says nothing new about the image.
+of a digit. A mapped head is a function of the label. So it adds no information about the image,
+and its accuracy follows the accuracy of the label.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,9 +36,9 @@ class LabelMaps:
 
     Args:
         base: The dataset's own head.
-        config: By head name, `{}` (or none) for the label itself, or `{map: ...}` with an
-            optional `num_classes` (default: the largest class plus one) and optional `classes`
-            (names). A map is `{label: class}`, or a list with one class per label.
+        config: By head name, `{}` or None for the label itself, or `{map: ...}`. A map is
+            `{label: class}`, or a list with one class per label. Optional further keys are
+            `num_classes` (default: the largest class plus one) and `classes` (their names).
 
     Raises:
         ConfigError: If a map misses a label, names one that does not exist, or gives a class
@@ -55,15 +55,15 @@ class LabelMaps:
         self._tables = tables
 
     def __call__(self, labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """Map labels [N] to labels [N] by head name; a missing one, -1, stays missing."""
+        """Map labels [N] to labels [N] by head name. A missing label, -1, stays missing."""
         missing = labels < 0
         return {n: np.where(missing, -1, table[labels]) for n, table in self._tables.items()}
 
     def apply(self, source: Source) -> Source:
-        """Return the source with these heads in place of its one own head."""
+        """Return the source with these heads instead of its own single head."""
         ((base, labels),) = source.labels.items()
         incomplete = frozenset(self.heads) if source.incomplete else frozenset()
-        # What makes the label wrong makes its functions wrong.
+        # A change that makes the label wrong also makes the mapped labels wrong.
         breaks = dict.fromkeys(self.heads, source.breaks.get(base, frozenset()))
         return replace(
             source, labels=self(labels), heads=self.heads, incomplete=incomplete, breaks=breaks
@@ -75,12 +75,12 @@ class MultiheadDataset(Dataset[tuple[Any, dict[str, int]]]):
 
     Args:
         base_dataset: A map-style dataset of pairs of an image and an integer label.
-        heads: As in `LabelMaps`; digit, thickness and smoothness of handwritten digits if none.
-        num_classes: Classes of the dataset's own label; 10 if none.
+        heads: As in `LabelMaps`. None means digit, thickness and smoothness of handwritten digits.
+        num_classes: Number of classes of the dataset's own label.
 
     Raises:
-        ConfigError: For maps that do not cover the label's classes.
-        DataError: When a sample's label is outside the classes.
+        ConfigError: If a map does not cover the label's classes.
+        DataError: On access, if a sample's label is outside the classes.
     """
 
     def __init__(

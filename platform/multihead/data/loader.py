@@ -1,8 +1,8 @@
-"""Batches from images that stay in one place: no per-sample Python, no copies of the dataset.
+"""Loaders that index whole batches, without Python code per sample or copies of the dataset.
 
-Small images are kept once as uint8 on the training device, indexed by batch and normalised on
-the fly. Data beyond a memory budget go through a DataLoader whose workers read whole batches.
-Training images are changed by transforms before they are normalised, also those on the device.
+Data within the memory budget are stored once as uint8 on the training device. Each batch is
+indexed and normalised there. Larger data go through a DataLoader whose workers read whole batches.
+Transforms change training images before normalisation, on the training device.
 """
 
 from abc import ABC, abstractmethod
@@ -23,27 +23,27 @@ from multihead.data.source import Source
 from multihead.data.transforms import Augmentation, Mixed
 from multihead.errors import ConfigError
 
-# Of images that are mixed with others, also what their labels are mixed with.
+# Images and labels. If images are mixed, a `Mixed` with the other labels is added.
 Batch = tuple[Tensor, dict[str, Tensor]] | tuple[Tensor, dict[str, Tensor], Mixed]
-_AHEAD = 3  # batches that wait for the step
+_AHEAD = 3  # batches read in advance
 
 
 class EpochSampler(Sampler[list[int]]):
-    """Batches of sample numbers whose order depends on (seed, epoch) alone.
+    """Batches of sample indices whose order depends only on (seed, epoch).
 
-    So an epoch can be drawn again after a restart, and from any batch on.
+    So a restart can draw the same epoch again, from any batch on.
 
     Args:
         count: Number of samples.
-        batch_size: Samples per batch; the last batch holds what is left. A single one left over
-            joins the batch before it when shuffled: batch norm cannot train on one image.
-        seed: Fixes the order of every epoch; without one, samples come in their own order.
-        ranks: The processes that share each batch; this one draws its part of it.
+        batch_size: Samples per batch. The last batch has the remaining samples. When shuffled, a single
+            remaining sample joins the batch before it, as batch norm cannot train on one image.
+        seed: Fixes the order of every epoch. None keeps the samples in their own order.
+        ranks: This process among those that share each batch. It draws its part of each batch.
 
     Attributes:
-        with_next: Whether each batch is given one sample more, the one that follows in the epoch's
-            order; the last of an epoch is followed by the first. Images are mixed with the next,
-            which so depends on (seed, epoch) alone, whatever the batches and processes.
+        with_next: Whether each batch gets one more sample, the next in the epoch's order. The first
+            sample follows the last. Each image is mixed with the next one, so the mixing depends
+            only on (seed, epoch), not on batches and processes.
     """
 
     with_next = False
@@ -61,14 +61,14 @@ class EpochSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def order(self) -> Tensor:
-        """Return the sample numbers [N] of the chosen epoch in order."""
+        """Return the sample indices [N] of the chosen epoch in order."""
         if self.seed is None:
             return torch.arange(self.count)
         rng = np.random.default_rng([self.seed, self.epoch])
         return torch.from_numpy(rng.permutation(self.count))
 
     def whole_batches(self) -> tuple[Tensor, ...]:
-        """Return the sample numbers of each batch of the chosen epoch, of all ranks together."""
+        """Return the sample indices of each batch of the chosen epoch, for all ranks together."""
         order, whole = self.order(), len(self) * self.batch_size
         batches = torch.split(order[:whole], self.batch_size)
         if whole < self.count:
@@ -76,7 +76,7 @@ class EpochSampler(Sampler[list[int]]):
         return batches
 
     def batches(self) -> tuple[Tensor, ...]:
-        """Return our part of each batch from `first_batch` on, which is then 0 again."""
+        """Return this rank's part of each batch from `first_batch` on, and reset that to 0."""
         first, self.first_batch = self.first_batch, 0
         batches = self.whole_batches()
         parts = [batch[self.ranks.part(len(batch))] for batch in batches]
@@ -85,7 +85,7 @@ class EpochSampler(Sampler[list[int]]):
         return tuple(parts[first:])
 
     def _followed(self, parts: Sequence[Tensor], sizes: Sequence[int]) -> list[Tensor]:
-        """Return each part with the sample that follows it, but nothing for an empty one."""
+        """Return each part with the sample that follows it; an empty part stays empty."""
         order, start = self.order(), 0
         found = []
         for part, size in zip(parts, sizes, strict=True):
@@ -115,18 +115,18 @@ class Normalise:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return (images / 255 - mean) / std."""
-        # In place: on a processor, a second block of fresh memory takes longer than the arithmetic.
+        # In place: on a CPU, allocating a second block takes longer than the arithmetic.
         pixels = images.to(torch.float32, copy=True)
         return torch.addcmul(self.shift, pixels, self.scale, out=pixels)
 
 
 class Finish:
-    """Bring a batch of training images to the device, change them there and normalise them.
+    """Move a batch of images to the device, apply the transforms and normalise it.
 
     Args:
-        augment: The transforms; None in an evaluation, or where there are none.
-        normalise: Of the device.
-        device: Where training takes place.
+        augment: The transforms. None in an evaluation, or if there are none.
+        normalise: Normalisation on the device.
+        device: The training device.
     """
 
     def __init__(
@@ -148,11 +148,11 @@ class Finish:
 
 
 class Resumable(ABC):
-    """Batches of an epoch, and how far it got, by Lightning's protocol for stateful loaders.
+    """A loader that can resume within an epoch, by Lightning's protocol for stateful loaders.
 
     Attributes:
-        batch_sampler: Says how many batches there are.
-        augment: The transforms that it applies; none if it applies none.
+        batch_sampler: Chooses the samples of each batch.
+        augment: The transforms that it applies, or None.
     """
 
     batch_sampler: EpochSampler
@@ -168,13 +168,13 @@ class Resumable(ABC):
 
     @property
     def sampler(self) -> EpochSampler:
-        """What Lightning tells the epoch: it looks for `sampler`, not for `batch_sampler`."""
+        """The batch sampler. Lightning calls `set_epoch` on `sampler`, not on `batch_sampler`."""
         return self.batch_sampler
 
     def _counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Yield batches, which must not be drawn before the first is asked for.
+        """Yield and count batches. None may be drawn before the first is requested.
 
-        Where Lightning resumes within an epoch, it tells the epoch after `iter`.
+        When Lightning resumes within an epoch, it calls `set_epoch` after `iter`.
         """
         for batch in batches:
             self._next_batch += 1
@@ -190,7 +190,7 @@ class Resumable(ABC):
 
 
 class ResidentLoader(Resumable):
-    """Iterate over tensors that live on the training device.
+    """Iterate over tensors on the training device.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -198,7 +198,7 @@ class ResidentLoader(Resumable):
         batch_sampler: Chooses the samples of each batch.
         normalise: Applied to each batch of images.
         augment: Changes images before they are normalised.
-        numbers: Of the samples in their file, int64 [N] on the device; needed to change images.
+        numbers: Indices of the samples in their file, int64 [N] on the device. Transforms need them.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class ResidentLoader(Resumable):
 class _Batches(Dataset[Any]):
     """Read whole batches of a source, for DataLoader workers.
 
-    Without `normalise`, images stay uint8 and the numbers of the samples come with them.
+    Without `normalise`, images stay uint8 and the indices of the samples are added.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class _Batches(Dataset[Any]):
 class WorkerLoader(Resumable):
     """Iterate over a source whose workers read and normalise whole batches.
 
-    Where images are changed, workers only read: the rest is done on the training device.
+    If there are transforms, workers only read. The training device does the rest.
 
     Args:
         source: Images and labels, which may be larger than memory.
@@ -267,7 +267,7 @@ class WorkerLoader(Resumable):
         pin_memory: Copy batches into page-locked memory.
         persistent_workers: Keep workers between epochs.
         augment: Changes images before they are normalised.
-        device: Where training takes place; the CPU if none.
+        device: The training device. None means the CPU.
     """
 
     def __init__(
@@ -311,19 +311,19 @@ class WorkerLoader(Resumable):
 
 @runtime_checkable
 class ReadsAhead(Protocol):
-    """Images that are best read by a thread of this process: files, or pictures to decode."""
+    """Images that a thread of this process should read in advance, such as picture files."""
 
     reads_ahead: Literal[True]
 
 
-# Images, labels by head name, and the numbers of the samples.
+# Images, labels by head name, and the indices of the samples.
 _Read = tuple[Tensor, dict[str, Tensor], Tensor]
 
 
 class AheadLoader(Resumable):
-    """Iterate over a source whose next batches a thread reads during the step.
+    """Iterate over a source; a thread reads the next batches during the training step.
 
-    Batches are normalised on the training device, as those of a resident loader are.
+    Batches are normalised on the training device.
 
     Args:
         source: Images and labels, which may be larger than memory.
@@ -365,7 +365,7 @@ class AheadLoader(Resumable):
                         yield self._finish(*waiting.popleft().result(), epoch)
                 while waiting:
                     yield self._finish(*waiting.popleft().result(), epoch)
-            finally:  # also where the epoch is left before its end
+            finally:  # also if the epoch ends early
                 for batch in waiting:
                     batch.cancel()
 
@@ -389,7 +389,7 @@ def resident_loader(
     ranks: Ranks | None = None,
     augment: Augmentation | None = None,
 ) -> ResidentLoader:
-    """Copy the indexed part of a source to the device, once, and iterate over it there."""
+    """Copy the indexed part of a source to the device once, and return a loader over it."""
     images, labels = source.take(index)
     return ResidentLoader(
         torch.from_numpy(images).to(device),
@@ -403,18 +403,18 @@ def resident_loader(
 
 @dataclass(frozen=True)
 class Loading:
-    """How batches are wanted.
+    """Settings of a loader.
 
     Attributes:
-        batch_size: Images per batch, of all devices together.
-        seed: Fixes the order of every epoch; without one, samples come in their own order.
-        device: Where training takes place.
-        ranks: The processes that share each batch.
-        memory_budget_mb: Largest part, in MB of 10**6 bytes of pixels, that is kept in memory.
-        num_workers: Processes, or threads, that read ahead.
-        pin_memory: Page-locked batches.
-        persistent_workers: Keep workers between epochs.
-        augment: Changes training images, on the device; none in an evaluation.
+        batch_size: Images per batch, over all devices.
+        seed: Fixes the order of every epoch. None keeps the samples in their own order.
+        device: The training device.
+        ranks: This process among those that share each batch.
+        memory_budget_mb: Pixels of the largest part that is kept in memory, in MB of 10**6 bytes.
+        num_workers: Processes or threads that read in advance.
+        pin_memory: Whether batches are copied into page-locked memory.
+        persistent_workers: Whether workers are kept between epochs.
+        augment: Transforms of training images, applied on the device. None in an evaluation.
     """
 
     batch_size: int
@@ -430,24 +430,24 @@ class Loading:
 
 @runtime_checkable
 class LoadsItself(Protocol):
-    """A source that is read in an order of its own, such as a set in shards that lie elsewhere."""
+    """A source with its own loader, such as a set in shards on remote storage."""
 
     def loader(self, index: NDArray[np.int64], loading: Loading) -> Resumable:
-        """Return a loader of some samples, given by rising numbers [n]."""
+        """Return a loader of some samples, given by increasing indices [n]."""
 
 
 def make_loader(source: Source, index: NDArray[np.int64], loading: Loading) -> Resumable:
-    """Return the loader that fits a part of a source: its own, from memory, or by workers.
+    """Return a loader for a part of a source: its own, one from memory, or one with workers.
 
     Raises:
-        ConfigError: If images are to be changed, and the source's own loader does not do so.
+        ConfigError: If there are transforms, and the source's own loader does not support them.
     """
     if isinstance(source, LoadsItself):
         loader = source.loader(index, loading)
         if loader.augment is not loading.augment:
             raise ConfigError(
-                f"{source.name} is read by a {type(loader).__name__}, which does not change "
-                f"images; use data/augment=none."
+                f"{source.name} is read by a {type(loader).__name__}, which does not "
+                f"support transforms; use data/augment=none."
             )
         return loader
     pixels = len(index) * int(np.prod(source.image_shape))

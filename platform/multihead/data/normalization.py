@@ -1,4 +1,4 @@
-"""Mean and standard deviation per channel: given, or of the training images, read in blocks."""
+"""Mean and standard deviation per channel, either given or measured on training images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,18 @@ from multihead.data.source import Source
 from multihead.errors import ConfigError
 
 Normalization = Literal["default", "stats"] | Mapping[str, Sequence[float]]
-_PIXELS = 1 << 18  # counted at a time: counting takes eight bytes of memory for each
+_PIXELS = 1 << 18  # counted at a time; counting takes eight bytes of memory per pixel
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def channel_statistics(source: Source, index: NDArray[np.int64]) -> Statistics:
-    """Return mean and deviation per channel of pixels scaled to 0..1, of some samples.
+    """Return mean and standard deviation per channel of some samples' pixels, scaled to 0..1.
 
-    Sums are of whole numbers, so that the order of the samples changes no digit. A channel that
-    is constant gets the deviation 1.
+    Pixels are counted in integers, so the result does not depend on the order of the samples. A
+    constant channel gets the deviation 1.
 
     Args:
-        source: Read block by block, so it may be larger than memory.
+        source: It is read in blocks, so it may be larger than memory.
         index: Sample numbers [n], 1 or more.
     """
     count = len(index) * math.prod(source.image_shape[1:])
@@ -49,11 +49,11 @@ def given_statistics(given: object, channels: int) -> Statistics:
     """Check `{mean: [...], std: [...]}` of a configuration.
 
     Raises:
-        ConfigError: Unless there are as many finite numbers as channels, the deviations above 0.
+        ConfigError: If there is not one finite number per channel, or a deviation is not above 0.
     """
     if not isinstance(given, Mapping) or set(given) != {"mean", "std"}:
         raise ConfigError(
-            f"data.normalize is {given!r}; it is default, stats or {{mean: [...], std: [...]}}."
+            f"data.normalize is {given!r}; give default, stats or {{mean: [...], std: [...]}}."
         )
     for key in ("mean", "std"):
         values = given[key]

@@ -1,6 +1,7 @@
-"""Which samples of a dataset's training file train and which validate, as `data` asks for.
+"""Choose training, validation and test samples as the `data` settings say.
 
-A dataset with a test file of its own is folded in its training file: each fold validates once.
+If a dataset has its own test file, folds divide only its training file. Each fold can be the
+validation part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,16 +23,17 @@ class Partition:
     """How a dataset is divided.
 
     Attributes:
-        sizes: Of training, validation and test: whole numbers are counts, floats from 0 to 1 shares
-            of their file; a tenth of the training file validates and all tests if none.
-        stratify: Heads of whose labels each part gets an equal share.
-        folds: Into how many folds the training file is divided; not at all if none.
-        fold: Which of them validates.
-        seed: Fixes the draw.
-        folded: Whether the source function divides into folds by itself.
+        sizes: Sizes of training, validation and test. Integers are counts, floats from 0 to 1 are
+            shares of the file. None means that a tenth of the training file validates and the
+            whole test file tests.
+        stratify: Names of heads. Each part gets an equal share of their labels.
+        folds: Number of folds of the training file. None means no folds.
+        fold: The fold that validates, from 0.
+        seed: Seed of the random draw.
+        folded: Whether the source function divides the data into folds itself.
 
     Raises:
-        ConfigError: For values that break these rules.
+        ConfigError: If a value breaks these rules.
     """
 
     sizes: Sequence[float] | None
@@ -58,16 +60,16 @@ class Partition:
         check_fold(self.folds, self.fold)
 
     def train_val(self, source: Source) -> list[NDArray[np.int64]]:
-        """Return the sorted places of the samples that train, and of those that validate.
+        """Return the sorted indices of training samples and of validation samples, int64 each.
 
         Args:
-            source: The training file with all its heads, so that the parts do not depend on which
-                of them are used.
+            source: The training file with all its heads. So the parts do not depend on which heads
+                are used.
 
         Raises:
-            ConfigError: For sizes that exceed the data, more folds than groups, and a head of
-                `stratify` that there is not.
-            DataError: If there is no sample.
+            ConfigError: If sizes exceed the data, there are more folds than groups, or a head of
+                `stratify` does not exist.
+            DataError: If there are no samples.
         """
         if not len(source):
             raise DataError(
@@ -91,10 +93,10 @@ class Partition:
         return [np.flatnonzero(parts == part) for part in (0, 1)]
 
     def test(self, source: Source) -> NDArray[np.int64]:
-        """Return the sorted places of the samples of the test file that test.
+        """Return the sorted indices of the test samples in the test file, int64.
 
         Raises:
-            ConfigError: For a size that exceeds the data.
+            ConfigError: If the size exceeds the data.
         """
         size: float = 1.0 if self.sizes is None else self.sizes[2]
         count = size if isinstance(size, int) else int(part_sizes(len(source), (size,))[0])
@@ -111,7 +113,7 @@ class Partition:
                 f"folds."
             )
         folds = np.empty(len(source), np.int64)
-        # Neighbours stay together, so that a fold is read in few requests.
+        # Neighbouring rows stay together, so that few requests read a fold.
         what = f"the training file of {source.name}"
         for number, rows in enumerate(source.parts(sizes, self.seed, what)):
             folds[rows] = number
@@ -137,15 +139,15 @@ class Partition:
             return {}
         if isinstance(source, LoadsItself):
             raise ConfigError(
-                f"data.stratify needs all labels before training, but {source.name} is read as it "
-                f"is trained on; leave it out: every part takes the same share of each file."
+                f"data.stratify needs all labels before training, but {source.name} is read "
+                f"during training; remove it. Every part gets the same share of each file."
             )
         labels = source.take_labels(np.arange(len(source)))
         return {name: strata_of(source.heads[name], labels[name]) for name in self.stratify}
 
 
 def strata_of(head: Head, labels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels [N, ...] as `assign_parts` takes them: levels of a range as numbers."""
+    """Return labels [N, ...] for `assign_parts`: levels of a range become floats."""
     if not head.has_range or labels.dtype.kind == "f":
         return labels
     numbers = labels.astype(np.float64)

@@ -1,25 +1,25 @@
-"""Which part of a batch each of several processes takes, when they train one network together."""
+"""The part of a batch that each process takes when several processes train one network."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train together; by default there is one alone.
+    """This process among those that train together. The default is a single process.
 
     Attributes:
-        rank: Its number, 0 to `world_size` - 1.
-        world_size: How many there are, 1 or more.
+        rank: Number of this process, 0 to `world_size` - 1.
+        world_size: Number of processes, 1 or more.
     """
 
     rank: int = 0
     world_size: int = 1
 
     def part(self, count: int) -> slice:
-        """Return which of a batch's `count` samples are this rank's.
+        """Return the slice of a batch of `count` samples that belongs to this rank.
 
-        The parts of all ranks, in their order, are the batch: none is left out or taken twice.
-        They differ by one sample at most, and are empty where there are fewer samples than ranks.
+        Each sample of the batch is in the slice of exactly one rank. Slices differ by one sample
+        at most. Some are empty if there are fewer samples than ranks.
         """
         return slice(
             self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size

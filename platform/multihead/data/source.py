@@ -1,8 +1,7 @@
-"""What a dataset is to the platform, whatever file it came from.
+"""The interface of a dataset, independent of its file format.
 
-A dataset is one function `(data_dir, split) -> Source`; everything else (heads by label maps,
-splits, loaders, normalisation) is common to all. Where a dataset differs in one of these, its
-Source says so.
+A dataset is one function `(data_dir, split) -> Source`. Label maps, splits, loaders and
+normalisation are common to all datasets. If a dataset differs in one of these, its Source says so.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ _BLOCK_BYTES = 8 << 20
 
 @runtime_checkable
 class KnowsDigest(Protocol):
-    """Images that can tell whether they are those of another time without being read."""
+    """Images that know a digest of their content, so that they need not be read for it."""
 
     def digest(self) -> bytes:
         """Return 32 bytes that change with any pixel."""
@@ -34,32 +33,32 @@ class KnowsDigest(Protocol):
 
 @runtime_checkable
 class DescribesColumns(Protocol):
-    """A source of a table, which can say what it made of each column.
+    """A source of a table that describes what each column became.
 
-    Commands show it before a training, and a run records it.
+    Commands show the description before a training, and a run records it.
     """
 
     @property
     def described(self) -> "pd.DataFrame":
-        """A row per column: what it became, and why."""
+        """Return a row per column: what it became, and why."""
 
 
 @runtime_checkable
 class NamesFiles(Protocol):
-    """A source of pictures in files, which can say which file a sample is."""
+    """A source of picture files that knows the file of each sample."""
 
     @property
     def files(self) -> Sequence[str]:
-        """Of each sample, [N], from the folder of the data on."""
+        """Return the path of each sample, [N], relative to the data folder."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a network was trained on, for sources that can read other files as its own were.
+    """What a network was trained on, for sources that read new files in the same way.
 
     Attributes:
-        heads: Its heads; classes have the numbers that these say.
-        preparation: As `Source.preparation`.
+        heads: Heads of the network. They define the number of each class.
+        preparation: See `Source.preparation`.
     """
 
     heads: Heads
@@ -73,25 +72,25 @@ class Source:
     Attributes:
         name: The dataset's name, as runs record it.
         images: uint8 [N, C, H, W], an array or a memory map.
-        labels: By head name, in the order of the heads; [N, ...] of the type that the head's kind
-            says: int64 for classes and levels.
-        heads: What the labels are.
-        mean: Per channel, of pixels scaled to 0..1.
-        std: Per channel, of pixels scaled to 0..1.
-        incomplete: Heads whose labels may be missing: -1 where they are whole numbers, NaN where
-            they are not.
-        shipped_heads: Which heads of `experiments/data/heads` its one label is mapped to, unless
-            others are named; none if empty.
-        groups: Group of each sample, int64 [N], 0 or more, where samples belong together (two
-            pictures of one patient): no group is split between training and validation.
+        labels: Labels [N, ...] by head name, in the order of the heads. The head's kind defines
+            the type: int64 for classes and levels.
+        heads: Heads of the labels.
+        mean: Mean per channel, of pixels scaled to 0..1.
+        std: Standard deviation per channel, of pixels scaled to 0..1.
+        incomplete: Heads whose labels may be missing. A missing integer label is -1, a missing
+            float label is NaN.
+        shipped_heads: Name of the file in `experiments/data/heads` that maps the single label to
+            heads by default. Empty means no file.
+        groups: Group of each sample, int64 [N], 0 or more, or None. Samples of one group (such as
+            two pictures of one patient) are in the same part of the split.
         breaks: By head name, the changes of a picture that make its label wrong, such as `hflip`
             for a head that tells left from right; see `data.transforms.CHANGES`.
-        validation: Which samples of a training file validate, bool [N], where the dataset says so;
-            `data.train_val_test_split` and `data.folds` go before it.
-        notes: What a person should know of the data: told once before training, and recorded.
-        preparation: What was done to pictures' files to make these pixels, in JSON's types, as
-            `datasets.preparation` writes it; it is kept with models, for serving. None if the
-            pixels come from elsewhere.
+        validation: Mask of the validation samples of a training file, bool [N], or None if the
+            dataset names none. `data.train_val_test_split` and `data.folds` override it.
+        notes: Sentences about the data, shown once before training and recorded.
+        preparation: How picture files became these pixels, in JSON types, as
+            `datasets.preparation` writes it. Models store it for serving. None if the pixels do
+            not come from picture files.
 
     Raises:
         DataError: If shapes, types, counts or label ranges do not fit together.
@@ -179,23 +178,23 @@ class Source:
         return len(self.images)
 
     def take(self, index: NDArray[np.int64]) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]:
-        """Read some samples: the one way in which loaders reach images and labels.
+        """Read some samples. All loaders read images and labels with this method.
 
         Args:
-            index: Sample numbers [n], in any order.
+            index: Sample indices [n], in any order.
 
         Returns:
             Images uint8 [n, C, H, W], contiguous, and labels [n, ...] by head name.
 
         Raises:
-            DataError: If the samples are damaged, for sources that check them as they are read.
+            DataError: If the samples are damaged and the source checks them while reading.
         """
         whole = len(index) == len(self) and bool((index == np.arange(len(self))).all())
         images = self.images if whole else self.images[index]
         return np.ascontiguousarray(images), self.take_labels(index)
 
     def take_labels(self, index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Read the labels of some samples and leave the images alone; as `take` otherwise."""
+        """Read only the labels of some samples; see `take`."""
         return {name: values[index] for name, values in self.labels.items()}
 
     def select(self, names: Sequence[str]) -> "Source":
@@ -208,7 +207,7 @@ class Source:
         )
 
     def labelled(self, index: NDArray[np.int64]) -> dict[str, int]:
-        """Return how many of some samples have a label, by head name."""
+        """Return the number of labels among some samples, by head name."""
         counts = dict.fromkeys(self.heads, len(index))
         if self.incomplete:
             for name, values in self.take_labels(index).items():
@@ -229,17 +228,17 @@ class Source:
         """Draw disjoint parts, such as training and validation, that share no group.
 
         Args:
-            sizes: Number of samples in each part; what they leave is not used.
-            seed: Fixes the draw.
-            what: Names the samples in an error.
+            sizes: Number of samples in each part. Samples beyond their sum are not used.
+            seed: Seed of the random draw.
+            what: Name of the samples in error messages.
 
         Returns:
             Sorted indices [sizes[i]] of each part.
 
         Raises:
-            ConfigError: For sizes that exceed the data.
+            ConfigError: If the sizes exceed the data.
         """
-        if self.groups is None or len(sizes) == 1:  # one part has none to share a group with
+        if self.groups is None or len(sizes) == 1:  # a single part cannot share a group
             return split_indices(len(self), sizes, seed, what)
         return split_groups(self.groups, sizes, seed, what)
 
@@ -252,8 +251,8 @@ class Source:
     def digest(self) -> str:
         """Return 32 hexadecimal digits of the SHA-256 over images, labels and heads.
 
-        The samples are read block by block, and checked where the source checks them. Images that
-        know a digest of their own are not read.
+        The samples are read in blocks, and checked if the source does so. Images that know their
+        digest are not read.
         """
         if isinstance(self.images, KnowsDigest):
             every = self.take_labels(np.arange(len(self))).values()
@@ -266,7 +265,7 @@ class Source:
         return self.digest_of(part.digest() for part in parts)
 
     def digest_of(self, parts: Iterable[bytes]) -> str:
-        """Return the digest of a source whose SHA-256 of images and of each head are known."""
+        """Return the digest of a source from the SHA-256 of its images and of each head."""
         shape = (len(self), *self.image_shape)
         whole = hashlib.sha256(repr((shape, self.heads.levels)).encode())
         for part in parts:
@@ -274,5 +273,5 @@ class Source:
         return whole.hexdigest()[:32]
 
 
-# (data_dir, split) and further arguments, each of which is a key of `data`.
+# Arguments: (data_dir, split), and further ones that are keys of `data`.
 SourceFunction = Callable[..., Source]

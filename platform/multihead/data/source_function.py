@@ -1,6 +1,7 @@
-"""Source functions: what they take beyond a folder and a split, and what they read from.
+"""Source functions: their further arguments, and where they read from.
 
-A dataset is a function `(data_dir, split) -> Source`. Its further arguments are keys of `data`.
+A dataset is a function `(data_dir, split) -> Source`. Its further arguments are keys of the
+config group `data`.
 """
 
 import inspect
@@ -20,21 +21,25 @@ _AS_TRAINED: set[Callable[..., Source]] = set()
 def reads_as_trained(function: _Function) -> _Function:
     """Mark a source function that has an argument `trained`, a `data.source.Trained` or None.
 
-    It is no key of `data`. An evaluation gives it, so that the same label has the same number.
+    `trained` is not a key of `data`. An evaluation sets it, so that each label has the same number
+    as in training.
     """
     _AS_TRAINED.add(function)
     return function
 
 
 def for_network(source: SourceFunction | None, trained: Trained) -> SourceFunction | None:
-    """Return a source function that reads as a network was trained; None if it cannot."""
+    """Return a source function that numbers labels as in a network's training, or None.
+
+    None means that the function is not marked with `reads_as_trained`.
+    """
     if source is None or plain(source) not in _AS_TRAINED:
         return None
     return partial(source, trained=trained)
 
 
 def reads_addresses(function: _Function) -> _Function:
-    """Mark a source function whose `data_dir` may be `s3://...` or the like: text, not a path."""
+    """Mark a source function whose `data_dir` may be an address such as `s3://...`, as a string."""
     _ADDRESS_READERS.add(function)
     return function
 
@@ -45,7 +50,7 @@ def is_address_reader(source: SourceFunction | None) -> bool:
 
 
 def plain(source: SourceFunction | None) -> SourceFunction | None:
-    """Return a source function without the arguments that were fixed before."""
+    """Return a source function without the arguments that `partial` has fixed."""
     return plain(source.func) if isinstance(source, partial) else source
 
 
@@ -64,11 +69,11 @@ def with_options(
     """Return a source function with further arguments fixed.
 
     Args:
-        source: As in the configuration, possibly with arguments that are fixed already.
-        options: By name.
+        source: The function of the configuration. Some arguments may already be fixed.
+        options: Further arguments by name.
 
     Raises:
-        ConfigError: If it is no such function, or does not take one of them.
+        ConfigError: If `source` is not such a function, or does not take one of the options.
     """
     if source is None:
         if options:
@@ -102,7 +107,7 @@ def with_options(
 def with_settings(
     source: SourceFunction | None, settings: Mapping[str, Any]
 ) -> SourceFunction | None:
-    """Return a source function with those settings fixed that are arguments of it."""
+    """Return a source function with those settings fixed that it has as arguments."""
     if source is None:
         return None
     own = {name: settings[name] for name in options_of(source) if name in settings}
@@ -110,10 +115,10 @@ def with_settings(
 
 
 def fixed_in(source: SourceFunction | None) -> dict[str, Any]:
-    """Return the arguments of a source function that were fixed before, by name."""
+    """Return the arguments that `partial` has fixed in a source function, by name."""
     return fixed_in(source.func) | source.keywords if isinstance(source, partial) else {}
 
 
 def is_address(where: str | Path) -> bool:
-    """Tell whether this is `s3://...` or the like and no path."""
+    """Return whether this is an address such as `s3://...` and not a path."""
     return "://" in str(where)

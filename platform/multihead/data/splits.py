@@ -1,4 +1,4 @@
-"""Seeded splits: which samples train and which validate depends on (count, sizes, seed) alone."""
+"""Seeded splits. The chosen samples depend only on (count, sizes, seed)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,10 +15,10 @@ def split_indices(
     """Draw disjoint random subsets of `range(count)`.
 
     Args:
-        count: Number of samples there are.
-        sizes: Number of samples in each part; what they leave is not used.
-        seed: Fixes the draw.
-        what: Names the samples in an error, such as "the training file of mnist".
+        count: Number of samples.
+        sizes: Number of samples in each part. Samples beyond their sum are not used.
+        seed: Seed of the random draw.
+        what: Name of the samples in error messages, such as "the training file of mnist".
 
     Returns:
         Sorted int64 indices [sizes[i]] of each part.
@@ -33,7 +33,7 @@ def split_indices(
 
 
 def check_sizes(count: int, sizes: Sequence[int], what: str) -> None:
-    """Refuse parts that cannot be drawn; see `split_indices` for the arguments.
+    """Check that parts of these sizes can be drawn; see `split_indices` for the arguments.
 
     Raises:
         ConfigError: If a size is negative or the sizes exceed the count.
@@ -57,15 +57,16 @@ def split_groups(
 
     Args:
         groups: Group of each sample, [N], 0 or more.
-        sizes: Number of samples in each part; the rest of a group that a part ends in is not used.
-        seed: Fixes the draw.
-        what: Names the samples in an error.
+        sizes: Number of samples in each part. If a part ends within a group, the rest of that
+            group is not used.
+        seed: Seed of the random draw.
+        what: Name of the samples in error messages.
 
     Returns:
         Sorted int64 indices [sizes[i]] of each part.
 
     Raises:
-        ConfigError: If a size is negative or the sizes exceed the count, or nearly do so.
+        ConfigError: If a size is negative, or the sizes exceed the samples that groups leave.
     """
     count = len(groups)
     check_sizes(count, sizes, what)
@@ -77,8 +78,8 @@ def split_groups(
         if end > count:
             raise ConfigError(
                 f"data.train_val_test_split asks for {' + '.join(map(str, sizes))} samples of "
-                f"{what}, whose {count:,} belong together in groups that no two parts may share; "
-                f"choose smaller sizes."
+                f"{what}. Its {count:,} samples are in groups that must stay within one part, so "
+                f"some are not used; choose smaller sizes."
             )
         parts.append(np.sort(order[start:end]))
         if size:

@@ -1,7 +1,7 @@
-"""Labels as strata: what parts of a data set should have equal shares of.
+"""Turn labels into strata, of which the parts of a data set should have equal shares.
 
-A label of any kind becomes whole numbers, one per class, level bin or tag; a missing label is a
-class of its own.
+A label of any kind becomes integers, one per class, level bin or tag. Missing labels are a class
+of their own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,18 @@ _BINS = 10
 
 
 def label_numbers(count: int, strata: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """Return which labels each sample has, int64 [N, S].
+    """Return the label numbers of each sample, int64 [N, S].
 
     Args:
-        count: N.
-        strata: By name, labels [N] or [N, K]. Whole numbers, texts and truth values are classes.
-            Floats are put into up to 10 bins of equal counts, NaN apart. Rows of 0 and 1 are tags,
-            a column each; a row of NaN or -1 has none of these labels, but one of its own.
+        count: Number of samples, N.
+        strata: By name, labels [N] or [N, K]. Integers, strings and booleans are classes. Floats
+            go into up to 10 bins of equal counts, and NaN gets its own bin. Rows of 0 and 1 are
+            tags with one column each. A row of NaN or -1 is missing: it has no tag, and gets a
+            label of its own.
 
     Returns:
-        Numbers from 0 on, those of each column apart from those of the others; -1 where a sample
-        has no label in a column.
+        Numbers from 0 on. No two columns use the same number. -1 means that a sample has no label
+        in a column.
     """
     columns, first = [], 0
     for values in strata.values():
@@ -35,7 +36,7 @@ def label_numbers(count: int, strata: Mapping[str, NDArray[Any]]) -> NDArray[np.
 
 
 def cells_of(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a number for each sample, 0 or more, that samples share if all labels [N, S] agree."""
+    """Return a number for each sample, int64 [N]; it is equal if all labels [N, S] are equal."""
     cells = np.zeros(len(labels), np.int64)
     for column in labels.T:
         width = int(column.max(initial=-1)) + 2

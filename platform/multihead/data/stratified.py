@@ -1,9 +1,9 @@
-"""Parts of a data set with equal shares of labels, where each sample is free.
+"""Divide ungrouped samples into parts with equal shares of labels.
 
-Samples whose labels all agree are interchangeable, so whole numbers of each such cell are given
-out first. What is left is given out one by one to the part that lacks most of its labels, as in
-iterative stratification (Sechidis, Tsoumakas & Vlahavas, ECML PKDD 2011). Theirs begins with the
-rarest label; weighing each label by how rare it is comes nearer when there are many labels.
+Samples with the same labels form a cell. First each part gets its share of each cell, rounded
+down. The remaining samples go one by one to the part that most lacks their labels, as in iterative
+stratification (Sechidis, Tsoumakas & Vlahavas, ECML PKDD 2011). The paper starts with the rarest
+label. This code weights each label by its rarity instead, which is more exact for many labels.
 """
 
 import numpy as np
@@ -17,17 +17,17 @@ def stratified(
 ) -> NDArray[np.int64]:
     """Return the part of each sample, int64 [N], 0 to P - 1.
 
-    Sizes are met exactly. With one stratum (S = 1) each part has its exact share of each label,
-    rounded up or down; with several, nearly so.
+    Sizes are exact. With one stratum (S = 1) the share of each label in each part is exact up to
+    rounding. With several strata it is nearly exact.
 
     Args:
-        labels: As `strata.label_numbers` gives them, [N, S].
-        sizes: Of the parts, [P]; their sum is N.
-        rng: Draws among equals.
+        labels: Label numbers from `strata.label_numbers`, [N, S].
+        sizes: Sizes of the parts, [P]; their sum is N.
+        rng: Breaks ties at random.
     """
     cells = cells_of(labels)
     of_cell = np.bincount(cells)
-    shares = np.outer(of_cell, sizes)  # in units of 1 / N samples, so that nothing is rounded
+    shares = np.outer(of_cell, sizes)  # in units of 1 / N samples, to avoid rounding
     whole = shares // max(len(labels), 1)
     if labels.shape[1] < 2:
         whole = rounded(shares - whole * len(labels), whole, of_cell, sizes)
@@ -55,10 +55,11 @@ def rounded(
     """Round a table up or down so that the sums of its rows and columns are exact.
 
     Args:
-        rests: What rounding down takes from each entry, [C, P], in any unit; 0 stays so.
+        rests: What rounding down removes from each entry, [C, P], in any unit. An entry with 0
+            is not rounded up.
         whole: The table rounded down, [C, P].
-        rows: Sums of the rows, [C]; those of the exact table.
-        columns: Sums of the columns, [P]; those of the exact table.
+        rows: Sums of the rows of the exact table, [C].
+        columns: Sums of the columns of the exact table, [P].
     """
     made = whole.copy()
     need, room = rows - whole.sum(axis=1), columns - whole.sum(axis=0)
@@ -78,7 +79,7 @@ def rounded(
 def _make_room(
     row: int, raised: NDArray[np.bool_], free: NDArray[np.bool_], room: NDArray[np.int64]
 ) -> None:
-    """Raise one more entry of a row along the shortest path of exchanges; there always is one."""
+    """Round up one more entry of a row, by the shortest path of exchanges. One always exists."""
     came_from: dict[int, tuple[int, int]] = {}  # column: the row that takes it, its old column
     waiting = [(row, -1)]
     for taker, old in waiting:
@@ -105,7 +106,7 @@ def _one_by_one(
     parts: NDArray[np.int64],
     left: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Give out the samples that are left, each to the part that lacks most of its labels."""
+    """Give each remaining sample to the part that most lacks its labels."""
     number = int(labels.max()) + 1
     occurs = np.bincount(labels[labels >= 0], minlength=number)
     wanted = np.outer(occurs, sizes / len(labels))
@@ -117,7 +118,7 @@ def _one_by_one(
     for sample in left:
         own = labels[sample]
         own = own[own >= 0]
-        # To lack a sample of a rare label is worse than to lack one of a common label.
+        # A missing sample of a rare label counts more than one of a common label.
         need = (1 / occurs[own]) @ wanted[own] if len(own) else room.astype(np.float64)
         need[room == 0] = -np.inf
         part = int(need.argmax())

@@ -1,7 +1,7 @@
-"""Alterations of training images: a file per transform.
+"""Transforms of training images, one file each.
 
-A transform of your own is a subclass of `Alteration` or `Mixture` in a file of your own, named by
-`_target_` in `data.augment`; see docs/data.md.
+To add a transform, write a subclass of `Alteration` or `Mixture` and name it as `_target_` in
+`data.augment`; see docs/data.md.
 """
 
 from multihead.data.transforms.augmentation import Augmentation

@@ -1,4 +1,4 @@
-"""The transforms of a training, one after the other, with their random numbers."""
+"""Apply the transforms of a training in order, with their random numbers."""
 
 from collections.abc import Mapping
 
@@ -13,20 +13,20 @@ from multihead.errors import ConfigError
 class Augmentation:
     """Change a batch of training images.
 
-    The random numbers of a transform depend on the seed, the epoch, the number of the sample and
-    the transform's place in `data.augment`, its key. So leaving one out changes nothing for the
-    others.
+    The random numbers of a transform depend on the seed, the epoch, the index of the sample and
+    the transform's key in `data.augment`. So removing one transform does not change the numbers of
+    the others.
 
     Args:
-        transforms: By key, in the order in which they are applied.
-        seed: Of the data.
+        transforms: Transforms by key, in the order in which they are applied.
+        seed: `data.seed`.
 
     Attributes:
-        mixes: Whether each image is mixed with the one that follows it. A batch then has one image
-            more than samples.
+        mixes: Whether each image is mixed with the next one. A batch then has one more image than
+            samples.
 
     Raises:
-        ConfigError: For two transforms that mix images.
+        ConfigError: If two transforms mix images.
     """
 
     def __init__(self, transforms: Mapping[str, Transform], seed: int) -> None:
@@ -43,12 +43,12 @@ class Augmentation:
     def __call__(
         self, images: Tensor, labels: Mapping[str, Tensor], samples: Tensor, epoch: int
     ) -> tuple[Tensor, dict[str, Tensor], Mixed | None]:
-        """Return changed images uint8 [B, C, H, W], their labels and what these are mixed with.
+        """Return changed images uint8 [B, C, H, W], their labels, and the labels mixed in, if any.
 
         Args:
-            images: uint8 [B, C, H, W], or [B + 1, C, H, W] where they are to be mixed.
-            labels: Of the same samples, by head name.
-            samples: Their numbers, int64, on the device of the images.
+            images: uint8 [B, C, H, W], or [B + 1, C, H, W] if a transform mixes images.
+            labels: Labels of the same samples, by head name.
+            samples: Indices of the samples, int64, on the device of the images.
             epoch: 0 or more.
         """
         numbers, first = uniform(self._streams(epoch, samples.device), samples), 0
@@ -63,10 +63,11 @@ class Augmentation:
         return pictures.images, own_labels, Mixed(others, pictures.share)
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Try the transforms on blank images of channels, height and width.
+        """Try the transforms on blank images of a shape [C, H, W].
 
         Raises:
-            ConfigError: Naming the one that cannot change them, or makes something else of them.
+            ConfigError: If a transform cannot change such images, or returns another shape or
+                type. The message names it.
         """
         pictures = Pictures(torch.zeros(3, *shape, dtype=torch.uint8))
         for key, each in self.transforms.items():
@@ -77,12 +78,12 @@ class Augmentation:
             images = pictures.images
             if images.dtype != torch.uint8 or images.shape != (count, *shape):
                 raise ConfigError(
-                    f"data.augment.{key} makes {images.dtype} {list(images.shape)} of {count} "
-                    f"images of {list(shape)}; it must return them as uint8 of the same shape."
+                    f"data.augment.{key} returns {images.dtype} {list(images.shape)} for {count} "
+                    f"images of {list(shape)}; it must return uint8 images of the same shape."
                 )
 
     def _streams(self, epoch: int, device: torch.device) -> Tensor:
-        """Return where the numbers of each column begin in an epoch, copied to a device once."""
+        """Return the start of each column's random numbers, copied once per epoch and device."""
         if self._starts is None or self._starts[0] != epoch or self._starts[1].device != device:
             self._starts = epoch, streams(self.seed, epoch, self._columns).to(device)
         return self._starts[1]

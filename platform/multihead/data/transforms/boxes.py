@@ -1,4 +1,4 @@
-"""Rectangles within images, one for each."""
+"""One rectangle in each image."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from multihead.data.transforms.transform import whole
 
 
 def in_box(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """Return which pixels are in a rectangle, bool [B, 1, H, W].
+    """Return a mask of the pixels in each image's rectangle, bool [B, 1, H, W].
 
     Args:
         images: [B, C, H, W].
-        top: First row, [B]; it may lie outside.
-        left: First column, [B].
-        height: Rows, [B].
-        width: Columns, [B].
+        top: First row, [B]; it may be outside the image.
+        left: First column, [B]; it may be outside the image.
+        height: Number of rows, [B].
+        width: Number of columns, [B].
     """
     y = torch.arange(images.shape[2], device=images.device).view(1, 1, -1, 1)
     x = torch.arange(images.shape[3], device=images.device)
@@ -23,7 +23,7 @@ def in_box(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Ten
 
 
 def placed(side: int, size: Tensor, numbers: Tensor) -> Tensor:
-    """Return where a part of a side begins that lies within it, int64 [B]."""
+    """Return random starts, int64 [B], for lengths `size` [B] that end within `side` pixels."""
     return whole(numbers, side - size + 1)
 
 

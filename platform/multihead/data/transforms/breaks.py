@@ -1,20 +1,20 @@
-"""Which labels a change of the picture makes wrong, and which transforms a training may use."""
+"""Find the labels that a change of the picture makes wrong, and the transforms to leave out."""
 
 from collections.abc import Mapping, Sequence
 
 from multihead.data.transforms.transform import CHANGES, Transform
 from multihead.errors import ConfigError
 
-# By head name; what is given in the configuration, where null forgets what the dataset says.
+# `data.breaks`, by head name. Null removes the changes that the dataset names.
 GivenBreaks = Mapping[str, Sequence[str] | None]
 Breaks = Mapping[str, frozenset[str]]
 
 
 def given_transforms(augment: Mapping[str, Transform | None]) -> dict[str, Transform]:
-    """Return the transforms of a configuration without those that are switched off.
+    """Return the transforms of a configuration, except those that are switched off with null.
 
     Raises:
-        ConfigError: For something else than a transform.
+        ConfigError: If a value is not a `Transform`.
     """
     given = {str(key): each for key, each in augment.items() if each is not None}
     for key, each in given.items():
@@ -27,14 +27,14 @@ def given_transforms(augment: Mapping[str, Transform | None]) -> dict[str, Trans
 
 
 def merged_breaks(of_source: Breaks, given: GivenBreaks | None) -> Breaks:
-    """Return which changes make the labels of each head wrong.
+    """Return the changes that make the labels of each head wrong, by head name.
 
     Args:
-        of_source: As the dataset says.
-        given: Adds to these, or with None removes those of a head.
+        of_source: The changes that the dataset names.
+        given: Further changes by head name. None removes the dataset's changes of a head.
 
     Raises:
-        ConfigError: If a head's are no list.
+        ConfigError: If a value is not a list.
     """
     merged = dict(of_source)
     for name, changes in (given or {}).items():
@@ -46,10 +46,10 @@ def merged_breaks(of_source: Breaks, given: GivenBreaks | None) -> Breaks:
 
 
 def check_words(breaks: Breaks, transforms: Mapping[str, Transform]) -> None:
-    """Refuse a word that no transform knows: it would protect no label.
+    """Check that a transform makes each change; a misspelt name would protect no label.
 
     Raises:
-        ConfigError: Naming head and word.
+        ConfigError: If no transform makes a change. The message names the head and the change.
     """
     known = frozenset(CHANGES).union(*(each.changes for each in transforms.values()))
     for name, changes in breaks.items():
@@ -63,15 +63,16 @@ def check_words(breaks: Breaks, transforms: Mapping[str, Transform]) -> None:
 def allowed(
     transforms: Mapping[str, Transform], breaks: Breaks, heads: Sequence[str]
 ) -> tuple[dict[str, Transform], tuple[str, ...]]:
-    """Return the transforms that make no label wrong, and a sentence for each that is left out.
+    """Return the transforms that make no label wrong, and a sentence for each other one.
 
     Args:
-        transforms: By their keys in `data.augment`.
-        breaks: Changes that make the labels of a head wrong.
-        heads: Those that are trained.
+        transforms: Transforms by their keys in `data.augment`.
+        breaks: By head name, changes that make the labels wrong.
+        heads: Names of the trained heads.
 
     Raises:
-        ConfigError: Naming transform and head, for one that is not to be left out by itself.
+        ConfigError: If a transform makes a label wrong and its `where_allowed` is false. The
+            message names the transform and the head.
     """
     kept: dict[str, Transform] = {}
     left_out: list[str] = []

@@ -1,4 +1,4 @@
-"""Change how bright and how colourful images are."""
+"""Change the brightness, contrast, saturation and hue of images."""
 
 import numpy as np
 import torch
@@ -9,26 +9,26 @@ from multihead.data.transforms.random_numbers import Table
 from multihead.data.transforms.transform import Alteration, check_number, register, whole
 from multihead.errors import ConfigError
 
-_UNIT = 256  # what a factor of 1 is in whole numbers
+_UNIT = 256  # a factor of 1 as an integer
 _TURNS = 1025
-_GREY = (77, 150, 29)  # of red, green and blue in grey: ITU-R BT.601, in units of 1 / 256
+_GREY = (77, 150, 29)  # weights of red, green and blue in grey: ITU-R BT.601, in units of 1 / 256
 
 
 @register("colour")
 class Colour(Alteration):
     """Change contrast, brightness, saturation and hue, in this order.
 
-    A factor is drawn from 1 - x to 1 + x. Hue is turned by a linear map that keeps grey grey and
-    the brightness of each pixel, which is hue as YIQ has it.
+    For an argument x, the factor is drawn from 1 - x to 1 + x. Hue is rotated in the YIQ colour
+    space. This linear map keeps grey pixels grey and keeps the brightness of each pixel.
 
     Args:
-        brightness: Of the factor of all pixels, 0 to 1.
-        contrast: Of the factor of the difference from the image's mean grey, 0 to 1.
-        saturation: Of the factor of the difference from the pixel's grey, 0 to 1; of images with
-            three channels.
-        hue: Most that hue is turned by, either way, in turns of the circle, 0 to 0.5; of images
-            with three channels.
-        where_allowed: As `Transform` has it.
+        brightness: Range x of the factor of all pixels, 0 to 1.
+        contrast: Range x of the factor of the difference from the image's mean grey, 0 to 1.
+        saturation: Range x of the factor of the difference from the pixel's grey, 0 to 1. Above 0
+            it needs images with three channels.
+        hue: Largest rotation of hue in either direction, in turns of the circle, 0 to 0.5. Above 0
+            it needs images with three channels.
+        where_allowed: See `Transform`.
     """
 
     numbers = 4
@@ -50,11 +50,15 @@ class Colour(Alteration):
 
     @property
     def changes(self) -> frozenset[str]:
-        """Colour, and hue if it is turned."""
+        """`colour`, and `hue` if it is rotated."""
         return frozenset(["colour", "hue"] if self.hue else ["colour"])
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Refuse to change the colours of images that are not red, green and blue."""
+        """Check that images have three channels if saturation or hue changes.
+
+        Raises:
+            ConfigError: If they have another number of channels.
+        """
         for option in ("saturation", "hue"):
             if getattr(self, option) and shape[0] != 3:
                 raise ConfigError(
@@ -63,7 +67,7 @@ class Colour(Alteration):
                 )
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return images of other colours."""
+        """Return images with changed colours, uint8 [B, C, H, W]."""
         if self.brightness or self.contrast:
             levels = torch.arange(256, dtype=torch.int32, device=images.device).expand(1, 1, -1)
             contrast = _factors(numbers[:, 1], self.contrast)
@@ -85,7 +89,7 @@ def blended(pixels: Tensor, other: Tensor | int, factors: Tensor) -> Tensor:
 
     Args:
         pixels: int32 [B, ...] or [1, ...].
-        other: int32 of a shape that fits.
+        other: int32 of a shape that broadcasts with `pixels`.
         factors: In units of 1 / 256, int32 [B].
     """
     far = (pixels - other) * factors.view(-1, *[1] * (pixels.ndim - 1))
@@ -93,18 +97,18 @@ def blended(pixels: Tensor, other: Tensor | int, factors: Tensor) -> Tensor:
 
 
 def replaced(images: Tensor, levels: Tensor) -> Tensor:
-    """Return images uint8 [B, C, H, W] whose pixels become what a table says.
+    """Replace each pixel by its entry in a table; return uint8 [B, C, H, W].
 
     Args:
         images: uint8 [B, C, H, W].
-        levels: What each of 256 levels becomes, uint8 [B, C, 256] or [B, 1, 256].
+        levels: New value of each of 256 levels, uint8 [B, C, 256] or [B, 1, 256].
     """
     flat = images.flatten(2)
     return levels.expand(-1, images.shape[1], -1).gather(2, flat.long()).view_as(images)
 
 
 def resaturated(images: Tensor, factors: Tensor) -> Tensor:
-    """Return images uint8 [B, 3, H, W] whose pixels are further from their grey, or nearer to it.
+    """Move each pixel away from its grey, or towards it; return uint8 [B, 3, H, W].
 
     Args:
         images: uint8 [B, 3, H, W].
@@ -132,7 +136,7 @@ def _factors(numbers: Tensor, most: float) -> Tensor:
 
 
 def _hue_matrices(turns: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return maps of red, green and blue [n, 3, 3] in units of 1 / 1024."""
+    """Return matrices for red, green and blue, int32 [n, 3, 3], in units of 1 / 1024."""
     yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     angles = 2 * np.pi * turns
     round_y = np.zeros((len(turns), 3, 3))

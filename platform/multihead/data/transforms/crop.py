@@ -9,14 +9,13 @@ from multihead.data.transforms.transform import Alteration, check_number, regist
 
 @register("crop")
 class Crop(Alteration):
-    """Cut a window of a random size and place, and enlarge it to the image's size.
+    """Cut out a window of random size and position, and enlarge it to the image's size.
 
-    The window has the image's proportions. So things become larger, and what is at the edges may be
-    gone.
+    The window has the image's proportions. Objects become larger, and the edges may be lost.
 
     Args:
-        least: Sides of the smallest window as a share of the image's, above 0 to 1.
-        where_allowed: As `Transform` has it.
+        least: Side of the smallest window as a share of the image's side, 0.01 to 1.
+        where_allowed: See `Transform`.
     """
 
     numbers = 3
@@ -27,11 +26,11 @@ class Crop(Alteration):
 
     @property
     def changes(self) -> frozenset[str]:
-        """What is at the edges, and how large things are."""
+        """`crop` (the edges are lost) and `scale` (objects become larger)."""
         return frozenset(["crop", "scale"])
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return enlarged windows."""
+        """Return enlarged windows, uint8 [B, C, H, W]."""
         height, width = images.shape[2:]
         kept = self.least + (1 - self.least) * numbers[:, 0]
         rows = _window(height, kept, numbers[:, 1])
@@ -39,9 +38,9 @@ class Crop(Alteration):
 
 
 def _window(side: int, kept: Tensor, numbers: Tensor) -> Tensor:
-    """Return which pixel of a side is at each place, [B, side]."""
+    """Return the index of the old pixel for each new pixel of a side, int64 [B, side]."""
     size = (kept * side).round().long().clamp(1, side)
     first = whole(numbers, side - size + 1).unsqueeze(1)
-    # The pixel under the centre of each new one.
+    # Take the old pixel under the centre of each new one.
     centres = 2 * torch.arange(side, device=kept.device) + 1
     return first + centres * size.unsqueeze(1) // (2 * side)

@@ -1,4 +1,4 @@
-"""Put a part of another image into each one."""
+"""CutMix: put a part of another image into each image."""
 
 import numpy as np
 import torch
@@ -14,18 +14,20 @@ _SHARES = 4096
 
 @register("cutmix")
 class CutMix(Mixture):
-    """Replace a rectangle by the same part of another image; labels count by their areas.
+    """Replace a rectangle by the same part of another image, and weight labels by area.
 
     The rectangle has the image's proportions and the share 1 - lam of its area, with lam from
-    Beta(alpha, alpha); its centre is anywhere, and what is outside the image is cut off. Labels
-    count by the area that is left.
+    Beta(alpha, alpha). Its centre is anywhere in the image, and parts outside the image are cut
+    off. Labels are weighted by the areas that result.
+
     Source: Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
     Features, ICCV 2019, arXiv:1905.04899.
 
     Args:
-        alpha: Above 0; 1 cuts any share alike.
-        probability: Of an image to be cut into.
-        where_allowed: As `Transform` has it.
+        alpha: Parameter of the Beta distribution, 0.01 to 100. With 1, all shares are equally
+            likely.
+        probability: Probability that an image is changed, 0 to 1.
+        where_allowed: See `Transform`.
     """
 
     numbers = 4
@@ -36,11 +38,11 @@ class CutMix(Mixture):
         self.alpha = check_number("cutmix.alpha", alpha, 0.01, 100)
         self.probability = check_number("cutmix.probability", probability, 0, 1)
         self.where_allowed = where_allowed
-        # Of 1 - lam, which has the distribution of lam.
+        # Square roots of 1 - lam, which has the same distribution as lam.
         self._sides = Table(np.sqrt(beta(self.alpha, _SHARES)).astype(np.float32))
 
     def mix(self, images: Tensor, others: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images with a part of others, and the share of the area that is their own."""
+        """Return changed images, and the share of each image that is its own, float32 [B]."""
         height, width = images.shape[2:]
         side = torch.where(numbers[:, 0] < self.probability, self._sides(numbers[:, 1]), 0)
         rows, columns = (side * height).long(), (side * width).long()

@@ -1,4 +1,4 @@
-"""Cover a part of each image."""
+"""Random erasing: cover a part of each image."""
 
 import math
 
@@ -18,15 +18,15 @@ _SHAPES = 1024
 class Erase(Alteration):
     """Cover a rectangle of a random size and shape with one random colour.
 
-    Source: Zhong, Zheng, Kang, Li & Yang, Random Erasing Data Augmentation, AAAI 2020. There each
-    pixel of the rectangle is random; one colour costs less and hides as much.
+    Source: Zhong, Zheng, Kang, Li & Yang, Random Erasing Data Augmentation, AAAI 2020. The
+    paper draws each pixel of the rectangle at random. One colour is cheaper and hides as much.
 
     Args:
-        probability: Of an image to lose a rectangle.
-        least: Area of the smallest rectangle as a share of the image's, 0 to 1.
-        most: Area of the largest, `least` to 1.
-        aspect: Most that a rectangle is higher than wide, or wider than high, 1 or more.
-        where_allowed: As `Transform` has it.
+        probability: Probability that an image gets a rectangle, 0 to 1.
+        least: Area of the smallest rectangle as a share of the image's area, 0 to 1.
+        most: Area of the largest rectangle as such a share, `least` to 1.
+        aspect: Largest ratio of the longer side of a rectangle to the shorter, 1 to 100.
+        where_allowed: See `Transform`.
     """
 
     numbers = 8
@@ -44,14 +44,16 @@ class Erase(Alteration):
         self.most = check_number("erase.most", most, 0, 1)
         self.aspect = check_number("erase.aspect", aspect, 1, 100)
         if least > most:
-            raise ConfigError(f"erase.least is {least:g}, more than erase.most, {most:g}.")
+            raise ConfigError(
+                f"erase.least is {least:g}, more than erase.most, {most:g}; lower it."
+            )
         self.where_allowed = where_allowed
-        # Roots of the aspect, which is spread evenly over the logarithm.
+        # Square roots of the aspect ratio, whose logarithm is evenly spread.
         spread = np.exp(np.linspace(-0.5, 0.5, _SHAPES) * math.log(self.aspect))
         self._roots = Table(spread.astype(np.float32))
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return images of which some have a rectangle of one colour."""
+        """Return images, some of which have a rectangle of one colour, uint8 [B, C, H, W]."""
         height, width = images.shape[2:]
         share = self.least + (self.most - self.least) * numbers[:, 1]
         root = self._roots(numbers[:, 2])
@@ -64,6 +66,6 @@ class Erase(Alteration):
 
 
 def _colours(images: Tensor, numbers: Tensor) -> Tensor:
-    """Return a colour of each image, uint8 [B, C, 1, 1]; a fourth channel repeats the first."""
+    """Return a colour for each image, uint8 [B, C, 1, 1]. A fourth channel repeats the first."""
     channels = torch.arange(images.shape[1], device=images.device) % numbers.shape[1]
     return whole(numbers[:, channels], 256).to(torch.uint8)[:, :, None, None]

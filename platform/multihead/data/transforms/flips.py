@@ -7,11 +7,11 @@ from multihead.data.transforms.transform import Alteration, check_number, regist
 
 
 class _Flip(Alteration):
-    """Mirror an image or leave it.
+    """Mirror each image with a given probability.
 
     Args:
-        probability: Of an image to be mirrored.
-        where_allowed: As `Transform` has it.
+        probability: Probability that an image is mirrored, 0 to 1.
+        where_allowed: See `Transform`.
     """
 
     numbers = 1
@@ -22,20 +22,20 @@ class _Flip(Alteration):
         self.where_allowed = where_allowed
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return images of which some are mirrored."""
+        """Return images, some of which are mirrored, uint8 [B, C, H, W]."""
         mirrored = (numbers[:, 0] < self.probability).view(-1, 1, 1, 1)
         return torch.where(mirrored, images.flip(self.axis), images)
 
 
 @register("hflip")
 class HorizontalFlip(_Flip):
-    """Swap left and right of half of the images."""
+    """Swap left and right, by default in half of the images."""
 
     axis = 3
 
 
 @register("vflip")
 class VerticalFlip(_Flip):
-    """Swap top and bottom of half of the images."""
+    """Swap top and bottom, by default in half of the images."""
 
     axis = 2

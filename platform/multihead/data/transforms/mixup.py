@@ -1,4 +1,4 @@
-"""Mix each image with another one, pixel by pixel."""
+"""Mixup: mix each image with another one, pixel by pixel."""
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ class MixUp(Mixture):
     arXiv:1710.09412.
 
     Args:
-        alpha: Above 0; small values mix little, 1 mixes by any share alike.
-        probability: Of an image to be mixed.
-        where_allowed: As `Transform` has it.
+        alpha: Parameter of the Beta distribution, 0.01 to 100. Small values mix little. With 1,
+            all shares are equally likely.
+        probability: Probability that an image is mixed, 0 to 1.
+        where_allowed: See `Transform`.
     """
 
     numbers = 2
@@ -36,7 +37,7 @@ class MixUp(Mixture):
         self._shares = Table(np.rint(_UNIT * beta(self.alpha, _SHARES)).astype(np.int32))
 
     def mix(self, images: Tensor, others: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mixed images and lam, which is a multiple of 1/256."""
+        """Return mixed images and lam, float32 [B], a multiple of 1/256."""
         mixed = numbers[:, 0] < self.probability
         own = torch.where(mixed, self._shares(numbers[:, 1]), _UNIT)
         each = own.view(-1, 1, 1, 1)
@@ -46,7 +47,7 @@ class MixUp(Mixture):
 
 def beta(alpha: float, count: int) -> NDArray[np.float64]:
     """Return `count` values from 0 to 1 that are equally likely under Beta(alpha, alpha)."""
-    from scipy.special import betaincinv  # takes a while to import
+    from scipy.special import betaincinv  # slow to import
 
     found: NDArray[np.float64] = betaincinv(alpha, alpha, (np.arange(count) + 0.5) / count)
     return found

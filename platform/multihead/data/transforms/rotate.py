@@ -1,4 +1,4 @@
-"""Turn images around their centres."""
+"""Rotate images around their centres."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ _ANGLES = 1025
 
 @register("rotate")
 class Rotate(Alteration):
-    """Turn an image by an angle; corners that come in repeat the nearest pixel of the edge.
+    """Rotate an image by a random angle. New corners repeat the nearest pixel of the edge.
 
     Args:
-        degrees: Most that an image is turned by, either way, 0 to 180.
-        where_allowed: As `Transform` has it.
+        degrees: Largest angle in either direction, 0 to 180 degrees.
+        where_allowed: See `Transform`.
     """
 
     numbers = 1
@@ -28,12 +28,12 @@ class Rotate(Alteration):
         self._matrices = Table(turning(np.linspace(-self.degrees, self.degrees, _ANGLES)))
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return turned images."""
+        """Return rotated images, uint8 [B, C, H, W]."""
         return turned(images, self._matrices(numbers[:, 0]))
 
 
 def turning(degrees: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the matrices [n, 4] for `turned` of angles [n]."""
+    """Return the matrices, int64 [n, 4], that `turned` needs for angles [n] in degrees."""
     angles = np.deg2rad(degrees)
     cosines, sines = np.cos(angles), np.sin(angles)
     matrices = np.stack([cosines, sines, -sines, cosines], 1)

@@ -1,40 +1,40 @@
-"""Pictures made of the pixels of others: one gather, in whole numbers.
+"""Move the pixels of pictures with one gather, in integers.
 
-Pixels are taken as they are, by the nearest, as Pillow's transforms do by default. Interpolation in
+Each new pixel is the nearest old pixel, as by default in Pillow's transforms. Interpolation in
 floats costs several times as much and rounds differently on different devices.
 """
 
 import torch
 from torch import Tensor
 
-ONE = 1 << 16  # what 1 is in a matrix of whole numbers
+ONE = 1 << 16  # 1 in a matrix of integers
 
 
 def taken(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return images uint8 [B, C, H, W] of other rows and columns.
+    """Select rows and columns of images; return uint8 [B, C, H, W].
 
     Args:
         images: uint8 [B, C, H, W].
-        rows: Which row is at each place, int64 [B, H].
-        columns: Which column is at each place, int64 [B, W].
+        rows: Old row for each new row, int64 [B, H].
+        columns: Old column for each new column, int64 [B, W].
     """
     places = (rows * images.shape[3]).unsqueeze(2) + columns.unsqueeze(1)
     return _gathered(images, places)
 
 
 def turned(images: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
-    """Return images uint8 [B, C, H, W] under a linear map around their centres.
+    """Map images linearly around their centres; return uint8 [B, C, H, W].
 
-    Places outside an image get the nearest pixel of its edge.
+    Positions outside an image get the nearest pixel of its edge.
 
     Args:
         images: uint8 [B, C, H, W].
-        matrix: Maps a place of the new image to one of the old, (xx, xy, yx, yy) in units of
+        matrix: Maps new positions to old positions, (xx, xy, yx, yy) in units of
             1 / `ONE`, int64 [B, 4].
-        shift: Pixels that are added to x and y of the old place, int64 [B, 2].
+        shift: Pixels that are added to x and y of the old position, int64 [B, 2].
     """
     height, width = images.shape[2:]
-    # Distances from the centre in halves of a pixel are whole numbers.
+    # Distances from the centre are integers in units of half a pixel.
     x = 2 * torch.arange(width, device=images.device) - (width - 1)
     y = (2 * torch.arange(height, device=images.device) - (height - 1)).unsqueeze(1)
     xx, xy, yx, yy = matrix.view(-1, 4, 1, 1).unbind(1)

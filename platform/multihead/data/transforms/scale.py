@@ -1,4 +1,4 @@
-"""Show things larger or smaller."""
+"""Enlarge or shrink images."""
 
 import math
 
@@ -14,12 +14,12 @@ _SIZES = 1025
 
 @register("scale")
 class Scale(Alteration):
-    """Enlarge or shrink an image around its centre; what comes in repeats the edge.
+    """Enlarge or shrink an image around its centre. New pixels repeat the edge.
 
     Args:
-        most: Factor by which things become larger or smaller at most, 1 to 10; factors are spread
-            evenly over the logarithm.
-        where_allowed: As `Transform` has it.
+        most: Largest factor of enlarging or shrinking, 1 to 10. The logarithm of the factor is
+            drawn evenly.
+        where_allowed: See `Transform`.
     """
 
     numbers = 1
@@ -32,5 +32,5 @@ class Scale(Alteration):
         self._matrices = Table(np.stack([steps, nothing, nothing, steps], 1).astype(np.int64))
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return enlarged or shrunk images."""
+        """Return enlarged or shrunk images, uint8 [B, C, H, W]."""
         return turned(images, self._matrices(numbers[:, 0]))

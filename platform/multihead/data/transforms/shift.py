@@ -9,14 +9,14 @@ from multihead.data.transforms.transform import Alteration, check_number, regist
 
 @register("shift")
 class Shift(Alteration):
-    """Move an image by whole pixels, up to a share of its sides; what comes in mirrors the edge.
+    """Move an image by whole pixels, up to a share of its sides. New pixels mirror the edge.
 
-    With an eighth it is the padding by 4 pixels and random crop that is common for CIFAR.
+    A share of 1/8 equals the usual augmentation for CIFAR: padding by 4 pixels and a random crop.
     Source: He et al., Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2.
 
     Args:
-        share: Of a side, most that an image is moved by; 0 to 0.5.
-        where_allowed: As `Transform` has it.
+        share: Largest move as a share of the side, 0 to 0.5.
+        where_allowed: See `Transform`.
     """
 
     numbers = 2
@@ -26,13 +26,13 @@ class Shift(Alteration):
         self.where_allowed = where_allowed
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return moved images."""
+        """Return moved images, uint8 [B, C, H, W]."""
         height, width = images.shape[2:]
         rows, columns = self._moved(height, numbers[:, 0]), self._moved(width, numbers[:, 1])
         return taken(images, rows, columns)
 
     def _moved(self, side: int, numbers: Tensor) -> Tensor:
-        """Return which pixel of a side is at each place, [B, side]."""
+        """Return the index of the old pixel for each new pixel of a side, int64 [B, side]."""
         most = int(self.share * side)
         by = whole(numbers, 2 * most + 1) - most
         places = torch.arange(side, device=numbers.device) + by.unsqueeze(1)

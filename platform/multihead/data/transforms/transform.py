@@ -1,12 +1,11 @@
-"""What a transform is: a batch of images and its random numbers to a batch of images.
+"""The interface of transforms: images and random numbers become changed images.
 
-A transform knows no data, no labels and no epoch, and draws nothing itself, so that it cannot
-depend on anything but (seed, epoch, sample).
+A transform gets its random numbers as an argument and knows no labels and no epoch. So its result
+depends only on (seed, epoch, sample).
 
-torchvision's v2 transforms and kornia's either draw one set of parameters for a whole batch, or
-draw for each sample from a generator with a state. Neither gives the same images after a resume,
-at another batch size or on two devices. So transforms here are batched torch code whose parameters
-[B] are given.
+The v2 transforms of torchvision and those of kornia draw one set of parameters per batch, or draw
+from a generator with a state. So their images change after a resume, with the batch size or with
+the number of devices. The transforms here are batched torch code whose parameters [B] are given.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from multihead.errors import ConfigError
 
-# What a transform can change of a picture, and so what can make a label wrong.
+# The changes that transforms can make to a picture. Each can make a label wrong.
 CHANGES = (
     *("hflip", "vflip", "shift", "crop", "rotate", "shear", "scale"),
     *("colour", "hue", "erase", "mixup", "cutmix"),
@@ -27,11 +26,11 @@ _Made = TypeVar("_Made", bound="type[Transform]")
 
 
 class Pictures(NamedTuple):
-    """Images on their way through the transforms.
+    """Images between two transforms.
 
     Attributes:
-        images: uint8 [B, C, H, W], and one more that follows the last where they are to be mixed.
-        share: Float32 [B], how much of each mixed image is its own; none if they are not mixed.
+        images: uint8 [B, C, H, W]. If images will be mixed, one more image follows the last.
+        share: Own share of each mixed image, float32 [B], 0 to 1. None if images are not mixed.
     """
 
     images: Tensor
@@ -39,11 +38,11 @@ class Pictures(NamedTuple):
 
 
 class Mixed(NamedTuple):
-    """What belongs to the labels of a batch whose images are mixed with others.
+    """The other labels of a batch of mixed images.
 
     Attributes:
-        labels: Of the other image of each sample, [B, ...] by head name.
-        share: How much of each image is its own, float32 [B], from 0 to 1.
+        labels: Labels of the other image of each sample, [B, ...] by head name.
+        share: Own share of each mixed image, float32 [B], 0 to 1.
     """
 
     labels: dict[str, Tensor]
@@ -51,15 +50,15 @@ class Mixed(NamedTuple):
 
 
 class Transform(ABC):
-    """Changes training images; the base of `Alteration` and `Mixture`.
+    """Base class of `Alteration` and `Mixture`, which change training images.
 
     Attributes:
-        name: What it is called in messages, and what it changes unless `changes` says more; the
-            name of its class if none is given.
-        numbers: How many random numbers it takes for each sample.
-        mixes: Whether each image is mixed with the one that follows it.
-        where_allowed: Leave it out, and say so, where it would make a label wrong; otherwise such a
-            training is refused.
+        name: Its name in messages, and by default the name of its change. The default is the name
+            of its class.
+        numbers: Number of random numbers per sample.
+        mixes: Whether each image is mixed with the next one.
+        where_allowed: Whether it is left out, with a note, if it makes a label wrong. If false,
+            such a training is refused.
     """
 
     name: ClassVar[str]
@@ -68,47 +67,47 @@ class Transform(ABC):
     where_allowed: bool = False
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Give a class without a name its own."""
+        """Set the name of a subclass that has none."""
         super().__init_subclass__(**options)
         if not hasattr(cls, "name"):
             cls.name = cls.__name__
 
     @property
     def changes(self) -> frozenset[str]:
-        """What it changes of a picture, of `CHANGES` or a word of your own.
+        """The changes that it makes to a picture: entries of `CHANGES`, or new names.
 
-        A head whose `breaks` has one of them has a wrong label afterwards.
+        A change makes the label of a head wrong if the head's `breaks` has it.
         """
         return frozenset([self.name])
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Refuse images of channels, height and width that it cannot change.
+        """Check that it can change images of a shape [C, H, W].
 
         Raises:
-            ConfigError: Naming what does not fit.
+            ConfigError: If it cannot. The message says why.
         """
         return
 
     @abstractmethod
     def apply(self, pictures: Pictures, numbers: Tensor) -> Pictures:
-        """Return changed pictures; those given stay as they are.
+        """Return changed pictures. It does not change its arguments.
 
         Args:
-            pictures: [B].
-            numbers: From 0 to 1, without 1, float32 [B, `numbers`].
+            pictures: B pictures.
+            numbers: Random numbers in [0, 1), float32 [B, `numbers`].
         """
 
 
 class Alteration(Transform):
-    """Changes each image by itself."""
+    """A transform that changes each image by itself."""
 
     @abstractmethod
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Return changed images, uint8 [B, C, H, W]; those given stay as they are.
+        """Return changed images, uint8 [B, C, H, W]. It does not change its arguments.
 
         Args:
             images: uint8 [B, C, H, W], on any device; B may be 0.
-            numbers: From 0 to 1, without 1, float32 [B, `numbers`], on the same device.
+            numbers: Random numbers in [0, 1), float32 [B, `numbers`], on the same device.
         """
 
     def apply(self, pictures: Pictures, numbers: Tensor) -> Pictures:
@@ -117,32 +116,32 @@ class Alteration(Transform):
 
 
 class Mixture(Transform):
-    """Mixes each image, and its labels, with another one."""
+    """A transform that mixes each image and its labels with another image."""
 
     mixes = True
 
     @abstractmethod
     def mix(self, images: Tensor, others: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mixed images, uint8 [B, C, H, W], and how much of each is its own, float32 [B].
+        """Return mixed images, uint8 [B, C, H, W], and their own shares, float32 [B], 0 to 1.
 
         Args:
             images: uint8 [B, C, H, W], on any device; B may be 0.
-            others: What each is mixed with, uint8 [B, C, H, W].
-            numbers: From 0 to 1, without 1, float32 [B, `numbers`], on the same device.
+            others: The other image for each image, uint8 [B, C, H, W].
+            numbers: Random numbers in [0, 1), float32 [B, `numbers`], on the same device.
         """
 
     def apply(self, pictures: Pictures, numbers: Tensor) -> Pictures:
-        """Mix each image but the last with the one after it."""
+        """Mix each image, except the last, with the next one."""
         images = pictures.images
         return Pictures(*self.mix(images[:-1], images[1:], numbers[: max(len(images) - 1, 0)]))
 
 
-# Shipped ones by name.
+# Shipped transforms by name.
 TRANSFORMS: dict[str, type[Transform]] = {}
 
 
 def register(name: str) -> Callable[[_Made], _Made]:
-    """Give a transform its name, and note it."""
+    """Return a class decorator that names a transform and adds it to `TRANSFORMS`."""
 
     def registered(cls: _Made) -> _Made:
         cls.name = name
@@ -153,10 +152,10 @@ def register(name: str) -> Callable[[_Made], _Made]:
 
 
 def check_number(name: str, value: float, least: float, most: float) -> float:
-    """Return an option's value.
+    """Return an option's value after checking it.
 
     Raises:
-        ConfigError: If it is outside its bounds.
+        ConfigError: If it is not between `least` and `most`.
     """
     if not least <= value <= most:
         raise ConfigError(f"{name} is {value:g}; give {least:g} to {most:g}.")
@@ -164,9 +163,9 @@ def check_number(name: str, value: float, least: float, most: float) -> float:
 
 
 def whole(numbers: Tensor, count: Tensor | int) -> Tensor:
-    """Return whole numbers from 0 to `count` - 1, int64, from numbers of 0 to 1, without 1."""
+    """Turn numbers in [0, 1) into integers from 0 to `count` - 1, int64."""
     found = (numbers * count).long()
-    # Rounded up, a number next to 1 times a large count is the count.
+    # A number just below 1 times a large count may round up to the count.
     return (
         torch.minimum(found, count - 1) if isinstance(count, Tensor) else found.clamp(max=count - 1)
     )
