@@ -1,4 +1,4 @@
-"""What a study would do: some trials it would sample, and what it would cost."""
+"""Show what a study would do: some trials that it would sample, and how long it would take."""
 
 import time
 from typing import Any
@@ -19,10 +19,13 @@ Sampled = tuple[dict[str, Any], dict[str, Any]]
 
 
 def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
-    """Check a study and return its first trials: parameters, and what they set by path.
+    """Check a study and sample its first trials.
+
+    Returns:
+        The plan, and for each trial its parameters and the overrides that they set.
 
     Raises:
-        MultiheadError: For what cannot run.
+        MultiheadError: If the study or one of these trials cannot run.
     """
     plan = check(definition)
     check_directions(definition)
@@ -44,19 +47,19 @@ def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
 
 
 def estimate(definition: Definition, plan: Plan) -> str:
-    """Time some batches of the base and return what the study would take at most, in a line."""
+    """Time some batches of the base; return a line with the longest time the study may take."""
     parts = build(plan.configs.base.composed, opened=plan.opened)
     epoch = epoch_seconds(parts)
     epochs = int(parts.trainer.max_epochs or 1) * definition.seeds
     seconds = definition.n_trials * epochs * epoch / definition.workers
     return (
         f"{definition.n_trials} trials x {epochs} epochs of about {epoch:.1f} s on the CPU: "
-        f"at most {span(seconds)} with {definition.workers} workers, less what is pruned"
+        f"at most {span(seconds)} with {definition.workers} workers, and less with pruning"
     )
 
 
 def epoch_seconds(parts: Parts) -> float:
-    """Train some batches on the CPU and return how long an epoch would take there."""
+    """Train some batches on the CPU; return the estimated seconds of an epoch."""
     loader, module = parts.data.train_dataloader(), parts.module
     optimizer = module.optimization.optimizer(module.parameters())
     batches = 0
