@@ -55,7 +55,7 @@ def test_a_killed_study_goes_on_and_each_trial_has_its_method_s_parameters_alone
     again = start_study("groups.yaml", *small, "--resume", folder=home.parent)
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0, output
-    assert "sampler tpe: some parameters are asked for only with some choices" in output
+    assert "sampler tpe: some parameters have conditions" in output
     assert_agreement(store, study_storage(home), "groups", 4)
 
     trials = trials_of(study_storage(home), "groups")

@@ -97,4 +97,4 @@ def test_eight_workers_wait_for_a_storage_away_for_a_minute_and_end_the_trials_a
     assert_agreement(store, server.url, "digits_quick", count)
     assert all(t.state.name != "FAIL" for t in trials_of(server.url, "digits_quick"))
     log = (home / "workers" / "digits_quick.log").read_text()
-    assert "the study storage is back" in log
+    assert "the study storage answers again" in log

@@ -176,7 +176,7 @@ def test_every_sampler_asks_for_what_applies_and_nothing_else(name: str, define:
         ({"lr": SPACE["lr"], "width": SPACE["width"]}, {}, "gp", "one objective, no pruner"),
         ({"loss_weights": SPACE["loss_weights"]}, {}, "gp", "one objective, no pruner"),
         (CHOICE, {}, "tpe", "choices"),
-        (CONDITIONAL, {}, "tpe", "only with some choices"),
+        (CONDITIONAL, {}, "tpe", "some parameters have conditions"),
         ({"lr": SPACE["lr"]}, {"pruner": "median"}, "tpe", "does not see pruned"),
         ({"lr": SPACE["lr"]}, {"n_trials": 251}, "tpe", "more than 250"),
         ({"lr": SPACE["lr"]}, {"objectives": ["val/acc", "val/score"]}, "tpe", "several"),
@@ -202,7 +202,7 @@ def test_a_study_without_a_sampler_keeps_tpe(define: Define) -> None:
 def test_a_process_that_learns_nothing_of_what_a_pruner_stops_is_told(define: Define) -> None:
     definition = define(sampler="gp", pruner="median")
     (note,) = sampler_notes(definition, build_space({"lr": SPACE["lr"]}, {}, {}))
-    assert "complete trials alone" in note
+    assert "only from complete trials" in note
     (note,) = sampler_notes(define(sampler="gp"), build_space(CONDITIONAL, {}, {}))
     assert "at random" in note
 

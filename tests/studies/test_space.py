@@ -130,7 +130,7 @@ def test_loss_weights_may_be_searched_with_some_choices_alone() -> None:
     ("content", "message"),
     [
         ({"a": 3}, "give choices"),
-        ({"b": [1, 2], "a": [{"low": 0.0, "high": 1.0}]}, "give each of them the one choice"),
+        ({"b": [1, 2], "a": [{"low": 0.0, "high": 1.0}]}, "give each range exactly one choice"),
         ({"a": {"choices": ["x"], "ranges": "declared"}}, "only the choices of model/balancer"),
         (
             {"model/balancer": {"choices": ["mine"], "ranges": "declared"}},
@@ -146,13 +146,13 @@ def test_loss_weights_may_be_searched_with_some_choices_alone() -> None:
             },
             "two parameters 'a.x'",
         ),
-        ({"a": {"low": 2.0, "high": 1.0}}, "no range"),
-        ({"a": {"low": 0.0, "high": 1.0, "log": True}}, "no range"),
+        ({"a": {"low": 2.0, "high": 1.0}}, "not a valid range"),
+        ({"a": {"low": 0.0, "high": 1.0, "log": True}}, "not a valid range"),
         ({"a": {"lo": 0.0, "high": 1.0}}, "low: it is missing"),
         ({"a": {"low": "1e-4", "high": 1.0}}, "low"),
         ({"a": []}, "give|choices"),
-        ({"a": {"low": 0.0, "high": 1.0, "when": {"b": 1}}}, "does not stand before it"),
-        ({"b": [1, 2], "a": {"low": 0.0, "high": 1.0, "when": {"b": 3}}}, "does not hold 3"),
+        ({"a": {"low": 0.0, "high": 1.0, "when": {"b": 1}}}, "is not before it"),
+        ({"b": [1, 2], "a": {"low": 0.0, "high": 1.0, "when": {"b": 3}}}, "does not contain 3"),
         ({"loss_weights": {"simplex": ["digit", "colour"]}}, "'colour'"),
         ({"loss_weights": {"simplex": ["digit"]}}, "two or more"),
         ({"loss_weights": [1, 2]}, "simplex"),
@@ -179,5 +179,5 @@ def test_only_what_the_study_searches_gets_into_a_configuration() -> None:
     name = "model.optimizer._target_"
     both = {name: "torch.optim.SGD", "callbacks.a._target_": "os.system"}
     assert made.values(both) == {name: "torch.optim.SGD"}
-    with pytest.raises(ConfigError, match=r"does not hold 'os\.system'"):
+    with pytest.raises(ConfigError, match=r"does not contain 'os\.system'"):
         made.values({name: "os.system"})

@@ -1,7 +1,7 @@
-"""Some epochs for every trial, then only the best of them to the end.
+"""The pruner `best_after`: train all trials for some epochs, then only the best ones to the end.
 
-A trial pauses after these epochs, with its checkpoint. Only when no other is left to reach that
-point is it decided, from the values there, which of them go on; so it is exactly as many as wanted.
+Each trial writes a checkpoint after these epochs and pauses. When all trials have paused or ended,
+the rule compares their values at that epoch. Exactly the wanted number of trials goes on.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ GOES_ON = "goes_on"  # user attribute of a trial that was among the best
 
 @dataclass(frozen=True)
 class BestAfter:
-    """The rule.
+    """The rule that selects trials after their first epochs.
 
     Attributes:
-        epochs: That every trial trains.
-        trials: How many of all then go on.
-        maximize: Whether more of the objective is better.
+        epochs: Number of epochs that every trial trains, 1 or more.
+        trials: Number of trials that then go on, 1 or more.
+        maximize: Whether a higher objective is better.
     """
 
     epochs: int
@@ -31,11 +31,13 @@ class BestAfter:
     maximize: bool
 
     def best(self, trials: Sequence[FrozenTrial]) -> set[int]:
-        """Return the numbers of the trials that go on, or have done so; of equals the earlier one.
+        """Return the numbers of the trials that go on or have gone on.
+
+        Of trials with equal values, the earlier one goes on.
 
         Args:
-            trials: All of the study. One without a value after these epochs is not among the best,
-                nor is one that failed before it was decided.
+            trials: All trials of the study. A trial without a value at this epoch is not among the
+                best, nor is one that failed before the decision.
         """
         sign = -1 if self.maximize else 1
         values = {
@@ -48,10 +50,11 @@ class BestAfter:
 
 
 def make_best_after(definition: Definition) -> BestAfter | None:
-    """Make the rule, if the study has it.
+    """Make the rule, or return None if the study has another pruner.
 
     Raises:
-        ConfigError: For wrong arguments, several objectives, or several trainings per trial.
+        ConfigError: If arguments are wrong, or the study has several objectives or several seeds
+            per trial.
     """
     arguments = {**definition.pruner}
     if arguments.pop("name") != BEST_AFTER:
@@ -63,8 +66,8 @@ def make_best_after(definition: Definition) -> BestAfter | None:
         )
     if definition.seeds > 1:
         raise ConfigError(
-            f"pruner {BEST_AFTER} compares trials within their one training, but the study has "
-            f"seeds={definition.seeds}; set seeds=1, and confirm.seeds for the best one."
+            f"pruner {BEST_AFTER} needs one training per trial, but the study has "
+            f"seeds={definition.seeds}; set seeds=1, and confirm.seeds to retrain the best trial."
         )
     epochs, trials = arguments.pop("epochs", 1), arguments.pop("trials", None)
     for key, value in (("epochs", epochs), ("trials", trials)):
@@ -72,23 +75,23 @@ def make_best_after(definition: Definition) -> BestAfter | None:
             raise ConfigError(f"pruner {BEST_AFTER}: {key} is {value!r}; give an integer above 0.")
     if arguments:
         raise ConfigError(
-            f"pruner {BEST_AFTER} has no argument {next(iter(arguments))!r}; it has epochs and "
-            f"trials."
+            f"pruner {BEST_AFTER} has no argument {next(iter(arguments))!r}; its arguments are "
+            f"epochs and trials."
         )
     (direction,) = definition.objectives.values()
     return BestAfter(epochs, trials, direction == "maximize")
 
 
 def check_epochs(rule: BestAfter | None, epochs: int | None, every: int | None) -> None:
-    """Refuse a rule under which there is nothing to decide, or no value to decide by.
+    """Check that the rule decides before the last epoch, and at an epoch with a validation.
 
     Args:
-        rule: Of the study, if it has it.
-        epochs: That the base trains.
-        every: Epochs from one validation of the base to the next.
+        rule: The study's rule, or None.
+        epochs: Number of epochs that the base trains.
+        every: Number of epochs between validations of the base.
 
     Raises:
-        ConfigError: Naming both numbers.
+        ConfigError: Otherwise. The message gives both numbers.
     """
     if rule is None:
         return
@@ -106,7 +109,7 @@ def check_epochs(rule: BestAfter | None, epochs: int | None, every: int | None) 
 
 
 def best_after_notes(rule: BestAfter | None, definition: Definition) -> list[str]:
-    """Return what a person should know of the rule in this study."""
+    """Return notes on the rule for the user."""
     if rule is None:
         return []
     notes = []
@@ -117,7 +120,7 @@ def best_after_notes(rule: BestAfter | None, definition: Definition) -> list[str
         )
     if definition.sampler["name"] not in ("random", "qmc", "grid"):
         notes.append(
-            f"with pruner {BEST_AFTER} no trial ends before all have trained, so the sampler draws "
-            f"at random; qmc covers a space of numbers more evenly"
+            f"with pruner {BEST_AFTER} no trial ends before all have paused, so the sampler has no "
+            f"results and draws at random; sampler qmc covers a space of numbers more evenly"
         )
     return notes

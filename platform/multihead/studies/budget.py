@@ -1,10 +1,11 @@
-"""Which trial a worker does next, so that exactly `n_trials` end, whatever dies on the way.
+"""Choose the next trial of a worker, so that exactly `n_trials` trials end even if workers die.
 
-A trial counts from the moment it has a lease. Trials and leases are made under the study's lock,
-so a trial without a lease is one whose maker died between the two, and is adopted.
+A trial counts towards `n_trials` from the moment it has a lease. Trials and leases are made under
+the study's lock. If a trial has no lease, its maker died between the two steps; the next worker
+takes that trial.
 
-Under the lock only what has not ended is read: trials that have, and there may be many thousands,
-cost a claim nothing here.
+A claim reads only the trials that have not ended. Its cost does not grow with the number of ended
+trials, of which there may be many thousands.
 """
 
 import re
@@ -35,8 +36,8 @@ from multihead.studies.lease import (
 from multihead.studies.storage import StudyStorage
 
 SAME_FAILURES = 10
-_CERTAIN_SECONDS = 10.0  # five beats of a worker's heart
-LOST = "lost"  # user attribute of a trial: why its last attempt ended without a result
+_CERTAIN_SECONDS = 10.0  # five times the interval of a worker's heartbeat
+LOST = "lost"  # user attribute of a trial: the reason why its last attempt ended without a result
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Limits:
     """When a study ends.
 
     Attributes:
-        n_trials: Trials that end.
-        retries: How often a trial is tried again after its worker died.
-        patience: Trials without improvement, or None.
-        best_after: Which trials go on after their first epochs; all if None.
+        n_trials: Number of trials that must end.
+        retries: How often a trial is retried after its worker died.
+        patience: The study ends after this many trials without improvement; never if None.
+        best_after: The rule that selects trials after their first epochs. If None, all go on.
     """
 
     n_trials: int
@@ -72,8 +73,8 @@ class Budget:
         storage: The database.
         study: Optuna's view of the study.
         limits: When it ends.
-        certain_after: Seconds for which a lease that ran out must not be renewed before its trial
-            is taken over: it runs out too when the database's clock is set forward.
+        certain_after: Seconds to wait before an expired lease is taken over. A lease also expires
+            if the database's clock is set forward; its worker then renews it within this time.
     """
 
     def __init__(
@@ -86,11 +87,11 @@ class Budget:
         self.storage, self.study, self.limits = storage, study, limits
         self.name = study.study_name
         self._certain_after = certain_after
-        self.stopped: list[int] = []  # trials that this one decided not to go on with
-        self._ran_out: dict[int, tuple[object, float]] = {}  # by trial: lease, and since when
+        self.stopped: list[int] = []  # trials that this process ended by the `best_after` rule
+        self._ran_out: dict[int, tuple[object, float]] = {}  # trial: expired lease, time first seen
 
     def claim(self, owner: str) -> Lease | Nothing:
-        """Return the next trial to work on: an interrupted one first, then a new one.
+        """Return the next trial to work on. Interrupted trials come before new ones.
 
         Returns:
             A lease; "wait" while others still work on the last trials; "done" if all have ended.
@@ -98,11 +99,11 @@ class Budget:
         with self.storage.lock(self.name):
             found, is_new = self._claim(owner)
         if not is_new:
-            self.trials()  # Optuna takes no parameters of a trial that it neither made nor read
+            self.trials()  # Optuna accepts parameters only for trials that it has made or read
         return found
 
     def _claim(self, owner: str) -> tuple[Lease | Nothing, bool]:
-        """Return what `claim` does, and whether that is a trial made just now."""
+        """Return the result of `claim`, and whether the trial was made just now."""
         trials = self._not_ended()
         for trial in trials:
             if trial.outcome is not None:
@@ -122,10 +123,10 @@ class Budget:
         return ("wait" if left else "done"), True
 
     def _decide_paused(self, rows: Sequence[sa.Row[Any]]) -> None:
-        """Let the best of the trials that wait go on, and end the others.
+        """Let the best of the paused trials go on, and end the others.
 
-        Each step may have been done before by a worker that died: what is the best does not change
-        by ending others, and as long as one is to be ended, none goes on.
+        A worker may have died halfway through this method, so each step may be repeated. Ending a
+        trial does not change which trials are best, and no trial goes on before all others ended.
         """
         rule = self.limits.best_after
         trials = self.study.get_trials(deepcopy=False)
@@ -156,7 +157,7 @@ class Budget:
         return now - since >= self._certain_after
 
     def _not_ended(self) -> Sequence[Any]:
-        """Return Optuna's running and waiting trials, with attempt and outcome of their leases."""
+        """Return Optuna's running and waiting trials with the attempt and outcome of each lease."""
         trial: Any = TrialModel
         own = sa.and_(leases.c.study == self.name, leases.c.number == trial.number)
         query = (
@@ -179,15 +180,15 @@ class Budget:
         return self.exhausted(newest_of(self.storage, self.name, last)) is not None
 
     def trials(self) -> list[FrozenTrial]:
-        """Return all trials as they are now, in the order of their numbers."""
+        """Return all trials in their present state, ordered by number."""
         study_id = self.storage.optuna.get_study_id_from_name(self.name)
         return self.study._storage.get_all_trials(study_id, deepcopy=False)
 
     def exhausted(self, rows: Sequence[sa.Row[Any]]) -> str | None:
-        """Return why no new trial may start although the number is not reached, or None.
+        """Return why no new trial may start before `n_trials` is reached, or None.
 
         Args:
-            rows: Leases; of those that are decided, without patience, the newest are enough.
+            rows: Leases. Without `patience`, the newest `SAME_FAILURES` decided ones are enough.
         """
         decided = sorted((r for r in rows if r.decided is not None), key=lambda r: r.decided)
         last = [Outcome.from_json(row.outcome) for row in decided[-SAME_FAILURES:]]
@@ -206,7 +207,7 @@ class Budget:
         return f"no improvement in the last {since} trials"
 
     def _take_over(self, row: sa.Row[Any], owner: str) -> Lease | None:
-        """Give a trial that nobody works on to a worker, unless it killed too many of them."""
+        """Give an abandoned trial to a worker; fail it if it lost more workers than `retries`."""
         trial = self.study._storage.get_trial(row.trial_id)
         if trial.state == TrialState.WAITING:
             self.study._storage.set_trial_state_values(row.trial_id, TrialState.RUNNING)
@@ -255,7 +256,7 @@ class Budget:
         return Lease(self.name, number, trial_id, owner, 1)
 
     def _number_of(self, trial_id: int) -> int:
-        """Return a trial's number; Optuna would read all of the trial for it."""
+        """Return a trial's number. Optuna would read the whole trial to find it."""
         trial: Any = TrialModel
         query = sa.select(trial.number).where(trial.trial_id == trial_id)
         with self.storage.engine.connect() as connection:
@@ -263,7 +264,7 @@ class Budget:
 
 
 def tell(study: optuna.Study, number: int, outcome: Outcome) -> None:
-    """Tell Optuna how a trial ended; telling it again, or someone else doing so, is no error."""
+    """Record in Optuna how a trial ended. It is no error if the trial has already been recorded."""
     optunas = study._storage
     trial_id = optunas.get_trial_id_from_study_id_trial_number(study._study_id, number)
     if optunas.get_trial(trial_id).state.is_finished():
@@ -280,5 +281,5 @@ def tell(study: optuna.Study, number: int, outcome: Outcome) -> None:
 
 
 def kind_of(cause: str) -> str:
-    """Return a cause without its numbers: the same failure at another step is the same."""
+    """Return a cause with its numbers masked, so that one failure at two steps compares equal."""
     return re.sub(r"[-+]?\d[\d.e+-]*", "#", cause)

@@ -1,4 +1,4 @@
-"""Make an object of Optuna's from the name and the arguments that a study's file gives."""
+"""Make a sampler or pruner of Optuna from the name and arguments in a study's file."""
 
 import inspect
 import operator
@@ -19,10 +19,10 @@ _PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "None": None}
 
 
 def check_name(kind: str, name: object, names: Collection[str]) -> None:
-    """Refuse a name that is not there.
+    """Check that a name is known.
 
     Raises:
-        ConfigError: With the nearest name and all of them.
+        ConfigError: If not. The message gives the nearest name and all names.
     """
     if name not in names:
         raise ConfigError(
@@ -31,10 +31,10 @@ def check_name(kind: str, name: object, names: Collection[str]) -> None:
 
 
 def make(kind: str, name: str, maker: Callable[..., T], **arguments: object) -> T:
-    """Call a class of Optuna's without its warnings that it is experimental.
+    """Make an object of an Optuna class, without the warning that the class is experimental.
 
     Raises:
-        ConfigError: If it refuses the arguments.
+        ConfigError: If the class refuses the arguments.
     """
     for key, parameter in inspect.signature(maker).parameters.items():
         if key in arguments:

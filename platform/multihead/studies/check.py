@@ -1,4 +1,4 @@
-"""Find out before anything starts what a study could not do, and why an objective is none."""
+"""Check a study before anything starts: its base, its space, its objectives and its methods."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -26,14 +26,14 @@ _NOT_QUALITY = ("epoch", "step", "lr")
 
 @dataclass(frozen=True)
 class Plan:
-    """A study that fits its base.
+    """A study whose base composes and whose data are read.
 
     Attributes:
         configs: Makes the configurations of its runs.
         space: What is searched.
-        heads: Those of the base.
-        opened: The base's data, read.
-        notes: Lines that a person should know before the study runs; of `check` alone.
+        heads: The heads of the base.
+        opened: The data of the base, already read.
+        notes: Notes for the user before the study runs. Only `check` makes them.
     """
 
     configs: TrialConfigs
@@ -48,10 +48,10 @@ def prepare(definition: Definition, trust: Collection[str] | None = None) -> Pla
 
     Args:
         definition: The study.
-        trust: What it may name if it comes from a storage; see `TrialConfigs`.
+        trust: Targets that it may name if it comes from a storage; see `TrialConfigs`.
 
     Raises:
-        MultiheadError: In one line, for what does not compose or fit.
+        MultiheadError: If the base does not compose, or the space does not fit it.
     """
     configs, opened = TrialConfigs(definition, trust), dict[str, MultiheadDataModule]()
     data = build_data(configs.base.data, opened, test=configs.base.run.test)
@@ -64,10 +64,10 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
 
     Args:
         definition: The study.
-        trust: What it may name if it comes from a storage; see `TrialConfigs`.
+        trust: Targets that it may name if it comes from a storage; see `TrialConfigs`.
 
     Raises:
-        MultiheadError: Naming what is wrong, what is allowed and how to mend it.
+        MultiheadError: For the first mistake. The message says how to mend it.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     make_pruner(definition)
@@ -97,13 +97,13 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
 
 
 def check_directions(definition: Definition) -> None:
-    """Refuse objectives that a new study would drive the wrong way.
+    """Check that no objective of a new study has the wrong direction.
 
     Args:
-        definition: Checked, so that metrics of a person's own are known.
+        definition: The study. `check` must run first, so that the user's own metrics are known.
 
     Raises:
-        ConfigError: Naming the objective, and what to write.
+        ConfigError: If one has. The message names the objective and the right direction.
     """
     for metric, direction in definition.objectives.items():
         if is_known(metric) and direction != (better := direction_of(metric)):
@@ -115,16 +115,16 @@ def check_directions(definition: Definition) -> None:
 
 
 def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) -> None:
-    """Refuse what is no measure of quality, or changes with what is searched."""
+    """Check that an objective is logged, measures quality and does not depend on the space."""
     _, _, last = metric.partition("/")
     if metric.startswith("test/"):
         raise ConfigError(
-            f"objective {metric} is of the test split, which trials never read; use val/{last}, "
+            f"objective {metric} uses the test split, which trials never read; use val/{last}, "
             f"and confirm.seeds to test the best trial."
         )
     if metric in _NOT_QUALITY or metric not in names:
         offered = [n for n in names if n.startswith("val/") and n != "val/loss"]
-        reason = "is no measure of quality" if metric in _NOT_QUALITY else "will never be logged"
+        reason = "does not measure quality" if metric in _NOT_QUALITY else "will never be logged"
         raise ConfigError(
             f"objective {metric} {reason}{nearest(metric, offered)}; choose among: "
             f"{', '.join(offered)}."
@@ -132,16 +132,16 @@ def _check_objective(metric: str, names: Sequence[str], paths: Sequence[str]) ->
     if last in ("loss", "loss_best"):
         raise ConfigError(
             f"objective {metric} is the sum of the heads' losses times the loss weights, so it "
-            f"changes with the weights themselves (weights near 0 would win); use a head's own "
+            f"depends on the weights (weights near 0 would win); use a head's own "
             f"metric, such as {_example(names)}, or the mean val/score."
         )
     if not metric.startswith("val/"):
-        raise ConfigError(f"objective {metric} is of the training images; use val/{last}.")
+        raise ConfigError(f"objective {metric} uses the training images; use val/{last}.")
     searched = any(path.startswith("model.eval_weights") for path in paths)
     if last in ("acc_weighted", "score_weighted") and searched:
         raise ConfigError(
-            f"objective {metric} contains model.eval_weights, which the space searches; remove "
-            f"one of them."
+            f"objective {metric} depends on model.eval_weights, which the space searches; choose "
+            f"another objective, or remove model.eval_weights from the space."
         )
     head = last.removesuffix("_loss")
     measures = (f"model.criteria.{head}", "model.parameter_criterion", "model/criterion")

@@ -1,4 +1,4 @@
-"""Check a space against its base: every path, every choice, both ends of every range."""
+"""Check a space against its base: every path, every choice and both ends of every range."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -24,10 +24,10 @@ Context = Mapping[str, Any]
 
 
 def check_paths(configs: TrialConfigs, space: Space) -> None:
-    """Refuse a path that the base does not have, or that a trial must not change.
+    """Check that the base has every path, and that a trial may change it.
 
     Raises:
-        ConfigError: Naming the path and the nearest one that there is.
+        ConfigError: If not. The message names the path and the nearest one in the base.
     """
     for parameter in space.parameters:
         if not parameter.of_weights:
@@ -41,10 +41,10 @@ def check_paths(configs: TrialConfigs, space: Space) -> None:
 def check_values(
     configs: TrialConfigs, space: Space, opened: dict[str, MultiheadDataModule]
 ) -> None:
-    """Compose every choice and both ends of every range, and build what stands for a choice.
+    """Compose the base with every choice and both ends of every range; build it if classes change.
 
     Raises:
-        ConfigError: Naming the parameter, the value and what is wrong with it.
+        ConfigError: If a value does not fit. The message names the parameter and the value.
     """
     for parameter in space.parameters:
         if parameter.of_weights:
@@ -53,7 +53,7 @@ def check_values(
             try:
                 config = configs.config({**context, parameter.path: value})
                 check_config(config)
-                if parameter.is_group or context:  # another class than the base's takes it
+                if parameter.is_group or context:  # the base's class is replaced by another
                     build(config, opened=opened)
             except MultiheadError as error:
                 raise type(error)(f"space.{parameter.name}: with {value!r}, {error}") from error
@@ -63,7 +63,9 @@ def _check_allowed(path: str) -> None:
     plain = path.lstrip("+")
     if plain in _NOT_SEARCHED or plain.startswith(_NOT_SEARCHED_IN):
         how = "; set seeds for several seeds per trial" if plain == "seed" else ""
-        raise ConfigError(f"space.{path} cannot be searched: it is no part of the training{how}.")
+        raise ConfigError(
+            f"space.{path} cannot be searched: it is no setting of the training{how}."
+        )
     if plain.startswith(_CHANGES_VALIDATION):
         raise ConfigError(
             f"space.{path} cannot be searched: it changes the images on which the trials are "
@@ -75,13 +77,13 @@ def _check_group(path: str, configs: TrialConfigs) -> None:
     plain = path.lstrip("+")
     if plain not in configs.groups:
         raise ConfigError(
-            f"space has the config group {path!r}{nearest(plain, configs.groups)}; there are: "
-            f"{', '.join(sorted(configs.groups))}."
+            f"space has the unknown config group {path!r}{nearest(plain, configs.groups)}; choose "
+            f"one of: {', '.join(sorted(configs.groups))}."
         )
 
 
 def _contexts(parameter: Parameter, space: Space) -> list[Context]:
-    """Return what may be chosen before a parameter is asked for, as far as that decides its key."""
+    """Return the choices under which a parameter may be suggested, if they decide on its key."""
     found: list[Context] = list(space.contexts(parameter))
     for group in (each for each in space.parameters if each.is_group):
         package = group.path.replace("/", ".") + "."
@@ -109,14 +111,15 @@ def _check_key(parameter: Parameter, configs: TrialConfigs, space: Space) -> Non
     having = [c[group] for c in contexts if c not in without]
     if group not in parameter.when and having:
         raise ConfigError(
-            f"space.{parameter.path} is no key of {group} {choice}; say for which choices it is: "
+            f"space.{parameter.path} is not a key of {group} {choice}; name the choices that have "
+            f"it: "
             f"when: {{{group}: [{', '.join(map(str, dict.fromkeys(having)))}]}}."
         )
     _refuse_key(parameter.path, config, f"{group} {choice}")
 
 
 def _has(configs: TrialConfigs, context: Context, parameter: Parameter) -> bool:
-    """Return whether a key is there, or may be added to what a choice chose."""
+    """Return whether the configuration has a key, or the chosen class takes it as an argument."""
     parent, _, word = parameter.path.rpartition(".")
     config = configs.config(context)
     node = lookup(config, parent) if parent else config
@@ -135,7 +138,9 @@ def _refuse_key(path: str, config: Mapping[str, Any], owner: str) -> NoReturn:
     parent, _, word = path.rpartition(".")
     node = lookup(config, parent) if parent else config
     if isinstance(node, Mapping) and word in node:
-        raise ConfigError(f"space.{path} is a group of keys; name one: {', '.join(node[word])}.")
+        raise ConfigError(
+            f"space.{path} is a group of keys; name one of them: {', '.join(node[word])}."
+        )
     known = [k for k in node if not str(k).startswith("_")] if isinstance(node, Mapping) else []
     there = f"; {parent or 'the top'} has: {', '.join(map(str, known))}" if known else ""
     raise ConfigError(

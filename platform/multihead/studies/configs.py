@@ -1,4 +1,4 @@
-"""From a trial's parameters to the configuration of its runs."""
+"""Turn a trial's parameters into the configurations of its runs."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -9,20 +9,22 @@ from multihead.runs.sections import RunConfig
 from multihead.runs.trust import check_targets, started
 from multihead.studies.definition import Definition
 
-# Far from the seeds of any search, which are the base's and those just after it.
+# Seeds of a search start at the base's seed and count upwards; this offset is far beyond them.
 _CONFIRM_OFFSET = 100_000
 
 
 class TrialConfigs:
-    """The configurations of a study's runs; each choice of config groups is composed once.
+    """Makes the configurations of a study's runs.
+
+    Each combination of config groups is composed only once.
 
     Args:
         definition: The study.
-        trust: Targets that a study from a storage may name beside those of `runs.trust`; none if
-            the study is the person's own, which may name any.
+        trust: Targets that a study from a storage may name in addition to those of `runs.trust`.
+            None if the study is the user's own, which may name any target.
 
     Raises:
-        ConfigError: In one line, if the base does not compose, or names what is not trusted.
+        ConfigError: If the base does not compose, or names an untrusted target.
     """
 
     def __init__(self, definition: Definition, trust: Collection[str] | None = None) -> None:
@@ -39,19 +41,19 @@ class TrialConfigs:
         return self._base({}).groups
 
     def seed(self, index: int) -> int:
-        """Return the seed of the trainings with this index in their trials."""
+        """Return the seed of the training with this index (from 0) in each trial."""
         return self.base.run.seed + index
 
     def confirm_seed(self, index: int) -> int:
-        """Return a seed that no training of the search has."""
+        """Return the seed of a retraining, which no training of the search has."""
         return self.seed(self.definition.seeds + _CONFIRM_OFFSET + index)
 
     def config(self, values: Mapping[str, Any], **further: Any) -> dict[str, Any]:
         """Return the configuration of one run.
 
         Args:
-            values: By override path, as `Space.values` returns them.
-            further: Values of keys at the top, such as `seed`.
+            values: Values by override path, from `Space.values`.
+            further: Values of top-level keys, such as `seed`.
         """
         groups = {path: value for path, value in values.items() if "/" in path}
         plain = {p.lstrip("+"): v for p, v in values.items() if "/" not in p}

@@ -1,6 +1,6 @@
-"""Retrain the best trial on seeds that the search never used, and test each once.
+"""Retrain the best trial on seeds that the search never used, and test each retraining once.
 
-The best of many trials looks better than it is: it was chosen by the same validation images.
+The best of many trials looks better than it is, since the same validation images selected it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Confirmed:
 
     Attributes:
         trial: Number of the best trial.
-        seed: Of the retraining.
+        seed: Seed of the retraining.
         run_id: Our id of the run.
         metrics: Its test metrics.
     """
@@ -35,7 +35,7 @@ class Confirmed:
 
 
 def confirm(opened: OpenStudy) -> list[Confirmed]:
-    """Retrain and test the best trial on `confirm.seeds` seeds, as far as that was not done."""
+    """Retrain and test the best trial on `confirm.seeds` seeds; seeds already done are skipped."""
     order = ranked(opened.definition, opened.trials())
     if not order:
         return []

@@ -1,4 +1,4 @@
-"""Open a study for running it: make it once, join it, or go on with it."""
+"""Open a study: make it, join it while it runs, or resume it."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -43,14 +43,15 @@ class OpenStudy:
     """A study in its storage.
 
     Attributes:
-        definition: As it is run.
+        definition: The definition that is run.
         plan: Configurations, space and data.
         storage: The database.
         store: Where runs are recorded.
-        study: Optuna's view of it.
-        parent: MLflow's id of its run.
-        presence: That this command runs it, or None if it only looks.
-        trust: What it may name if it comes from the storage; none if it is the person's own.
+        study: The Optuna study.
+        parent: MLflow's id of the study's own run.
+        presence: This command's entry in the list of workers; None if it only reads the study.
+        trust: Targets that a study from the storage may name. None if the definition is the
+            user's own, which may name any target.
     """
 
     definition: Definition
@@ -69,9 +70,9 @@ class OpenStudy:
 
     @property
     def told_to_workers(self) -> Mapping[str, str]:
-        """The environment that tells workers what of the study's record they may run, and for whom.
+        """The environment variables that tell workers what the study may name, and who started it.
 
-        The command that starts them is part of the record of their runs.
+        The command that started them is part of the record of their runs.
         """
         own = self.definition.fingerprint() if self.trust is None else ""
         names = {*settings.trusted(), *(self.trust or ())}
@@ -105,18 +106,22 @@ def store_of(plan: Plan) -> Store:
 def trusted_of(
     there: Definition, own: Definition, trust: Collection[str]
 ) -> Collection[str] | None:
-    """Return what a study from a storage may name: anything if it is the person's own.
+    """Return the targets that a study from a storage may name; None if it may name any.
 
     Args:
-        there: From the storage.
-        own: From the person's file and command line.
-        trust: Targets that the person trusts.
+        there: The definition in the storage.
+        own: The definition from the user's file and command line. If both have the same
+            fingerprint, the study is the user's own.
+        trust: Targets that the user trusts.
     """
     return None if there.fingerprint() == own.fingerprint() else trust
 
 
 def trusted_by_worker(there: Definition, trust: Collection[str]) -> Collection[str] | None:
-    """Return what a study from a storage may name in a worker; see `OpenStudy.told_to_workers`."""
+    """Return the targets that a study may name in a worker, or None for any.
+
+    See `OpenStudy.told_to_workers` for the environment variables.
+    """
     if os.environ.get(settings.OWN_STUDY_VARIABLE) == there.fingerprint():
         return None
     return {*trust, *settings.trusted()}
@@ -125,15 +130,15 @@ def trusted_by_worker(there: Definition, trust: Collection[str]) -> Collection[s
 def start(
     definition: Definition, *, resume: bool, trust: Collection[str] | None = None
 ) -> OpenStudy:
-    """Check a study and make it, join it if it is being run, or go on with it.
+    """Check a study, then make it, join it while it runs, or resume it.
 
     Args:
         definition: From its file and the command line.
-        resume: Take a new budget for a study that is there.
-        trust: What it may name if it comes from the storage; none if it is the person's own.
+        resume: Give an existing study the new budget.
+        trust: Targets that a study from the storage may name. None if it is the user's own.
 
     Raises:
-        MultiheadError: For what cannot run; nothing is left then.
+        MultiheadError: If the study cannot run. Nothing is written in that case.
     """
     plan = check(definition, trust)
     points = first_points(definition, plan)
@@ -150,19 +155,19 @@ def start(
             _join(definition, there.definition, storage, store, resume=resume)
         presence = Presence(storage, definition.name, workers_of(store), "command")
     opened = reopen(definition.name, storage, store, plan)
-    # Which engine starts workers, and where they look, is the person's to say.
+    # The user, not the storage, decides which engine starts workers and which storage they use.
     own = {"engine": definition.engine, "storage": definition.storage}
     as_there = opened.definition.model_copy(update=own)
     return replace(opened, definition=as_there, presence=presence, trust=trust)
 
 
 def parent_of(store: Store, found: Registered) -> str:
-    """Return MLflow's id of a study's own run; nothing for a study that is only just made."""
+    """Return MLflow's id of a study's own run; an empty text if the run does not exist yet."""
     return "" if found.parent is None else str(find_run(store, found.parent).info.run_id)
 
 
 def record_of(definition: Definition, plan: Plan) -> dict[str, Any]:
-    """Return what the study's own run says of its configuration."""
+    """Return the configuration that is recorded in the study's own run."""
     study = definition.model_dump(mode="json", exclude={"storage"})
     return {"study": study, **plan.configs.base.places}
 
@@ -176,15 +181,15 @@ def reopen(name: str, storage: StudyStorage, store: Store, plan: Plan) -> OpenSt
 
 
 def load(definition: Definition, trust: Collection[str] = (), *, own: bool = True) -> OpenStudy:
-    """Return a study to look at, as it was started.
+    """Return an existing study with the definition it was started with, for reading.
 
     Args:
-        definition: Names study and storage.
-        trust: What the study of the storage may name if it is not the person's own.
-        own: Whether `definition` is from a file of the person's own.
+        definition: Names the study and the storage.
+        trust: Targets that the stored study may name if it is not the user's own.
+        own: Whether `definition` comes from the user's own file.
 
     Raises:
-        ConfigError: If the storage does not have it, or it names what is not trusted.
+        ConfigError: If the storage does not have the study, or the study names an untrusted target.
     """
     storage = StudyStorage(definition.storage_url)
     found = known(storage, definition.name)
@@ -194,10 +199,10 @@ def load(definition: Definition, trust: Collection[str] = (), *, own: bool = Tru
 
 
 def as_started(definition: Definition, arguments: Sequence[str]) -> Definition:
-    """Return a study to be resumed: as it was started, with what the command line changes now.
+    """Return the definition of a study to resume: the stored one with the new arguments applied.
 
     Args:
-        definition: From its file and the command line; it names study and storage.
+        definition: From its file and the command line. It names the study and the storage.
         arguments: The `key=value` of the command line.
 
     Raises:
@@ -213,9 +218,10 @@ def as_started(definition: Definition, arguments: Sequence[str]) -> Definition:
 
 
 def _check_engine_of(there: Definition, own: Definition) -> None:
-    """Refuse what a storage says of where workers run, and what else does, unless it is typed.
+    """Refuse engine settings that come only from the storage, unless the user also gives them.
 
-    Where the cluster is may stand in the home's own storage, which nobody else writes to.
+    The cluster's address is accepted from the storage in the home folder, since nobody else
+    writes to that one.
     """
     told = there.engine.tells
     if own.storage_url == f"sqlite:///{settings.home() / 'studies.db'}":
@@ -230,9 +236,9 @@ def _check_engine_of(there: Definition, own: Definition) -> None:
 def _make(
     definition: Definition, plan: Plan, storage: StudyStorage, store: Store, points: list[Any]
 ) -> None:
-    """Write a study; it counts as made with the last step, and each may have been done before."""
+    """Write a new study. The last step makes it valid; each step may be repeated after a crash."""
     experiment = plan.configs.base.logger.experiment_name
-    runs = runs_of(store, experiment, definition.name, "study")  # first: it may not answer
+    runs = runs_of(store, experiment, definition.name, "study")  # first, since MLflow may be down
     study = register(storage, definition)
     if not study.get_trials(deepcopy=False):
         for point in points:
@@ -256,11 +262,11 @@ def _make(
 def _join(
     wanted: Definition, there: Definition, storage: StudyStorage, store: Store, *, resume: bool
 ) -> None:
-    """Go on with a study that is the same, with a new budget if it is resumed.
+    """Join an existing study. With `resume`, it also gets the new budget.
 
     Raises:
-        ConfigError: If it is another study of the same name, or one with another budget that is not
-            to be resumed.
+        ConfigError: If the storage has a different study of this name, or the same study with
+            another budget and `resume` is False.
     """
     old, new = there.identity(), wanted.identity()
     different = [key for key in new if new[key] != old.get(key)]
@@ -283,7 +289,7 @@ def _join(
 
 
 def first_points(definition: Definition, plan: Plan) -> list[dict[str, Any]]:
-    """Return the parameters of the trials that are not sampled: defaults, enqueued, a grid."""
+    """Return the parameters of trials that are not sampled: the base, enqueued ones, or a grid."""
     space, configs = plan.space, plan.configs
     if definition.sampler["name"] == GRID:
         return grid(space)

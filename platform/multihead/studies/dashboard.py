@@ -1,12 +1,12 @@
-"""optuna-dashboard for known hosts only: `python -m multihead.studies.dashboard`.
+"""Serve optuna-dashboard for known host names only: `python -m multihead.studies.dashboard`.
 
-The dashboard has no users, and can delete studies. A page of somebody else's in the same browser
-could do so too, by a name of its own that leads here or by a form that is sent here. So requests
-for other names are refused, and changes that come from other pages.
+The dashboard has no login and can delete studies. A foreign page in the same browser could do so
+too: by DNS rebinding, or by a form that it sends here. So this server refuses requests for unknown
+host names, and changes that other pages send.
 
-Settings are in the environment, since the storage's address may hold a password:
-`MULTIHEAD_STUDY_STORAGE`, `HOST`, `PORT`, and `ALLOWED_HOSTS`, names with ports as browsers send
-them, separated by commas.
+Settings are environment variables, since the storage's address may hold a password:
+`MULTIHEAD_STUDY_STORAGE`, `HOST`, `PORT` and `ALLOWED_HOSTS`. The last one lists host names with
+ports, as browsers send them, separated by commas.
 """
 
 import os
@@ -30,7 +30,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def known_hosts_only(application: Application, hosts: KnownHosts) -> Application:
-    """Return a WSGI application that lets only requests for known hosts through."""
+    """Wrap a WSGI application; requests for unknown hosts get status 403."""
 
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, host = environ["REQUEST_METHOD"], environ.get("HTTP_HOST")
@@ -45,27 +45,27 @@ def known_hosts_only(application: Application, hosts: KnownHosts) -> Application
 
 @dataclass(eq=False)
 class _Client:
-    """A connection, which is open for one request; how slow it is shows in its age."""
+    """A connection. It serves one request, so an old connection is a slow client."""
 
     socket: Any
     address: str
     waits_since: float | None = field(default_factory=time.monotonic)
 
     def give_up(self) -> None:
-        """Close it; the thread that reads from it finds its end."""
-        with suppress(OSError):  # it is closed already
+        """Close the connection. The thread that reads from it then ends."""
+        with suppress(OSError):  # it is already closed
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A thread for each connection, and so many of them; the oldest one gives way to a new one."""
+    """Serves each connection in a thread. Above the limit, a new connection closes the oldest."""
 
     daemon_threads = True
     request_queue_size = most = 128
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._connections = Connections(2 * self.most)  # one address may have half of them
+        self._connections = Connections(2 * self.most)  # one address may have at most half of them
         self._clients: dict[Any, _Client] = {}
         self._lock = threading.Lock()
 
@@ -86,13 +86,13 @@ class Server(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of a fault of ours; clients that went away or were given up are none."""
+        """Log errors of the server; skip those of clients that left or whose connection closed."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(WSGIRequestHandler):
-    """Gives up a client that is silent for so many seconds."""
+    """Closes a connection whose client sends nothing for `timeout` seconds."""
 
     timeout = 10
 

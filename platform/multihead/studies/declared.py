@@ -1,4 +1,4 @@
-"""The ranges that the choices of a config group declare, as entries of a study's space."""
+"""Turn the ranges that options of a config group declare into entries of a study's space."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,19 +10,19 @@ _Ranges = Mapping[str, Mapping[str, dict[str, Any]]]  # by choice and argument
 
 
 def is_several(spec: Any) -> bool:
-    """Return whether an entry is a list of ranges, each for one choice, and not of choices."""
+    """Return whether an entry is a list of ranges, one per choice, rather than of choices."""
     return isinstance(spec, list) and any(isinstance(each, dict) for each in spec)
 
 
 def declared(
     group: str, spec: Any, content: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Return choice, path and entry of what the choices of a group declare, if that is asked for.
+    """Yield choice, path and entry of each declared range, if the entry has `ranges: declared`.
 
-    A range that the file itself gives takes the place of the declared one.
+    A range in the study's file replaces the declared one.
 
     Args:
-        group: Path of the entry.
+        group: Path of the entry, which is a config group.
         spec: The entry.
         content: The whole space.
 
@@ -35,7 +35,7 @@ def declared(
     if group not in by_group:
         raise ConfigError(
             f"space.{group} has ranges: declared, but only the choices of {', '.join(by_group)} "
-            f"declare any; write them with when: {{{group}: ...}}."
+            f"declare ranges; write the ranges with when: {{{group}: ...}}."
         )
     package = group.replace("/", ".")
     for choice in spec["choices"]:
@@ -51,14 +51,14 @@ def declared(
 
 
 def _by_group() -> Mapping[str, _Ranges]:
-    """Return the groups whose choices declare what a search may vary of them."""
+    """Return the declared ranges by config group."""
     from multihead.balancing.ranges import RANGES  # torch takes seconds to import
 
     return {BALANCER: RANGES}
 
 
 def _is_given(spec: Any, group: str, choice: str) -> bool:
-    """Return whether the file itself says what is searched at a path with this choice."""
+    """Return whether the study's file gives a range at this path for this choice."""
     if spec is None:
         return False
     for each in spec if is_several(spec) else [spec]:

@@ -1,4 +1,4 @@
-"""A study is a file: `studies/search/NAME.yaml`, checked here key by key."""
+"""The definition of a study, `studies/search/NAME.yaml`, and the checks of its keys."""
 
 import json
 import re
@@ -48,12 +48,12 @@ class Confirm(_Strict):
 
 
 class Devices(_Strict):
-    """What each worker has to itself; a number is one of GPUs.
+    """The devices of each worker. A plain number in the file is the number of GPUs.
 
     Attributes:
-        gpu: GPUs; below 1, several workers share a GPU, and each takes its part of the memory; with
-            0, they see none.
-        cpu: Cores; an equal share of the machine's if none.
+        gpu: Number of GPUs, 0 or more. Below 1, several workers share a GPU and each may use that
+            fraction of its memory. With 0, workers see no GPU.
+        cpu: Number of cores. If None, each worker gets an equal share of the machine's cores.
     """
 
     gpu: float = Field(default=1, ge=0)
@@ -66,30 +66,30 @@ class Devices(_Strict):
 
 
 class Definition(_Strict):
-    """A study as its file and the command line say it.
+    """A study, as its file and the command line define it.
 
     Attributes:
-        name: Of the study in the storage, and of its MLflow experiment.
-        experiment: The base: a choice of `experiments/experiment`, or none.
-        overrides: Of the base, in Hydra's grammar.
-        space: By override path, what is searched; see `space_file`.
-        objectives: Direction by metric; values are those of the epoch of best.ckpt.
+        name: Name of the study in the storage, and of its MLflow experiment.
+        experiment: The base: a preset of `experiments/experiment`, or None.
+        overrides: Overrides of the base, in Hydra's grammar.
+        space: What is searched, by override path; see `space_file`.
+        objectives: Direction by metric. The values are those of the epoch of best.ckpt.
         sampler: `name` and arguments of the sampler.
         pruner: `name` and arguments of the pruner.
-        n_trials: Trials that end COMPLETE, PRUNED or FAIL, over all workers and resumes.
-        minutes: No trial starts later than this after the command did; no limit if none.
-        patience: Stop after so many trials without improvement; never if none.
-        seeds: Trainings per trial; the mean is the objective.
-        workers: Processes, on this machine or on those of the engine.
-        engine: Who starts them.
+        n_trials: Number of trials that end COMPLETE, PRUNED or FAIL, over all workers and resumes.
+        minutes: No trial starts more than this many minutes after the command. No limit if None.
+        patience: The study stops after this many trials without improvement; never if None.
+        seeds: Trainings per trial. The objective is their mean.
+        workers: Number of worker processes, on this machine or on the engine's machines.
+        engine: What starts the workers.
         devices_per_worker: GPUs of each worker, or GPUs and cores.
-        retries: How often a trial is tried again after its worker died.
-        hung_after: Seconds without a batch after which a worker counts as hung.
-        keep: The best trials whose checkpoints are kept; all if none.
-        defaults: Whether the base itself is trial 0.
-        enqueue: Parameters by path of trials to start with, or ids of earlier runs.
-        confirm: What follows the search.
-        storage: URL of the database; SQLite in `MULTIHEAD_HOME` if none.
+        retries: How often a trial is retried after its worker died.
+        hung_after: A worker counts as hung after this many seconds without a batch.
+        keep: How many of the best trials keep their checkpoints; all if None.
+        defaults: Whether trial 0 is the base itself.
+        enqueue: The first trials: parameters by path, or ids of earlier runs.
+        confirm: The retraining of the best trial after the search.
+        storage: URL of the database. If None, it is an SQLite file in `MULTIHEAD_HOME`.
     """
 
     name: PlainName
@@ -144,7 +144,7 @@ class Definition(_Strict):
 
     @property
     def several(self) -> bool:
-        """Whether there are several objectives, and a front instead of a best trial."""
+        """Whether there are several objectives, so that the result is a Pareto front."""
         return len(self.objectives) > 1
 
     @property
@@ -154,13 +154,16 @@ class Definition(_Strict):
 
     @property
     def base(self) -> list[str]:
-        """The overrides that compose the base; trials never read the test split."""
+        """The overrides that compose the base. They include test=false, so no trial is tested."""
         chosen = [] if self.experiment is None else [f"experiment={self.experiment}"]
         named = [f"logger.experiment_name={self.name}"]
         return [*chosen, *named, *self.overrides, "test=false"]
 
     def identity(self) -> dict[str, Any]:
-        """Return what must stay when a study is resumed: all but budget, workers and the end."""
+        """Return the keys that must not change on a resume, with their values.
+
+        Budget, workers, engine, storage and what follows the search may change.
+        """
         free = {"n_trials", "minutes", "patience", "workers", "devices_per_worker", "retries"}
         free |= {"engine", "hung_after", "keep", "confirm", "storage"}
         return self.model_dump(mode="json", exclude=free)
@@ -189,7 +192,8 @@ def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:
 
     Args:
         name: Of the file, without its ending, or the path of a YAML file.
-        arguments: A key of the study, or, where it is none, an override of the base.
+        arguments: Each sets a key of the study. If its key is no key of a study, it is an override
+            of the base.
 
     Raises:
         ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
@@ -199,10 +203,10 @@ def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:
 
 
 def changed(definition: Definition, arguments: Sequence[str]) -> Definition:
-    """Return a study as it was started, with further `key=value` arguments.
+    """Return the stored definition of a study with further `key=value` arguments applied.
 
     Raises:
-        ConfigError: As `load_definition` says.
+        ConfigError: See `load_definition`.
     """
     new = [argument for argument in arguments if rooted(argument) not in definition.overrides]
     return _with(definition.model_dump(mode="json"), new, definition.name)
@@ -220,7 +224,7 @@ def _with(content: dict[str, Any], arguments: Sequence[str], where: str) -> Defi
 
 
 def _learn_metrics(content: Mapping[str, Any]) -> None:
-    """Ask the base which way its own metrics are better, where the objectives do not say it."""
+    """Register the base's own metrics if an objective without a direction may be one of them."""
     objectives = content.get("objectives")
     named = [objectives] if isinstance(objectives, str) else objectives
     if not isinstance(named, list) or all(is_known(str(metric)) for metric in named):
@@ -235,4 +239,4 @@ def _learn_metrics(content: Mapping[str, Any]) -> None:
         base = Base([*chosen, *map(str, overrides)], Definition.model_fields).variant({})
         learn_metrics(ModelSection(base["model"]))
     except ConfigError:
-        return  # `check` says what does not compose, and why
+        return  # `check` reports why the base does not compose

@@ -1,7 +1,8 @@
-"""Which cores and GPUs of this machine a worker gets.
+"""Assign the cores and GPUs of this machine to workers.
 
-A place on a GPU is a lock on a file in the home. All commands of a machine share the places, also
-those in containers, which see the same GPUs and the same home; a lock ends with its process.
+A worker takes a place on a GPU by locking a file in the home folder. All commands on the machine
+share these places, and so do containers that see the same GPUs and the same home folder. The
+operating system releases the lock when the process ends.
 """
 
 import os
@@ -11,9 +12,9 @@ from filelock import FileLock, Timeout
 
 from multihead.pools import cores
 
-GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # of the memory of its GPU that a worker may take
+GPU_SHARE_VARIABLE = "MULTIHEAD_GPU_SHARE"  # fraction of a GPU's memory that a worker may use
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_BOOT = Path("/proc/sys/kernel/random/boot_id")  # one per machine, whatever its containers' names
+_BOOT = Path("/proc/sys/kernel/random/boot_id")  # the same in all containers of a machine
 
 
 class Places:
@@ -21,9 +22,9 @@ class Places:
 
     Args:
         folder: Where processes of this machine keep their locks.
-        devices_per_worker: GPUs of each worker; below 1, several workers share a GPU, with 0, they
+        devices_per_worker: GPUs of each worker. Below 1, several workers share a GPU. With 0, they
             see none.
-        visible: Names of the GPUs, as CUDA_VISIBLE_DEVICES has them.
+        visible: Names of the GPUs, as in CUDA_VISIBLE_DEVICES.
     """
 
     def __init__(self, folder: Path, devices_per_worker: float, visible: list[str]) -> None:
@@ -33,9 +34,9 @@ class Places:
         self._taken: dict[int, tuple[FileLock | None, list[str]]] = {}
 
     def of(self, worker: int) -> dict[str, str]:
-        """Return the environment of a worker, the same one whenever it is asked for.
+        """Return the environment variables of a worker; the same at every call.
 
-        Workers beyond the places share those that there are.
+        If there are more workers than places, the further ones share a place with others.
 
         Args:
             worker: Its number in this command.
@@ -70,13 +71,13 @@ class Places:
 
 
 def threads(workers: int, each: int | None = None) -> dict[str, str]:
-    """Return the environment that gives each of `workers` its share of the cores.
+    """Return the environment variables that limit the threads of each worker.
 
-    A number of threads set by the user (OMP_NUM_THREADS) stays.
+    A number of threads set by the user (OMP_NUM_THREADS) is kept.
 
     Args:
-        workers: On this machine.
-        each: Threads of each; an equal share if none.
+        workers: Number of workers on this machine.
+        each: Threads of each worker. If None, each gets an equal share of the cores.
     """
     share = each or max(1, cores() // workers)
     number = os.environ.get(_THREADS[0]) or str(share)
@@ -84,7 +85,7 @@ def threads(workers: int, each: int | None = None) -> dict[str, str]:
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs that a process started here may use; empty without any."""
+    """Return the names of the GPUs that a process started here may use; empty without GPUs."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -93,7 +94,7 @@ def visible_gpus() -> list[str]:
 
 
 def _places(devices_per_worker: float, visible: list[str]) -> list[list[str]]:
-    """Return the GPUs of each place; several places of one GPU follow those of all others."""
+    """Return the GPUs of each place. Every GPU gets its first place before any gets a second."""
     if not visible or devices_per_worker == 0:
         return []
     if devices_per_worker < 1:

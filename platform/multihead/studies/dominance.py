@@ -1,8 +1,9 @@
-"""Pruning with several objectives, which Optuna lacks: stop what others dominate at equal steps.
+"""Prune trials with several objectives, which Optuna's pruners cannot do.
 
-A trial is stopped at a step if at least `n_dominators` other trials were better there in every
-objective by `margin` times the spread of that objective among the trials at that step. What is
-merely worse in one objective, or only slightly worse in all, goes on: it may end on the front.
+A trial is stopped at a step if at least `n_dominators` other trials dominate it there. A trial
+dominates another if it is better in every objective by at least `margin` times the spread of that
+objective among the trials at this step. A trial that is worse in one objective only, or slightly
+worse in all, goes on, since it may still reach the Pareto front.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +21,14 @@ class DominancePruner:
     """Stop a trial that enough others dominate by a margin.
 
     Args:
-        directions: Of the objectives.
-        n_dominators: Trials that must dominate it, 1 or more.
+        directions: Directions of the objectives.
+        n_dominators: Number of trials that must dominate it, 1 or more.
         margin: Fraction of the spread (largest minus smallest value), 0 or more.
-        n_startup_trials: Other trials that must have a value at the step, 1 or more.
-        n_warmup_steps: Steps at which no trial is stopped.
+        n_startup_trials: Number of other trials that must have a value at the step, 1 or more.
+        n_warmup_steps: No trial is stopped in the first so many steps, 0 or more.
 
     Raises:
-        ConfigError: For numbers outside these ranges.
+        ConfigError: If a number is outside its range.
     """
 
     def __init__(
@@ -49,12 +50,12 @@ class DominancePruner:
         self.n_startup_trials, self.n_warmup_steps = n_startup_trials, n_warmup_steps
 
     def reason(self, step: int, own: Sequence[float], others: Sequence[Steps]) -> str | None:
-        """Return why a trial is to be stopped, or None.
+        """Return why a trial must stop, or None.
 
         Args:
-            step: Of the values, counted from 1.
+            step: The step of the values, counted from 1.
             own: The trial's values at the step, one per objective.
-            others: The values by step of the other trials.
+            others: The values of each other trial, by step.
         """
         there = [steps[step] for steps in others if step in steps]
         if step <= self.n_warmup_steps or len(there) < self.n_startup_trials:
@@ -66,4 +67,4 @@ class DominancePruner:
         count = int((better.all(1) & (values[:-1] > values[-1]).any(1)).sum())
         if count < self.n_dominators:
             return None
-        return f"{count} trials dominate it at step {step} by {self.margin:g} of the spread"
+        return f"{count} trials dominate it at step {step} by {self.margin:g} times the spread"

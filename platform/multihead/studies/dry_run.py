@@ -1,4 +1,4 @@
-"""What a study would do: some trials it would sample, and what it would cost."""
+"""Show what a study would do: some trials that it would sample, and how long it would take."""
 
 from typing import Any
 
@@ -18,10 +18,13 @@ Sampled = tuple[dict[str, Any], dict[str, Any]]
 
 
 def sampled(definition: Definition, count: int) -> tuple[Plan, list[Sampled]]:
-    """Check a study and return its first trials: parameters, and what they set by path.
+    """Check a study and sample its first trials.
+
+    Returns:
+        The plan, and for each trial its parameters and the overrides that they set.
 
     Raises:
-        MultiheadError: For what cannot run.
+        MultiheadError: If the study or one of these trials cannot run.
     """
     plan = check(definition)
     check_directions(definition)

@@ -1,7 +1,7 @@
-"""A study's trials as a file, from its storage alone: no data are read, nothing is imported.
+"""Export a study's trials to a file, using its storage only.
 
-What a study was checked with when it was made need not be there any more. Of what its space says
-only the names of parameters are needed, and these depend neither on data nor on a configuration.
+The data, classes and presets of the study need not exist any more, so nothing of them is read. The
+export needs only the names of the parameters, which the stored space gives.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,18 @@ from multihead.studies.table import check_suffix, trials_table, write_table
 
 
 def export(definition: Definition, path: Path) -> int:
-    """Write the trials of a study as it was started; return how many there are.
+    """Write the trials of a study to a file.
 
     Args:
-        definition: Names study and storage.
-        path: Its ending says the form.
+        definition: Names the study and the storage.
+        path: The file. Its suffix, .parquet, .csv or .json, sets the format.
+
+    Returns:
+        The number of trials.
 
     Raises:
-        ConfigError: For another ending, a study that is not there, or a place that cannot be
-            written to.
+        ConfigError: If the suffix is another one, the study does not exist, or the file cannot be
+            written.
     """
     check_suffix(path)
     storage = StudyStorage(definition.storage_url)
@@ -40,7 +43,7 @@ def export(definition: Definition, path: Path) -> int:
 
 
 def _space(definition: Definition) -> Space:
-    """Return the space of a study that was checked, with the heads that it names itself."""
+    """Return the space of a stored study. Its heads are those that the space itself names."""
     return build_space(definition.space, _heads(definition.space.get(WEIGHTS)), {})
 
 

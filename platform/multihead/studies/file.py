@@ -1,6 +1,6 @@
-"""Files of `studies/`, of searches and ablations alike: find one, read it, say what is wrong.
+"""Find and read the files of `studies/`, for searches and ablations, and explain their errors.
 
-Folders searched, first hit wins: `studies/` of the current folder, then the package's own.
+The folder `studies/` of the current folder is searched first, then the package's own.
 """
 
 from collections.abc import Iterable
@@ -22,12 +22,12 @@ def find_file(name: str, group: str, what: str) -> Path:
     """Return the path of a file.
 
     Args:
-        name: Of the file, without its ending, or the path of a YAML file.
+        name: Name of the file without its suffix, or the path of a YAML file.
         group: The folder within `studies/`.
-        what: Names it in an error, such as `study`.
+        what: The word for the file in an error, such as `study`.
 
     Raises:
-        ConfigError: If there is none, with the names there are.
+        ConfigError: If the file does not exist. The message lists the names that exist.
     """
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
@@ -43,27 +43,29 @@ def find_file(name: str, group: str, what: str) -> Path:
 
 
 def read_file(path: Path, what: str) -> dict[str, Any]:
-    """Return a file's content, with its `name` first.
+    """Return a file's content. Its first key is `name`, by default the name of the file.
 
     Raises:
-        ConfigError: If it is not YAML, or no mapping.
+        ConfigError: If it is not YAML, or not a mapping.
     """
     content = read_written(path)
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} is no mapping; {what} has experiment, overrides and more keys.")
+        raise ConfigError(
+            f"{path} is not a mapping; {what} has keys such as experiment and overrides."
+        )
     return {"name": path.stem, **content}
 
 
 def apply_argument(content: dict[str, Any], argument: str, fields: Iterable[str]) -> None:
-    """Put one `key=value` where it belongs: into the file's content, or to its base's overrides.
+    """Apply one `key=value` to the file's content: set its key, or add an override of the base.
 
     Raises:
-        ConfigError: If it is no `key=value`, or the value is not YAML.
+        ConfigError: If the argument is not `key=value`, or the value is not YAML.
     """
     argument = rooted(argument)
     key, equals, text = argument.partition("=")
     if not equals or not key:
-        raise ConfigError(f"{argument!r} is no override; write key=value.")
+        raise ConfigError(f"{argument!r} is not an override; write key=value.")
     head, _, rest = key.partition(".")
     if head not in fields:
         content["overrides"].append(argument)
@@ -73,7 +75,9 @@ def apply_argument(content: dict[str, Any], argument: str, fields: Iterable[str]
     except yaml.YAMLError as error:
         raise ConfigError(f"{argument!r}: the value is not YAML.") from error
     if head == "overrides":
-        raise ConfigError(f"{argument!r}: write the overrides of the base as they are.")
+        raise ConfigError(
+            f"{argument!r}: write each override of the base as an argument of its own."
+        )
     if not rest:
         content[head] = value
         return
@@ -83,12 +87,12 @@ def apply_argument(content: dict[str, Any], argument: str, fields: Iterable[str]
 
 
 def explain(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
-    """Turn what pydantic found into one line.
+    """Turn an error of pydantic into an error of one line.
 
     Args:
-        error: Of which the first finding is said.
-        where: Names the file.
-        model: What the file was checked against.
+        error: Pydantic's error. Only its first finding is reported.
+        where: Name of the file, for the message.
+        model: The model that the file was checked against.
     """
     errors = error.errors()
     first = telling(errors)
@@ -100,7 +104,9 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> Confi
             f"allowed: {', '.join(names)}."
         )
     if first["type"] == "missing":
-        return ConfigError(f"{where}: the key {key!r} is missing; the shipped files show it.")
+        return ConfigError(
+            f"{where}: the key {key!r} is missing; the files that come with multihead have it."
+        )
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         union = model.model_fields[key].annotation
         tags = [tag for member in _models(union) for tag in _tags(member)]
@@ -117,11 +123,11 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> Confi
 
 
 def _place(model: type[BaseModel], found: Iterable[str]) -> tuple[str, list[str]]:
-    """Return a key as people write it, and the keys that are allowed beside it.
+    """Return a dotted key as in the file, and the keys that are allowed at its level.
 
     Args:
-        model: What the file was checked against.
-        found: Where pydantic found something; of a union, it names the member.
+        model: The model that the file was checked against.
+        found: The location in pydantic's error. Within a union, it also names the member.
     """
     keys: list[str] = []
     models = [model]
@@ -144,7 +150,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _tags(model: type[BaseModel]) -> tuple[str, ...]:
-    """Return the names by which a union tells this model from others."""
+    """Return the values of `name` that select this model in a union."""
     field = model.model_fields.get("name")
     if field is None or get_origin(field.annotation) is not Literal:
         return ()

@@ -1,4 +1,4 @@
-"""What keeps a worker's lease and presence alive, and ends the worker that lost its trial."""
+"""Renew a worker's lease and presence in a thread, and end a worker that has lost its trial."""
 
 import os
 import signal
@@ -15,20 +15,21 @@ _BEAT_SECONDS = 2.0
 
 
 def say(text: str) -> None:
-    """Tell whoever reads the worker's log."""
+    """Print a line to the worker's log."""
     terminal.say(f"{time.strftime('%H:%M:%S')} worker {os.getpid()}: {text}", err=True)
 
 
 class Heart(threading.Thread):
-    """Keep lease and presence alive while the work moves, and obey a wish to interrupt it.
+    """A thread that renews the lease and the presence while the worker makes progress.
 
-    Nothing in it may end it but `stop`: what the storage refuses now is tried again.
+    It also interrupts the worker when the study is asked to stop. If the storage does not answer,
+    the thread retries without limit. Only `stop` ends it.
 
     Args:
-        presence: The worker's entry.
+        presence: The worker's row in the table of workers.
         storage: The database.
-        hung_after: Seconds without movement after which it falls silent.
-        attached: Whether the worker ends with the process that started it.
+        hung_after: The thread stops renewing after this many seconds without a `tick`.
+        attached: Whether the worker ends when the process that started it ends.
     """
 
     def __init__(
@@ -43,11 +44,11 @@ class Heart(threading.Thread):
         self._over = threading.Event()
 
     def tick(self, note: str) -> None:
-        """Hear that something moved."""
+        """Note that the worker made progress, and its current activity."""
         self._moved, self.note = time.monotonic(), note
 
     def run(self) -> None:
-        """Beat until stopped."""
+        """Renew at every interval until stopped."""
         while not self._over.wait(_BEAT_SECONDS):
             if self._parent is not None and os.getppid() != self._parent:
                 self._parent = None
@@ -62,7 +63,7 @@ class Heart(threading.Thread):
             try:
                 lease.renew(self.storage)
             except LeaseLost:
-                if self.lease is lease:  # else it was decided meanwhile
+                if self.lease is lease:  # otherwise the worker has decided the trial meanwhile
                     lost(lease)
         if known(self.storage, self.presence.study).interrupt:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -75,6 +76,6 @@ class Heart(threading.Thread):
 
 
 def lost(lease: Lease) -> None:
-    """End the process at once: all it could still write belongs to another worker now."""
+    """End the process at once, since another worker now writes the files of the trial."""
     say(f"trial {lease.number} was given to another worker; ending")
     os._exit(EXIT_LOST)

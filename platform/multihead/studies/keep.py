@@ -1,4 +1,4 @@
-"""Keep the checkpoints of the best trials alone."""
+"""Keep only the checkpoints of the best trials."""
 
 from collections.abc import Sequence
 

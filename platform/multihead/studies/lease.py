@@ -1,7 +1,10 @@
-"""Who works on which trial: a lease with owner, attempt and an expiry by the database's clock.
+"""Leases record which worker works on which trial.
 
-Optuna alone would take the late result of a worker that was given up and then fail the one that
-took over. Here the first decision on a trial stands, and only its owner can make it.
+A lease has an owner, an attempt and an expiry time by the database's clock.
+
+Optuna alone would accept the late result of a worker that had lost its trial, and then fail the
+worker that took the trial over. With leases, only the present owner can decide how a trial ended,
+and the first decision is final.
 """
 
 import json
@@ -15,7 +18,7 @@ from multihead.errors import MultiheadError
 from multihead.studies.storage import StudyStorage, metadata
 
 LEASE_SECONDS = 120.0
-# Owner of a trial that waits for what is decided of it; nobody takes it over meanwhile.
+# Owner of a paused trial. No worker takes it over until the `best_after` rule decides on it.
 PAUSED = "paused"
 _NEVER = 1.0e18
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
@@ -26,19 +29,19 @@ leases = sa.Table(
     sa.Column("study", sa.String(80), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("trial_id", sa.Integer, nullable=False),
-    sa.Column("owner", sa.String(80)),  # none: nobody works on it now
+    sa.Column("owner", sa.String(80)),  # null: nobody works on it now
     sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("lost", sa.Integer, nullable=False),  # attempts that ended without a word
+    sa.Column("lost", sa.Integer, nullable=False),  # attempts whose worker died
     sa.Column("expires", sa.Float, nullable=False),
     sa.Column("outcome", sa.Text),  # JSON; once set, it stays
     sa.Column("decided", sa.Float),
-    # Finds those that are open, and those decided last, however many there are.
+    # Finds open leases, and those decided last, quickly in a table of any size.
     sa.Index("ix_multihead_leases_decided", "study", "decided"),
 )
 
 
 class LeaseLost(MultiheadError):
-    """The trial was given to another worker; nothing of this one counts any more."""
+    """The trial was given to another worker; the results of this one are ignored."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ class Outcome:
     """How a trial ended.
 
     Attributes:
-        state: As in Optuna.
-        values: One per objective, if COMPLETE.
-        cause: Why, in one line, if PRUNED or FAIL.
-        attrs: User attributes of the trial that belong to its end.
+        state: Optuna's state.
+        values: One value per objective, if COMPLETE.
+        cause: The reason in one line, if PRUNED or FAIL.
+        attrs: User attributes to set on the trial when it ends.
     """
 
     state: State
@@ -58,7 +61,7 @@ class Outcome:
     attrs: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
-        """Return what the database keeps."""
+        """Return the JSON text that the database keeps."""
         record = {"state": self.state, "values": self.values, "cause": self.cause}
         return json.dumps(record | {"attrs": dict(self.attrs or {})}, sort_keys=True)
 
@@ -78,7 +81,7 @@ class Lease:
         number: Of the trial.
         trial_id: Optuna's id of the trial.
         owner: The worker.
-        attempt: Counted from 1; it grows whenever the trial changes hands.
+        attempt: Counted from 1. It grows whenever the trial gets another owner.
     """
 
     study: str
@@ -97,12 +100,12 @@ class Lease:
         )
 
     def renew(self, storage: StudyStorage) -> None:
-        """Check that the trial is still ours and keep it for another `LEASE_SECONDS`.
+        """Check that this worker still owns the trial and extend the lease by `LEASE_SECONDS`.
 
-        A lease that ran out while nobody took the trial is still ours.
+        An expired lease can be renewed as long as no other worker took the trial.
 
         Raises:
-            LeaseLost: If the trial has another owner, or was decided.
+            LeaseLost: If the trial has another owner, or is decided.
         """
         change = (
             sa.update(leases)
@@ -114,10 +117,10 @@ class Lease:
                 raise LeaseLost(f"trial {self.number} was given to another worker")
 
     def decide(self, storage: StudyStorage, outcome: Outcome) -> None:
-        """Fix how the trial ended; deciding the same again, after a lost reply, is no error.
+        """Record how the trial ended. Repeating the same decision after a lost reply is no error.
 
         Raises:
-            LeaseLost: If the trial has another owner, or was decided otherwise.
+            LeaseLost: If the trial has another owner, or another decision.
         """
         text = outcome.to_json()
         change = (
@@ -130,7 +133,7 @@ class Lease:
                 raise LeaseLost(f"trial {self.number} was given to another worker")
 
     def pause(self, storage: StudyStorage) -> None:
-        """Let the trial wait for a decision; pausing it again, after a lost reply, is no error.
+        """Pause the trial until it is decided on. Repeating this after a lost reply is no error.
 
         Raises:
             LeaseLost: If the trial has another owner, or was decided.
@@ -149,11 +152,11 @@ class Lease:
                 raise LeaseLost(f"trial {self.number} was given to another worker")
 
     def release(self, storage: StudyStorage, *, lost: bool = False) -> None:
-        """Let another worker go on with the trial now.
+        """Let another worker continue the trial now.
 
         Args:
             storage: The database.
-            lost: Whether this counts against the trial's retries.
+            lost: Whether this attempt counts against the trial's retries.
         """
         with storage.engine.begin() as connection:
             connection.execute(
@@ -164,7 +167,7 @@ class Lease:
 
 
 def release_paused(storage: StudyStorage, study: str) -> None:
-    """Let every trial that waits for a decision go on."""
+    """Let workers continue every paused trial."""
     with storage.engine.begin() as connection:
         connection.execute(
             sa.update(leases)
@@ -174,7 +177,7 @@ def release_paused(storage: StudyStorage, study: str) -> None:
 
 
 def release_owner(storage: StudyStorage, owner: str) -> None:
-    """Let the trials of a worker that died go to others at once, and count the loss."""
+    """Free the trials of a dead worker for others at once. It counts against their retries."""
     with storage.engine.begin() as connection:
         connection.execute(
             sa.update(leases)
@@ -184,18 +187,18 @@ def release_owner(storage: StudyStorage, owner: str) -> None:
 
 
 def rows_of(storage: StudyStorage, study: str) -> list[sa.Row[Any]]:
-    """Return every lease of a study with `alive` (it has an owner and did not run out)."""
+    """Return every lease of a study; `alive` is true if it has an owner and has not expired."""
     return _rows(storage, _leases(storage, study).order_by(leases.c.number))
 
 
 def open_of(storage: StudyStorage, study: str) -> list[sa.Row[Any]]:
-    """Return the leases that are not decided, with `alive`; as many as workers, or a few more."""
+    """Return the leases that are not decided, with `alive`. There are about as many as workers."""
     query = _leases(storage, study).where(leases.c.decided.is_(None))
     return _rows(storage, query.order_by(leases.c.number))
 
 
 def newest_of(storage: StudyStorage, study: str, count: int | None) -> list[sa.Row[Any]]:
-    """Return the leases that were decided last, the newest first; all of them without a count."""
+    """Return the `count` leases that were decided last, newest first; all if `count` is None."""
     query = _leases(storage, study).where(leases.c.decided.is_not(None))
     return _rows(storage, query.order_by(leases.c.decided.desc()).limit(count))
 

@@ -1,4 +1,4 @@
-"""One interactive page of a study that needs no network: Optuna's plots under a common head."""
+"""Write one interactive page with Optuna's plots of a study; it works without a network."""
 
 import html
 import re
@@ -18,8 +18,8 @@ from multihead.studies.table import best_of
 from multihead.studies.trial_names import WEIGHTS
 from multihead.text import lines, one_line, shortened
 
-# Plotly draws 3-D and parallel coordinates with functions that it makes at run time. Nothing of the
-# page may load anything.
+# Plotly makes functions at run time to draw 3-D plots and parallel coordinates, so 'unsafe-eval' is
+# needed. The page may not load anything.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -38,11 +38,11 @@ table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabula
 th { position: sticky; top: 0; background: var(--page); color: var(--soft); text-align: left }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
 """
-# Read on light and on dark ground alike; plotly draws its own colours, not those of the page.
+# These colours are readable on light and dark backgrounds. Plotly does not use the page's colours.
 _INK, _GRID, _CLEAR = "#808791", "rgba(128, 135, 145, .25)", "rgba(0, 0, 0, 0)"
 _BLUE, _ORANGE = "#4c8dd6", "#dd6b20"
 _STATES = {"COMPLETE": _BLUE, "PRUNED": _ORANGE, "FAIL": "#d64545", "RUNNING": "#9aa3ae"}
-# What Optuna itself puts into texts.
+# Markup that Optuna itself adds to texts.
 _OPTUNAS = re.compile(r"&lt;(br|extra|/extra)&gt;")
 _MOST, _MOST_OF_A_WORD = 1000, 80
 _WORD = re.compile(r"[^\s<>]{81,}")
@@ -59,11 +59,11 @@ def write_page(
     """Write the page.
 
     Args:
-        study: Optuna's view.
-        definition: The study.
-        table: From `trials_table`.
-        path: Of the page; it holds plotly itself, 5 MB, once.
-        notes: Lines to stand above everything.
+        study: The Optuna study.
+        definition: The study's definition.
+        table: The result of `trials_table`.
+        path: The file to write. It contains plotly itself, which takes 5 MB.
+        notes: Lines to show at the top.
     """
     counts = table["state"].value_counts().to_dict()
     lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
@@ -77,7 +77,7 @@ def write_page(
         *(f"<p class=lead>{_escaped(note)}</p>" for note in notes),
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # experimental, and that low values are explained
+        warnings.simplefilter("ignore")  # Optuna's plots are experimental, and PED-ANOVA warns
         for index, (title, figure) in enumerate(_figures(study, definition)):
             _paint(figure)
             shown = {"displaylogo": False}
@@ -101,7 +101,7 @@ def _cell(value: Any) -> Any:
 
 
 def _as_text(figure: Any) -> Any:
-    """Return a figure in which nothing but the line breaks of Optuna's is markup."""
+    """Return a figure whose texts are escaped, except for Optuna's own line breaks."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):  # arrays are numbers in base64
@@ -117,7 +117,7 @@ def _as_text(figure: Any) -> Any:
 
 
 def _paint(figure: Any) -> None:
-    """Let the page's ground and width through, and draw in colours that both grounds bear."""
+    """Make a figure transparent and as wide as the page, in colours for light and dark."""
     figure.update_layout(
         template="plotly_white",
         title=None,
@@ -144,12 +144,12 @@ def _paint(figure: Any) -> None:
 
 
 def with_weights(study: optuna.Study) -> optuna.Study:
-    """Return the complete trials with their loss weights in place of the numbers searched."""
+    """Return a study of the complete trials that has loss weights instead of their coordinates."""
     shown = optuna.create_study(directions=study.directions)
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not any(trial.user_attrs.get(WEIGHTS) for trial in done):
         return study
-    for trial in done:  # with some choices no weights are searched
+    for trial in done:  # trials with some choices have no searched weights
         weights = {f"weights.{h}": w for h, w in trial.user_attrs.get(WEIGHTS, {}).items()}
         kept = [n for n in trial.params if not n.startswith(("simplex.", "ratio."))]
         span = FloatDistribution(0.0, 1.001 * sum(weights.values()))
@@ -176,7 +176,7 @@ def shared_params(study: optuna.Study) -> list[str]:
 
 
 def lowest_is_best(study: optuna.Study, index: int) -> Callable[[FrozenTrial], float]:
-    """Return an objective with the sign that PED-ANOVA expects: it explains low values."""
+    """Return an objective as PED-ANOVA expects it: lower is better, so it may be negated."""
     sign = -1 if study.directions[index] == optuna.study.StudyDirection.MAXIMIZE else 1
     return lambda trial: sign * trial.values[index]
 
@@ -198,7 +198,7 @@ def _figures(study: optuna.Study, definition: Definition) -> Iterator[tuple[str,
         target = lowest_is_best(study, index)
         shown = with_weights(study)
         common = shared_params(shown)
-        of = "" if len(common) == len(_all_params(shown)) else ", of what all trials have"
+        of = "" if len(common) == len(_all_params(shown)) else ", parameters of all trials"
         yield (
             f"{metric}: importance{of}",
             plots.plot_param_importances(study, target=target, target_name=metric),

@@ -1,4 +1,4 @@
-"""How many different trainings a space holds, so that a study of more trials says so."""
+"""Count the different points of a space, to warn if a study has more trials than points."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from multihead.studies.space import Space
 
 
 def point_notes(definition: Definition, space: Space) -> list[str]:
-    """Return a line where there are more trials than different trainings; the grid ends by itself.
+    """Return a note if there are more trials than points. A grid needs none, since it ends there.
 
     Args:
         definition: The study.
@@ -28,12 +28,12 @@ def point_notes(definition: Definition, space: Space) -> list[str]:
     return [
         f"the space has {points} different points, but n_trials is {definition.n_trials}: "
         f"{definition.n_trials - points} or more trials repeat an earlier one, with the same "
-        f"result; n_trials={points} sampler=grid trains each once"
+        f"result; n_trials={points} sampler=grid trains each point once"
     ]
 
 
 def most_points(distributions: Sequence[BaseDistribution]) -> int | None:
-    """Return the largest number of different points, or None where it has no end."""
+    """Return the largest possible number of different points, or None if it is infinite."""
     sizes = [_size(each) for each in distributions]
     return None if None in sizes else math.prod(size for size in sizes if size is not None)
 

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: counts, the best, time left, and a line per worker."""
+"""Show a running study: counts of trials, the best one, the time left and a line per worker."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ class Snapshot:
     """A study at one moment.
 
     Attributes:
-        definition: Of the study.
-        trials: All of them.
-        workers: Those that are present.
-        note: What the engine has to say, if anything.
+        definition: The study.
+        trials: All its trials.
+        workers: The workers that have not ended.
+        note: A message of the engine, or an empty text.
     """
 
     definition: Definition
@@ -53,7 +53,7 @@ class Snapshot:
         return len({host_of(worker) for worker in self.workers}) > 1
 
     def seconds_left(self) -> float | None:
-        """Estimate the time left from the mean duration of the trials so far."""
+        """Estimate the seconds left from the mean duration of the trials so far."""
         spans = [t.duration.total_seconds() for t in self.trials if t.duration is not None]
         left = self.definition.n_trials - self.ended
         if not spans or left <= 0:
@@ -62,7 +62,7 @@ class Snapshot:
 
 
 class Progress:
-    """Draw snapshots in a terminal; print a line per ended trial elsewhere.
+    """Draws snapshots in a terminal. Elsewhere, it prints a line per ended trial.
 
     Args:
         screen: Where to draw.
@@ -83,7 +83,7 @@ class Progress:
         self._live.stop()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show one moment."""
+        """Show a snapshot."""
         if not self.screen.is_terminal:
             self._print(snapshot)
             return
@@ -128,7 +128,7 @@ def host_of(worker: Any) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a time as people say it: 5s, 1m05, 2h30."""
+    """Return a duration for display: 5s, 1m05 or 2h30."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}" if hours else f"{minutes}m{rest:02d}" if minutes else f"{rest}s"

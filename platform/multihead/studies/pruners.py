@@ -27,11 +27,11 @@ PRUNERS = (*_MAKERS, BEST_AFTER, DOMINANCE)
 
 
 def make_pruner(definition: Definition) -> BasePruner:
-    """Make Optuna's pruner of a study; one that never prunes where ours does it.
+    """Make the Optuna pruner of a study. For our own pruners, it is one that never prunes.
 
     Raises:
-        ConfigError: For an unknown name or argument, or a pruner that does not fit the objectives
-            or seeds.
+        ConfigError: If the name or an argument is unknown, or the pruner does not fit the
+            objectives or seeds.
     """
     arguments = {**definition.pruner}
     name = arguments.pop("name")
@@ -48,17 +48,17 @@ def make_pruner(definition: Definition) -> BasePruner:
         )
     if name == "wilcoxon" and definition.seeds < 2:
         raise ConfigError(
-            "pruner wilcoxon compares trials seed by seed, but the study has seeds=1; "
+            "pruner wilcoxon compares trials by seed, but the study has seeds=1; "
             "set seeds to 2 or more, or choose another pruner."
         )
     return make("pruner", name, _MAKERS[name], **_DEFAULTS.get(name, {}) | arguments)
 
 
 def make_dominance(definition: Definition) -> DominancePruner | None:
-    """Make the pruner by dominance, if the study has it.
+    """Make the pruner by dominance, or return None if the study has another pruner.
 
     Raises:
-        ConfigError: For a single objective, and for wrong arguments.
+        ConfigError: If the study has one objective, or the arguments are wrong.
     """
     arguments = {**definition.pruner}
     if arguments.pop("name") != DOMINANCE:

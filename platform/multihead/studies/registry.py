@@ -1,4 +1,4 @@
-"""What all processes of a study share beside its trials: its file, its workers, a wish to stop."""
+"""The database tables of studies and workers: definitions, live processes and requests to stop."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ studies = sa.Table(
     sa.Column("definition", sa.Text, nullable=False),
     sa.Column("parent", sa.String(80)),  # our id of the parent run
     sa.Column("stop", sa.Text),  # why no further trial may start
-    sa.Column("interrupt", sa.Boolean, nullable=False),  # whether running ones end now, too
+    sa.Column("interrupt", sa.Boolean, nullable=False),  # whether running trials end now, too
 )
 
 workers = sa.Table(
@@ -34,22 +34,22 @@ workers = sa.Table(
     metadata,
     sa.Column("owner", sa.String(80), primary_key=True),
     sa.Column("study", sa.String(80), nullable=False, index=True),
-    sa.Column("kind", sa.String(20), nullable=False),  # worker, or command that starts them
-    sa.Column("position", sa.Integer, nullable=False),  # how many of its kind came before
-    sa.Column("place", sa.Text, nullable=False),  # host and process, for people only
+    sa.Column("kind", sa.String(20), nullable=False),  # worker, or command that starts workers
+    sa.Column("position", sa.Integer, nullable=False),  # how many of this kind came before
+    sa.Column("place", sa.Text, nullable=False),  # host and process, for display
     sa.Column("seen", sa.Float, nullable=False),
     sa.Column("number", sa.Integer),  # its trial
-    sa.Column("note", sa.Text, nullable=False),  # what it does, for people only
+    sa.Column("note", sa.Text, nullable=False),  # its current activity, for display
     sa.Column("ended", sa.Boolean, nullable=False),
 )
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A study as the storage has it.
+    """A study's row in the storage.
 
     Attributes:
-        definition: With the overrides it was started with.
+        definition: The definition it was started with, overrides included.
         parent: Our id of its parent run, or None before there is one.
         stop: Why no further trial may start, or None.
         interrupt: Whether running trials end now, too.
@@ -87,7 +87,7 @@ def known(storage: StudyStorage, name: str) -> Registered:
 
 
 def register(storage: StudyStorage, definition: Definition) -> optuna.Study:
-    """Make Optuna's part of a study, if it is not there."""
+    """Make the Optuna study if it does not exist."""
     study = optuna.create_study(
         study_name=definition.name,
         storage=storage.optuna,
@@ -108,7 +108,7 @@ def update(
     stop: str | None,
     interrupt: bool,
 ) -> None:
-    """Write our part of a study, new or again."""
+    """Insert or update a study's row in our own table."""
     values = {
         "definition": definition.model_dump_json(),
         "parent": parent,
@@ -122,25 +122,25 @@ def update(
 
 
 def ask_to_stop(storage: StudyStorage, name: str, reason: str, *, interrupt: bool) -> None:
-    """Let no further trial start; with `interrupt`, running ones end with a checkpoint, too."""
+    """Let no further trial start. With `interrupt`, running trials also end, with a checkpoint."""
     change = sa.update(studies).where(studies.c.study == name)
     with storage.engine.begin() as connection:
         connection.execute(change.values(stop=reason, interrupt=interrupt))
 
 
 class Presence:
-    """A process's entry among the workers of a study, and the lock that says it is alive.
+    """A process's row in the table of workers, and a file lock that shows that it is alive.
 
-    The lock is on a file, so it ends with the process, however that ends; process numbers say
-    nothing across containers.
+    The operating system releases the lock when the process ends, even after a crash. Process ids
+    would not do, since they differ between containers.
 
-    The caller holds the study's lock.
+    The caller must hold the study's lock.
 
     Args:
         storage: The database.
         study: The study.
         folder: Where processes of this machine keep their locks.
-        kind: `worker`, or `command` for one that starts them.
+        kind: `worker`, or `command` for a process that starts workers.
     """
 
     def __init__(self, storage: StudyStorage, study: str, folder: Path, kind: str) -> None:
@@ -167,7 +167,7 @@ class Presence:
             )
 
     def beat(self, number: int | None, note: str) -> None:
-        """Say that the process is alive and what it does."""
+        """Record that the process is alive, and its trial and activity."""
         with self.storage.engine.begin() as connection:
             connection.execute(
                 sa.update(workers)
@@ -176,7 +176,7 @@ class Presence:
             )
 
     def end(self) -> None:
-        """Leave."""
+        """Mark the row as ended and release the lock."""
         with self.storage.engine.begin() as connection:
             connection.execute(
                 sa.update(workers)
@@ -188,12 +188,12 @@ class Presence:
 
 
 def place_of(pid: int) -> str:
-    """Return host and number of a process here; containers use the same numbers."""
+    """Return host name and id of a process; the id alone is not unique across containers."""
     return f"{platform.node()} {pid}"
 
 
 def present(storage: StudyStorage, study: str) -> Sequence[sa.Row[Any]]:
-    """Return workers and commands that have not ended; `age` is seconds since their last word."""
+    """Return workers and commands not marked as ended; `age` is seconds since the last beat."""
     age = (storage.now - workers.c.seen).label("age")
     query = sa.select(workers, age).where(workers.c.study == study, workers.c.ended.is_(False))
     with storage.engine.connect() as connection:
@@ -201,7 +201,7 @@ def present(storage: StudyStorage, study: str) -> Sequence[sa.Row[Any]]:
 
 
 def alive(storage: StudyStorage, study: str, folder: Path) -> list[sa.Row[Any]]:
-    """Return workers and commands that are alive: by their lock here, else by their last word."""
+    """Return live workers and commands: by lock on this machine, else by their last beat."""
     return [
         worker
         for worker in present(storage, study)
@@ -210,10 +210,10 @@ def alive(storage: StudyStorage, study: str, folder: Path) -> list[sa.Row[Any]]:
 
 
 def bury(storage: StudyStorage, study: str, folder: Path) -> list[str]:
-    """End the processes of this machine that died, so that their trials go on at once.
+    """Mark dead processes of this machine as ended, and free their trials at once.
 
     Returns:
-        Their owners' ids.
+        The ids of the dead workers and commands.
     """
     dead = [w.owner for w in present(storage, study) if _died_here(folder, w.owner)]
     for owner in dead:
@@ -226,7 +226,7 @@ def bury(storage: StudyStorage, study: str, folder: Path) -> list[str]:
 
 
 def _died_here(folder: Path, owner: str) -> bool:
-    """Return whether a process of this machine left its lock behind."""
+    """Return whether a process of this machine died and left its lock file behind."""
     path = _lock_of(folder, owner)
     if not path.exists():
         return False

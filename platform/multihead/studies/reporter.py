@@ -1,4 +1,4 @@
-"""What a trial says while it trains, and how it hears that it is to stop."""
+"""Report a trial's objectives while it trains, and stop or pause its training."""
 
 import math
 from collections.abc import Callable
@@ -9,20 +9,21 @@ from lightning.pytorch.callbacks import Callback
 
 from multihead.training.interrupts import RunPaused
 
-# Takes step (epochs trained) and values, and returns why the trial is to stop, or None.
+# Takes the step (epochs trained) and the values; returns why the trial must stop, or None.
 Report = Callable[[int, list[float]], str | None]
 
 
 class Reporter(Callback):
     """Report the objectives after every validation, before the epoch's checkpoint is written.
 
-    A training that goes on from that checkpoint has then no epoch unreported.
+    So a training that resumes from that checkpoint has reported every epoch before it.
 
     Args:
-        metrics: The objectives.
-        report: Told the values; none if nobody wants them.
-        tick: Called at every batch: the sign that the training moves.
-        pause_after: Epochs after which the training pauses, with their checkpoint; never if None.
+        metrics: Names of the objectives.
+        report: Called with step and values; None if they are not reported.
+        tick: Called at every batch with the progress, to show that the training is alive.
+        pause_after: Number of epochs after which the training pauses with a checkpoint; never if
+            None.
 
     Attributes:
         pruned: Why the training was stopped, or None.
@@ -42,28 +43,28 @@ class Reporter(Callback):
         self._said = ""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Pause between two epochs, when the last one has its checkpoint.
+        """Pause before this epoch, after the checkpoint of the last one is written.
 
         Raises:
-            RunPaused: If it is time.
+            RunPaused: If `pause_after` epochs are done.
         """
         if self.pause_after is not None and trainer.current_epoch >= self.pause_after:
             raise RunPaused(f"waits for epoch {self.pause_after} of the other trials")
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Show that the training moves."""
+        """Report progress of the training."""
         self.tick(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}{self._said}")
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Show that the validation moves."""
+        """Report progress of the validation."""
         self.tick(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}{self._said}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note that the metrics are of this epoch."""
+        """Note that this epoch has new validation metrics."""
         self._validated = not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report, and stop the training if it is told to."""
+        """Report the objectives, and stop the training if the trial is pruned."""
         if not self._validated:
             return
         self._validated = False
@@ -76,5 +77,5 @@ class Reporter(Callback):
             return
         self.pruned = self.report(step, values)
         if self.pruned is not None:
-            trainer.fit_loop.min_epochs = 0  # a promise to a training that nobody stops
+            trainer.fit_loop.min_epochs = 0  # otherwise Lightning trains on to min_epochs
             trainer.should_stop = True

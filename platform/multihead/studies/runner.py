@@ -1,4 +1,4 @@
-"""Run a study: have an engine start its workers, watch over them, end with its record."""
+"""Run a study: start its workers with an engine, watch them, and update the study's record."""
 
 import time
 from collections.abc import Callable
@@ -22,8 +22,8 @@ class Ended:
     """How a run of a study ended.
 
     Attributes:
-        reason: Why no further trial started, or None if all were done.
-        signum: The signal that ended it, or None.
+        reason: Why no further trial started; None if all trials ended.
+        signum: The signal that ended the run, or None.
     """
 
     reason: str | None
@@ -31,11 +31,11 @@ class Ended:
 
 
 class Runner:
-    """One command's eye on a study and on the workers of its engine.
+    """Runs a study in one command, and watches the workers of its engine.
 
     Args:
         opened: The study.
-        recorded: Called now and then, to keep the study's record up to date.
+        recorded: Called whenever trials have ended, to update the study's record.
     """
 
     def __init__(self, opened: OpenStudy, recorded: Callable[[], None]) -> None:
@@ -43,14 +43,14 @@ class Runner:
         self.engine = make_engine(opened)
         self.signum: int | None = None
         self._ended = 0
-        self._words: dict[str, tuple[float, float]] = {}  # by worker: its last, and since when
+        self._words: dict[str, tuple[float, float]] = {}  # by worker: last beat, when first seen
         self._locks = workers_of(opened.store)
 
     def run(self, progress: Progress) -> Ended:
-        """Work until nothing is left, a limit is reached, or a signal comes.
+        """Run until all trials have ended, a limit is reached or a signal arrives.
 
         Raises:
-            StoreError: If workers die again and again without ending a trial.
+            StoreError: If workers die repeatedly without ending a trial.
         """
         minutes = self.opened.definition.minutes
         deadline = None if minutes is None else time.monotonic() + 60 * minutes
@@ -88,7 +88,7 @@ class Runner:
         )
 
     def _look(self, progress: Progress) -> bool:
-        """Show where things are, have the engine see to its workers; return whether any is left."""
+        """Show the progress and let the engine check its workers; return whether any is left."""
         if self.opened.presence is not None:
             self.opened.presence.beat(None, "watches")
         snapshot = self.snapshot()
@@ -99,9 +99,10 @@ class Runner:
         return self.engine.look(self._silent(snapshot), snapshot.ended)
 
     def _silent(self, snapshot: Snapshot) -> set[str]:
-        """Return the places of workers without a word for as long as a lease.
+        """Return the places of workers whose last beat is more than `LEASE_SECONDS` ago.
 
-        By a clock of our own: that of the storage may be set while they work.
+        This process measures the time with its own monotonic clock, since the storage's clock may
+        be changed while workers run.
         """
         now = time.monotonic()
         words = {worker.owner: worker.seen for worker in snapshot.workers}
@@ -118,13 +119,13 @@ class Runner:
         }
 
     def snapshot(self) -> Snapshot:
-        """Return where the study is."""
+        """Return the present state of the study."""
         opened = self.opened
         workers = [w for w in present(opened.storage, opened.name) if w.kind == "worker"]
         return Snapshot(opened.definition, opened.trials(), workers, self.engine.note)
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
-        """Have the workers end, with checkpoints."""
+        """Interrupt the workers; each writes a checkpoint and ends."""
         self.signum = signum
         self.engine.interrupt()
 
@@ -135,7 +136,7 @@ class Runner:
 
 
 def agree(opened: OpenStudy) -> Agreement:
-    """Compare and repair the two stores."""
+    """Compare the study storage with MLflow, and repair differences."""
     return check_agreement(
         opened.store, opened.storage, opened.study, opened.plan.configs, opened.parent
     )

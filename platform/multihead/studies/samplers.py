@@ -1,6 +1,6 @@
-"""Samplers by name, seeded so that a serial study suggests what a plain Optuna script would.
+"""Samplers by name, seeded so that one worker gets the same suggestions as a plain Optuna script.
 
-`auto` chooses one from the study: see `settled`.
+`auto` chooses a sampler that suits the study; see `settled`.
 """
 
 import math
@@ -18,9 +18,9 @@ from multihead.studies.definition import Definition
 from multihead.studies.space import Parameter, Space
 
 GRID, AUTO = "grid", "auto"
-_MOST_OF_GP = 250  # trials; a suggestion takes seconds by then, and more with each further one
+_MOST_OF_GP = 250  # trials; with so many, a suggestion of gp already takes seconds
 _MOST_POINTS = 1_000_000
-# A grid is written into the study as trials that wait; nothing is left to sample then.
+# A grid is enqueued in the study as waiting trials, so its sampler is never used.
 _MAKERS: dict[str, Callable[..., BaseSampler]] = {
     "tpe": optuna.samplers.TPESampler,
     "gp": optuna.samplers.GPSampler,
@@ -33,15 +33,15 @@ _MAKERS: dict[str, Callable[..., BaseSampler]] = {
 }
 ONE_OBJECTIVE = {"cmaes"}
 SAMPLERS = tuple(_MAKERS)
-# They draw a parameter that not every trial has at random.
+# These samplers draw a parameter at random if not every trial has it.
 _FIXED_SPACE = ("gp", "cmaes", "qmc")
 
 
 def settled(definition: Definition, space: Space) -> tuple[dict[str, Any], str]:
-    """Return the sampler of a study with its own arguments, and why it is that one.
+    """Return `name` and arguments of a study's sampler, and the reason for this choice.
 
-    `auto` is a Gaussian process where that can use every trial: numbers without conditions, one
-    objective, no pruner, few trials. Else it is TPE, for which none of this matters.
+    `auto` chooses a Gaussian process if that can use every trial: numbers without conditions, one
+    objective, no pruner and at most 250 trials. Otherwise it chooses TPE, which has no such limits.
     """
     spec = dict(definition.sampler)
     check_name("sampler", spec["name"], (AUTO, *SAMPLERS))
@@ -49,7 +49,7 @@ def settled(definition: Definition, space: Space) -> tuple[dict[str, Any], str]:
         return spec, "the study names it"
     choice = any(isinstance(p.distribution, CategoricalDistribution) for p in space.parameters)
     reasons = {
-        "some parameters are asked for only with some choices": space.is_conditional,
+        "some parameters have conditions": space.is_conditional,
         "the space has choices": choice,
         "there are several objectives": definition.several,
         "a Gaussian process does not see pruned trials": definition.pruner["name"] != "none",
@@ -62,18 +62,18 @@ def settled(definition: Definition, space: Space) -> tuple[dict[str, Any], str]:
 
 
 def sampler_notes(definition: Definition, space: Space) -> list[str]:
-    """Return what a person should know of the sampler: what `auto` chose, and what it misses."""
+    """Return notes for the user: what `auto` chose, and what the sampler cannot use."""
     spec, why = settled(definition, space)
     name, pruner = spec["name"], definition.pruner["name"]
     notes = [f"sampler {name}: {why}"] if definition.sampler["name"] == AUTO else []
     if name == "gp" and pruner != "none":
         notes.append(
-            f"sampler gp learns from complete trials alone: what pruner {pruner} stops is lost to "
-            f"it; choose tpe, or pruner none."
+            f"sampler gp learns only from complete trials, so it ignores those that pruner "
+            f"{pruner} stops; choose tpe, or pruner none."
         )
     if name in _FIXED_SPACE and space.is_conditional:
         notes.append(
-            f"sampler {name} draws parameters that have a condition at random; tpe learns them."
+            f"sampler {name} draws parameters with a condition at random; tpe models them."
         )
     return notes
 
@@ -84,14 +84,14 @@ def sampler_of(definition: Definition, space: Space, worker: int = 0) -> BaseSam
     Args:
         definition: The study.
         space: What it searches.
-        worker: As `make_sampler` says.
+        worker: See `make_sampler`.
 
     Raises:
         ConfigError: For an unknown name or argument.
     """
     spec, _ = settled(definition, space)
     if spec["name"] == "tpe" and space.is_conditional:
-        # Else TPE would model together only what all trials have, and the rest one by one.
+        # Without it, TPE models jointly only the parameters that all trials have.
         spec = {"group": True, **spec}
     return make_sampler(spec, worker)
 
@@ -100,9 +100,9 @@ def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
     """Make a sampler.
 
     Args:
-        spec: `name`, `seed` (0 if none) and the arguments of Optuna's class.
-        worker: How many workers the study had before this one. The first has the study's seed;
-            a later one must not draw the same numbers again.
+        spec: `name`, `seed` (default 0) and the arguments of Optuna's class.
+        worker: How many workers the study had before this one. The first uses the study's seed.
+            A later one derives its own seed, so that it does not draw the same numbers again.
 
     Raises:
         ConfigError: For an unknown name or argument.
@@ -112,7 +112,7 @@ def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
     check_name("sampler", name, (AUTO, *SAMPLERS))
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"sampler.seed is {seed!r}; give an integer, 0 or more.")
-    if worker and name != "qmc":  # points of one sequence, which the workers share
+    if worker and name != "qmc":  # workers of qmc share one sequence of points
         seed = int(np.random.SeedSequence([seed, worker]).generate_state(1)[0])
     quiet = {"warn_independent_sampling": False} if name in ("cmaes", "gp", "qmc") else {}
     quiet |= {"warn_asynchronous_seeding": False} if name == "qmc" else {}
@@ -122,16 +122,16 @@ def make_sampler(spec: Mapping[str, Any], worker: int = 0) -> BaseSampler:
 def grid(space: Space) -> list[dict[str, Any]]:
     """Return every point of a space of choices, integers and stepped floats.
 
-    A parameter with a condition has its values only in the points that it applies to.
+    A parameter with a condition is only in the points to which it applies.
 
     Raises:
-        ConfigError: For a parameter without a finite set of values, and for more points than a
+        ConfigError: If a parameter has no finite set of values, or there are more points than a
             study may have trials.
     """
     points: list[dict[str, Any]] = [{}]
     axes = [_axis(parameter) for parameter in space.parameters]
     always = zip(space.parameters, axes, strict=True)
-    # Before any point takes memory: there are at least as many.
+    # This lower bound is checked first, before the points take memory.
     _check_points(math.prod(len(axis) for parameter, axis in always if not parameter.when))
     for parameter, axis in zip(space.parameters, axes, strict=True):
         applies = [parameter.applies(point) for point in points]

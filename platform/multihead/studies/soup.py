@@ -1,4 +1,4 @@
-"""A model soup: the mean of the weights of a study's best trials, chosen on validation alone.
+"""A model soup: the mean of the weights of a study's best trials, chosen by validation only.
 
 Source: Wortsman et al., Model soups, ICML 2022, arXiv:2203.05482.
 """
@@ -27,20 +27,20 @@ from multihead.training.weight_average import averaged, first_difference
 
 _NET = "net."
 _COMPARED_IMAGES = 4
-_SAME = 1e-4  # of the largest output, by which two ways to compute it may differ
+_SAME = 1e-4  # outputs count as equal up to this fraction of the largest output
 
 
 @dataclass(frozen=True, eq=False)
 class Ingredient:
-    """The best epoch of a trial.
+    """A trial's network at its best epoch.
 
     Attributes:
-        trial: Its number.
-        run_id: Our id of its run; of several seeds, that of the first.
-        values: What the study gave it, by path.
-        node: Its network and the arguments of that.
-        checkpoint: What its best.ckpt holds.
-        weights: Those of the network, by the names that it has.
+        trial: Number of the trial.
+        run_id: Our id of its run; with several seeds, that of the first.
+        values: The overrides of the trial, by path.
+        node: The configuration `model.net` of its network.
+        checkpoint: The content of its best.ckpt.
+        weights: The network's weights, by the network's own parameter names.
     """
 
     trial: int
@@ -56,12 +56,12 @@ def ingredients(opened: OpenStudy, count: int) -> list[Ingredient]:
 
     Args:
         opened: The study.
-        count: How many.
+        count: Number of trials.
 
     Raises:
-        ConfigError: If it has fewer complete ones.
-        CheckpointError: If a checkpoint is gone, damaged, or of another architecture than the best
-            one's.
+        ConfigError: If the study has fewer complete trials.
+        CheckpointError: If a checkpoint is missing or damaged, or its architecture differs from
+            that of the best trial.
     """
     order = ranked(opened.definition, opened.trials())
     if len(order) < count:
@@ -81,11 +81,14 @@ def mixed(found: Sequence[Ingredient]) -> dict[str, Tensor]:
 
 
 def chosen_greedily(found: Sequence[Ingredient], figures: Figures) -> list[Ingredient]:
-    """Return the ingredients that the soup is made of: each by which no objective falls.
+    """Return the ingredients of a greedy soup.
+
+    The best trial is always in it. Each further trial is added if no objective of the average
+    gets worse.
 
     Args:
-        found: The best first; that one is always in it.
-        figures: Measures on validation, of which each try costs a pass.
+        found: The candidates, best first.
+        figures: Measures the objectives. Each candidate costs one pass over the validation split.
     """
     kept = [found[0]]
     before = figures.objectives(mixed(kept), kept)

@@ -1,4 +1,4 @@
-"""What a network with other weights is worth: validation to choose by, test when that is over."""
+"""Measure a network with given weights, on the validation split and on the test split."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
@@ -14,24 +14,24 @@ from multihead.training.weight_average import needs_statistics, recompute_statis
 
 
 class HasWeights(Protocol):
-    """What an average is made of."""
+    """An ingredient of an average."""
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
-        """Of the network, by the names that it has."""
+        """The network's weights, by parameter name."""
 
 
 class Figures:
-    """Measures one network of a study with weights that are put into it.
+    """Measures a study's network with different weights.
 
     Args:
         definition: Names the objectives.
-        config: Of the study's best trial, set to test its checkpoint.
-        record: What our module wrote into that checkpoint: images are normalised as it says.
-        opened: Data that were read before.
+        config: Configuration of the study's best trial, set to test its checkpoint.
+        record: Our module's record in that checkpoint. Images are normalised with its mean and std.
+        opened: Data that are already read.
 
     Attributes:
-        parts: Its module, data and trainer; nothing is recorded.
+        parts: Module, data and trainer. Nothing of them is recorded in MLflow.
         net: The network.
     """
 
@@ -51,7 +51,7 @@ class Figures:
     def completed(
         self, weights: Mapping[str, Tensor], made_of: Sequence[HasWeights]
     ) -> dict[str, Tensor]:
-        """Return weights with batch norm's statistics made anew, where an average has none."""
+        """Return averaged weights, with batch norm statistics recomputed where that is needed."""
         net, trainer = self.net, self.parts.trainer
         net.load_state_dict(weights)
         if needs_statistics(net, [each.weights for each in made_of]):
@@ -60,16 +60,16 @@ class Figures:
         return {name: value.detach().clone() for name, value in net.state_dict().items()}
 
     def validated(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return the metrics of validation, `val/...`."""
+        """Return the validation metrics, `val/...`."""
         parts = self.parts
         self.net.load_state_dict(weights)
-        parts.module.best = {}  # else the best of what was measured before
+        parts.module.best = {}  # otherwise it keeps the best values of earlier measurements
         with quiet_libraries():
             found = parts.trainer.validate(parts.module, parts.data, verbose=False)
         return _figures(found)
 
     def tested(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return the metrics of the test, `test/...`."""
+        """Return the test metrics, `test/...`."""
         parts = self.parts
         self.net.load_state_dict(weights)
         with quiet_libraries():
@@ -78,10 +78,10 @@ class Figures:
     def objectives(
         self, weights: Mapping[str, Tensor], made_of: Sequence[HasWeights]
     ) -> list[float]:
-        """Return the study's objectives of an average, with signs so that more is better.
+        """Return the objectives of an average. Those to minimize are negated: higher is better.
 
         Raises:
-            ConfigError: If a validation alone does not measure one.
+            ConfigError: If a validation alone does not measure an objective.
         """
         found = self.validated(self.completed(weights, made_of))
         values = []
@@ -89,7 +89,7 @@ class Figures:
             if name not in found:
                 raise ConfigError(
                     f"objective {name} is not measured by a validation alone, so --greedy cannot "
-                    f"choose by it; leave --greedy out."
+                    f"use it; leave --greedy out."
                 )
             values.append(found[name] if direction == "maximize" else -found[name])
         return values

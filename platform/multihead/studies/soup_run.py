@@ -1,4 +1,4 @@
-"""The soup as a run of its own: its checkpoint, its ingredients and its one test."""
+"""Record a model soup as a run of its own, with its checkpoint, a table of trials and one test."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,13 @@ TABLE_FILE = "soup.csv"
 
 @dataclass(frozen=True)
 class Soup:
-    """What came of a study's best trials.
+    """A soup of a study's best trials.
 
     Attributes:
-        result: Of the soup's run.
-        table: A row per ingredient (`trial 3`), `mean of them`, `best of them` and `soup`:
-            `what`, `trial`, `run_id`, `in_soup`, and every metric of validation and test.
+        result: The result of the soup's run.
+        table: One row per ingredient (`trial 3`), then `mean of them`, `best of them` and `soup`.
+            The columns are `what`, `trial`, `run_id`, `in_soup`, and every metric of validation
+            and test.
     """
 
     result: RunResult
@@ -47,18 +48,19 @@ def make_soup(
 ) -> Soup:
     """Average the weights of a study's best trials, and record and test the average.
 
-    What the soup is made of is chosen on validation alone. Then each ingredient and the soup are
-    tested once.
+    The ingredients are chosen on validation alone. Then each ingredient and the soup are tested
+    once.
 
     Args:
         opened: The study.
-        count: How many of its best trials.
-        greedy: Take one after another, the best first, and only those by which no objective falls.
-        announcer: Told of the start of the soup's run.
+        count: Number of best trials to average.
+        greedy: Add the trials one by one, best first. Keep a trial only if no objective of the
+            average gets worse.
+        announcer: Called when the soup's run starts.
 
     Raises:
-        ConfigError: If there are fewer complete trials.
-        CheckpointError: If a checkpoint is gone, or of another architecture.
+        ConfigError: If there are fewer than `count` complete trials.
+        CheckpointError: If a checkpoint is missing, or its architecture differs.
     """
     found = ingredients(opened, count)
     with tempfile.TemporaryDirectory(dir=opened.store.home, prefix=".soup.") as scratch:
@@ -88,7 +90,7 @@ def make_soup(
 
 
 class _Keeper(Callback):
-    """Put the checkpoint into the soup's run, and the table once the soup is tested."""
+    """Saves the checkpoint in the soup's run, and the table after the soup's test."""
 
     def __init__(
         self,
@@ -103,7 +105,7 @@ class _Keeper(Callback):
         self.table = pd.DataFrame()
 
     def keep(self, run: TrackedRun) -> None:
-        """Give the run its checkpoint, and its figures of validation."""
+        """Save the checkpoint in the run and log its validation metrics."""
         self.run = run
         folder = run.folder / "checkpoints"
         folder.mkdir()
@@ -124,13 +126,13 @@ class _Keeper(Callback):
 
 
 class _Started(Announcer):
-    """Hand the run to what keeps the checkpoint, before it is announced."""
+    """Saves the checkpoint before the start of the run is announced."""
 
     def __init__(self, keeper: _Keeper) -> None:
         self.keeper = keeper
 
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
-        """Hear that the run is recorded."""
+        """Save the checkpoint in the new run, then pass the announcement on."""
         if run is not None:
             self.keeper.keep(run)
         self.keeper.announcer.started(run, parts, notes)
@@ -150,12 +152,12 @@ def _config(opened: OpenStudy, best: Ingredient, file: Path) -> dict[str, Any]:
 def _checkpoint(
     first: Ingredient, weights: Mapping[str, Any], validated: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return a checkpoint of weights; it holds no training to go on with.
+    """Return a checkpoint for inference. Training cannot be resumed from it.
 
     Args:
-        first: Whose heads and normalisation it has, and whose number of epochs.
-        weights: Of the network.
-        validated: Figures of validation.
+        first: Gives the heads, the normalisation and the number of epochs.
+        weights: Weights of the network.
+        validated: Validation metrics.
     """
     best = {n: v for n, v in validated.items() if n in first.checkpoint[RECORD]["best"]}
     record = {**first.checkpoint[RECORD], "best": best, "train_sums": {}}

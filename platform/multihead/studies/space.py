@@ -1,8 +1,10 @@
-"""A search space: what Optuna is asked for, and what the answers set of a configuration.
+"""A search space: the parameters that Optuna suggests, and the overrides that they set.
 
-Parameters have the name of their path, those of loss weights `simplex.HEAD` and `ratio.HEAD`. Where
-a path has a range for each choice, as arguments of different methods of one name do, they have the
-name `CHOICE.argument`. They are asked for in the order of the study's file; `space_file` reads it.
+A parameter has the name of the override path that it sets. Parameters of loss weights are named
+`simplex.HEAD` or `ratio.HEAD`. If a path has one range for each choice of a config group, its
+parameters are named `CHOICE.argument`.
+
+Optuna suggests parameters in the order of the study's file, which `space_file` reads.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,10 +30,10 @@ class Parameter:
     """One number or choice that is searched.
 
     Attributes:
-        name: Of the parameter in Optuna.
-        distribution: Its range.
-        when: The parameters it depends on: it is asked for if each has one of these values.
-        sets: The override path that it sets, if that is another than the name.
+        name: Its name in Optuna.
+        distribution: Its range or choices.
+        when: Its conditions. It is suggested only if each named parameter has one of these values.
+        sets: The override path that it sets, if that differs from the name.
     """
 
     name: str
@@ -46,26 +48,26 @@ class Parameter:
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The values that there are to choose from; none of a range."""
+        """The values to choose from; empty for a range."""
         found = self.distribution
         return found.choices if isinstance(found, CategoricalDistribution) else ()
 
     @property
     def is_group(self) -> bool:
-        """Whether it chooses the file of a config group."""
+        """Whether it selects an option of a config group."""
         return "/" in self.path
 
     @property
     def of_weights(self) -> bool:
-        """Whether it is one of those that loss weights are made of, and sets no path itself."""
+        """Whether it is part of the loss weights, so that it sets no path on its own."""
         return self.name.startswith(("simplex.", "ratio."))
 
     def applies(self, chosen: Mapping[str, Any]) -> bool:
-        """Return whether it is asked for, given what was chosen before."""
+        """Return whether it is suggested, given the parameters chosen before."""
         return all(n in chosen and chosen[n] in values for n, values in self.when.items())
 
     def suggest(self, trial: optuna.Trial) -> Any:
-        """Ask a trial for a value."""
+        """Return the trial's suggested value."""
         match self.distribution:
             case FloatDistribution(low=low, high=high, step=step, log=log):
                 return trial.suggest_float(self.name, low, high, step=step, log=log)
@@ -82,7 +84,7 @@ class Space:
 
     Attributes:
         parameters: In the order of the file.
-        weights: How loss weights are made of parameters, or None.
+        weights: How parameters become loss weights; None if no weights are searched.
     """
 
     parameters: tuple[Parameter, ...]
@@ -90,11 +92,11 @@ class Space:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether some parameters are asked for only after some answers."""
+        """Whether some parameters have conditions."""
         return any(parameter.when for parameter in self.parameters)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Ask for every parameter that applies, and return those by name."""
+        """Suggest every parameter that applies; return the values by name."""
         chosen: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.applies(chosen):
@@ -102,11 +104,11 @@ class Space:
         return chosen
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a trial's parameters set, by override path.
+        """Return the overrides that a trial's parameters set, by path.
 
         Raises:
-            ConfigError: For a choice that the space does not have: the storage says what a trial
-                had, and only the study says what it may have.
+            ConfigError: If a choice is not in the space. The parameters come from the storage,
+                which others may have written to.
         """
         values = {}
         for parameter in self.parameters:
@@ -119,11 +121,11 @@ class Space:
         return values
 
     def _weighs(self, params: Mapping[str, Any]) -> bool:
-        """Return whether loss weights are searched, given what was chosen."""
+        """Return whether loss weights are searched, given the parameters chosen."""
         return all(p.applies(params) for p in self.parameters if p.of_weights)
 
     def contexts(self, parameter: Parameter) -> Iterator[dict[str, Any]]:
-        """Return what has to be set for a parameter to apply, by path, in every way there is."""
+        """Yield every set of overrides under which a parameter applies, by path."""
         known = {each.name: each for each in self.parameters}
         found: list[dict[str, Any]] = [{}]
         for name, values in parameter.when.items():
@@ -137,14 +139,14 @@ class Space:
         yield from found
 
     def params_of(self, base: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, Any]:
-        """Return the parameters that stand for a configuration, as far as it has values.
+        """Return the parameters that reproduce a configuration; those without a value are left out.
 
         Args:
             base: A composed configuration.
-            groups: Its choices of config groups.
+            groups: Its choice of each config group.
 
         Raises:
-            ConfigError: For a value outside its range.
+            ConfigError: If a value is outside its range.
         """
         found: dict[str, Any] = {}
         for parameter in self.parameters:
@@ -177,10 +179,10 @@ class Space:
 
 
 def check_inside(parameter: Parameter, value: Any) -> None:
-    """Check that a value is one that the parameter can take.
+    """Check that a value is in a parameter's range or choices.
 
     Raises:
-        ConfigError: Naming the range.
+        ConfigError: If it is not. The message names the range.
     """
     try:
         inside = parameter.distribution._contains(parameter.distribution.to_internal_repr(value))
@@ -188,13 +190,14 @@ def check_inside(parameter: Parameter, value: Any) -> None:
         inside = False
     if not inside:
         raise ConfigError(
-            f"space.{parameter.name} does not hold {value!r}, which the base or an enqueued trial "
-            f"has: {parameter.distribution}. Widen it, change the base, or set defaults=false."
+            f"space.{parameter.name} does not contain {value!r}, which the base or an enqueued "
+            f"trial has: {parameter.distribution}. Widen it, change the base, or set "
+            f"defaults=false."
         )
 
 
 def lookup(config: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a dotted path, or None where the path leaves the configuration."""
+    """Return the value at a dotted path, or None if the configuration has no such path."""
     node: Any = config
     for part in path.split("."):
         if not isinstance(node, Mapping) or part not in node:

@@ -1,6 +1,6 @@
-"""The search space as a study's file has it, by override path.
+"""Read the search space from a study's file, by override path.
 
-The sorts of entries, of which those of loss weights make K - 1 parameters for K heads:
+The kinds of entries are listed here. An entry of loss weights makes K - 1 parameters for K heads.
 
     model.optimizer.lr: {low: 1.0e-4, high: 1.0e-2, log: true}    # floats: a bound with a point
     data.batch_size: {low: 16, high: 128, log: true}              # ints: both bounds without one
@@ -53,12 +53,12 @@ def build_space(
     """Make the space of a study.
 
     Args:
-        content: As in the file, by override path.
-        heads: Those of the base, by name.
-        base: The composed base, whose weights give the sum.
+        content: The entries of the file, by override path.
+        heads: The heads of the base, by name.
+        base: The composed base. The searched loss weights keep the sum of its loss weights.
 
     Raises:
-        ConfigError: Naming path and mistake.
+        ConfigError: If an entry is wrong. The message names its path and the mistake.
     """
     parameters: list[Parameter] = []
     weights = None
@@ -81,7 +81,7 @@ def build_space(
 
 
 def _entry(path: str, spec: Any, before: list[Parameter]) -> Iterator[Parameter]:
-    """Return the parameters of one path: one, or one for each of several choices."""
+    """Yield the parameters of one path: a single one, or one for each of several choices."""
     if not is_several(spec):
         yield _parameter(path, spec, before)
         return
@@ -90,8 +90,8 @@ def _entry(path: str, spec: Any, before: list[Parameter]) -> Iterator[Parameter]
         conditions = list(when.values()) if isinstance(when, dict) else []
         if len(conditions) != 1 or not isinstance(conditions[0], str):
             raise ConfigError(
-                f"space.{path} has several ranges; give each of them the one choice that it is "
-                f"for, such as when: {{{BALANCER}: dwa}}."
+                f"space.{path} has several ranges; give each range exactly one choice, such as "
+                f"when: {{{BALANCER}: dwa}}."
             )
         yield _parameter(path, each, before, of_choice=conditions[0])
 
@@ -126,7 +126,7 @@ def _parameter(
         raise ConfigError(f"space.{path}: {key}{given}: {reason}.") from error
     except ValueError as error:
         reason = message_of(error).replace("`", "")
-        raise ConfigError(f"space.{path} is no range: {reason}") from error
+        raise ConfigError(f"space.{path} is not a valid range: {reason}") from error
     when = _conditions(path, wanted.when, before)
     if of_choice is None:
         return Parameter(path, made, when)
@@ -151,7 +151,8 @@ def _conditions(
         values = tuple(wanted) if isinstance(wanted, list) else (wanted,)
         if other not in known:
             raise ConfigError(
-                f"space.{path} depends on {other!r}, which does not stand before it in the space."
+                f"space.{path} depends on {other!r}, which is not before it in the space; move "
+                f"{other!r} above it."
             )
         for value in values:
             _check_condition(path, known[other], value)
@@ -160,13 +161,13 @@ def _conditions(
 
 
 def _check_condition(path: str, other: Parameter, value: Any) -> None:
-    """Refuse a condition that can never hold."""
+    """Refuse a condition that is never true."""
     if not isinstance(other.distribution, CategoricalDistribution):
         check_inside(other, value)
     elif value not in other.distribution.choices:
         choices = ", ".join(map(str, other.distribution.choices))
         raise ConfigError(
-            f"space.{path} is for {other.name} {value!r}, but space.{other.name} does not hold "
+            f"space.{path} is for {other.name} {value!r}, but space.{other.name} does not contain "
             f"{value!r}; its choices are {choices}."
         )
 
@@ -176,5 +177,5 @@ def _check_names(parameters: list[Parameter]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(
-                f"the space has two parameters {name!r}; give each choice one range of it."
+                f"the space has two parameters {name!r}; give each choice only one range of it."
             )

@@ -1,4 +1,4 @@
-"""The entry of loss weights in a study's space: K - 1 parameters for K heads."""
+"""Read the entry of loss weights in a study's space: K - 1 parameters for K heads."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ WEIGHTS = "loss_weights"
 
 
 class Entry(BaseModel):
-    """What every entry of a space may say."""
+    """The key that every entry of a space may have."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     when: dict[str, Any] = Field(default_factory=dict)
@@ -32,16 +32,16 @@ class _Ratios(Entry):
 def build_weights(
     spec: Any, heads: Sequence[str], base: Mapping[str, float], when: Mapping[str, tuple[Any, ...]]
 ) -> tuple[list[Parameter], Weights]:
-    """Return the parameters of loss weights, and how weights are made of them.
+    """Return the parameters of loss weights, and the mapping from parameters to weights.
 
     Args:
         spec: The entry.
-        heads: Those of the base.
-        base: Its loss weights, which give the sum.
+        heads: The heads of the base.
+        base: The loss weights of the base, whose sum is kept.
         when: The conditions of the entry.
 
     Raises:
-        ConfigError: For an entry of another form, or heads and ranges that there cannot be.
+        ConfigError: If the entry has another form, or its heads or ranges are not valid.
     """
     form = _Ratios if isinstance(spec, dict) and "ratios" in spec else _Simplex
     try:

@@ -1,7 +1,7 @@
-"""The database of studies: Optuna's tables and ours beside them, in SQLite or PostgreSQL.
+"""The database of studies: Optuna's tables and our own, in SQLite or PostgreSQL.
 
-SQLite is in WAL mode and every write begins by taking the write lock, so that several processes
-wait for each other instead of failing. docs/searching.md says why not Optuna's journal file.
+SQLite runs in WAL mode, and every write begins by taking the write lock. So several processes wait
+for each other instead of failing. docs/searching.md says why Optuna's journal file is not used.
 """
 
 import random
@@ -31,7 +31,7 @@ _POSTGRES: dict[str, Any] = {
     "max_overflow": 2,
     "pool_pre_ping": True,
     "pool_recycle": 1800,
-    # A process that stops within a transaction must not keep the others waiting for ever.
+    # A process that hangs within a transaction must not block the others without end.
     "connect_args": {
         "connect_timeout": 10,
         "options": "-c idle_in_transaction_session_timeout=60000",
@@ -51,11 +51,11 @@ class StudyStorage:
 
     Args:
         url: `sqlite:///FILE` or `postgresql+psycopg://...`.
-        create: Make the tables that are not there yet.
+        create: Make the tables that do not exist yet.
 
     Attributes:
-        optuna: The same database as Optuna's storage.
-        engine: Its connections.
+        optuna: Optuna's storage for this database.
+        engine: SQLAlchemy's engine for this database.
 
     Raises:
         ConfigError: For another kind of database.
@@ -73,7 +73,7 @@ class StudyStorage:
             self.kind == "sqlite" and not parts.database
         ):
             raise ConfigError(
-                f"storage {masked_uri(url)!r} is of a kind that studies cannot use; give "
+                f"storage {masked_uri(url)!r} is not a kind of database that studies can use; give "
                 f"sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE."
             )
         self._file = Path(parts.database or "")
@@ -92,7 +92,7 @@ class StudyStorage:
         self.engine: sa.Engine = self.optuna.engine
 
     def _create(self, options: dict[str, Any]) -> None:
-        """Make the tables once, whoever else is doing the same at this moment."""
+        """Make the tables once, even if another process does the same at this moment."""
         if self.kind == "sqlite":
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file_lock():
@@ -111,14 +111,14 @@ class StudyStorage:
 
     @property
     def now(self) -> sa.ColumnElement[float]:
-        """Seconds since 1970 by the database's clock, so that hosts need not agree."""
+        """Seconds since 1970 by the database's clock, since the clocks of hosts may differ."""
         if self.kind == "sqlite":
             return sa.literal_column("(julianday('now') - 2440587.5) * 86400.0", sa.Float)
         return sa.literal_column("EXTRACT(EPOCH FROM clock_timestamp())", sa.Float)
 
     @contextmanager
     def lock(self, study: str) -> Iterator[None]:
-        """Let one process at a time decide on a study; a process that dies lets go."""
+        """Hold the study's lock. One process holds it at a time; it is free if that one dies."""
         if self.kind == "sqlite":
             with self._file_lock():
                 yield
@@ -131,7 +131,7 @@ class StudyStorage:
         return FileLock(path, poll_interval=_POLL_SECONDS)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         self.optuna.remove_session()
         self.engine.dispose()
 
@@ -142,15 +142,15 @@ def patiently(
     notice: Callable[[str], None] = lambda text: None,
     patience: float = PATIENCE_SECONDS,
 ) -> T:
-    """Call, and call again while the storage is away; the call must bear being repeated.
+    """Make a call, and repeat it while the storage does not answer.
 
     Args:
-        call: What to do.
-        notice: Told once that the storage is away, and once that it is back.
-        patience: Seconds after which it is an error.
+        call: The call. It must be safe to repeat.
+        notice: Called with a message when the storage stops answering, and when it answers again.
+        patience: Seconds after which the outage is an error.
 
     Raises:
-        StoreError: If the storage stays away.
+        StoreError: If the storage does not answer for longer than `patience`.
     """
     began, pause, away = time.monotonic(), 0.2, False
     while True:
@@ -160,20 +160,23 @@ def patiently(
             if not _is_outage(error):
                 raise
             if time.monotonic() - began > patience:
-                raise StoreError(f"the study storage stays away: {_line(error)}") from error
+                raise StoreError(
+                    f"the study storage did not answer for {patience:.0f} s: {_line(error)}"
+                ) from error
             if not away:
-                notice(f"the study storage does not answer, waiting: {_line(error)}")
+                notice(f"waiting, since the study storage does not answer: {_line(error)}")
             away = True
             time.sleep(pause)
             pause = min(5.0, pause * 2)
         else:
             if away:
-                notice("the study storage is back")
+                notice("the study storage answers again")
             return result
 
 
 def _is_outage(error: BaseException) -> bool:
-    # Optuna goes on in a session whose connection broke; that one asks to be rolled back first.
+    # Optuna reuses a session after its connection broke. That session raises until it is rolled
+    # back.
     away = (
         *(sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError),
         sa.exc.PendingRollbackError,
@@ -185,7 +188,7 @@ def _is_outage(error: BaseException) -> bool:
 
 
 def _create_own(engine: sa.Engine) -> None:
-    """Make our tables, and the indexes that those of an earlier version lack."""
+    """Make our own tables, and indexes that tables of an earlier version lack."""
     metadata.create_all(engine)
     for table in metadata.tables.values():
         for index in table.indexes:
@@ -194,11 +197,11 @@ def _create_own(engine: sa.Engine) -> None:
 
 @contextmanager
 def _advisory_lock(engine: sa.Engine, name: str) -> Iterator[None]:
-    """Hold a lock of PostgreSQL that ends with its transaction.
+    """Hold an advisory lock of PostgreSQL that ends with its transaction.
 
-    Whoever has to wait gives its connection back meanwhile: behind a pooler with fewer connections
-    than workers, those who wait would else keep the one that has the lock, and needs a second
-    connection to go on, from getting it.
+    A waiting process returns its connection between attempts. A pooler may have fewer connections
+    than there are workers. If the waiting processes kept theirs, the process with the lock could
+    not get the second connection that it needs.
     """
     query = sa.text("SELECT pg_try_advisory_xact_lock(hashtext(:name))").bindparams(name=name)
     pause = _FIRST_PAUSE_SECONDS

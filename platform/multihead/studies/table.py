@@ -1,4 +1,4 @@
-"""A study's trials as a table: one row per trial, the same columns whatever the trials did."""
+"""A study's trials as a table: one row per trial, with the same columns however trials ended."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -60,20 +60,20 @@ def _row(definition: Definition, space: Space, trial: FrozenTrial) -> dict[str, 
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file whose ending says no form.
+    """Check that a file's suffix names a format.
 
     Raises:
-        ConfigError: For another ending than `SUFFIXES`.
+        ConfigError: If the suffix is not in `SUFFIXES`.
     """
     if path.suffix not in SUFFIXES:
-        raise ConfigError(f"--export {path} has no known ending; use {', '.join(SUFFIXES)}.")
+        raise ConfigError(f"--export {path} has no known suffix; use {', '.join(SUFFIXES)}.")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as its file's ending says.
+    """Write a table in the format that the file's suffix names.
 
     Raises:
-        ConfigError: For another ending than `SUFFIXES`, or a place that cannot be written to.
+        ConfigError: If the suffix is not in `SUFFIXES`, or the file cannot be written.
     """
     check_suffix(path)
     try:
@@ -89,7 +89,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def best_of(definition: Definition, trials: Sequence[FrozenTrial]) -> str:
-    """Return the best trial in a line; of several objectives the front, and its first by rank."""
+    """Describe the best trial in a line; with several objectives, the front and its first trial."""
     order = ranked(definition, trials)
     if not order:
         return "no complete trial yet"
@@ -104,7 +104,7 @@ def best_of(definition: Definition, trials: Sequence[FrozenTrial]) -> str:
 
 
 def causes(trials: Sequence[FrozenTrial]) -> list[str]:
-    """Return why each of the failed trials failed, in the order of the trials."""
+    """Return the cause of each failed trial, in the order of the trials."""
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     return [str(trial.user_attrs.get("cause", "unknown")) for trial in failed]
 
@@ -112,8 +112,8 @@ def causes(trials: Sequence[FrozenTrial]) -> list[str]:
 def ranked(definition: Definition, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the complete trials, the best first.
 
-    With several objectives: those that fewest others dominate first, ties by the mean rank over
-    the objectives.
+    With several objectives, trials that fewer others dominate come first. Ties are ordered by the
+    mean rank over the objectives.
     """
     done = [t for t in trials if t.state == TrialState.COMPLETE]
     points = _points(definition, done)
@@ -129,11 +129,11 @@ def ranked(definition: Definition, trials: Sequence[FrozenTrial]) -> list[Frozen
 
 
 def _points(definition: Definition, trials: Iterable[FrozenTrial]) -> dict[int, list[float]]:
-    """Return the values of complete trials by number, with signs so that more is better."""
+    """Return the values of complete trials by number, negated where lower is better."""
     signs = [1 if d == "maximize" else -1 for d in definition.objectives.values()]
     return {t.number: [s * v for s, v in zip(signs, t.values, strict=True)] for t in trials}
 
 
 def _dominators(own: list[float], points: Iterable[list[float]]) -> int:
-    """Return how many points are as good in everything and better in something."""
+    """Return how many points are as good in every objective and better in at least one."""
     return sum(all(a >= b for a, b in zip(p, own, strict=True)) and p != own for p in points)

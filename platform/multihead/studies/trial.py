@@ -1,4 +1,4 @@
-"""One trial: its parameters, its runs (one per seed), and how it ended."""
+"""Run one trial: sample its parameters, train once per seed, and return how it ended."""
 
 import math
 import shutil
@@ -46,7 +46,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate mem
 
 
 class OutOfMemory(MultiheadError):
-    """The machine had no memory for a trial; another worker may have it."""
+    """The machine had too little memory for a trial. Another worker may have enough."""
 
 
 @dataclass
@@ -54,15 +54,16 @@ class TrialRunner:
     """Runs the trials of a worker.
 
     Attributes:
-        study: Optuna's view of the study.
-        configs: Makes configurations.
+        study: The Optuna study.
+        configs: Makes the configurations of runs.
         space: What is searched.
-        dominance: The pruner of several objectives, or None.
-        parent: MLflow's id of the study's run.
+        dominance: The pruner for several objectives, or None.
+        parent: MLflow's id of the study's own run.
         store: Where runs are recorded.
-        guard: Called before every word about a trial; raises if it is no longer ours.
-        tick: Called whenever something moves, with what it is.
-        notice: Told that the storage is away, and that it is back.
+        guard: Called before every write about a trial. It does not return if this worker has lost
+            the trial.
+        tick: Called with the current activity whenever the work makes progress.
+        notice: Called with a message when the storage stops answering, and when it answers again.
         opened: Data shared by the runs of this process.
     """
 
@@ -78,7 +79,7 @@ class TrialRunner:
     opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
 
     def patiently(self, call: Callable[[], T]) -> T:
-        """Call, waiting out a storage that is away."""
+        """Make a call, and wait while the storage does not answer."""
         return patiently(call, notice=self.notice)
 
     @property
@@ -87,12 +88,12 @@ class TrialRunner:
         return list(self.configs.definition.objectives)
 
     def run(self, lease: Lease) -> Outcome:
-        """Do what is left of a trial: all of it, or what an interrupted attempt did not.
+        """Run a trial, or the rest of it if an earlier attempt was interrupted.
 
         Raises:
-            OutOfMemory: If there was no memory for it here and now.
-            RunInterrupted: After a signal, with a checkpoint to go on from.
-            RunPaused: When it waits for the first epochs of others.
+            OutOfMemory: If the machine has too little memory for it now.
+            RunInterrupted: After a signal. A checkpoint to resume from is written.
+            RunPaused: If the trial waits for the first epochs of the other trials.
         """
         self.tick("samples")
         trial, params = self.patiently(lambda: self._sample(lease))
@@ -132,7 +133,7 @@ class TrialRunner:
     def _train(
         self, lease: Lease, trial: optuna.Trial, values: Mapping[str, Any], seed: str
     ) -> tuple[list[float] | None, str]:
-        """Train once; return the objectives, or none and why the trial was pruned."""
+        """Train once. Return the objectives, or None and the reason why the trial was pruned."""
         run_id = self._run_id(lease, trial, seed)
         several = self.configs.definition.seeds > 1
         name = f"{lease.study}-{lease.number:03d}" + (f"-seed{seed}" if several else "")
@@ -165,25 +166,25 @@ class TrialRunner:
         return [math.nan if value is None else value for value in best], ""
 
     def _pause_after(self, trial: optuna.Trial) -> int | None:
-        """Return the epochs after which a trial waits for the others, or None."""
+        """Return the epoch after which a trial pauses to wait for the others, or None."""
         rule = make_best_after(self.configs.definition)
         return None if rule is None or trial.user_attrs.get(GOES_ON) else rule.epochs
 
     def _attempt(
         self, config: dict[str, Any], run_id: str, member: Membership, announcer: Announcer
     ) -> RunResult:
-        """Go on with the run where an earlier attempt left it, or begin it."""
+        """Resume the run of an earlier attempt, or start it."""
         folder = RunFolder(run_path(self.store.home, run_id, "a run of the trial"))
         if not folder.spool.is_file():
             shutil.rmtree(folder.path, ignore_errors=True)
             return execute(config, announcer=announcer, member=member)
-        with suppress(CheckpointError):  # none yet: the same record from its beginning
+        with suppress(CheckpointError):  # no checkpoint yet: the same run starts from epoch 0
             ours = [f"paths.home={self.store.home}"]
             _, config = resumed_config(run_id, ours, trust=targets_of(config))
         return execute(config, resume=run_id, announcer=announcer, member=member)
 
     def _run_id(self, lease: Lease, trial: optuna.Trial, seed: str) -> str:
-        """Return our id of the run, written down before anything is made of it."""
+        """Return our id of the run. It is recorded in the trial before the run is made."""
         runs: dict[str, str] = dict(trial.user_attrs.get(RUNS, {}))
         if seed not in runs:
             runs[seed] = new_run_id()
@@ -210,7 +211,11 @@ class TrialRunner:
     def _across_seeds(
         self, lease: Lease, trial: optuna.Trial, index: int, done: Mapping[str, list[float]]
     ) -> str | None:
-        """Report after a seed: its own value to Wilcoxon's test, else the mean so far."""
+        """Report after each seed; return why the trial is pruned, or None.
+
+        Wilcoxon's pruner gets the value of this seed, the others get the mean over the seeds so
+        far.
+        """
         definition = self.configs.definition
         if definition.seeds == 1 or definition.several or index + 1 == definition.seeds:
             return None
@@ -227,7 +232,7 @@ class TrialRunner:
 
 @dataclass
 class _Noting(Announcer):
-    """Note MLflow's id of a trial's run in the trial, as soon as there is one."""
+    """Records MLflow's id of a run in its trial as soon as the run has started."""
 
     note: Callable[[str, Any], None]
     lease: Lease
@@ -235,7 +240,7 @@ class _Noting(Announcer):
     seed: str
 
     def started(self, run: TrackedRun | None, parts: Any, notes: list[str]) -> None:
-        """Write the id down."""
+        """Record the id."""
         assert run is not None
         known = self.trial.user_attrs.get(MLFLOW_RUNS, {})
         run.set_tags({"multihead.attempt": str(self.lease.attempt)})
@@ -260,7 +265,7 @@ def drop_checkpoints(folder: Path) -> None:
 
 def _is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
-    killed = isinstance(error, RankError) and error.killed  # by whom, nobody says
+    killed = isinstance(error, RankError) and error.killed  # most likely for its use of memory
     return (
         killed or isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
     )

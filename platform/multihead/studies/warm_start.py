@@ -1,7 +1,7 @@
-"""The parameters of an earlier run, to start a study with.
+"""Find the parameters of an earlier run, to start a study with them.
 
-A run's record says what its config groups came to, not which file of each was chosen. So a choice
-is found by what it composes to.
+A run's record has the composed values of its config groups, but not the names of the options. So
+the option is found by comparing the values that each option composes to.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from multihead.studies.space import Parameter, Space, lookup
 def params_of_record(
     record: Mapping[str, Any], run_id: str, configs: TrialConfigs, space: Space
 ) -> dict[str, Any]:
-    """Return the parameters that stand for a run, as far as its record has them.
+    """Return the parameters that reproduce a run; those missing in its record are left out.
 
     Args:
-        record: Its configuration.
-        run_id: Names it in an error.
-        configs: Of the study.
-        space: Of the study.
+        record: The configuration of the run.
+        run_id: Its id, for error messages.
+        configs: The configurations of the study.
+        space: The space of the study.
 
     Raises:
-        ConfigError: For a value outside its range, or a config group that is none of the choices.
+        ConfigError: If a value is outside its range, or a config group matches none of the choices.
     """
     groups = dict(configs.groups)
     for parameter in space.parameters:
@@ -40,7 +40,7 @@ def _choice_of(
     configs: TrialConfigs,
     space: Space,
 ) -> str:
-    """Return the choice that composes to what the record has, but for what is searched in it."""
+    """Return the choice that composes to the record's values. Searched values may differ."""
     package = parameter.path.replace("/", ".")
     searched = {p.path for p in space.parameters if p.path.startswith(f"{package}.")}
     there = _leaves(lookup(record, package), package)
@@ -52,13 +52,13 @@ def _choice_of(
     for choice, leaves in composed.items():
         if all(leaves.get(path) == there.get(path) for path in {*leaves, *there} - searched):
             return choice
-    made = _targets(there)  # of an earlier release, say, with other defaults
+    made = _targets(there)  # the run may be of an earlier release with other default values
     alike = [choice for choice, leaves in composed.items() if made and _targets(leaves) == made]
     if len(alike) == 1:
         return alike[0]
     raise ConfigError(
-        f"run {run_id} has a {parameter.path} that is none of the choices of the space "
-        f"({', '.join(choices)}) with values that it searches; enqueue its values by path instead."
+        f"{parameter.path} of run {run_id} matches none of the choices of the space "
+        f"({', '.join(choices)}); enqueue the run's values by path instead."
     )
 
 
@@ -67,7 +67,7 @@ def _targets(leaves: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(node: Any, path: str) -> dict[str, Any]:
-    """Return every value below a path, by its whole path."""
+    """Return every value below a path, by its full path."""
     if not isinstance(node, Mapping):
         return {} if node is None else {path: node}
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Whether a study searches loss weights that have no effect with its balancer."""
+"""Warn if a study searches loss weights that have no effect with its balancer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from multihead.studies.space_weights import WEIGHTS
 def weight_notes(
     configs: TrialConfigs, space: Space, heads: Heads, opened: dict[str, MultiheadDataModule]
 ) -> list[str]:
-    """Return a line if searched loss weights change nothing with some method."""
+    """Return a note if searched loss weights have no effect with one of the balancers."""
     searched = [p for p in space.parameters if p.of_weights or p.path.startswith(WEIGHTS_PATH)]
     if not searched or len(heads) < 2:
         return []
@@ -48,5 +48,5 @@ def weight_notes(
     )
     return [
         f"{WEIGHTS} have no effect on shared parameters with {BALANCER} {', '.join(idle)}, but the "
-        f"space searches them there; {mend}"
+        f"space searches them with it; {mend}"
     ]

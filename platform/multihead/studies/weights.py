@@ -1,7 +1,7 @@
-"""Loss weights as what they are: K numbers with a fixed sum, so K - 1 things to search.
+"""Search the loss weights of K heads with K - 1 parameters, since their sum is fixed.
 
-A common factor of all weights is a second learning rate. Both forms here fix the sum (to that of
-the base's weights, so that the base is one of the points), hence the learning rate stays apart.
+A common factor of all weights acts like a second learning rate. Both forms here therefore fix the
+sum of the weights. The sum is that of the base's weights, so the base is a point of the space.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,19 @@ _EDGE = 1e-9
 
 
 def simplex_weights(coordinates: Sequence[float], total: float) -> list[float]:
-    """Map the unit cube onto the weights, uniform onto uniform (stick breaking).
+    """Map points of the unit cube to weights by stick breaking.
 
-    Head i takes the share 1 - (1 - u_i)^(1 / (K - 1 - i)) of what the heads before it left: the
-    quantile of Beta(1, K - 1 - i), which makes the weights uniform on the simplex, whatever the
-    order of the heads. Source: Devroye, Non-Uniform Random Variate Generation, 1986, XI.4.
+    Head i takes the share 1 - (1 - u_i)^(1 / (K - 1 - i)) of what the heads before it left. This
+    share is the u_i-quantile of Beta(1, K - 1 - i). So uniform points of the cube give uniform
+    weights on the simplex, in any order of the heads.
+    Source: Devroye, Non-Uniform Random Variate Generation, 1986, XI.4.
 
     Args:
-        coordinates: [K - 1], each 0 to 1.
+        coordinates: The points u, [K - 1], each 0 to 1.
         total: The sum of the weights.
 
     Returns:
-        Weights [K], 0 or more.
+        Weights [K], each 0 or more.
     """
     weights, left, rest = [], total, len(coordinates)
     for index, u in enumerate(coordinates):
@@ -46,17 +47,17 @@ def simplex_coordinates(weights: Sequence[float]) -> list[float]:
 
 
 def ratio_weights(reference: str, ratios: Mapping[str, float], total: float) -> dict[str, float]:
-    """Return weights by head with the given ratios to the reference head and the given sum."""
+    """Return weights by head, with these ratios to the reference head's weight and this sum."""
     relative = {reference: 1.0, **ratios}
     scale = total / sum(relative.values())
     return {name: value * scale for name, value in relative.items()}
 
 
 def check_heads(names: Sequence[str], heads: Sequence[str]) -> None:
-    """Check that weights are searched for two or more heads that there are.
+    """Check that weights are searched for two or more heads of the base, each named once.
 
     Raises:
-        ConfigError: Naming the head.
+        ConfigError: Otherwise. The message names the heads.
     """
     for name in names:
         if name not in heads:
@@ -65,17 +66,17 @@ def check_heads(names: Sequence[str], heads: Sequence[str]) -> None:
             )
     if len(set(names)) != len(names) or len(names) < 2:
         raise ConfigError(
-            f"space.loss_weights has the heads {list(names)}; name two or more, each once."
+            f"space.loss_weights has the heads {list(names)}; name two or more heads, each once."
         )
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How loss weights are searched: exactly one of the two forms.
+    """How parameters become loss weights, in exactly one of two forms.
 
     Attributes:
-        simplex: Heads whose weights have a fixed sum, or ().
-        reference: The head that the ratios refer to, or None.
+        simplex: Heads of the simplex form; empty in the form of ratios.
+        reference: The head that the ratios refer to; None in the simplex form.
         total: The sum of the weights.
     """
 

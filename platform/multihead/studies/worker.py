@@ -1,6 +1,7 @@
-"""One worker: `python -m multihead.studies.worker --study NAME --storage URL`, from anywhere.
+"""One worker of a study: `python -m multihead.studies.worker --study NAME --storage URL`.
 
-Libraries are imported and data opened once; trials follow each other in the same process.
+It may run on any machine that reaches the storage. It imports libraries and opens the data once,
+and runs its trials one after another in the same process.
 """
 
 from multihead.garbage import collect_all_rarely
@@ -48,18 +49,18 @@ def work(
     attached: bool = False,
     trust: Collection[str] = (),
 ) -> None:
-    """Work on a study until nothing is left.
+    """Work on a study until no trial is left.
 
     Args:
         study: Its name.
-        url: Of the storage.
-        interrupts: Where signals are noted.
-        attached: End when the process that started this one ends.
-        trust: Targets that the study may name beside those of `runs.trust`, unless whoever started
-            this process says that the study is their own.
+        url: URL of the storage.
+        interrupts: Records signals.
+        attached: Whether the worker ends when the process that started it ends.
+        trust: Targets that the study may name in addition to those of `runs.trust`. They are not
+            needed if the environment says that the study is the user's own.
 
     Raises:
-        MultiheadError: If the study is not there, or its base cannot run here.
+        MultiheadError: If the study does not exist, or its base cannot run here.
         RunInterrupted: After SIGTERM or Ctrl-C.
     """
     storage = patiently(lambda: StudyStorage(url), notice=say)
@@ -113,7 +114,7 @@ def _cap_gpu_memory() -> None:
 
 def _loop(budget: Budget, runner: TrialRunner, heart: Heart, interrupts: Interrupts) -> None:
     while True:
-        interrupts.obey()  # whatever swallowed the exception, no other trial begins
+        interrupts.obey()  # no other trial begins, even if the trial's code caught the exception
         heart.tick("looks for a trial")
         found = patiently(lambda: _next(budget, heart.presence.owner), notice=say)
         seal_stopped(budget, runner)
@@ -150,19 +151,19 @@ def _next(budget: Budget, owner: str) -> Lease | str:
 
 
 def _outcome(runner: TrialRunner, lease: Lease) -> Outcome:
-    """Run a trial; what it could not do is how it ended, not the end of the worker."""
+    """Run a trial. An error in its own code fails the trial and does not end the worker."""
     try:
         return runner.run(lease)
     except (OutOfMemory, LeaseLost, StoreError):
         raise
     except MultiheadError as error:
         return Outcome("FAIL", cause=message_of(error)[:1000])
-    except Exception as error:  # noqa: BLE001 - a trial may run any code, its failure is a result
+    except Exception as error:  # noqa: BLE001 - a trial may run any code; its failure is a result
         return Outcome("FAIL", cause=f"{type(error).__name__}: {message_of(error)}"[:1000])
 
 
 def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) -> None:
-    """Decide how a trial ended, then say so in Optuna and in its runs."""
+    """Record how a trial ended: in its lease, in Optuna and in its MLflow runs."""
     try:
         patiently(lambda: lease.decide(budget.storage, outcome), notice=say)
     except LeaseLost:
@@ -174,7 +175,7 @@ def finish(budget: Budget, runner: TrialRunner, lease: Lease, outcome: Outcome) 
 
 
 def seal_stopped(budget: Budget, runner: TrialRunner) -> None:
-    """Have the runs of trials that were decided not to go on say so."""
+    """Record the end of trials that the `best_after` rule stopped in their MLflow runs."""
     while budget.stopped:
         trial = next(t for t in budget.trials() if t.number == budget.stopped[-1])
         seal(runner.store, runner.configs, trial, parent=runner.parent)
@@ -183,7 +184,7 @@ def seal_stopped(budget: Budget, runner: TrialRunner) -> None:
 
 
 def pause(storage: StudyStorage, lease: Lease) -> None:
-    """Let a trial wait until it is decided whether it goes on."""
+    """Pause a trial until the `best_after` rule decides whether it goes on."""
     try:
         patiently(lambda: lease.pause(storage), notice=say)
     except LeaseLost:
@@ -191,12 +192,12 @@ def pause(storage: StudyStorage, lease: Lease) -> None:
 
 
 def give_back(storage: StudyStorage, lease: Lease, *, lost: bool) -> None:
-    """Let another worker go on with a trial."""
+    """Free a trial, so that another worker continues it."""
     patiently(lambda: lease.release(storage, lost=lost), notice=say)
 
 
 def guard(storage: StudyStorage, lease: Lease) -> None:
-    """Go on only if the trial is still ours; wait out a storage that is away."""
+    """Renew the lease, waiting while the storage does not answer; exit if it is lost."""
     try:
         patiently(lambda: lease.renew(storage), notice=say)
     except LeaseLost:
