@@ -198,7 +198,7 @@ class ResidentLoader(Resumable):
         batch_sampler: Chooses the samples of each batch.
         normalise: Applied to each batch of images.
         augment: Changes images before they are normalised.
-        numbers: Indices of the samples in their file, int64 [N] on the device. Transforms need them.
+        numbers: Indices of the samples in their file, int64 [N] on the device, for transforms.
     """
 
     def __init__(
