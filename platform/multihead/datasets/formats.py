@@ -215,7 +215,7 @@ def _datasets_at(path: Path) -> Iterator[Dataset]:
     claimed: set[Path] = set()
     for form in LAYOUTS:
         parts = PurePath(form.place).parts
-        # The path may be the folder of datasets, the dataset's own folder, or a folder between them.
+        # The path is the folder of datasets, the dataset's own folder, or a folder between them.
         for given in range(len(parts) + 1):
             folder = path.joinpath(*parts[given:])
             here = path.parts[len(path.parts) - given :] == parts[:given]

@@ -14,7 +14,7 @@ from multihead.data.transforms.sampling import ONE, turned
 from multihead.data.transforms.transform import Alteration, check_number, register
 from multihead.errors import ConfigError
 
-# The change that each operation makes. The next line has their sizes at the largest strength.
+# The change that each operation makes. The constants after it are sizes at full strength.
 _CHANGED = {
     "identity": "",
     "shear_x": "shear",
@@ -45,8 +45,8 @@ class RandAugment(Alteration):
 
     Args:
         operations: Number of operations on each image, 1 to 10.
-        strength: 0 to 30. At 30 the sizes are 0.3 (shear), 0.45 of a side (shift), 30 degrees (rotation),
-            0.9 (brightness, contrast, saturation), 4 bits (posterize) and 255 (solarize).
+        strength: 0 to 30. At 30 the sizes are 0.3 (shear), 0.45 of a side (shift), 30 degrees
+            (rotation), 0.9 (brightness, contrast, saturation), 4 bits (posterize) and 255 (solarize).
         leave_out: Changes that are left out: some of shear, shift, rotate and colour.
         where_allowed: See `Transform`.
     """
