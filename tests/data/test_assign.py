@@ -153,7 +153,7 @@ def test_the_names_of_groups_do_not_matter() -> None:
     ("sizes", "message"),
     [
         ((0.7, 0.2, 0.2), "choose smaller sizes"),
-        ((90, 20, 0), "90 \\+ 20 \\+ 0 make 110 of 100 samples"),
+        ((90, 20, 0), "90 \\+ 20 \\+ 0 need 110 samples, but there are 100"),
         ((1.2, 0, 0), "from 0.0 to 1.0"),
         ((-1, 0, 0), "a count, 0 or more"),
         ((0, 0.5, 0.5), "the training part has the size 0"),

@@ -186,7 +186,7 @@ def _drawn(
     found = int(numbers.max(initial=-1)) + 1
     if found < parts:
         raise ConfigError(
-            f"{parts} {what} need as many groups, but there are only {found} groups. A group cannot "
-            f"be divided; choose fewer {what}."
+            f"{parts} {what} need as many groups, but there are only {found} groups. A group "
+            f"cannot be divided; choose fewer {what}."
         )
     return grouped(numbers, labels, sizes, rng)

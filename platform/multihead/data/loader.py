@@ -35,8 +35,8 @@ class EpochSampler(Sampler[list[int]]):
 
     Args:
         count: Number of samples.
-        batch_size: Samples per batch. The last batch has the remaining samples. When shuffled, a single
-            remaining sample joins the batch before it, as batch norm cannot train on one image.
+        batch_size: Samples per batch. The last batch has the rest. When shuffled, a single remaining
+            sample joins the batch before it, as batch norm cannot train on one image.
         seed: Fixes the order of every epoch. None keeps the samples in their own order.
         ranks: This process among those that share each batch. It draws its part of each batch.
 
@@ -198,7 +198,7 @@ class ResidentLoader(Resumable):
         batch_sampler: Chooses the samples of each batch.
         normalise: Applied to each batch of images.
         augment: Changes images before they are normalised.
-        numbers: Indices of the samples in their file, int64 [N] on the device. Transforms need them.
+        numbers: Indices of the samples in their file, int64 [N] on the device, for transforms.
     """
 
     def __init__(

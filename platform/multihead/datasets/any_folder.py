@@ -11,16 +11,16 @@ from multihead.vimh.info import PixelOrder
 
 
 def any_folder(data_dir: Path, split: Split, pixel_order: PixelOrder | None = None) -> Source:
-    """Open one split of a folder in its format, with the heads that its files have.
+    """Open one split of a folder in its format, with the heads of its files.
 
     Args:
         data_dir: A folder of one of `formats.LAYOUTS`.
         split: `train` or `test`.
-        pixel_order: Of pickles whose metadata do not say.
+        pixel_order: Pixel order of pickles whose metadata do not give it.
 
     Raises:
-        ConfigError: For a set in shards, which is streamed.
-        DataError: If the format is not known, or files are missing, damaged or hostile.
+        ConfigError: If it is a set in shards, which must be streamed.
+        DataError: If the format is unknown, or files are missing, damaged or unsafe.
     """
     dataset = open_dataset(data_dir)
     if dataset.layout is SHARDS:

@@ -1,16 +1,16 @@
-"""What can be measured of any colour picture: its hue, its brightness and what stands out in it.
+"""Measure colour pictures: hue, brightness, and position and extent of what stands out.
 
-Each measure is of one picture alone, and none knows what the picture shows.
+Each measure depends on one picture only, and not on what it shows.
 
 - `brightness`: mean luma, 0 to 255 (ITU-R BT.601, weights 0.299, 0.587 and 0.114).
-- `hue`: mean hue, weighted by chroma, 0 to 360 degrees: red 0, green 120, blue 240. It is NaN for a
-  picture whose colours cancel out to less than 2% of full chroma, such as a grey one.
-- `centre_x`, `centre_y`: where the picture stands out, from the left and from the top, in pixels.
-- `extent`: root mean square distance of what stands out from that place, in pixels.
+- `hue`: mean hue, weighted by chroma, 0 to 360 degrees: red 0, green 120, blue 240. It is NaN if
+  the colours cancel out to less than 2% of full chroma, as in a grey picture.
+- `centre_x`, `centre_y`: mean position of what stands out, from the left and the top, in pixels.
+- `extent`: root mean square distance of what stands out from that position, in pixels.
 
-How much a pixel stands out is the square of the distance between its colour, smoothed over a pixel,
+The weight of a pixel is the square of the distance between its colour, smoothed over a pixel,
 and the mean colour of the picture. Source: R. Achanta et al., Frequency-tuned Salient Region
-Detection, CVPR 2009, equation 4; they take the distance in Lab, here it is in RGB.
+Detection, CVPR 2009, equation 4. They use the Lab colour space, this code uses RGB.
 """
 
 from types import MappingProxyType
@@ -28,14 +28,14 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 _LEAST_CHROMA = 0.02 * 255
 _SIGMA = 1.0
 _BLOCK = 4096
-# Measures are rounded, so that another order of a sum on another machine gives the same labels.
+# Measures are rounded, so that machines with another order of sums give the same labels.
 _DECIMALS = 2
 
 Values = NDArray[np.float64]
 
 
 def measure_appearance(images: NDArray[np.uint8]) -> dict[str, Values]:
-    """Measure colour pictures; see the module for what each measure is.
+    """Measure colour pictures; the docstring of the module defines the measures.
 
     Args:
         images: uint8 [N, 3, H, W] in the order red, green, blue.
@@ -44,7 +44,7 @@ def measure_appearance(images: NDArray[np.uint8]) -> dict[str, Values]:
         Values [N] by the names in `UNITS`, rounded to 0.01.
 
     Raises:
-        DataError: If the images are of another type or shape.
+        DataError: If the images have another type or shape.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise DataError(
@@ -74,7 +74,7 @@ def _hue(images: NDArray[np.uint8]) -> Values:
 def _saliency(images: NDArray[np.uint8]) -> Values:
     smooth = ndimage.gaussian_filter(images.astype(np.float32), (0, 0, _SIGMA, _SIGMA))
     away = smooth - images.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
-    # A picture of one colour stands out nowhere; what is added puts its centre in its middle.
+    # In a picture of one colour nothing stands out. The addend puts its centre in the middle.
     return np.asarray(np.einsum("nchw,nchw->nhw", away, away) + 1e-3)
 
 

@@ -54,20 +54,20 @@ def read_cifar10(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read images and labels of one split from `data_dir`/cifar-10-batches-py.
 
-    The batches may be of any source and size: they are read without running anything in them,
-    and their MD5 sums are not compared with the published ones.
+    The batches may have any source and size. They are read without running code in them, and their
+    MD5 sums are not compared with the published ones.
 
     Args:
         data_dir: The folder that torchvision calls `root`.
         split: `train` (data_batch_1 to 5) or `test` (test_batch).
-        download: Fetch the published archive if this split lacks a file.
+        download: Whether the published archive is downloaded if this split lacks a file.
 
     Returns:
         Images uint8 [N, 3, 32, 32] and labels int64 [N], indices into `CIFAR10_CLASSES`.
 
     Raises:
-        DataError: If a file is missing and cannot be fetched (with what to put where), cut short,
-            hostile, or holds something else than uint8 [n, 3072] and n labels from 0 to 9.
+        DataError: If a file is missing and cannot be downloaded, is cut short or unsafe, or does
+            not have uint8 [n, 3072] and n labels from 0 to 9.
     """
     if split not in _FILES:
         raise DataError(f"CIFAR-10 has no split {split!r}; it has {' and '.join(_FILES)}.")
@@ -88,7 +88,7 @@ def read_cifar10(
 
 
 def _remote() -> Remote:
-    from torchvision.datasets import CIFAR10  # takes seconds to import
+    from torchvision.datasets import CIFAR10  # slow to import
 
     return Remote(CIFAR10.filename, (CIFAR10.url,), CIFAR10.tgz_md5)
 

@@ -42,13 +42,13 @@ def cifar100mh(path: str | Path, split: Split, pixel_order: PixelOrder | None = 
     Args:
         path: The folder with `train_batch` and `test_batch`.
         split: `train` or `test`.
-        pixel_order: Of the pixels where the metadata do not say; CHW if none.
+        pixel_order: Pixel order if the metadata do not give it. None means CHW.
 
     Raises:
-        DataError: For files that are missing, damaged or hostile, or do not fit each other.
+        DataError: If files are missing, damaged or unsafe, or do not fit each other.
 
     Warns:
-        UserWarning: Where metadata are missing and completed from the data.
+        UserWarning: If metadata are missing and are completed from the data.
     """
     info = read_cifar100mh_info(path)
     for notice in info.notices:
@@ -57,13 +57,13 @@ def cifar100mh(path: str | Path, split: Split, pixel_order: PixelOrder | None = 
 
 
 def read_cifar100mh_info(path: str | Path) -> VIMHInfo:
-    """Read the metadata; what they lack (names, ranges, or all) is taken from the batches.
+    """Read the metadata. Missing names and ranges are taken from the batches.
 
-    A parameter without a range has the classes 0 to the largest value of both batches; without
-    names they are `param_0`, `param_1` and so on.
+    A parameter without a range has the classes 0 to the largest value of both batches. Parameters
+    without names are called `param_0`, `param_1` and so on.
 
     Raises:
-        DataError: If there is no such folder, or what there is is damaged.
+        DataError: If there is no such folder, or its files are damaged.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():
@@ -138,10 +138,10 @@ class CIFAR100MHDataset(SourceDataset):
         path: The folder.
         split: `train` or `test`.
         transform: Applied to each image, float32 [3, 32, 32] from 0 to 1.
-        pixel_order: Where the metadata do not say; CHW (default) or HWC.
+        pixel_order: CHW (default) or HWC, if the metadata do not give it.
 
     Raises:
-        DataError: For files that are missing, damaged or hostile, or do not fit each other.
+        DataError: If files are missing, damaged or unsafe, or do not fit each other.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Write a dataset anew as VIMH, and read both sides again to see that they are equal."""
+"""Convert a dataset to VIMH, then read both datasets again and compare them."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,22 +27,22 @@ Batch = tuple[NDArray[np.uint8], Mapping[str, NDArray[np.int64]], NDArray[np.flo
 
 @dataclass(frozen=True)
 class Content:
-    """What is to be written.
+    """The content of a dataset that is written.
 
     Attributes:
         name: The dataset's name.
-        heads: What the labels are.
+        heads: Heads of the labels.
         image_shape: Channels, height and width.
-        splits: Those there are; may be empty.
-        batches: Yields images uint8 [n, C, H, W], labels [n] by head name and spec_range
-            float32 [n, 2] (for all samples, or None) of a split, equal each time it is called,
-            and at least once.
+        splits: The splits of the dataset. A split may have no samples.
+        batches: Yields batches of a split: images uint8 [n, C, H, W], labels [n] by head name, and
+            spec_range float32 [n, 2] or None. It yields at least one batch, and the same ones
+            in each call.
         fixed: Values of parameters that do not vary, by name.
         descriptions: Free text by name.
-        names: The parameter's own name by head name, where it is another.
-        entries: What else is said of a parameter, by its own name.
-        encoding: What else is said of how labels are stored.
-        metadata: What else the metadata hold, kept as it is.
+        names: The parameter's own name by head name, if the two differ.
+        entries: Further metadata of each parameter, by its own name.
+        encoding: Further metadata about how labels are stored.
+        metadata: All other metadata, unchanged.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Content:
 
     @property
     def described(self) -> dict[str, Any]:
-        """What a writer is told beside heads and image shape."""
+        """Return what a writer needs besides heads and image shape."""
         return {
             "dataset_name": self.name,
             "fixed": self.fixed,
@@ -72,20 +72,20 @@ class Content:
 
 
 def dataset_content(dataset: Dataset, pixel_order: PixelOrder | None = None) -> Content:
-    """Return what a dataset of any known format holds, with all its metadata.
+    """Return the content of a dataset of any known format, with all its metadata.
 
     Args:
-        dataset: Where it is.
-        pixel_order: Of pickles whose metadata do not say.
+        dataset: The dataset.
+        pixel_order: Pixel order of pickles whose metadata do not give it.
 
     Raises:
-        DataError: If it is damaged or hostile.
+        DataError: If it is damaged or unsafe.
     """
     return sources_content({s: dataset.read(s, pixel_order) for s in dataset.splits})
 
 
 def sources_content(sources: Mapping[Split, Source]) -> Content:
-    """Return what the splits of a dataset hold, at least one, with all their metadata."""
+    """Return the content of one or more splits of a dataset, with all their metadata."""
     first = next(iter(sources.values()))
 
     def batches(split: Split) -> Iterator[Batch]:
@@ -112,20 +112,20 @@ def sources_content(sources: Mapping[Split, Source]) -> Content:
 def convert(
     content: Content, path: Path, forms: Sequence[Form], *, overwrite: bool = False
 ) -> dict[Split, int]:
-    """Write a folder, and compare each form of it with what was to be written.
+    """Write a folder in one or more forms, and compare each form with the content.
 
     Args:
         content: What to write.
-        path: The folder to make.
+        path: The folder to create.
         forms: `binary`, `pickle`, or both.
-        overwrite: Replace a dataset that is there.
+        overwrite: Whether to replace an existing dataset.
 
     Returns:
-        Samples by split.
+        Number of samples by split.
 
     Raises:
-        ConfigError: If VIMH cannot hold the content, or the folder is there already.
-        DataError: If either side cannot be read, or they differ; no folder is then left.
+        ConfigError: If VIMH cannot hold the content, or the folder exists.
+        DataError: If one of the two cannot be read, or they differ. Then no folder remains.
     """
     with VIMHWriter(
         path,
@@ -148,20 +148,20 @@ def convert(
 def shard(
     content: Content, where: str, rows_per_shard: int | None, *, overwrite: bool = False
 ) -> ShardIndex:
-    """Write a set in shards, and read it again to see that it is what was to be written.
+    """Write a set in shards, then read it again and compare it with the content.
 
     Args:
         content: What to write.
-        where: A folder to make, `file:///PATH` or `s3://BUCKET/PREFIX`.
-        rows_per_shard: As in `ShardWriter`.
-        overwrite: Replace a set that is there.
+        where: A folder to create, `file:///PATH` or `s3://BUCKET/PREFIX`.
+        rows_per_shard: See `ShardWriter`.
+        overwrite: Whether to replace an existing set.
 
     Returns:
         The index of the set.
 
     Raises:
-        ConfigError: If VIMH cannot hold the content, or the place is taken.
-        DataError: If either side cannot be read or written, or they differ; no set is then left.
+        ConfigError: If VIMH cannot hold the content, or the set exists.
+        DataError: If one of the two cannot be read or written, or they differ. Then no set remains.
     """
     with ShardWriter(
         where,
@@ -180,13 +180,13 @@ def shard(
 
 
 def refuse_same_place(source: Path, target: Path) -> None:
-    """Refuse to write a dataset over the one it is read from.
+    """Check that a dataset is not written over its source.
 
     Raises:
-        ConfigError: If both are one folder, or the target lies in the source.
+        ConfigError: If both are the same folder, or the target is inside the source.
     """
     if target.resolve().is_relative_to(source.resolve()):
-        raise ConfigError(f"{target} lies in {source}, which is read; name another folder.")
+        raise ConfigError(f"{target} is inside {source}, which is read; name another folder.")
 
 
 def _write(writer: VIMHWriter, content: Content, split: Split) -> int:

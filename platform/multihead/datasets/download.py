@@ -1,7 +1,7 @@
-"""Fetch published data files whole or not at all.
+"""Download published data files completely or not at all.
 
-Nothing appears in the data folder before every file has arrived with the right MD5 sum, an
-existing file is never replaced, and without a network the answer comes within seconds.
+Files appear in the data folder only after all have arrived with the right MD5 sum. Existing files
+are not replaced. Without a network, the download fails within seconds.
 """
 
 import os
@@ -25,7 +25,7 @@ from filelock import FileLock
 from multihead.errors import DataError, message_of
 
 _ANSWER_SECONDS = 4.0
-_STALL_SECONDS = 20.0  # for the next bytes of a download that has begun
+_STALL_SECONDS = 20.0  # longest wait for the next bytes of a download
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,19 @@ def fetch(
     makes: Sequence[str] = (),
     answer_seconds: float = _ANSWER_SECONDS,
 ) -> None:
-    """Download, check and unpack published files into a folder; of several processes, one does.
+    """Download, check and unpack published files into a folder. Only one process does so.
 
     Args:
         remotes: What to download.
-        folder: Where the unpacked files go; it and its parents are made only on success.
-        unpack: Called with each downloaded file and the folder to unpack it into.
-        advice: What is missing and what to do about it by hand; begins the message of the error.
-        makes: Names of all that is unpacked; nothing is left to do once another process made them.
-        answer_seconds: For a mirror to answer at all, the lookup of its name included.
+        folder: Folder of the unpacked files. It and its parents are created only on success.
+        unpack: A function of a downloaded file and the folder to unpack it into.
+        advice: What is missing and how to add it by hand. The error message begins with it.
+        makes: Names of all unpacked files. If another process has made them, nothing is done.
+        answer_seconds: Longest wait for the first answer of a mirror, name lookup included.
 
     Raises:
-        DataError: If no mirror answers, a download breaks off or has another MD5 sum, or the
-            folder cannot be written. Nothing is left behind.
+        DataError: If no mirror answers, a download fails or has another MD5 sum, or the folder is
+            not writable. No files remain.
     """
     try:
         with _one_at_a_time(_existing(folder)):
@@ -89,12 +89,12 @@ def _fetch(
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(unpacked.iterdir()):
             if not (folder / path.name).exists():
-                os.replace(path, folder / path.name)  # whole at once: the same file system
+                os.replace(path, folder / path.name)  # atomic, as it is the same file system
 
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Have the workers of a node download one after the other; the lock ends with its process."""
+    """Let one process of a node download at a time. The lock ends with its process."""
     with FileLock(folder / ".download.lock") as lock:
         try:
             yield
@@ -108,12 +108,12 @@ def _existing(folder: Path) -> Path:
 
 
 def _answering(urls: Sequence[str], seconds: float) -> list[str]:
-    """Ask all mirrors at once and return those that have the file, best first.
+    """Query all mirrors at once and return those that have the file, best first.
 
-    In threads, because no timeout of ours bounds the lookup of a host's name.
+    Threads are used, because a timeout does not limit the lookup of a host's name.
 
     Raises:
-        ConnectionError: If none has answered in time; with each one's reason.
+        ConnectionError: If none answers in time. The message has the reason of each.
     """
     reasons = dict.fromkeys(urls, f"no answer in {seconds:g} seconds")
 
@@ -156,7 +156,7 @@ def _download(remote: Remote, urls: Sequence[str], folder: str) -> Path:
 
 @contextmanager
 def _stall_timeout() -> Iterator[None]:
-    """Bound each wait for bytes: torchvision's own download would wait for ever."""
+    """Limit each wait for bytes. torchvision's download has no limit."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_STALL_SECONDS)
     try:

@@ -1,6 +1,6 @@
-"""Find out of which format a folder is, and read its splits.
+"""Find the format of a folder, and read its splits.
 
-A format is told by the names of its files alone; nothing is opened before one is chosen.
+Only the names of the files decide the format. No file is opened before that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,14 +26,14 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout of files.
+    """The file layout of a format.
 
     Attributes:
         name: As `data list` shows it.
-        signs: The files of each split, any of which will do.
+        signs: File names of each split. One of them is enough.
         read: Reads a split of a folder with such files, `(folder, split, pixel order)`.
-        place: Where in a folder of datasets it has to lie; anywhere if empty.
-        marker: A file that it must have as well, if any.
+        place: Required place in a folder of datasets. Empty means anywhere.
+        marker: A further file that it must have. Empty means none.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Layout:
     marker: str = ""
 
     def splits(self, folder: Path) -> tuple[Split, ...]:
-        """Return the splits that the folder has files of; none where the marker is missing."""
+        """Return the splits that the folder has files of, or none if the marker is missing."""
         if self.marker and not (folder / self.marker).is_file():
             return ()
         return tuple(s for s in SPLITS if any((folder / f).is_file() for f in self.signs[s]))
@@ -58,7 +58,7 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits there are files of."""
+        """The splits that have files."""
         return self.layout.splits(self.path)
 
     def read(
@@ -68,11 +68,11 @@ class Dataset:
 
         Args:
             split: `train` or `test`.
-            pixel_order: Of pickles whose metadata do not say.
-            mapped: Give a single label the shipped heads that are made of it, if there are any.
+            pixel_order: Pixel order of pickles whose metadata do not give it.
+            mapped: Whether a single label is mapped to the shipped heads, if there are any.
 
         Raises:
-            DataError: If there is no such split, or it is damaged or hostile.
+            DataError: If there is no such split, or it is damaged or unsafe.
         """
         if split not in self.splits:
             raise DataError(f"{self.path} has no split {split!r}; it has {list(self.splits)}.")
@@ -86,16 +86,16 @@ class Dataset:
 def read_sources(
     where: str, pixel_order: PixelOrder | None = None, *, wanted: str = "all"
 ) -> dict[Split, Source]:
-    """Read splits of a dataset, and no other.
+    """Read the wanted splits of a dataset, and no others.
 
     Args:
         where: A folder of any known format, or the address of a set in shards.
-        pixel_order: Of pickles whose metadata do not say.
+        pixel_order: Pixel order of pickles whose metadata do not give it.
         wanted: `train`, `test` or `all`.
 
     Raises:
-        ConfigError: For an address that cannot be read, and a split that there is not.
-        DataError: If there is no dataset, or it is damaged or hostile.
+        ConfigError: If an address cannot be read, or a split does not exist.
+        DataError: If there is no dataset, or it is damaged or unsafe.
     """
     read: Callable[[Split], Source]
     if is_address(where):
@@ -165,15 +165,15 @@ LAYOUTS = (
 
 
 def open_dataset(path: Path) -> Dataset:
-    """Find the dataset that a path means: its folder, or the folder it lies in alone.
+    """Find the dataset of a path: the path itself, or the only dataset in that folder.
 
     Raises:
-        DataError: If there is no such folder, or it holds no known format, or several datasets.
+        DataError: If there is no such folder, no known format, or more than one dataset.
     """
     if not path.is_dir():
         raise DataError(
-            f"{one_line(str(path))} is no folder. `multihead data list` shows which datasets "
-            f"there are, `multihead data generate resonator` makes one."
+            f"{one_line(str(path))} is no folder. `multihead data list` lists the "
+            f"datasets, and `multihead data generate resonator` makes one."
         )
     found = list(_datasets_at(path.absolute()))
     if len(found) == 1:
@@ -192,11 +192,11 @@ def open_dataset(path: Path) -> Dataset:
         f"{f' in {form.place}' if form.place else ''})"
         for form in LAYOUTS
     )
-    raise DataError(f"{path} is of no known format. Tried: {tried}.")
+    raise DataError(f"{path} has no known format. Tried: {tried}.")
 
 
 def is_dataset(path: Path) -> bool:
-    """Tell whether a path means a dataset of a known format, or several."""
+    """Return whether a path has one or more datasets of a known format."""
     return any(_datasets_at(path.absolute()))
 
 
@@ -215,7 +215,7 @@ def _datasets_at(path: Path) -> Iterator[Dataset]:
     claimed: set[Path] = set()
     for form in LAYOUTS:
         parts = PurePath(form.place).parts
-        # The path may be the folder of datasets, the dataset's own folder, or one between.
+        # The path is the folder of datasets, the dataset's own folder, or a folder between them.
         for given in range(len(parts) + 1):
             folder = path.joinpath(*parts[given:])
             here = path.parts[len(path.parts) - given :] == parts[:given]

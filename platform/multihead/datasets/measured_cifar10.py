@@ -1,7 +1,7 @@
 """CIFAR-10 with heads whose labels are measured in each picture, not looked up from its class.
 
-The class explains little of them: on the published test pictures 19% of the variance of the hue, 9%
-of the extent, 8% of the brightness, 7% of the height and 0.1% of the horizontal place.
+The class explains little of them. On the published test pictures it explains 19% of the variance of
+the hue, 9% of the extent, 8% of the brightness, 7% of `centre_y` and 0.1% of `centre_x`.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from multihead.heads import Head, Heads
 from multihead.heads.kinds.angle import Angle
 from multihead.heads.kinds.float_regression import FloatRegression
 
-# Changes of a picture after which it would be measured otherwise. A shift of a few pixels changes
-# hue, brightness and extent a little: moved by 4 of 32 pixels, they correlate with what they were
-# by 0.90, 0.97 and 0.88.
+# Changes of a picture that change its measures. A shift of a few pixels hardly changes hue,
+# brightness and extent: after a shift by 4 of 32 pixels, their correlations with the old values are
+# 0.90, 0.97 and 0.88.
 _COLOUR = frozenset(["colour", "erase", "cutmix"])
 _PLACE = _COLOUR | {"shift", "crop", "rotate", "shear", "scale"}
 _BREAKS = {
@@ -34,18 +34,18 @@ _BREAKS = {
 def measured_cifar10(
     data_dir: Path, split: Split, measures: Sequence[str] = ("hue", "brightness", "extent")
 ) -> Source:
-    """Return one part of CIFAR-10 with its class and what was measured of its pictures.
+    """Return one split of CIFAR-10 with its class and measures of its pictures.
 
-    The hue is an angle, and missing in pictures that are nearly grey; the others are numbers.
+    The hue is an angle, and is missing for nearly grey pictures. The other measures are numbers.
 
     Args:
-        data_dir: As for `read_cifar10`.
+        data_dir: See `read_cifar10`.
         split: `train` or `test`.
-        measures: Names in `multihead.datasets.appearance.UNITS`, a head each.
+        measures: Names in `multihead.datasets.appearance.UNITS`, one head for each.
 
     Raises:
-        ConfigError: For measures that do not exist or are named twice.
-        DataError: For files that are missing or damaged.
+        ConfigError: If a measure does not exist or is named twice.
+        DataError: If files are missing or damaged.
     """
     check_measures(measures, UNITS)
     source = cifar10(data_dir, split)

@@ -1,8 +1,8 @@
 """MNIST with heads whose labels are measured in each picture, not looked up from its digit.
 
-A measure is a parameter of 256 levels, or a few classes that equally many training pictures
-fall into. Ranges and boundaries come from the training file alone, validation pictures included:
-they are then the same for every seed, and the test file has no part in them.
+A measure is a parameter of 256 levels, or a few classes with equally many training pictures. Ranges
+and boundaries come only from the training file, validation pictures included. So they are the same
+for every seed, and the test file does not affect them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ from multihead.heads import KINDS, Head, Heads, Parameter
 from multihead.heads.parameter import Spacing
 
 MEASURES = ("thickness", "smoothness")
-# Radii of curvature spread over a decade.
+# Radii of curvature span a factor of ten.
 _SCALES: dict[str, Spacing] = {"smoothness": "log"}
 _LEVELS = 256
-# Changes of a picture after which it would be measured otherwise.
+# Changes of a picture that change its measures.
 _SIZE, _TURNED = frozenset(["scale", "crop"]), frozenset(["rotate", "shear"])
 _BREAKS = {
     "thickness": _SIZE | {"colour"},
@@ -47,18 +47,18 @@ def measured_mnist(
     measures: Sequence[str] = MEASURES,
     quantiles: Mapping[str, int] | None = None,
 ) -> Source:
-    """Return one file of MNIST with the digit and what was measured of its strokes.
+    """Return one split of MNIST with the digit and measures of its strokes.
 
     Args:
-        data_dir: As for `read_mnist`; the measures are kept there as well, or under the home of
-            runs where that cannot be written to.
+        data_dir: See `read_mnist`. The measures are stored there, too, or under the home of runs if
+            it is not writable.
         split: `train` or `test`.
-        measures: Columns of `measure_strokes`, a head each.
-        quantiles: Number of classes, by measure, of those that are to be classes.
+        measures: Columns of `measure_strokes`, one head for each.
+        quantiles: By measure, the number of classes, for measures that become classes.
 
     Raises:
-        ConfigError: For measures that do not exist, or fewer than 2 classes.
-        DataError: For files that are missing or damaged, and pictures without a stroke.
+        ConfigError: If a measure does not exist, or has fewer than 2 classes.
+        DataError: If files are missing or damaged, or a picture has no stroke.
     """
     quantiles = quantiles or {}
     _check(measures, quantiles)
@@ -121,7 +121,7 @@ def _parameter(name: str, training: Values) -> Head:
 def _classes(
     name: str, training: Values, values: Values, count: int
 ) -> tuple[Head, NDArray[np.int64]]:
-    """Cut a measure at the quantiles of its training values."""
+    """Turn a measure into classes at the quantiles of its training values."""
     cuts = np.quantile(training, np.arange(1, count) / count)
     if len(np.unique([training.min(), *cuts])) <= len(cuts):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Which measures of pictures become heads."""
+"""Check the setting `data.measures`, which chooses the measures that become heads."""
 
 from collections.abc import Collection, Sequence
 
@@ -9,11 +9,11 @@ def check_measures(measures: Sequence[str], known: Collection[str]) -> None:
     """Check `data.measures`.
 
     Args:
-        measures: As given.
-        known: All there are.
+        measures: The setting.
+        known: All measures.
 
     Raises:
-        ConfigError: For measures that do not exist or are named twice.
+        ConfigError: If a measure does not exist or is named twice.
     """
     for name in measures:
         if name not in known:

@@ -20,13 +20,13 @@ from multihead.datasets.download import Remote, fetch
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
 
-# What makes another sign, or none, of a digit.
+# Changes that turn a digit into another sign, or into none.
 MIRRORED = frozenset(["hflip", "vflip"])
 _PREFIXES = {"train": "train", "test": "t10k"}
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 _ALL = [f"{prefix}-{kind}" for prefix in _PREFIXES.values() for kind in _KINDS]
-# A .gz may claim this much for free and beyond it this many times its own size: real images
-# shrink four- or fivefold, a bomb a thousandfold.
+# Limits against decompression bombs: a .gz may unpack to this many bytes, or to this many times
+# its own size. Real images shrink to 1/4 or 1/5, a bomb to 1/1000.
 _GZIP_FREE, _GZIP_RATIO = 64 << 20, 100
 
 
@@ -53,15 +53,15 @@ def read_mnist(
     Args:
         data_dir: The folder that torchvision calls `root`. Each file may be plain or .gz.
         split: `train` or `test` (the files t10k-*).
-        download: Fetch what this split lacks from torchvision's mirrors.
+        download: Whether missing files of this split are downloaded from torchvision's mirrors.
 
     Returns:
         Images uint8 [N, 1, H, W] (28 x 28 in the published files) and labels int64 [N], 0 to 9.
 
     Raises:
-        DataError: If a file is missing and cannot be fetched (with what to put where), or has
-            another magic number, another size in bytes than its header says, other labels than
-            0 to 9, or another number of labels than of images.
+        DataError: If a file is missing and cannot be downloaded, or its magic number is wrong. Also
+            if its size differs from its header, labels are not 0 to 9, or the numbers of labels
+            and images differ.
     """
     if split not in _PREFIXES:
         raise DataError(f"MNIST has no split {split!r}; it has {' and '.join(_PREFIXES)}.")
@@ -93,13 +93,13 @@ def read_mnist(
 
 
 def _find(raw: Path, name: str) -> Path:
-    """Return the plain file if it is there, else the .gz."""
+    """Return the plain file if it exists, else the .gz."""
     plain = raw / name
     return plain if os.path.isfile(plain) else raw / f"{name}.gz"
 
 
 def _remotes(names: Sequence[str]) -> list[Remote]:
-    from torchvision.datasets import MNIST  # takes seconds to import
+    from torchvision.datasets import MNIST  # slow to import
 
     md5 = dict(MNIST.resources)
     files = [f"{name}.gz" for name in names]

@@ -1,7 +1,7 @@
-"""MultiMNIST: two digits in one picture, the left and the right one to be told.
+"""MultiMNIST: two digits in one picture, with the heads left and right.
 
-Source: S. Sabour, N. Frosst and G. E. Hinton, Dynamic Routing Between Capsules, NeurIPS 2017;
-in the construction of O. Sener and V. Koltun, Multi-Task Learning as Multi-Objective
+Source: S. Sabour, N. Frosst and G. E. Hinton, Dynamic Routing Between Capsules, NeurIPS 2017.
+The construction is that of O. Sener and V. Koltun, Multi-Task Learning as Multi-Objective
 Optimization, NeurIPS 2018, section 5.1.
 """
 
@@ -15,8 +15,8 @@ from multihead.datasets.mnist import MIRRORED, mnist
 from multihead.heads import Head, Heads
 
 CANVAS, SHIFT, SIDE = 36, 6, 28
-# Training and validation must not share a digit, so digits are paired within groups that stay
-# together. Small, so that nearly any sizes can be split.
+# Training and validation must not share a digit, so digits are paired within groups, and a group
+# stays in one part. Groups are small, so that nearly any split sizes are possible.
 _GROUP = 20
 _BLOCK = 8192
 
@@ -25,15 +25,15 @@ Index = NDArray[np.int64]
 
 
 def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
-    """Return pictures of two digits, one for each digit of a file of MNIST in its order.
+    """Return pictures of two digits: one picture for each digit of a file of MNIST, in its order.
 
-    The left digit is the file's own; the right one is another digit of the same file, drawn at
-    random from its group (see `deal`). Training, validation and test pictures share no digit.
+    The left digit is the digit of the file. The right one is another digit of the same file, drawn
+    at random from its group (see `deal`). Training, validation and test pictures share no digit.
 
     Args:
-        data_dir: As for `read_mnist`.
+        data_dir: See `read_mnist`.
         split: `train` or `test`.
-        pairing_seed: Fixes which digits are paired.
+        pairing_seed: Seed of the pairs of digits.
 
     Raises:
         DataError: If a file is missing or damaged, or its images are not of 28x28 pixels.
@@ -46,7 +46,7 @@ def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
         images=overlay(source.images[:, 0], right)[:, None],
         labels={"left": digits, "right": digits[right]},
         heads=Heads([Head("left", 10), Head("right", 10)]),
-        # Those of MNIST, as in the literature.
+        # Mean and deviation of MNIST, as in publications.
         mean=source.mean,
         std=source.std,
         groups=deal(len(source), pairing_seed),
@@ -55,14 +55,14 @@ def multi_mnist(data_dir: Path, split: Split, pairing_seed: int = 0) -> Source:
 
 
 def deal(count: int, seed: int) -> Index:
-    """Deal `count` digits at random into groups of 20 (the last has less); their groups [N]."""
+    """Return a random group of each of `count` digits, [N]. Groups have 20; the last has fewer."""
     groups = np.empty(count, np.int64)
     groups[np.random.default_rng([seed, count]).permutation(count)] = np.arange(count) // _GROUP
     return groups
 
 
 def draw_partners(count: int, seed: int) -> Index:
-    """Draw, for each of `count` digits, another digit of its group; their numbers [N].
+    """Return the index of a random other digit in the group of each of `count` digits, [N].
 
     A digit that is alone in its group is its own partner.
     """
@@ -79,13 +79,13 @@ def draw_partners(count: int, seed: int) -> Index:
 def overlay(digits: Images, right: Index) -> Images:
     """Put two digits into each picture.
 
-    On a canvas of 36x36 pixels the left digit lies at rows and columns 0 to 27, the right one at
-    6 to 33; the brighter of both is taken. The canvas is scaled to 28x28 by the nearest pixel,
-    that under the centre of the new one.
+    The canvas has 36x36 pixels. The left digit is at rows and columns 0 to 27, the right one at 6
+    to 33. Where they overlap, the brighter pixel is taken. Then the canvas is scaled to 28x28: each
+    new pixel is the old pixel under its centre.
 
     Args:
         digits: uint8 [N, 28, 28].
-        right: Which digit goes to the right of each, [N].
+        right: Index of the right digit of each picture, [N].
 
     Returns:
         uint8 [N, 28, 28].

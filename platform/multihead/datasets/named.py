@@ -1,7 +1,7 @@
-"""DataModules under the names of their datasets, as there were before `source` chose them.
+"""DataModules named after their datasets, for older runs and scripts.
 
-Each is `MultiheadDataModule` with one source, the defaults that it always had and its arguments in
-the order in which they may be given. Runs on record and scripts name them; presets name a source.
+Each is a `MultiheadDataModule` with one source, its old defaults and the old order of its
+arguments. Current presets set `source` instead.
 """
 
 import inspect
@@ -31,15 +31,15 @@ _STREAM_ORDER = ("data_dir", "batch_size", "shuffle_rows", "num_workers", "train
 class NamedDataModule(MultiheadDataModule):
     """A DataModule of one dataset.
 
-    The arguments are those of `MultiheadDataModule` and of the source function. `source` is taken
-    and not used, because a preset that the configuration is built on may set it.
+    It takes the arguments of `MultiheadDataModule` and of the source function. It ignores `source`,
+    because a preset may set it.
 
     Args:
-        arguments: By position.
-        settings: By name.
+        arguments: Positional arguments.
+        settings: Keyword arguments.
 
     Attributes:
-        own_source: The dataset.
+        own_source: Source function of the dataset.
     """
 
     own_source: ClassVar[SourceFunction]
@@ -58,7 +58,7 @@ class NamedDataModule(MultiheadDataModule):
             cls.own_source = staticmethod(source)
             cls._own_signature = cls.__signature__ = _signature(source, order, defaults or {})
         elif "__init__" in vars(cls):
-            cls.__signature__ = None  # a subclass of the user's has arguments of its own
+            cls.__signature__ = None  # a user's subclass may have other arguments
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         given = self._own_signature.bind(*arguments, **settings)
@@ -161,10 +161,10 @@ def path_of(source: SourceFunction) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
-# The name that a configuration gave a dataset before, by the path of its source function.
+# Old class name of each dataset, by the path of its source function.
 NAME_OF_SOURCE: Mapping[str, str] = {
     path_of(each.own_source): f"multihead.{each.__name__}" for each in NAMED
 }
 _WITHOUT_NAME: tuple[SourceFunction, ...] = (shapes, table, measured_cifar10)
-# The paths of all source functions of ours, also of those that never had a name of their own.
+# Paths of all source functions of this package, also of those without an old name.
 SOURCES: frozenset[str] = frozenset({*NAME_OF_SOURCE, *map(path_of, _WITHOUT_NAME)})

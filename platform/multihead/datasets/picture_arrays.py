@@ -1,4 +1,4 @@
-"""Prepared pictures as an array uint8 [N, C, H, W] of which only what is asked for is in memory."""
+"""Prepared pictures as an array uint8 [N, C, H, W] that is read from disk when it is indexed."""
 
 import os
 import weakref
@@ -20,18 +20,18 @@ from multihead.errors import DataError
 
 
 class PreparedPictures(ABC):
-    """Pictures that are read when they are indexed, by any threads at once.
+    """Pictures that are read when they are indexed. Several threads may read at once.
 
-    An index gives an array, as with NumPy: a number uint8 [C, H, W], numbers or a slice
+    Indexing is as in NumPy: an integer gives uint8 [C, H, W], integers or a slice give
     uint8 [n, C, H, W].
 
     Args:
-        rows: Positions [N] of the pictures among all that there are.
-        preparation: What was done to them.
-        digests: Of the content of each of all files.
+        rows: Positions [N] of the pictures among all files.
+        preparation: How they were prepared.
+        digests: Digest of the content of every file.
 
     Attributes:
-        reads_ahead: Loaders read batches of it ahead, in a thread.
+        reads_ahead: Tells loaders to read batches in advance, in a thread.
     """
 
     reads_ahead: Literal[True] = True
@@ -45,7 +45,7 @@ class PreparedPictures(ABC):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Pictures, channels, height and width."""
+        """Number of pictures, channels, height and width."""
         return (len(self.rows), *self.preparation.shape)
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class PreparedPictures(ABC):
         return self[:].astype(self.dtype if dtype is None else dtype, copy=False)
 
     def digest(self) -> bytes:
-        """Return a digest of the pictures' content and of what was done to it."""
+        """Return a digest of the files' content and of the preparation."""
         whole = sha256(repr(sorted(self.preparation.record().items())).encode())
         for row in self.rows.tolist():
             whole.update(self.digests[row].encode())
@@ -71,7 +71,7 @@ class PreparedPictures(ABC):
 
     @abstractmethod
     def part(self, chosen: NDArray[np.int64]) -> "PreparedPictures":
-        """Return some of the pictures, by their numbers, without reading them."""
+        """Return some of the pictures, by index, without reading them."""
 
     @abstractmethod
     def _fill(self, rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
@@ -79,14 +79,14 @@ class PreparedPictures(ABC):
 
 
 class StoredPictures(PreparedPictures):
-    """Pictures of one file, uint8 one after the other.
+    """Pictures in one file, as consecutive uint8 pixels.
 
     Args:
         path: The file; it may be deleted afterwards.
-        start: How many bytes come before the pixels.
-        rows: As for `PreparedPictures`.
-        preparation: As for `PreparedPictures`.
-        digests: As for `PreparedPictures`.
+        start: Number of bytes before the pixels.
+        rows: See `PreparedPictures`.
+        preparation: See `PreparedPictures`.
+        digests: See `PreparedPictures`.
 
     Raises:
         DataError: If the file cannot be read.
@@ -119,13 +119,13 @@ class StoredPictures(PreparedPictures):
         self._open()
 
     def part(self, chosen: NDArray[np.int64]) -> "StoredPictures":
-        """Return some of the pictures, by their numbers, without reading them."""
+        """Return some of the pictures, by index, without reading them."""
         rows = self.rows[chosen]
         return StoredPictures(self.path, self.start, rows, self.preparation, self.digests)
 
     def _fill(self, rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         size = int(np.prod(self.shape[1:]))
-        # Neighbours are read at once: the whole set is, where it fits into memory.
+        # Neighbouring pictures are read with one call.
         ends = np.flatnonzero(np.diff(rows) != 1) + 1
         for first, last in zip([0, *ends.tolist()], [*ends.tolist(), len(rows)], strict=True):
             if first < last:
@@ -141,13 +141,13 @@ class StoredPictures(PreparedPictures):
 
 
 class DecodedPictures(PreparedPictures):
-    """Pictures that are decoded anew whenever they are asked for, in threads.
+    """Pictures that are decoded each time they are indexed, in threads.
 
     Args:
-        files: All of them.
-        rows: As for `PreparedPictures`.
-        preparation: As for `PreparedPictures`.
-        digests: As for `PreparedPictures`.
+        files: All files.
+        rows: See `PreparedPictures`.
+        preparation: See `PreparedPictures`.
+        digests: See `PreparedPictures`.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class DecodedPictures(PreparedPictures):
         self.files = files
 
     def part(self, chosen: NDArray[np.int64]) -> "DecodedPictures":
-        """Return some of the pictures, by their numbers, without reading them."""
+        """Return some of the pictures, by index, without reading them."""
         return DecodedPictures(self.files, self.rows[chosen], self.preparation, self.digests)
 
     def _fill(self, rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:

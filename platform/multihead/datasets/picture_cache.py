@@ -1,4 +1,4 @@
-"""Prepared pictures are kept in one file: made once, whole or not at all, and found by content."""
+"""A cache of prepared pictures: one complete file per set, found by the content of the set."""
 
 import errno
 import json
@@ -27,13 +27,13 @@ from multihead.datasets.preparation import Preparation
 from multihead.errors import DataError
 from multihead.files import write_atomically
 
-# Part of the key: to be changed with what `Preparation` does, so that old pixels are not found.
+# Part of the key. Change it when `Preparation` changes, so that old pixels are not used.
 _VERSION = 1
-_SPARE = 64 << 20  # bytes that a disk keeps for others
+_SPARE = 64 << 20  # bytes that stay free on a disk
 
 
 def prepared_path(looks: Sequence[Look], preparation: Preparation, folder: Path) -> Path:
-    """Return where pixels are kept, by what they depend on: content and how it is prepared."""
+    """Return the path of prepared pixels. It depends on their content and preparation."""
     what = json.dumps([_VERSION, PIL.__version__, preparation.record()], sort_keys=True)
     key = blake2b(what.encode(), digest_size=16)
     for one in looks:
@@ -44,21 +44,22 @@ def prepared_path(looks: Sequence[Look], preparation: Preparation, folder: Path)
 def prepare_once(
     files: Sequence[PictureFile], looks: Sequence[Look], preparation: Preparation, folder: Path
 ) -> tuple[Path, int, Problems]:
-    """Return a file of prepared pictures, made now unless there is one of the same content.
+    """Return a file of prepared pictures. It is created if none with this content exists.
 
-    Processes that ask at once wait for the first. What a killed one left is removed by the next.
+    If several processes call this at once, one creates the file and the others wait. The next call
+    removes what a killed process left.
 
     Args:
-        files: Where the pictures are.
-        looks: What is in them; those with a problem are left black.
+        files: The picture files.
+        looks: What was found in them. Pictures with a problem become black.
         preparation: How they are prepared.
-        folder: Of all such files.
+        folder: Folder of all such files.
 
     Returns:
-        The file, how many bytes come before the pixels, and why pictures are missing, by position.
+        The file, the number of bytes before the pixels, and by position why pictures are missing.
 
     Raises:
-        DataError: If the folder cannot be written to, or the disk is too small.
+        DataError: If the folder is not writable, or the disk is too small.
     """
     path = prepared_path(looks, preparation, folder)
     shape = (len(files), *preparation.shape)
@@ -80,9 +81,9 @@ def prepare_once(
 
 @contextmanager
 def making(path: Path) -> Iterator[None]:
-    """Have one process at a time make a file, which looks first whether another one has made it.
+    """Hold a lock while a file is created. The caller checks first whether it exists.
 
-    The folder is made, and why nothing can be kept in it is said in one line.
+    The folder is created. An error of the file system becomes a message of one line.
     """
     folder = path.parent
     lock = folder / f".{path.name}.lock"
@@ -95,12 +96,12 @@ def making(path: Path) -> Iterator[None]:
         advice = "free some of it" if error.errno == errno.ENOSPC else "make it writable"
         raise DataError(
             f"the prepared pictures cannot be kept in {folder} ({error.strerror or error}); "
-            f"{advice}, or set data.cache=false to decode them anew in each epoch."
+            f"{advice}, or set data.cache=false to decode them in each epoch."
         ) from error
 
 
 def enough_room(folder: Path, needed: int) -> bool:
-    """Tell whether a folder's disk takes so many bytes, and keeps some for others."""
+    """Return whether a folder's disk has room for so many bytes and some to spare."""
     return needed + _SPARE <= shutil.disk_usage(folder).free
 
 
@@ -110,7 +111,7 @@ def _refuse_small_disk(folder: Path, needed: int) -> None:
         raise DataError(
             f"the prepared pictures take {needed / 1e9:,.1f} GB, and {folder} has "
             f"{free / 1e9:,.1f} GB left; choose a smaller data.size, set MULTIHEAD_HOME to a "
-            f"larger disk, or data.cache=false to decode them anew in each epoch."
+            f"larger disk, or data.cache=false to decode them in each epoch."
         )
 
 
@@ -128,7 +129,7 @@ def _write(
 def _prepare(
     path: Path, start: int, preparation: Preparation, wanted: tuple[int, PictureFile, Look]
 ) -> str:
-    """Write the pixels of one picture to their place, and return why there are none, if so."""
+    """Write the pixels of one picture. Return its problem, or an empty text if there is none."""
     position, file, seen = wanted
     if seen.problem:
         return seen.problem

@@ -1,6 +1,6 @@
-"""How the pictures of a set are prepared: as asked, else as what was found in them suggests.
+"""Choose how the pictures of a set are prepared, from the settings or from the pictures.
 
-Every choice that is not plain is told in a sentence.
+Every choice that is not obvious gets a note of one sentence.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,21 +15,21 @@ from multihead.errors import DataError
 Colour = Literal["auto", "grey", "rgb", "rgba"]
 _CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 _NAMES = {1: "grey", 3: "colour", 4: "colour and transparency"}
-_LARGEST_KEPT = 512  # pixels a side that all pictures may have to be kept as they are
-_SIDE = 224  # what networks of photographs are used to; longer sides are scaled down to it
-_ALIKE = 1.05  # proportions that differ by less are stretched: nobody sees it
-_VARIED = 1.5  # where proportions differ by more, the pictures are put into squares
+_LARGEST_KEPT = 512  # pixels per side up to which pictures of one size keep that size
+_SIDE = 224  # usual for networks of photographs; longer sides are scaled down to it
+_ALIKE = 1.05  # pictures whose proportions differ by less are stretched, which is hardly visible
+_VARIED = 1.5  # if proportions differ by more, pictures are fitted into squares
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What of the preparation is fixed.
+    """The settings of the preparation.
 
     Attributes:
-        size: Height and width; chosen if none.
-        resize: What is done to pictures of other sizes; chosen if none.
-        colour: `auto`, or what every picture becomes.
-        alike: Whether pictures of several sizes are refused where none is given.
+        size: Height and width. None chooses them.
+        resize: How pictures of other sizes are fitted. None chooses this.
+        colour: `auto`, or the colours of every prepared picture.
+        alike: Whether pictures of several sizes are refused if `size` is None.
     """
 
     size: tuple[int, int] | None = None
@@ -39,14 +39,14 @@ class Wishes:
 
 
 def choose(looks: Sequence[Look], wishes: Wishes) -> tuple[Preparation, tuple[str, ...]]:
-    """Return how all pictures of a set are prepared, and what has to be told of it.
+    """Return the preparation of all pictures of a set, and notes for the user.
 
     Args:
-        looks: At each picture whose header can be read, 1 or more.
-        wishes: What is fixed.
+        looks: What was found in each picture with a readable header, 1 or more.
+        wishes: The settings.
 
     Raises:
-        DataError: For several sizes where all must be alike.
+        DataError: If sizes differ and `wishes.alike` refuses that.
     """
     notes: list[str] = []
     channels = _channels(looks, wishes.colour, notes)
@@ -89,7 +89,7 @@ def _channels(looks: Sequence[Look], colour: Colour, notes: list[str]) -> int:
 
 
 def _deepest(looks: Sequence[Look], notes: list[str]) -> int | None:
-    """Return the value that becomes 255: the largest of as many bits as the pictures use."""
+    """Return the value that becomes 255: the largest value of the bits that are used."""
     deep = [one.deepest for one in looks if one.deepest >= 0]
     if not deep:
         return None
@@ -112,8 +112,8 @@ def _size(
     else:
         if wishes.alike:
             raise DataError(
-                f"the pictures are {_range(looks)} (height x width); make them alike, or say which "
-                f"size they get: data.size=[H,W]."
+                f"the pictures are {_range(looks)} (height x width); make them equal, or choose "
+                f"one size: data.size=[H,W]."
             )
         size = _usual(looks)
     if sizes == {size}:
@@ -138,7 +138,7 @@ _DONE = {"pad": "scaled and padded to", "crop": "scaled and cropped to", "stretc
 
 
 def _usual(looks: Sequence[Look]) -> tuple[int, int]:
-    """Return the middle of the sizes, bounded; a square where the proportions differ much."""
+    """Return the median size within bounds, or a square if proportions differ much."""
     height = median(one.height for one in looks)
     width = median(one.width for one in looks)
     shapes = [one.width / one.height for one in looks]
@@ -151,7 +151,7 @@ def _usual(looks: Sequence[Look]) -> tuple[int, int]:
 def _how(looks: Sequence[Look], size: tuple[int, int]) -> Resize:
     wanted = size[1] / size[0]
     off = [max(one.width / one.height / wanted, wanted * one.height / one.width) for one in looks]
-    # A rounded side of a small picture is no other proportion.
+    # Rounding the side of a small picture does not count as another proportion.
     small = 1 + 1 / min(size)
     return "stretch" if max(off) <= max(_ALIKE, small) else "pad"
 
@@ -169,7 +169,7 @@ def _by(size: tuple[int, int]) -> str:
 
 
 def _of(some: int, count: int) -> str:
-    """Return how many pictures are something, as the beginning of a sentence."""
+    """Return the beginning of a sentence: how many pictures are something."""
     if some == count:
         return f"all {count:,} pictures are" if count > 1 else "the picture is"
     return f"{some:,} of {count:,} pictures {'is' if some == 1 else 'are'}"

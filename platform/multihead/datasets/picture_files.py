@@ -1,4 +1,4 @@
-"""The pictures that a table names, as one array, whatever their types, sizes and colours are."""
+"""Turn the pictures that a table names, of any type, size and colour, into one array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,31 +21,31 @@ from multihead.datasets.preparation import RESIZES, Preparation, Resize
 from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
 
-_FOLDER = "pictures"  # in the home
+_FOLDER = "pictures"  # in the home of runs
 _MOST_RANGES = 200
-_LARGEST = 16_384  # pixels a side that a picture may be given
+_LARGEST = 16_384  # pixels per side of a prepared picture
 _COLOURS = ("auto", "grey", "rgb", "rgba")
 
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """What is done to pictures.
+    """Settings of pictures.
 
     Attributes:
-        size: Height and width; without it, as the pictures are if they are alike, else chosen
-            from their sizes.
-        resize: `pad` fits the whole picture on black, `crop` cuts the middle out, `stretch`
-            changes the proportions; chosen from the pictures' proportions if none.
-        on_damaged: Whether pictures that are missing or damaged are refused, or left out.
-        cache: Whether prepared pictures are kept under the home, or decoded in each epoch.
+        size: Height and width. None keeps a common size, or chooses one from the sizes found.
+        resize: `pad` fits the whole picture and adds black borders, `crop` takes the middle,
+            `stretch` changes the proportions. None chooses from the pictures' proportions.
+        on_damaged: Whether missing or damaged pictures are refused (`refuse`) or left out (`skip`).
+        cache: Whether prepared pictures are stored under the home of runs. If false, pictures are
+            decoded in each epoch.
         follow_links: Whether symbolic links may lead out of the folder.
-        colour: `grey`, `rgb` or `rgba`; `auto` has colour where any picture has it, and
-            transparency where most pictures have it.
-        alike: Whether pictures of several sizes are refused where no size is given, and those of
-            one size are kept however large they are.
+        colour: `grey`, `rgb`, `rgba` or `auto`. `auto` keeps colour if any picture has it, and
+            transparency if most pictures have it.
+        alike: Whether pictures of several sizes are refused if `size` is None. If true, pictures of
+            one size keep it, however large it is.
 
     Raises:
-        ConfigError: For other values.
+        ConfigError: If a value is not one of these.
     """
 
     size: tuple[int, int] | None = None
@@ -77,13 +77,13 @@ class PictureOptions:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures that are ready for a network.
+    """Prepared pictures for a network.
 
     Attributes:
-        images: uint8 [n, C, H, W]; what is indexed is read, the whole is not in memory.
-        kept: int64 [n], which of the paths they are; all but those that were left out.
-        preparation: What was done to them; a model keeps its record, for serving.
-        notes: What was chosen or is odd, a sentence each.
+        images: uint8 [n, C, H, W]. Pictures are read when they are indexed.
+        kept: Indices of their paths, int64 [n]. Left-out pictures are not among them.
+        preparation: How they were prepared. A model stores its record for serving.
+        notes: Sentences about choices and oddities.
     """
 
     images: NDArray[np.uint8]
@@ -92,7 +92,7 @@ class Pictures:
     notes: tuple[str, ...] = ()
 
     def part(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return some of the images, by their numbers, without reading them."""
+        """Return some of the images, by index, without reading them."""
         images = cast(PreparedPictures, self.images)
         return cast(NDArray[np.uint8], images.part(chosen))
 
@@ -105,20 +105,20 @@ def open_pictures(
     options: PictureOptions,
     like: Preparation | None = None,
 ) -> Pictures:
-    """Prepare the pictures of a table: look at all of them, choose, decode, and keep the pixels.
+    """Prepare the pictures of a table: inspect them, choose the preparation, decode and store.
 
-    All splits of a table are given at once, so that the same is done to all of them.
+    The caller passes all splits at once, so that all pictures get the same preparation.
 
     Args:
-        paths: Cells of the table joined to the folder, as they are.
-        root: The folder that they must be in.
+        paths: Cells of the table joined to the folder, otherwise unchanged.
+        root: The folder that must contain them.
         rows: The table's row of each path, for messages.
-        options: What is done to them.
-        like: What was done to those that a network was trained on, and is done to these.
+        options: Settings of the pictures.
+        like: Preparation of a trained network, which is then used here.
 
     Raises:
-        DataError: Listing every path that leads out of the folder, or every picture that is
-            missing, damaged or too large to be read, with its row.
+        DataError: If paths lead out of the folder, or pictures are missing, damaged or too large.
+            The message lists them with their rows.
     """
     ignore_advice()
     load_decoders()
@@ -131,7 +131,7 @@ def open_pictures(
     if options.cache and like is None and not options.alike:
         prepare_while_looking(files, kept_at, folder, wishes)
     looks = survey(files, kept_at, whole=not options.cache)
-    # Damage that decoding alone finds decides nothing: with a cache it is found later.
+    # Damage found only by decoding changes no choice; with a cache, it is found later.
     known = [one for one in looks if one.height]
     if not known:
         raise DataError(_refusal(files, _problems(looks), options))
@@ -170,7 +170,7 @@ def _damaged(files: Sequence[PictureFile], problems: Problems) -> str:
 
 
 def _ranges(rows: Sequence[int]) -> str:
-    """Return all numbers of some rows, neighbours together: a record that names each."""
+    """Return the numbers of some rows as text; consecutive rows become a range."""
     runs: list[list[int]] = []
     for row in rows:
         if runs and row == runs[-1][-1] + 1:
@@ -184,9 +184,9 @@ def _ranges(rows: Sequence[int]) -> str:
 
 def _refusal(files: Sequence[PictureFile], problems: Problems, options: PictureOptions) -> str:
     if len(problems) == len(files):
-        return f"{_damaged(files, problems)}; is the column that of the pictures?"
+        return f"{_damaged(files, problems)}; does this column name pictures?"
     assert options.on_damaged == "refuse"
-    return f"{_damaged(files, problems)}; mend them, or leave them out with data.on_damaged=skip."
+    return f"{_damaged(files, problems)}; repair them, or leave them out with data.on_damaged=skip."
 
 
 def _found_otherwise(files: Sequence[PictureFile]) -> tuple[str, ...]:

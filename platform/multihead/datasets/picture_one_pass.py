@@ -1,8 +1,8 @@
-"""Look at pictures and prepare them in one reading, where what will be chosen can be foreseen.
+"""Inspect and prepare pictures in one pass, if the preparation can be predicted.
 
-How pictures are prepared depends on all of them, so they are looked at before they are prepared,
-and each file is read twice. Mostly a few pictures tell what will be chosen. If the others bear it
-out, what was made meanwhile is kept; otherwise it is deleted, and all is done in two steps.
+The preparation depends on all pictures. So normally all are inspected first and prepared next, and
+each file is read twice. Usually a few pictures are enough to predict the preparation. If the other
+pictures agree, the pixels are kept. Otherwise they are deleted, and both steps follow separately.
 """
 
 import os
@@ -23,27 +23,27 @@ from multihead.datasets.picture_workers import in_threads, in_workers
 from multihead.datasets.preparation import Preparation
 from multihead.files import put_in_place
 
-_LEAST = 256  # pictures; reading a few twice takes no time
-_SAMPLE = 32  # pictures, from all over the set
-_FIRST_CHECK = 1024  # pictures; then at twice as many, and so on
+_LEAST = 256  # pictures; reading fewer twice is fast
+_SAMPLE = 32  # pictures, spread over the set
+_FIRST_CHECK = 1024  # pictures; each further check comes at twice as many
 
 
 def prepare_while_looking(
     files: Sequence[PictureFile], survey: Path, folder: Path, wishes: Wishes
 ) -> None:
-    """Keep what is in the pictures, and their prepared pixels, if one reading gives both.
+    """Write the survey and the prepared pixels of pictures, if one pass can make both.
 
-    Nothing is done if either may be there already, or if the pictures are too few or too different
-    to foresee how they are prepared. Processes that ask at once wait for the first.
+    It does nothing if one of them may already exist, or if the pictures are too few or too
+    different for a prediction. If several processes call it at once, all but one wait.
 
     Args:
-        files: Where the pictures are.
-        survey: The file that says what is in them.
-        folder: Of all files of prepared pictures.
-        wishes: What of the preparation is fixed.
+        files: The picture files.
+        survey: The file of the survey.
+        folder: Folder of all files of prepared pictures.
+        wishes: Settings of the preparation.
 
     Raises:
-        DataError: If the folder cannot be written to.
+        DataError: If the folder is not writable.
     """
     if len(files) < _LEAST or kept_survey(survey, len(files)) is not None:
         return
@@ -52,7 +52,7 @@ def prepare_while_looking(
     if guess is None:
         return
     shape = (len(files), *guess.shape)
-    # Files that were copied from elsewhere are only looked at, to find what was made of them there.
+    # Copied files are only inspected, as their prepared pixels may have been copied, too.
     if any(of_shape(path, shape) for path in folder.glob("pictures-*.npy")):
         return
     with making(survey):
@@ -68,7 +68,7 @@ def _sample(files: Sequence[PictureFile]) -> list[Look]:
 
 
 def _foreseen(sample: Sequence[Look], wishes: Wishes) -> Preparation | None:
-    """Return what is chosen for a sample, if the same is chosen for each half of it."""
+    """Return the preparation of a sample, if both of its halves give the same one."""
     parts = (sample, sample[::2], sample[1::2])
     if not all(parts):
         return None
@@ -77,14 +77,14 @@ def _foreseen(sample: Sequence[Look], wishes: Wishes) -> Preparation | None:
 
 
 class _Attempt:
-    """Pictures that are prepared by a guess until what is seen of them contradicts it."""
+    """Pictures that are prepared by a predicted preparation until a picture contradicts it."""
 
     def __init__(self, sample: Sequence[Look], wishes: Wishes, guess: Preparation) -> None:
         self.sample, self.wishes, self.guess = sample, wishes, guess
         self.looks: list[Look] = []
 
     def make(self, files: Sequence[PictureFile], survey: Path, folder: Path) -> None:
-        """Look at all pictures, and keep their pixels if the guess was right."""
+        """Inspect all pictures, and keep their pixels if the prediction was right."""
         name = f".pictures-{survey.stem}.npy"
         for left in folder.glob(f"{name}.*.tmp"):
             left.unlink()
@@ -107,7 +107,7 @@ class _Attempt:
             if len(self.looks) == check:
                 check *= 2
                 if not self._right([*self.sample, *self.looks]):
-                    path.unlink(missing_ok=True)  # the rest is only looked at
+                    path.unlink(missing_ok=True)  # the others are only inspected
 
     def _right(self, looks: Sequence[Look]) -> bool:
         known = [one for one in looks if one.height]
@@ -117,7 +117,7 @@ class _Attempt:
 def _look_and_prepare(
     path: Path, start: int, guess: Preparation, wanted: tuple[int, PictureFile]
 ) -> tuple[Look, str]:
-    """Return what is in a picture, and why it has no pixels, if so; else write them if wanted."""
+    """Return what is in a picture and its problem, if any; write the pixels if wanted."""
     position, file = wanted
     if file.problem:
         return look(file, whole=False), file.problem
@@ -132,6 +132,6 @@ def _look_and_prepare(
         pixels = guess.read(content)
     except PictureError as error:
         return seen, str(error)
-    with suppress(FileNotFoundError):  # deleted this moment, as the guess was wrong
+    with suppress(FileNotFoundError):  # just deleted, as the prediction was wrong
         write_picture(path, start, position, pixels)
     return seen, ""

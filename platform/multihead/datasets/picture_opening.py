@@ -1,4 +1,4 @@
-"""Open picture files from strangers, within bounds that are known before anything is decoded."""
+"""Open untrusted picture files, and check their size before decoding."""
 
 import io
 import os
@@ -16,15 +16,15 @@ from multihead.text import one_line
 
 LARGEST_SIDE = 65_535
 LARGEST_PIXELS = 1 << 26
-LARGEST_FILE = 1 << 29  # bytes; a picture of the largest size with 8 bytes a pixel
+LARGEST_FILE = 1 << 29  # bytes; the largest picture with 8 bytes per pixel
 SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 EIGHT_BITS = frozenset(
     {"1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"}
 )
 _REFUSED = frozenset({"EPS"})  # decoding one starts Ghostscript, which runs the program in it
-# Pillow asks its formats by name, and most answer after they began to read. These are asked first.
+# Pillow tries its formats in turn, and most read the file to answer. These are tried first.
 _COMMON = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
-# What decoders raise on bytes that are not what they claim.
+# Errors that decoders raise on damaged or forged bytes.
 DAMAGED = (
     OSError,
     SyntaxError,
@@ -41,25 +41,25 @@ DAMAGED = (
 
 
 class PictureError(DataError):
-    """A picture that cannot be used; the message goes on after its name, as in `is damaged`."""
+    """A picture that cannot be used. The message follows the name, such as `is damaged`."""
 
 
 class OtherSizeError(PictureError):
-    """A picture of another size than is wanted, where none are fitted."""
+    """A picture of another size, although pictures are not resized."""
 
 
 def open_picture(file: Path | bytes) -> Image.Image:
-    """Open a picture of any type that Pillow reads, but EPS; nothing is decoded yet.
+    """Open a picture of any type that Pillow reads, except EPS, without decoding it.
 
     Args:
-        file: Its path, or its content.
+        file: Its path, or its bytes.
 
     Raises:
-        PictureError: If it is no picture, damaged, or beyond 65,535 pixels a side or 64 million
-            in all.
+        PictureError: If it is not a picture, is damaged, or has more than 65,535 pixels per side
+            or 64 million in all.
     """
     content = read_content(file) if isinstance(file, Path) else file
-    none = "is no picture that can be read"
+    none = "is not a picture that can be read"
     with decoding(none):
         try:
             picture = Image.open(io.BytesIO(content), formats=_formats(content))
@@ -68,31 +68,31 @@ def open_picture(file: Path | bytes) -> Image.Image:
     width, height = picture.size
     if max(width, height) > LARGEST_SIDE or width * height > LARGEST_PIXELS:
         raise PictureError(
-            f"is {height} x {width} pixels; at most {LARGEST_SIDE:,} a side and "
+            f"is {height} x {width} pixels; at most {LARGEST_SIDE:,} per side and "
             f"{LARGEST_PIXELS:,} in all are read"
         )
     return picture
 
 
 def _formats(content: bytes) -> list[str]:
-    """Return the formats that may be tried, beginning with what the content looks like."""
+    """Return the formats to try, first the ones that the content looks like."""
     Image.init()
     likely = [name for start, name in _COMMON.items() if content.startswith(start)]
     return [*likely, *(name for name in Image.ID if name not in _REFUSED and name not in likely)]
 
 
 def read_content(path: Path) -> bytes:
-    """Return what is in a file.
+    """Return the bytes of a file.
 
     Raises:
-        PictureError: If it is empty, too large or cannot be read.
+        PictureError: If it is empty, too large or not readable.
     """
     try:
         with path.open("rb") as file:
-            # As much as there is: asking for the limit would reserve it each time.
+            # Read the known size, because a read of the limit would allocate the limit.
             size = min(os.fstat(file.fileno()).st_size, LARGEST_FILE)
             content = file.read(size + 1)
-            if len(content) > size:  # it grew, or its system does not know sizes
+            if len(content) > size:  # it grew, or its file system does not know sizes
                 content += file.read(LARGEST_FILE + 1 - len(content))
     except OSError as error:
         raise PictureError(f"cannot be read ({error.strerror or error})") from None
@@ -105,13 +105,13 @@ def read_content(path: Path) -> bytes:
 
 @contextmanager
 def decoding(found: str = "is damaged") -> Iterator[None]:
-    """Say in one line what a decoder found wrong.
+    """Turn the errors of a decoder into a message of one line.
 
     Args:
-        found: What is then said of the picture, before the reason.
+        found: Beginning of the message, before the reason.
 
     Raises:
-        PictureError: For what is damaged.
+        PictureError: If the decoder fails.
     """
     try:
         yield
@@ -121,14 +121,14 @@ def decoding(found: str = "is damaged") -> Iterator[None]:
 
 
 def ignore_advice() -> None:
-    """Keep Pillow's remarks on single pictures from the terminal, from now on.
+    """Hide Pillow's warnings about single pictures from now on.
 
-    They have as many texts as there are pictures. Filters for a time only would not do: they are
-    those of all threads.
+    Each picture could cause a different warning. A temporary filter is not possible, because all
+    threads share the filters.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def load_decoders() -> None:
-    """Load all of Pillow's decoders, before threads ask for them."""
+    """Load all decoders of Pillow before threads use them."""
     Image.init()

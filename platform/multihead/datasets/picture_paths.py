@@ -1,4 +1,4 @@
-"""Which files the cells of a table mean, and that none of them leads out of the folder."""
+"""Find the files that the cells of a table name, and check that they are in the folder."""
 
 import os
 import stat
@@ -13,21 +13,21 @@ from multihead.errors import DataError
 from multihead.text import one_line
 
 _SHOWN = 10
-_NAME = 80  # characters of a name in a list
+_NAME = 80  # characters per name in a list
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A file that a row names.
+    """The file that a row names.
 
     Attributes:
-        path: Where it is, links followed.
-        name: Its path in the folder, as the table has it.
-        row: Of the table, for messages.
-        size: In bytes.
-        stamp: Changes whenever the file is written, moved or replaced: the times of its last
-            changes in nanoseconds. Programs can set back the first, but not the second.
-        problem: Why it is no file that can be read, after its name; empty if it is one.
+        path: Its path, with links resolved.
+        name: Its path in the folder, as the table gives it.
+        row: Row of the table, for messages.
+        size: Size in bytes.
+        stamp: Times of the last changes of its content and of its entry, in nanoseconds. It changes
+            when the file is written, moved or replaced. Programs can reset only the first time.
+        problem: Why it cannot be read, as the end of a sentence. Empty if it can.
         other: Whether it was found under another spelling or with a suffix.
     """
 
@@ -45,17 +45,18 @@ def find_files(
 ) -> list[PictureFile]:
     """Return the file of each path, in their order.
 
-    A path that does not exist is looked for with another case of its letters, another form of
-    its accents, and with a suffix, where only one file fits.
+    If a path does not exist, a file with another case of its letters, another form of its accents
+    or an added suffix is used instead, provided that exactly one file fits.
 
     Args:
-        paths: Cells of a table joined to the folder, as they are.
+        paths: Cells of a table joined to the folder, otherwise unchanged.
         rows: Their rows in the table.
         root: The folder.
-        follow_links: Whether symbolic links may lead out of it.
+        follow_links: Whether symbolic links may lead out of the folder.
 
     Raises:
-        DataError: Listing all paths that are absolute, have `..`, or lead out of the folder.
+        DataError: If paths are absolute, have `..`, or lead out of the folder. The message lists
+            them.
     """
     finder = _Finder(root, follow_links=follow_links)
     found, outside = [], []
@@ -67,7 +68,7 @@ def find_files(
     if outside:
         links = not any("a link leads" not in text for text in outside)
         advice = (
-            "set data.follow_links=true if these links are meant"
+            "set data.follow_links=true if these links are intended"
             if links
             else "name pictures relative to the folder"
         )
@@ -79,7 +80,7 @@ def find_files(
 
 
 def listed(texts: Sequence[str]) -> str:
-    """Return the first few of some texts, and how many more there are."""
+    """Return the first few texts and the number of the others."""
     more = f"; and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
     return "; ".join(texts[:_SHOWN]) + more
 
@@ -106,7 +107,7 @@ class _Finder:
             try:
                 real = self._real(candidate)
                 facts = os.stat(real)
-            except (OSError, ValueError):  # ValueError: a NUL, which no path has
+            except (OSError, ValueError):  # ValueError: the path has a NUL
                 continue
             if not stat.S_ISREG(facts.st_mode):
                 return PictureFile(path, shown, row, problem="is no file")
@@ -125,10 +126,10 @@ class _Finder:
         return str(name)
 
     def _real(self, path: Path) -> str:
-        """Return a path with links followed.
+        """Return a path with links resolved.
 
         Raises:
-            DataError: If one leads out of the folder.
+            DataError: If a link leads out of the folder.
             OSError: If there is no such file.
         """
         folder = self._folders.get(path.parent)
@@ -143,7 +144,7 @@ class _Finder:
         return real
 
     def _alike(self, path: Path) -> Path | None:
-        """Return the one file of the folder that a path may mean, if there is just one."""
+        """Return the file with a similar name, if there is exactly one."""
         names = self._names.get(path.parent)
         if names is None:
             names = self._names[path.parent] = _alike_names(path.parent)
@@ -152,7 +153,7 @@ class _Finder:
 
 
 def _alike_names(folder: Path) -> dict[str, list[str]]:
-    """Return the names of a folder's files by what they are alike in, with and without suffix."""
+    """Return the names of a folder's files by normalised name, with and without suffix."""
     try:
         names = sorted(os.listdir(folder))
     except (OSError, ValueError):

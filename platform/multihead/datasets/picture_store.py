@@ -1,7 +1,7 @@
-"""The file of prepared pictures: what `numpy.save` writes, and behind the pixels what is missing.
+"""The file of prepared pictures: the format of `numpy.save`, then the list of missing pictures.
 
-Pixels are uint8 [N, C, H, W], so that people can open the file. It is never mapped into memory:
-pages of a map count as the process's own, and a full disk would kill who writes to one.
+Pixels are uint8 [N, C, H, W], and `numpy.load` can open the file. It is not memory-mapped, because
+mapped pages count as memory of the process, and a full disk would kill a process that writes.
 """
 
 import io
@@ -24,9 +24,9 @@ def write_pictures(path: Path, shape: Shape, prepare: Callable[[int], Iterable[s
 
     Args:
         path: The file.
-        shape: Of all pixels [N, C, H, W].
-        prepare: Called with how many bytes come before the pixels, when these can be written;
-            gives for each picture in order why there is none, and nothing if there is.
+        shape: Shape of all pixels, [N, C, H, W].
+        prepare: A function of the number of bytes before the pixels. It writes the pixels, and
+            yields for each picture in order its problem, or an empty text.
     """
     header = _header(shape)
     with path.open("wb") as file:
@@ -41,7 +41,7 @@ def write_pictures(path: Path, shape: Shape, prepare: Callable[[int], Iterable[s
 
 
 def write_picture(path: Path, start: int, position: int, pixels: NDArray[np.uint8]) -> None:
-    """Write the pixels [C, H, W] of one picture to their place; any process may do so."""
+    """Write the pixels [C, H, W] of one picture. Several processes may do so at once."""
     number = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         _write_all(number, pixels.data.cast("B"), start + position * pixels.nbytes)
@@ -50,7 +50,7 @@ def write_picture(path: Path, start: int, position: int, pixels: NDArray[np.uint
 
 
 def of_shape(path: Path, shape: Shape) -> bool:
-    """Tell whether a file holds pictures of a shape [N, C, H, W]."""
+    """Return whether a file has pictures of a shape [N, C, H, W]."""
     header = _header(shape)
     try:
         with path.open("rb") as file:
@@ -60,7 +60,7 @@ def of_shape(path: Path, shape: Shape) -> bool:
 
 
 def read_pictures(path: Path, shape: Shape) -> tuple[int, Problems] | None:
-    """Return where the pixels begin and what is missing, if the file is whole and of that shape."""
+    """Return the start of the pixels and the missing pictures, or None for an unusable file."""
     header, size = _header(shape), int(np.prod(shape))
     try:
         with path.open("rb") as file:
@@ -91,12 +91,12 @@ def _write_all(number: int, content: memoryview, offset: int) -> None:
 
 @contextmanager
 def _flushed_meanwhile(number: int) -> Iterator[None]:
-    """Have what is written go to the disk while more is made, so that the end need not wait."""
+    """Flush written data to the disk in the background, so that the last flush is short."""
     done = threading.Event()
 
     def flush() -> None:
         while not done.wait(0.5):
-            with suppress(OSError):  # the end finds out, and says so
+            with suppress(OSError):  # the last flush reports errors
                 os.fsync(number)
 
     thread = threading.Thread(target=flush, name="flush", daemon=True)

@@ -1,6 +1,6 @@
-"""What picture files hold, found in one look at each: content, size, colours, and what is wrong.
+"""Survey picture files: content, size, colours and problems of each.
 
-What was found is kept, so that a set that did not change is not read again to know it.
+The result is stored, so that an unchanged set is not read again.
 """
 
 import contextlib
@@ -35,20 +35,20 @@ _GREY = ("1", "L", "LA")
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a file found.
+    """The survey of one file.
 
     Attributes:
-        digest: Of its content, 32 hexadecimal digits.
-        height: Of the picture when it is upright.
-        width: Of the picture when it is upright.
+        digest: Digest of its content, 32 hexadecimal digits.
+        height: Height of the upright picture, in pixels.
+        width: Width of the upright picture, in pixels.
         grey: Whether it has no colours.
-        alpha: 0 if nothing can be transparent, 1 if all is equally so, 2 if some parts are.
-        deepest: Largest value where it has 16 bits per pixel, else -1.
-        several: Whether the file holds several pictures, as animations do.
-        turned: Whether its EXIF orientation turns it.
+        alpha: 0 without transparency, 1 if all pixels are equally transparent, 2 if they differ.
+        deepest: Largest value if it has 16 bits per pixel, else -1.
+        several: Whether the file has several pictures, such as an animation.
+        turned: Whether its EXIF orientation rotates it.
         halved: Whether it has 16 bits per colour, of which Pillow reads 8.
-        problem: Why it cannot be used, after its name; empty if it can. Height and width are 0
-            where its header could not be read.
+        problem: Why it cannot be used, as the end of a sentence. Empty if it can. Height and width
+            are 0 if its header is unreadable.
     """
 
     digest: str
@@ -64,12 +64,13 @@ class Look:
 
 
 def survey(files: Sequence[PictureFile], path: Path, *, whole: bool) -> list[Look]:
-    """Return what each file holds, as it is kept if nothing changed.
+    """Return the survey of each file, from the stored result if nothing changed.
 
     Args:
-        files: As `find_files` found them.
-        path: Where it is kept, as `survey_path` says. Nothing is kept if it cannot be written.
-        whole: Whether every picture is decoded, to see that it can be.
+        files: The result of `find_files`.
+        path: Path of the stored survey, from `survey_path`. If it is not writable, nothing is
+            stored.
+        whole: Whether every picture is decoded to check it.
     """
     found = kept_survey(path, len(files))
     if found is None:
@@ -79,7 +80,7 @@ def survey(files: Sequence[PictureFile], path: Path, *, whole: bool) -> list[Loo
 
 
 def survey_path(files: Sequence[PictureFile], folder: Path, *, whole: bool) -> Path:
-    """Return where it is kept what files hold; another path when any is written or replaced."""
+    """Return the path of a survey. It changes when a file is written or replaced."""
     key = blake2b(f"{_VERSION} {PIL.__version__} {whole}".encode(), digest_size=16)
     for file in files:
         facts = f"{file.path}\0{file.size} {file.stamp} {file.problem}\n"
@@ -88,7 +89,7 @@ def survey_path(files: Sequence[PictureFile], folder: Path, *, whole: bool) -> P
 
 
 def kept_survey(path: Path, count: int) -> list[Look] | None:
-    """Return what is kept of so many files, if it is of our kind."""
+    """Return a stored survey of `count` files, or None if there is no valid one."""
     try:
         rows: Any = json.loads(path.read_text(encoding="utf-8"))
         found = [Look(*row) for row in rows]
@@ -98,13 +99,13 @@ def kept_survey(path: Path, count: int) -> list[Look] | None:
 
 
 def keep_survey(path: Path, looks: Sequence[Look]) -> None:
-    """Keep what files hold, if the folder can be written to."""
+    """Store a survey, if the folder is writable."""
     with contextlib.suppress(OSError):
         write_text_atomically(path, json.dumps([[*vars(one).values()] for one in looks]))
 
 
 def look(file: PictureFile, *, whole: bool) -> Look:
-    """Look at one file."""
+    """Survey one file."""
     if file.problem:
         return Look("", problem=file.problem)
     try:
@@ -115,7 +116,7 @@ def look(file: PictureFile, *, whole: bool) -> Look:
 
 
 def look_at(content: bytes, *, whole: bool) -> Look:
-    """Look at the content of one file."""
+    """Survey the bytes of one file."""
     found = digest(content)
     try:
         with open_picture(content) as picture:
@@ -125,12 +126,12 @@ def look_at(content: bytes, *, whole: bool) -> Look:
 
 
 def digest(content: bytes) -> str:
-    """Return the digest of a file's content, 32 hexadecimal digits."""
+    """Return the digest of a file's bytes, 32 hexadecimal digits."""
     return blake2b(content, digest_size=16).hexdigest()
 
 
 def _look(picture: Image.Image, content: bytes, found: Look, *, whole: bool) -> Look:
-    """Add what a picture's header says, and what of its pixels decides how all are prepared."""
+    """Add facts of the header, and those of the pixels that decide the preparation."""
     mode, width, height = picture.mode, *picture.size
     if mode not in SIXTEEN_BITS and mode not in EIGHT_BITS:
         raise PictureError(
@@ -158,12 +159,12 @@ def _look(picture: Image.Image, content: bytes, found: Look, *, whole: bool) -> 
 
 
 def _halved(picture: Image.Image) -> bool:
-    """Tell whether Pillow leaves out the lower half of 16 bits per colour."""
+    """Return whether Pillow drops the lower 8 of 16 bits per colour."""
     return any(";16" in str(part[3]) for part in getattr(picture, "tile", ()))
 
 
 def _orientation(picture: Image.Image, content: bytes) -> int:
-    """Return the EXIF orientation; of a PNG, Pillow would decode all to find that there is none."""
+    """Return the EXIF orientation without decoding a PNG, which Pillow would do."""
     if picture.format == "PNG" and b"eXIf" not in content and b"rientation" not in content:
         return 1
     return orientation(picture)

@@ -1,6 +1,6 @@
-"""Work on many pictures: in threads, or in processes where there are so many that these pay.
+"""Work on many pictures in threads, or in processes if there are very many.
 
-Decoders leave Python's lock to other threads while they work, but reading headers does not.
+Decoders release Python's global lock while they work, but code that reads headers does not.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from multihead.errors import DataError
 from multihead.pools import cores, process_pool
 
 _WORTH_A_BAR = 500  # pictures
-_LARGEST_BLOCK = {"thread": 32, "process": 128}  # pictures that one takes at a time
-_BLOCKS = 16  # that each process takes, at least: all should end together
-_WORTH_PROCESSES = 2_000  # pictures: starting processes takes as long as some hundred
+_LARGEST_BLOCK = {"thread": 32, "process": 128}  # pictures per task
+_BLOCKS = 16  # tasks per process, at least, so that all processes end at about the same time
+_WORTH_PROCESSES = 2_000  # pictures; starting processes takes as long as some hundred pictures
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -30,12 +30,12 @@ def in_workers(work: Callable[[T], R], items: Sequence[T], title: str = "") -> I
     """Yield the result for each item in order, computed on all cores.
 
     Args:
-        work: A function of a module, or a partial of one: it may be called in another process.
-        items: What to call it with.
-        title: What a bar on the terminal says, for many items; no bar if empty.
+        work: A function of a module, or a partial of one. It may run in another process.
+        items: Its arguments.
+        title: Title of a progress bar, shown for many items. Empty means no bar.
 
     Raises:
-        DataError: If a process is killed, as by a machine that is out of memory.
+        DataError: If a process is killed, for example because memory runs out.
     """
     if len(items) < _WORTH_PROCESSES or cores() == 1:
         yield from in_threads(work, items, title)
@@ -69,9 +69,9 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], title: str = "") -> I
     """Yield the result for each item in order, computed in a thread per core.
 
     Args:
-        work: Called in any thread.
-        items: What to call it with.
-        title: What a bar on the terminal says, for many items; no bar if empty.
+        work: A function that any thread may call.
+        items: Its arguments.
+        title: Title of a progress bar, shown for many items. Empty means no bar.
     """
     count = cores()
     size = min(_LARGEST_BLOCK["thread"], max(1, len(items) // (2 * count)))
@@ -89,14 +89,14 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], title: str = "") -> I
                 waiting.extend(pool.submit(each, block) for block in islice(blocks, 1))
                 advance(len(results))
                 yield from results
-        finally:  # also after an error, and where not all is asked for
+        finally:  # also after an error, and if the caller stops early
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
 def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
-    """Yield what moves a bar on."""
-    from multihead.terminal.drawn import Screen, progress  # worker processes draw none
+    """Yield a function that advances a progress bar."""
+    from multihead.terminal.drawn import Screen, progress  # slow to import; workers do not need it
 
     screen = Screen(err=True)
     if not title or count < _WORTH_A_BAR or not screen.is_terminal:

@@ -1,7 +1,7 @@
-"""How the file of a picture becomes the pixels that a network takes: one way for every place.
+"""Turn the file of a picture into the pixels that a network takes.
 
-Training, serving and whoever loads a run call `Preparation.pixels`. Its record is kept with the
-model, so that a picture that is posted to a server becomes what it was in training.
+Training, serving and users of a loaded run all call `Preparation.pixels`. The model stores its
+record. So a picture that is sent to a server gets the same pixels as in training.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ RESIZES: tuple[Resize, ...] = ("pad", "crop", "stretch")
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GROUNDS = {"black": 0, "white": 255}
 _MOST = 0xFFFF
-_ORIENTATION = 0x112  # of EXIF: how the stored picture has to be turned
+_ORIENTATION = 0x112  # EXIF tag of the orientation
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,30 +39,30 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = frozenset({5, 6, 7, 8})  # these change height and width
+SIDEWAYS = frozenset({5, 6, 7, 8})  # these orientations swap height and width
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to a picture between its file and the network.
+    """The steps between the file of a picture and the network.
 
-    Sizes are fitted with a triangular filter that averages what is left out (bilinear, with
-    antialiasing).
+    Pictures are resized with bilinear interpolation and antialiasing (a triangular filter).
 
     Attributes:
         channels: 1 grey, 2 grey and transparency, 3 colour, 4 colour and transparency.
         size: Height and width.
-        resize: What is done to other sizes: `pad` fits the whole picture on black, `crop` cuts the
-            middle out, `stretch` changes the proportions; without it they are refused.
-        deepest: The value that becomes 255 where a pixel has 16 bits, 1 to 65,535; those above
-            become 255 as well. Without it, such pictures are refused.
-        ground: What transparent parts lie on where transparency is no channel: `black` or `white`.
-        upright: Whether pictures are turned as their EXIF orientation says.
-        draft: Whether a large JPEG is decoded at a half, a quarter or an eighth of its size, but
-            never below twice the size that is wanted. That is several times as fast.
+        resize: How pictures of another size are fitted. `pad` fits the whole picture and adds black
+            borders, `crop` takes the middle, `stretch` changes the proportions. None refuses them.
+        deepest: Value of a 16-bit pixel that becomes 255, 1 to 65,535. Larger values become 255,
+            too. None refuses such pictures.
+        ground: Background of transparent parts, `black` or `white`, if transparency is not a
+            channel.
+        upright: Whether pictures are rotated according to their EXIF orientation.
+        draft: Whether a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, but never below
+            twice the wanted size. This is several times as fast.
 
     Raises:
-        ConfigError: For values beyond these.
+        ConfigError: If a value is not one of these.
     """
 
     channels: int
@@ -88,25 +88,25 @@ class Preparation:
         for name, fit in fits.items():
             if not fit:
                 raise ConfigError(
-                    f"a preparation of pictures has {name}={getattr(self, name)!r:.80}, which "
-                    f"there is not."
+                    f"a preparation of pictures has {name}={getattr(self, name)!r:.80}, which is "
+                    f"not allowed."
                 )
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of what it makes."""
+        """Channels, height and width of the prepared pictures."""
         return (self.channels, *self.size)
 
     def record(self) -> dict[str, Any]:
-        """Return it in JSON's types, as it is kept with a model."""
+        """Return it in JSON types, as a model stores it."""
         return {**asdict(self), "size": list(self.size)}
 
     @classmethod
     def from_record(cls, record: object) -> "Preparation":
-        """Make it of its record.
+        """Create it from its record.
 
         Raises:
-            ConfigError: If it is no such record.
+            ConfigError: If it is not such a record.
         """
         names = {field.name for field in fields(cls)}
         if not isinstance(record, Mapping) or set(record) != names:
@@ -117,20 +117,20 @@ class Preparation:
         return cls(**{**record, "size": tuple(size)})
 
     def read(self, file: Path | bytes) -> NDArray[np.uint8]:
-        """Return the pixels, uint8 [C, H, W], of a picture's file or its content.
+        """Return the pixels, uint8 [C, H, W], of a picture's file or of its bytes.
 
         Raises:
-            PictureError: If it cannot be read, or does not fit.
+            PictureError: If it cannot be read, or this preparation does not accept it.
         """
         with open_picture(file) as picture:
             return self.pixels(picture)
 
     def pixels(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """Return the pixels, uint8 [C, H, W], of a picture that was just opened.
+        """Return the pixels, uint8 [C, H, W], of an opened picture that is not yet decoded.
 
         Raises:
-            PictureError: If it is damaged, of another size that is not to be fitted, or its pixels
-                have no range that is known.
+            PictureError: If it is damaged, has another size and `resize` is None, or the range of
+                its pixels is unknown.
         """
         height, width = self.size
         with decoding():
@@ -143,7 +143,7 @@ class Preparation:
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def _plain(self, picture: Image.Image) -> Image.Image:
-        """Return the picture in the mode of the channels."""
+        """Return the picture in the Pillow mode that fits the channels."""
         if picture.mode in SIXTEEN_BITS:
             picture = self._eight_bits(picture)
         elif picture.mode not in EIGHT_BITS:
@@ -159,7 +159,7 @@ class Preparation:
             value = _GROUNDS[self.ground]
             ground = Image.new("RGBA", layer.size, (value, value, value, 255))
             picture = Image.alpha_composite(ground, layer)
-            del layer, ground  # a large picture is in memory often enough
+            del layer, ground  # frees memory, as a large picture has several copies
         if picture.mode in ("CMYK", "LAB", "HSV", "YCbCr") and mode != "RGB":
             picture = picture.convert("RGB")
         return picture if picture.mode == mode else picture.convert(mode)
@@ -196,14 +196,14 @@ class Preparation:
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """Return a picture turned as its EXIF orientation says."""
+    """Return a picture rotated according to its EXIF orientation."""
     picture.load()  # in some formats, EXIF comes after the pixels
     turn = _TURNS.get(orientation(picture))
     return picture if turn is None else picture.transpose(turn)
 
 
 def orientation(picture: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 if there is none, or none that can be read."""
+    """Return the EXIF orientation, 1 to 8; 1 if there is none or it cannot be read."""
     try:
         found = picture.getexif().get(_ORIENTATION, 1)
     except DAMAGED:

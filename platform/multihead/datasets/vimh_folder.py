@@ -1,4 +1,4 @@
-"""A VIMH folder as a dataset; it tells its heads, classes, units, sizes and normalisation."""
+"""A VIMH folder as a dataset. Its files define heads, classes, units, sizes and normalisation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +20,11 @@ def vimh(
     Args:
         data_dir: The dataset's folder.
         split: `train` or `test`.
-        pixel_order: Of pickles whose metadata do not say, HWC (default) or CHW.
-        generate: Called with the folder before it is read; may make it.
+        pixel_order: HWC (default) or CHW, for pickles whose metadata do not give it.
+        generate: A function of the folder that may create it. It is called before reading.
 
     Raises:
-        DataError: For files that are missing, damaged or hostile, or do not fit each other.
+        DataError: If files are missing, damaged or unsafe, or do not fit each other.
     """
     if generate is not None:
         generate(data_dir)

@@ -1,4 +1,4 @@
-"""A VIMH set in shards, in a folder or on S3, that is read as it is trained on."""
+"""A VIMH set in shards, in a folder or on S3, that is read during training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from multihead.vimh.streamed import StreamedSource
 
 @dataclass(frozen=True)
 class ShuffledShards(StreamedSource):
-    """One split of a set in shards that is trained on.
+    """One split of a set in shards, for training.
 
     Attributes:
         shuffle_rows: Images that are shuffled together. Twice as many are in memory.
@@ -29,17 +29,17 @@ class ShuffledShards(StreamedSource):
     shuffle_rows: int = 8192
 
     def parts(self, sizes: Sequence[int], seed: int, what: str) -> list[NDArray[np.int64]]:
-        """Draw parts that take the same share of every shard; see `Source.parts`."""
+        """Draw parts with the same share of every shard; see `Source.parts`."""
         return split_shards(self.file.starts, sizes, seed, what)
 
     def loader(self, index: NDArray[np.int64], loading: Loading) -> StreamLoader:
-        """Return a loader whose threads read ahead.
+        """Return a loader whose threads read in advance.
 
         Raises:
-            ConfigError: For a batch that several devices cannot share equally.
+            ConfigError: If several devices cannot share a batch equally.
         """
         world_size = loading.ranks.world_size
-        # An evaluation has batches of another size, and their last may be uneven.
+        # Evaluation batches have another size, and the last one may be uneven.
         if loading.seed is not None and loading.batch_size % world_size:
             raise ConfigError(
                 f"data.batch_size is {loading.batch_size} for {world_size} devices, which read "
@@ -62,7 +62,7 @@ class ShuffledShards(StreamedSource):
 
 @reads_addresses
 def vimh_stream(data_dir: str | Path, split: Split, shuffle_rows: int = 8192) -> ShuffledShards:
-    """Open one split of a set in shards to train on it.
+    """Open one split of a set in shards for training.
 
     Args:
         data_dir: A folder, `file:///PATH` or `s3://BUCKET/PREFIX`.
@@ -70,8 +70,8 @@ def vimh_stream(data_dir: str | Path, split: Split, shuffle_rows: int = 8192) ->
         shuffle_rows: Images that are shuffled together, 1 (rows of a shard in their order) or more.
 
     Raises:
-        ConfigError: For an address that cannot be read, and no rows to shuffle.
-        DataError: For files that are missing or damaged, or do not fit each other.
+        ConfigError: If an address cannot be read, or `shuffle_rows` is below 1.
+        DataError: If files are missing or damaged, or do not fit each other.
     """
     if shuffle_rows < 1:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""A few random operations of one strength on each image, as RandAugment has it."""
+"""RandAugment: a few random operations of one strength on each image."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from multihead.data.transforms.sampling import ONE, turned
 from multihead.data.transforms.transform import Alteration, check_number, register
 from multihead.errors import ConfigError
 
-# What each operation changes, and what it is at the greatest strength.
+# The change that each operation makes. The constants after it are sizes at full strength.
 _CHANGED = {
     "identity": "",
     "shear_x": "shear",
@@ -36,19 +36,19 @@ _UNIT = 256
 
 @register("rand_augment")
 class RandAugment(Alteration):
-    """Apply operations that are drawn, with their signs, for each image; all of one strength.
+    """Apply random operations with random signs to each image, all of one strength.
 
     Source: Cubuk, Zoph, Shlens & Le, RandAugment: Practical Automated Data Augmentation with a
-    Reduced Search Space, NeurIPS 2020, arXiv:1909.13719. Of its operations, equalize and sharpness
-    are left out, and colours of images that are not red, green and blue. Pixels are taken by the
-    nearest; what comes in repeats the edge.
+    Reduced Search Space, NeurIPS 2020, arXiv:1909.13719. The
+    operations equalize and sharpness are left out, and so is saturation for images without three
+    channels. Each new pixel is the nearest old pixel. New pixels repeat the edge.
 
     Args:
-        operations: For each image, 1 or more, one after the other.
-        strength: 0 to 30: the share of 0.3 (shear), 0.45 of a side (shift), 30 degrees (rotation),
-            0.9 (brightness, contrast, saturation), 4 bits (posterize) and 255 (solarize).
-        leave_out: Changes that no image gets: some of shear, shift, rotate and colour.
-        where_allowed: As `Transform` has it.
+        operations: Number of operations on each image, 1 to 10.
+        strength: 0 to 30. At 30 the sizes are 0.3 (shear), 0.45 of a side (shift), 30 degrees
+            (rotation), 0.9 (brightness, contrast, saturation), 4 bits (posterize) and 255 (solarize).
+        leave_out: Changes that are left out: some of shear, shift, rotate and colour.
+        where_allowed: See `Transform`.
     """
 
     def __init__(

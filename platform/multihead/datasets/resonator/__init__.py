@@ -1,1 +1,1 @@
-"""Pictures with true labels: plucked and struck strings, synthesised and seen through mel bands."""
+"""Synthesised plucked and struck strings as mel spectrograms, with exact labels."""

@@ -1,4 +1,4 @@
-"""Synthesise the notes of a plan, picture them, and write them as a VIMH dataset."""
+"""Synthesise the notes of a plan, and write their spectrograms as a VIMH dataset."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +18,8 @@ from multihead.vimh.dimensions import Dimensions, folder_dimensions
 from multihead.vimh.source import Form
 
 Progress = Callable[[int], None]
-# Sounds and windows of a batch are to stay in the processor's cache.
-# A sound takes as much as eight windows.
+# Sounds and windows of a batch should fit into the processor's cache.
+# A sound takes as much memory as eight windows.
 _FRAMES_PER_BATCH, _FEWEST_FRAMES = 512, 8
 _PROBES = 65
 
@@ -33,28 +33,28 @@ def generate(
     progress: Progress | None = None,
     batch_size: int | None = None,
 ) -> None:
-    """Make a dataset; the folder appears whole or not at all.
+    """Generate a dataset. The folder appears only when it is complete.
 
     Args:
-        plan: What to make.
+        plan: Description of the dataset.
         path: The dataset's folder.
         forms: `binary`, `pickle`, or both.
-        overwrite: Take the place of a dataset that is there.
-        progress: Called with the number of samples that were added.
-        batch_size: Samples computed at once; the bytes do not depend on it.
+        overwrite: Whether to replace an existing dataset.
+        progress: Called with the number of added samples.
+        batch_size: Samples computed at once. The bytes do not depend on it.
 
     Raises:
-        ConfigError: If the folder is there, unless it may be overwritten, or is named for images
-            of another size.
-        DataError: If it cannot be written.
+        ConfigError: If the folder exists and `overwrite` is false, or its name gives another image
+            size.
+        DataError: If the folder is not writable.
     """
     named = folder_dimensions(path)
     if named is not None and not named.agrees(Dimensions(*plan.image)):
         raise ConfigError(
-            f"{path} is named for images of {named}, not of {Dimensions(*plan.image)}, so nobody "
-            f"could read it; choose another name or size."
+            f"{path} is named for images of {named}, not of {Dimensions(*plan.image)}, so it would "
+            f"be unreadable; choose another name or size."
         )
-    # Sums of matrix products in another order, by more threads, could end in other bytes.
+    # More threads may change the order of sums in matrix products, and so the bytes.
     with threadpool_limits(limits=1, user_api="blas"):
         loudest = find_loudest(plan)
         with _writer(plan, path, loudest, forms, overwrite) as writer:
@@ -72,7 +72,7 @@ def generate(
 def find_loudest(plan: Plan) -> float:
     """Return the level, in whole decibels, that the loudest notes of the ranges do not exceed.
 
-    It depends on the ranges alone, so datasets of any size and seed have one scale.
+    It depends only on the ranges, so datasets of any size and seed have the same scale.
     """
     top = {name: np.full(2 * _PROBES, high) for name, (_, high) in plan.ranges.items()}
     top["note_number"] = np.tile(np.linspace(*plan.note, _PROBES), 2)
@@ -83,7 +83,7 @@ def find_loudest(plan: Plan) -> float:
 
 
 def describe(plan: Plan, loudest: float) -> dict[str, Any]:
-    """Return what a reader of the dataset may want to know of its making, in plain types."""
+    """Return metadata about how the dataset was generated, in plain types."""
     return {
         "generator": "multihead data generate resonator",
         "sample_rate": synthesis.SAMPLE_RATE,
@@ -116,7 +116,7 @@ def _writer(
 
 
 def _levels(plan: Plan, notes: Notes) -> Floats:
-    # As many partials for every note, so that its bytes do not depend on those beside it.
+    # All notes have the same number of partials, so that bytes do not depend on the batch.
     partials = count_partials(plan.note[0], plan.inharmonicity[0])
     return plan.spectrogram.levels(synthesise(notes, partials))
 

@@ -1,4 +1,4 @@
-"""A default dataset that makes itself: generated the first time that it is wanted."""
+"""Generate the default dataset when it is first used."""
 
 import logging
 from pathlib import Path
@@ -13,13 +13,13 @@ _log = logging.getLogger(__name__)
 
 
 class GenerateOnce:
-    """Generate one folder where it is absent, and no other.
+    """Generate one specific folder if it is absent.
 
-    Several processes may ask at once: one generates, the others wait for it.
+    If several processes call this at once, one generates and the others wait.
 
     Args:
         folder: The dataset's folder.
-        plan: What to generate there; the default plan if none.
+        plan: Description of the dataset. None means the default plan.
     """
 
     def __init__(self, folder: str | Path, plan: Plan | None = None) -> None:
@@ -27,10 +27,10 @@ class GenerateOnce:
         self.plan = Plan() if plan is None else plan
 
     def __call__(self, wanted: Path) -> None:
-        """Generate the folder if it is the one that is wanted, and absent.
+        """Generate the folder if `wanted` is this folder and it is absent.
 
         Raises:
-            DataError: If the folder cannot be written.
+            DataError: If the folder is not writable.
         """
         if _absolute(wanted) != self.folder or self.folder.exists():
             return
@@ -41,7 +41,7 @@ class GenerateOnce:
                 try:
                     self._generate()
                 finally:
-                    # Whoever already waits for this file looks for the dataset first.
+                    # Processes that wait for this lock check first whether the dataset exists.
                     lock.unlink(missing_ok=True)
         except OSError as error:
             raise DataError(
@@ -51,9 +51,9 @@ class GenerateOnce:
     def _generate(self) -> None:
         if self.folder.exists():
             return
-        # No handler is set up in a training, so a warning is shown on stderr as it is.
+        # A training sets up no log handler, so the warning goes to stderr unchanged.
         _log.warning(
-            "%s is absent: generating %s notes there, once; it takes some ten seconds",
+            "%s is absent: generating %s notes there once; this takes about ten seconds",
             self.folder,
             f"{self.plan.size:,}",
         )

@@ -1,7 +1,7 @@
-"""What a generated dataset is: its size, its pictures and the ranges its notes are drawn from.
+"""The description of a generated dataset: its size, its pictures and the ranges of its notes.
 
-A quantity whose range has a width is drawn evenly (over the logarithm, where its scale is log)
-and makes a head of 256 levels; one whose range is a single value is fixed and makes none.
+A quantity whose range has a width is drawn evenly (or its logarithm, if its scale is log) and
+becomes a head of 256 levels. A quantity whose range is a single value is fixed and has no head.
 """
 
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ _SPLITS: tuple[Split, ...] = ("train", "test")
 
 @dataclass(frozen=True)
 class Quantity:
-    """What may vary from note to note.
+    """A quantity that may vary between notes.
 
     Attributes:
         option: Its name on the command line and in `Plan`.
-        minimum: The least that can be synthesised, in `unit`.
-        maximum: The most that can be synthesised, in `unit`.
-        scale: How it is drawn and divided into levels.
-        unit: Such as `Hz`.
-        step: What counts as near enough, in `unit`, or None.
-        description: For people.
+        minimum: Smallest value that can be synthesised, in `unit`.
+        maximum: Largest value that can be synthesised, in `unit`.
+        scale: Scale of the draw and of the levels, linear or log.
+        unit: Unit, such as `Hz`.
+        step: Tolerance of a prediction, in `unit`, or None.
+        description: Description for people.
     """
 
     option: str
@@ -67,23 +67,23 @@ QUANTITIES: dict[str, Quantity] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """A dataset that `generate` can make; equal plans give equal bytes.
+    """The description of a dataset for `generate`. Equal plans give equal bytes.
 
     Attributes:
-        size: Samples in all, 2 or more.
-        image: Height, width and channels of a picture: mel bands, frames, 1 to 3.
-        note: Least and greatest MIDI note number, within 21 to 105.
-        velocity: Least and greatest MIDI velocity, within 1 to 127.
+        size: Number of samples in both splits, 2 or more.
+        image: Height (mel bands), width (frames) and channels (1 to 3) of a picture.
+        note: Lowest and highest MIDI note number, within 21 to 105.
+        velocity: Lowest and highest MIDI velocity, within 1 to 127.
         decay: Shortest and longest decay in seconds, within 0.05 to 60.
-        brightness: Least and greatest cutoff in Hz, within 100 to 20,000.
-        inharmonicity: Least and greatest stiffness, within 0 to 0.01.
-        excitation: `plucked`, `struck`, or `both`: each note either, by chance, and not told.
-        test_size: Samples of the test split, 1 to size - 1; an eighth of all if None.
-        seed: 0 or more. With the same seed, a larger dataset begins with a smaller one.
+        brightness: Lowest and highest cutoff in Hz, within 100 to 20,000.
+        inharmonicity: Lowest and highest stiffness, within 0 to 0.01.
+        excitation: `plucked`, `struck`, or `both`, a random choice per note without a label.
+        test_size: Samples of the test split, 1 to size - 1. None means an eighth of all.
+        seed: Seed, 0 or more. With the same seed, a larger dataset begins with a smaller one.
         scaling: `dataset`, or `picture`, which hides how loud a note is.
 
     Raises:
-        ConfigError: For values outside of these.
+        ConfigError: If a value is not one of these.
     """
 
     size: int = 16_384
@@ -118,7 +118,7 @@ class Plan:
 
     @property
     def counts(self) -> dict[Split, int]:
-        """Samples by split."""
+        """Number of samples by split."""
         test = max(1, self.size // 8) if self.test_size is None else self.test_size
         return {"train": self.size - test, "test": test}
 
@@ -156,11 +156,11 @@ class Plan:
 
     @property
     def spectrogram(self) -> Spectrogram:
-        """What makes the pictures."""
+        """The spectrogram that makes the pictures."""
         return Spectrogram(*self.image)
 
     def draw(self, split: Split) -> Notes:
-        """Draw the notes of a split: a row of random numbers for each."""
+        """Draw the notes of a split."""
         generator = np.random.default_rng([self.seed, _SPLITS.index(split)])
         rows = generator.random((self.counts[split], len(QUANTITIES) + 1))
         values = {
@@ -175,7 +175,7 @@ def parse_image(text: str) -> tuple[int, int, int]:
     """Read a size such as 32x32x3: height, width, channels.
 
     Raises:
-        ConfigError: If it is none.
+        ConfigError: If it is not such a size.
     """
     parts = text.lower().split("x")
     if len(parts) != 3 or not all(part.isdecimal() for part in parts):

@@ -1,17 +1,17 @@
-"""Pictures of sounds: log-mel spectrograms with up to three channels.
+"""Log-mel spectrograms of sounds with up to three channels.
 
 - **static**: the level in decibels in each of H mel bands (rows, low to high) and W frames
   (columns), 10 log10 of the power;
-- **delta**: how it changes, the least-squares slope over five frames, in decibels per frame: how
-  fast each band dies away;
-- **onset**: the rise in decibels over the frame before, 0 where it falls; before the first frame
-  all is silent. It shows the attack.
+- **delta**: the least-squares slope of the level over five frames, in decibels per frame. It shows
+  how fast each band decays;
+- **onset**: the rise in decibels over the previous frame, or 0 if the level falls. Before the first
+  frame is silence. It shows the attack.
 
-Frames are Hann windows of WINDOW samples around the middles of W equal parts of the time from the
-onset to where the last window ends with the sound. Bands are triangles on the mel scale
-m = 2595 log10(1 + f / 700), each from the centre of the one below to the centre of the one above,
-but never narrower than the window can resolve. Neighbours overlap by half, so that a partial
-between two centres shows its place as the ratio of the two.
+Frames are Hann windows of WINDOW samples. Their centres are the centres of W equal parts of the time
+from the onset to the last window that ends with the sound. Bands are triangles on the mel scale
+m = 2595 log10(1 + f / 700), each from the centre of the band below to the centre of the band above,
+but never narrower than the window can resolve. Neighbouring bands overlap by half, so the ratio of
+their levels shows the position of a partial between their centres.
 """
 
 import math
@@ -27,9 +27,9 @@ from multihead.datasets.resonator.synthesis import SAMPLE_RATE, SAMPLES, Floats
 CHANNELS = ("static", "delta", "onset")
 WINDOW = 1024
 LOWEST, HIGHEST = 50.0, SAMPLE_RATE / 2
-# What lies this far below the loudest is silence.
+# Decibels below the loudest level that count as silence.
 DYNAMIC_RANGE = 90.0
-# Strings die away far faster than beating partials swell.
+# Strings decay much faster than beating partials grow.
 FALLING, SWELLING = -8.0, 2.0  # decibels per frame
 HIGHEST_RISE = 45.0
 _SLOPE = (-0.2, -0.1, 0.0, 0.1, 0.2)
@@ -39,12 +39,12 @@ Scaling = Literal["dataset", "picture"]
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """Turns sounds into pictures of one size.
+    """Turn sounds into pictures of one size.
 
     Attributes:
-        height: H, the number of mel bands, 1 or more.
-        width: W, the number of frames, 1 or more.
-        channels: C, the first 1, 2 or 3 of `CHANNELS`.
+        height: Number of mel bands H, 1 or more.
+        width: Number of frames W, 1 or more.
+        channels: Number of channels C, the first 1, 2 or 3 of `CHANNELS`.
     """
 
     height: int
@@ -68,7 +68,7 @@ class Spectrogram:
         return np.asarray(hann / hann.sum())
 
     def levels(self, sounds: Floats) -> Floats:
-        """Return decibels [n, H, W] of sounds [n, SAMPLES], not below the quietest float."""
+        """Return decibels [n, H, W] of sounds [n, SAMPLES], limited to those of the smallest float."""
         half = WINDOW // 2
         padded = np.pad(sounds, ((0, 0), (half, 0)))
         share = (np.arange(self.width) + 0.5) / self.width
@@ -85,10 +85,10 @@ class Spectrogram:
 
         Args:
             levels: Decibels [n, H, W].
-            loudest: The decibels that become 255 where the scaling is that of the data set; 0 is
-                `DYNAMIC_RANGE` below.
-            scaling: `dataset`, the same for all pictures, or `picture`, from the least to the
-                most of each channel of each picture, which hides how loud a note is.
+            loudest: The decibels that become 255 with `dataset` scaling. 0 is `DYNAMIC_RANGE`
+                below.
+            scaling: `dataset` scales all pictures equally. `picture` scales each channel of each
+                picture from its minimum to its maximum, which hides how loud a note is.
 
         Returns:
             Bytes [n, C, H, W], and the decibels [n, 2] of 0 and 255 in the static channel.
@@ -109,14 +109,14 @@ class Spectrogram:
 
 
 def _slope(static: Floats) -> Floats:
-    """Return the least-squares slope [n, H, W] over five frames; ends are repeated."""
+    """Return the least-squares slope [n, H, W] over five frames, with repeated end frames."""
     padded = np.pad(static, ((0, 0), (0, 0), (2, 2)), mode="edge")
     width = static.shape[2]
     return np.asarray(sum(w * padded[..., i : i + width] for i, w in enumerate(_SLOPE)))
 
 
 def _rise(static: Floats, silence: float) -> Floats:
-    """Return the rise [n, H, W] over the frame before."""
+    """Return the rise [n, H, W] over the previous frame."""
     return np.maximum(0, np.diff(static, axis=2, prepend=silence))
 
 

@@ -1,4 +1,4 @@
-"""Modal synthesis of a plucked or struck stiff string, many notes at once.
+"""Modal synthesis of plucked or struck stiff strings, for many notes at once.
 
 A string fixed at both ends moves as a sum of modes, and each mode is a decaying sinusoid. The
 sound is the force on the bridge,
@@ -49,15 +49,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Notes:
-    """What is played, an entry per note.
+    """The notes to synthesise, one entry per note.
 
     Attributes:
-        note_number: MIDI note, 69 being 440 Hz; may lie between semitones. [n]
-        note_velocity: MIDI velocity, 1 to 127; may lie between steps. [n]
+        note_number: MIDI note; 69 is 440 Hz. It may be fractional. [n]
+        note_velocity: MIDI velocity, 1 to 127. It may be fractional. [n]
         decay: Seconds in which the fundamental falls by 60 dB. [n]
         brightness: Cutoff of the contact in Hz at velocity 127. [n]
         inharmonicity: B, the stiffness; 0 for a perfect string. [n]
-        struck: Whether struck, else plucked; bool [n].
+        struck: True if struck, False if plucked; bool [n].
     """
 
     note_number: Floats
@@ -77,7 +77,7 @@ def frequency(note_number: Floats | float) -> Floats:
 
 
 def count_partials(note_number: float, inharmonicity: float) -> int:
-    """Return how many partials of a note lie below half the sampling rate."""
+    """Return the number of partials of a note below half the sampling rate."""
     ratio = SAMPLE_RATE / 2 / float(frequency(note_number))
     if inharmonicity == 0:
         return math.ceil(ratio) - 1
@@ -87,12 +87,12 @@ def count_partials(note_number: float, inharmonicity: float) -> int:
 
 
 def synthesise(notes: Notes, partials: int) -> Floats:
-    """Return the sounds [n, SAMPLES]; a loud note's partials start near 1.
+    """Return the sounds [n, SAMPLES]. The partials of a loud note start near 1.
 
     Args:
-        notes: What is played.
-        partials: Modes computed for each note; those above half the sampling rate are silent.
-            The bytes of a note depend on it, but not on the notes beside it.
+        notes: The notes.
+        partials: Number of modes per note. Modes above half the sampling rate are silent. The
+            bytes of a note depend on this number, but not on the other notes.
     """
     modes = np.arange(1, partials + 1)
     stretch = np.sqrt(1 + notes.inharmonicity[:, None] * modes**2)

@@ -1,1 +1,1 @@
-"""Pictures of one shape each, drawn by our own code, so that every label is true."""
+"""Drawn pictures of one shape each, with exact labels."""

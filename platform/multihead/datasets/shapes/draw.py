@@ -1,7 +1,7 @@
 """Draw pictures of shapes with smooth edges, many at once.
 
-The signed distance from the edge says how much of a pixel a shape covers. Sums over pixels are
-therefore areas and centroids to a small part of a pixel.
+The signed distance from the edge gives the share of a pixel that a shape covers. So areas and
+centroids from sums over pixels are exact to a small fraction of a pixel.
 """
 
 import numpy as np
@@ -14,23 +14,23 @@ from multihead.datasets.shapes.plan import CLASSES, SPLITS, Plan
 
 Floats = NDArray[np.float32]
 
-BACKGROUND = 0.12  # brightness, of 1
+BACKGROUND = 0.12  # brightness, 0 to 1
 _SATURATION, _BRIGHTNESS, _GREY = 0.8, 0.9, 0.6
-_STROKE, _THINNEST = 0.16, 1.2  # of an outline: of the scale, and in pixels
-_MARK, _SMALLEST_MARK = 0.15, 1.2  # radius, in the same way
+_STROKE, _THINNEST = 0.16, 1.2  # width of an outline: share of the scale, and minimum in pixels
+_MARK, _SMALLEST_MARK = 0.15, 1.2  # radius: share of the scale, and minimum in pixels
 _SPOTS = (0.02, 0.06)  # radii of clutter, as shares of the picture's side
 _NUISANCE = 3  # beside the purposes of `factors`
 _BLOCK_PIXELS = 1 << 18
 
 
 def draw(plan: Plan, split: Split, drawn: Drawn, rows: slice | None = None) -> NDArray[np.uint8]:
-    """Draw the pictures of a file, uint8 [N, C, size, size].
+    """Draw the pictures of a split, uint8 [N, C, size, size].
 
     Args:
-        plan: What the pictures are like.
-        split: Which file they are of.
-        drawn: What they show, of the whole file.
-        rows: Those that are wanted; their bytes do not depend on the others.
+        plan: The settings of the pictures.
+        split: The split.
+        drawn: The factors of all pictures of the split.
+        rows: The wanted pictures. Their bytes do not depend on the others. None means all.
     """
     wanted = np.arange(len(drawn))[rows or slice(None)]
     pictures = np.empty((len(wanted), plan.channels, plan.size, plan.size), np.uint8)
@@ -60,7 +60,7 @@ def _block(plan: Plan, split: Split, drawn: Drawn, part: NDArray[np.int64]) -> N
 
 
 def _coverage(plan: Plan, drawn: Drawn, part: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return how much of each pixel a shape covers, and how much its mark, [n, size, size] each."""
+    """Return the share of each pixel that the shape and its mark cover, [n, size, size] each."""
     centres = np.arange(plan.size, dtype=np.float32) + np.float32(0.5)
     side = (drawn.scale[part] * plan.size)[:, None, None]
     right = (centres - (drawn.x[part] * plan.size)[:, None])[:, None, :] / side
@@ -83,7 +83,7 @@ def _coverage(plan: Plan, drawn: Drawn, part: NDArray[np.int64]) -> tuple[Floats
 
 
 def _inside(distance: Floats) -> Floats:
-    """Return the share of a pixel that is covered, by the distance of its centre in pixels."""
+    """Return the covered share of a pixel from the distance of its centre, in pixels."""
     return np.asarray(np.clip(np.float32(0.5) - distance, 0, 1))
 
 
@@ -97,7 +97,7 @@ def _colours(plan: Plan, hue: Floats) -> Floats:
 
 
 def _add_clutter(picture: Floats, plan: Plan, generator: np.random.Generator) -> None:
-    """Paint spots of any brightness and hue, one over the other, in place."""
+    """Paint spots of random brightness and hue over each other, in place."""
     channels, size, _ = picture.shape
     for x, y, share, *colour in generator.random((plan.clutter, 6), np.float32):
         radius = (_SPOTS[0] + share * (_SPOTS[1] - _SPOTS[0])) * size

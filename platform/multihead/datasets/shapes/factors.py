@@ -1,4 +1,4 @@
-"""What each picture shows, drawn at random, and the labels that tell of it."""
+"""Draw the random factors of each picture, and make their labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from multihead.datasets.shapes.outlines import SYMMETRY
 from multihead.datasets.shapes.plan import CLASSES, FACTORS, SPLITS, Plan
 
 Values = Mapping[str, NDArray[Any]]
-# What random numbers are for; a knob of one leaves those of the others alone.
+# Purposes of random numbers. An option of one purpose does not change the numbers of others.
 _FACTORS, _NOISE, _MISSING = range(3)
 _TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The truth of some pictures.
+    """The exact factors of some pictures.
 
     Attributes:
-        shape: Place in `CLASSES`, int64 [N].
-        scale: Side of a square of the same area, as a share of the picture's, [N].
-        x: Of the centroid, from 0 at the left edge to 1 at the right one, [N].
-        y: Of the centroid, from 0 at the upper edge to 1 at the lower one, [N].
-        orientation: In degrees clockwise from upright, -180 to 180, [N].
-        hue: In degrees of the colour circle, 0 to 360, [N].
+        shape: Index in `CLASSES`, int64 [N].
+        scale: Side of a square of the same area, as a share of the picture's side, [N].
+        x: Position of the centroid, from 0 at the left edge to 1 at the right one, [N].
+        y: Position of the centroid, from 0 at the upper edge to 1 at the lower one, [N].
+        orientation: Degrees clockwise from upright, -180 to 180, [N].
+        hue: Degrees of the colour circle, 0 to 360, [N].
         filled: 1, or 0 for an outline, int64 [N].
         marked: 1 with a white spot on the centroid, int64 [N].
     """
@@ -48,7 +48,7 @@ class Drawn:
 
 
 def draw_factors(plan: Plan, split: Split) -> Drawn:
-    """Draw what the pictures of a file show, a row of random numbers for each."""
+    """Draw the factors of the pictures of a split."""
     uniform = _uniform(plan, split, _FACTORS)
     first, second = (FACTORS.index(name) for name in plan.correlated)
     if plan.correlation:
@@ -57,10 +57,10 @@ def draw_factors(plan: Plan, split: Split) -> Drawn:
 
 
 def labels_of(plan: Plan, split: Split, drawn: Drawn) -> dict[str, NDArray[Any]]:
-    """Return the labels of a file's pictures by head; some may be missing, as their kinds say.
+    """Return the labels of a split by head. Missing labels are marked as their kinds define.
 
-    Those of the training file have the noise and the gaps that the plan says; those of the test
-    file are true, and missing only where an orientation cannot be told.
+    Training labels have the noise and the gaps of the plan. Test labels are exact, and missing only
+    if the orientation of a shape is ambiguous.
     """
     labels = {name: getattr(drawn, name).copy() for name in plan.heads}
     if split == "train":
@@ -106,14 +106,14 @@ def _uniform(
 def _follow(
     leading: NDArray[np.float64], own: NDArray[np.float64], correlation: float
 ) -> NDArray[np.float64]:
-    """Return uniform numbers whose normal variables correlate with those of others."""
+    """Return uniform numbers that correlate with others through normal variables."""
     a, b = (ndtri(np.clip(each, _TINY, 1 - _TINY)) for each in (leading, own))
     mixed = ndtr(correlation * a + np.sqrt(1 - correlation**2) * b)
     return np.asarray(np.clip(mixed, 0, 1 - _TINY))
 
 
 def _value(plan: Plan, name: str, uniform: NDArray[np.float64]) -> NDArray[Any]:
-    """Return the values of a factor for numbers from 0 up to 1."""
+    """Return the values of a factor for uniform numbers in [0, 1)."""
     if name == "shape":
         steps = np.cumsum(plan.share_of_classes())[:-1]
         return np.searchsorted(steps, uniform, side="right").astype(np.int64)

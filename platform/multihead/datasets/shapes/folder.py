@@ -1,4 +1,4 @@
-"""Write shapes as a person's own folder: pictures and a table."""
+"""Write shapes as a folder of pictures and a table, like a user's own data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,20 +29,20 @@ def write_folder(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write pictures as PNG and `metadata.csv`; the folder appears whole or not at all.
+    """Write pictures as PNG and `metadata.csv`. The folder appears only when it is complete.
 
-    The columns are `file_name`, `split` (`train` or `test`) and a column per head. A missing label
+    The columns are `file_name`, `split` (`train` or `test`) and one column per head. A missing label
     is an empty cell.
 
     Args:
-        plan: What to draw.
+        plan: The settings of the pictures.
         path: The folder.
-        overwrite: Take the place of a folder of shapes that is there.
-        progress: Called with the number of pictures that were added.
+        overwrite: Whether to replace an existing folder of shapes.
+        progress: Called with the number of added pictures.
 
     Raises:
-        ConfigError: If the folder is there, unless it may be overwritten.
-        DataError: If it cannot be written.
+        ConfigError: If the folder exists and `overwrite` is false.
+        DataError: If the folder is not writable.
     """
     publication = Publication(path, TABLE, overwrite=overwrite)
     try:
@@ -80,7 +80,7 @@ def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def _cells(name: str, labels: NDArray[Any]) -> NDArray[Any]:
-    """Return what the table says of labels [N]: names of classes, numbers, None where missing."""
+    """Return the cells for labels [N]: names of classes, numbers, or None if missing."""
     if name not in _NAMES:
         return labels
     return np.asarray(np.array([*_NAMES[name], None], object)[labels])

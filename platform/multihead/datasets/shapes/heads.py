@@ -1,4 +1,4 @@
-"""What can be predicted of a shape."""
+"""The heads of shapes."""
 
 from multihead.datasets.shapes.plan import CLASSES, Plan
 from multihead.heads import KINDS, Head, Heads

@@ -1,8 +1,8 @@
 """Signed distances from the outlines of shapes of unit area whose centroid is the origin.
 
 With u to the right and v down, a distance is below 0 inside a shape and above 0 outside. It is
-exact near the edges, which is what anti-aliasing and outlines need.
-After dSprites (Matthey et al. 2017), which has squares, ellipses and hearts.
+exact near the edges, as anti-aliasing and outlines need.
+The shapes follow dSprites (Matthey et al. 2017), which has squares, ellipses and hearts.
 """
 
 import math
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Outline = Callable[[Floats, Floats], Floats]
 
-_ELLIPSE = 1.8  # its length by its width
-_TRIANGLE = 1.5  # its height by its base
+_ELLIPSE = 1.8  # ratio of length to width
+_TRIANGLE = 1.5  # ratio of height to base
 
 
 def square(u: Floats, v: Floats) -> Floats:
@@ -24,7 +24,7 @@ def square(u: Floats, v: Floats) -> Floats:
 
 
 def ellipse(u: Floats, v: Floats) -> Floats:
-    """Return the distances [...] from a lying ellipse, to first order."""
+    """Return the distances [...] from a horizontal ellipse, to first order."""
     wide, high = math.sqrt(_ELLIPSE / math.pi), math.sqrt(1 / (_ELLIPSE * math.pi))
     p, q = u / wide, v / high
     level = np.hypot(p, q)
@@ -44,7 +44,7 @@ def heart(u: Floats, v: Floats) -> Floats:
 
 
 def triangle(u: Floats, v: Floats) -> Floats:
-    """Return the distances [...] from a triangle with two equal sides, its tip up."""
+    """Return the distances [...] from a triangle with two equal sides and the tip up."""
     base = math.sqrt(2 / _TRIANGLE)
     height = _TRIANGLE * base
     side = math.hypot(height, base / 2)
@@ -64,7 +64,7 @@ OUTLINES: dict[str, Outline] = {
     "heart": heart,
     "triangle": triangle,
 }
-# The least turn in degrees after which each looks the same.
+# Smallest rotation in degrees after which each shape looks the same.
 SYMMETRY: dict[str, float] = {"square": 90, "ellipse": 180, "heart": 360, "triangle": 360}
 # No point of a shape of unit area is farther from its centroid.
 REACH = 2 / 3 * _TRIANGLE * math.sqrt(2 / _TRIANGLE)

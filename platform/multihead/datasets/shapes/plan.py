@@ -1,4 +1,4 @@
-"""What pictures of shapes are: how many, how large, and what is planted in their labels."""
+"""The settings of drawn shapes: number, size, and changes of their labels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from multihead.data.source import Split
 from multihead.datasets.shapes.outlines import OUTLINES, REACH
 from multihead.errors import ConfigError
 
-# In the order in which they are drawn and in which the heads come.
+# In the order in which they are drawn, which is also the order of the heads.
 FACTORS = ("shape", "scale", "x", "y", "orientation", "hue", "filled", "marked")
 CLASSES = tuple(OUTLINES)
 PERIODS = (90.0, 180.0, 360.0)
@@ -20,35 +20,36 @@ _MOST_PIXELS = 1 << 32
 
 @dataclass(frozen=True)
 class Plan:
-    """Pictures and labels that `draw` makes; equal plans give equal bytes.
+    """The settings of pictures and labels for `draw`. Equal plans give equal bytes.
 
     Attributes:
-        count: Pictures in all, 2 or more. With the same seed a larger data set begins with a
-            smaller one, split by split.
-        test_count: Those of the test file, 1 to count - 1; a fifth of all if None.
+        count: Number of pictures in both splits, 2 or more. With the same seed, each split of a
+            larger data set begins with that of a smaller one.
+        test_count: Number of test pictures, 1 to count - 1. None means a fifth of all.
         size: Height and width in pixels, 8 to 512.
-        colour: Three channels; otherwise one, and no head `hue`.
-        scale: Least and greatest side of a square of the shape's area, as a share of `size`,
+        colour: Whether there are three channels. If false, there is one, and no head `hue`.
+        scale: Smallest and largest side of a square of the shape's area, as a share of `size`,
             above 0 and up to 0.4.
-        spread: Share of the room that the largest shape leaves where centres may be, 0 to 1. With
-            0 all are in the middle, and there are no heads `x` and `y`.
-        turn: Orientations are drawn from -turn/2 to turn/2, 0 to 360 degrees. With 0 there is no
-            head `orientation`.
-        period: Of the head `orientation`, 90, 180 or 360 degrees. A shape that looks the same after
+        spread: Range of centres, as a share of the room that the largest shape leaves, 0 to 1. With
+            0 all centres are in the middle, and there are no heads `x` and `y`.
+        turn: Range of orientations, 0 to 360 degrees. They are drawn from -turn/2 to turn/2. With
+            0 there is no head `orientation`.
+        period: Period of the head `orientation`, 90, 180 or 360 degrees. A shape that looks the same after
             a smaller turn has no label: with 360 squares and ellipses, with 180 squares.
         correlated: Two of `FACTORS`.
-        correlation: Of the two normal variables that `correlated` are made of, -1 to 1.
-        imbalance: How many times the first shape is as frequent as the last, 1 or more; those
-            between are in geometric steps.
-        label_noise: Share of wrong labels in the training file by head, 0 to 1: classes become
-            another one, numbers another one of their range.
-        missing: Share of missing labels in the training file by head, 0 to below 1.
-        clutter: Spots of any colour behind the shape, 0 to 100.
+        correlation: Correlation of the normal variables behind the two `correlated` factors, -1 to
+            1.
+        imbalance: Frequency of the first shape divided by that of the last, 1 or more. The others
+            follow in geometric steps.
+        label_noise: Share of wrong training labels by head, 0 to 1. A class becomes another class,
+            a number another number of its range.
+        missing: Share of missing training labels by head, 0 to below 1.
+        clutter: Number of spots of random colour behind the shape, 0 to 100.
         pixel_noise: Standard deviation of the noise of a pixel, as a share of white, 0 to 1.
-        seed: 0 or more.
+        seed: Seed of the pictures, 0 or more.
 
     Raises:
-        ConfigError: For values outside of these.
+        ConfigError: If a value is not one of these.
     """
 
     count: int = 10_000
@@ -111,19 +112,19 @@ class Plan:
 
     @property
     def counts(self) -> dict[Split, int]:
-        """Pictures by file."""
+        """Number of pictures by split."""
         test = max(1, self.count // 5) if self.test_count is None else self.test_count
         return {"train": self.count - test, "test": test}
 
     @property
     def room(self) -> tuple[float, float]:
-        """The least and the greatest x and y of a centre, as a share of `size`."""
+        """The smallest and largest x and y of a centre, as a share of `size`."""
         free = max(0.0, 0.5 - REACH * self.scale[1]) * self.spread
         return 0.5 - free, 0.5 + free
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The factors that vary and show."""
+        """The factors that vary and are visible."""
         still = set()
         if self.scale[0] == self.scale[1]:
             still.add("scale")
@@ -136,7 +137,7 @@ class Plan:
         return tuple(name for name in FACTORS if name not in still)
 
     def share_of_classes(self) -> list[float]:
-        """Return how frequent each of `CLASSES` is; the sum is 1."""
+        """Return the frequency of each of `CLASSES`. Their sum is 1."""
         last = len(CLASSES) - 1
         weights = [self.imbalance ** (-place / last) for place in range(len(CLASSES))]
         return [weight / math.fsum(weights) for weight in weights]

@@ -1,4 +1,4 @@
-"""Shapes as a data set that draws itself."""
+"""Drawn shapes as a dataset, without files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from multihead.datasets.shapes.factors import draw_factors, labels_of
 from multihead.datasets.shapes.heads import heads_of
 from multihead.datasets.shapes.plan import Plan
 
-# Means and deviations of scaled pixels are those of pictures without clutter, roughly.
+# Approximate means and deviations of scaled pixels of pictures without clutter.
 _COLOUR_MEAN, _COLOUR_STD = (0.14, 0.14, 0.14), (0.1, 0.1, 0.1)
 _GREY_MEAN, _GREY_STD = (0.14,), (0.1,)
 _MOVED = frozenset(["shift", "crop", "rotate", "scale", "shear"])
-# What makes a label wrong; a mark that is erased would be one more.
+# Changes that make a label wrong. Erasing may also hide a mark.
 _BREAKS = {
     "scale": frozenset(["crop", "scale", "shear"]),
     "x": _MOVED | {"hflip"},
@@ -44,33 +44,33 @@ def shapes(
     pixel_noise: float = 0.0,
     picture_seed: int = 0,
 ) -> Source:
-    """Draw one file of shapes; nothing is read or written.
+    """Draw one split of shapes. No files are read or written.
 
-    All arguments after the split are those of `Plan`, which says what they mean.
+    All arguments after the split are those of `Plan`, which describes them.
 
     Args:
         data_dir: Not used.
         split: `train` or `test`.
-        count: Pictures of both files.
-        test_count: Those of the test file; a fifth if none.
+        count: Number of pictures in both splits.
+        test_count: Number of test pictures. None means a fifth.
         size: Height and width in pixels.
-        colour: Three channels and the head `hue`.
-        scale: Least and greatest, as shares of `size`.
-        spread: Of centres, 0 to 1.
-        turn: Of orientations, in degrees.
-        period: Of the head `orientation`, in degrees.
+        colour: Whether there are three channels and the head `hue`.
+        scale: Smallest and largest scale, as shares of `size`.
+        spread: Range of centres, 0 to 1.
+        turn: Range of orientations, in degrees.
+        period: Period of the head `orientation`, in degrees.
         correlated: Two factors.
         correlation: How closely the second follows the first, -1 to 1.
-        imbalance: Of the classes of `shape`.
+        imbalance: Frequency of the first class of `shape` divided by that of the last.
         label_noise: Share of wrong training labels by head.
         missing: Share of missing training labels by head.
-        clutter: Spots behind the shape.
-        pixel_noise: As a share of white.
-        picture_seed: What the pictures are drawn from. It is not the run's seed, so that trainings
-            of several seeds share their pictures.
+        clutter: Number of spots behind the shape.
+        pixel_noise: Standard deviation of the pixel noise, as a share of white.
+        picture_seed: Seed of the pictures. It is not the run's seed, so runs with different seeds
+            use the same pictures.
 
     Raises:
-        ConfigError: For values outside of their ranges.
+        ConfigError: If a value is outside its range.
     """
     plan = Plan(
         count=count,

@@ -1,4 +1,4 @@
-"""Measures of many pictures: taken once, in parallel, and kept under the pictures' digest."""
+"""Measure many pictures once, in parallel, and store the measures by the pictures' digest."""
 
 import hashlib
 import io
@@ -18,24 +18,24 @@ from multihead.datasets.strokes.parallel import measure_in_parallel
 from multihead.errors import DataError
 from multihead.files import write_atomically
 
-# Part of the key: to be changed with any definition, so that old measures are not found again.
+# Part of the key. Change it when a definition changes, so that old measures are not used.
 _DEFINITIONS = "strokes 1"
 _log = logging.getLogger(__name__)
 
 
 def measured_once(images: NDArray[np.uint8], folders: Sequence[Path]) -> pd.DataFrame:
-    """Return `measure_strokes` of pictures, from a file if they have been measured before.
+    """Return `measure_strokes` of pictures, from a file if they were measured before.
 
-    The file appears whole or not at all; one that is damaged is replaced. Processes that ask at
-    once wait for the first. Files are read without running anything in them, and take no more
-    memory than they have bytes.
+    The file appears only when it is complete. A damaged file is replaced. If several processes call
+    this at once, one measures and the others wait. Reading a file runs no code in it, and takes no
+    more memory than the file has bytes.
 
     Args:
         images: uint8 [N, H, W].
-        folders: Where to look; the file is made in the first that can be written to.
+        folders: Folders to search. The file is created in the first writable one.
 
     Raises:
-        DataError: If no folder can be written to, or the images cannot be measured.
+        DataError: If no folder is writable, or the images cannot be measured.
     """
     name = f"strokes-{_digest(images)}.npy"
     found = _find(name, len(images), folders)
@@ -48,7 +48,7 @@ def measured_once(images: NDArray[np.uint8], folders: Sequence[Path]) -> pd.Data
             try:
                 return _measure_into(folder / name, images)
             finally:
-                # Whoever already waits for this file looks for the measures first.
+                # Processes that wait for this lock check first whether the measures exist.
                 lock.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{folder / name} cannot be written: {error.strerror or error}.") from error
@@ -58,7 +58,7 @@ def _measure_into(path: Path, images: NDArray[np.uint8]) -> pd.DataFrame:
     found = _find(path.name, len(images), [path.parent])
     if found is not None:
         return found
-    # No handler is set up in a training, so a warning is shown on stderr as it is.
+    # A training sets up no log handler, so the warning goes to stderr unchanged.
     _log.warning("measuring the strokes of %s pictures, once, into %s", f"{len(images):,}", path)
     table = measure_in_parallel(images)
     content = _header(len(table)) + table.to_numpy("<f8").tobytes()
@@ -81,7 +81,7 @@ def _find(name: str, count: int, folders: Sequence[Path]) -> pd.DataFrame | None
 
 
 def _read(path: Path, count: int) -> NDArray[np.float64] | None:
-    """Read measures [count, columns]; none unless the file has just what would be written."""
+    """Read measures [count, columns], or return None if the file is not exactly as expected."""
     header = _header(count)
     try:
         if path.stat().st_size != len(header) + 8 * count * len(COLUMNS):
@@ -96,7 +96,7 @@ def _read(path: Path, count: int) -> NDArray[np.float64] | None:
 
 
 def _header(count: int) -> bytes:
-    """Return how NumPy's format begins, so that people can open the file with `np.load`."""
+    """Return the header of NumPy's format, so that `np.load` can open the file."""
     header = io.BytesIO()
     facts = {"descr": "<f8", "fortran_order": False, "shape": (count, len(COLUMNS))}
     np.lib.format.write_array_header_1_0(header, facts)
@@ -112,7 +112,7 @@ def _writable(folders: Sequence[Path]) -> Path:
         if os.access(folder, os.W_OK):
             return folder
     raise DataError(
-        f"measures of strokes can be kept in none of {[str(folder) for folder in folders]}; "
+        f"measures of strokes cannot be stored in any of {[str(folder) for folder in folders]}; "
         f"make one of them writable."
     )
 

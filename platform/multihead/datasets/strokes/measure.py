@@ -21,27 +21,26 @@ UNITS = {
     "smoothness": "px",
 }
 COLUMNS = tuple(UNITS)
-_BLOCK_PIXELS = 2 << 20  # of the enlarged pictures
+_BLOCK_PIXELS = 2 << 20  # pixels of enlarged pictures per block
 
 
 def measure_strokes(images: NDArray[np.uint8]) -> pd.DataFrame:
     """Measure the strokes in pictures, bright on dark.
 
     Thickness, length, slant, width and height are those of Morpho-MNIST (see
-    `multihead.datasets.strokes.morphometry`), smoothness is ours
-    (`multihead.datasets.strokes.smoothness`). What is measured of a picture depends on that picture
-    alone.
+    `multihead.datasets.strokes.morphometry`). `multihead.datasets.strokes.smoothness` defines
+    smoothness. The measures of a picture depend only on that picture.
 
     Args:
         images: uint8 [N, H, W].
 
     Returns:
-        A row per picture with the columns thickness, length, slant, width, height, smoothness:
-        pixels, radians for the slant. NaN where there is no stroke, because all pixels
-        are alike or hardly differ.
+        A row per picture with the columns thickness, length, slant, width, height, smoothness. The
+        slant is in radians, the others are in pixels. A picture without a stroke, whose pixels are
+        nearly equal, has NaN.
 
     Raises:
-        DataError: If the images are of another type or shape.
+        DataError: If the images have another type or shape.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape[1:]:
@@ -57,7 +56,7 @@ def measure_strokes(images: NDArray[np.uint8]) -> pd.DataFrame:
 
 
 def _measure_block(images: NDArray[np.uint8]) -> Iterator[tuple[int, tuple[float, ...]]]:
-    """Yield the number and the measures of each picture [n, H, W] that has a stroke."""
+    """Yield the index and the measures of each picture [n, H, W] with a stroke."""
     enlarged = np.stack([morphometry.enlarge(image) for image in images])
     written = np.flatnonzero(_varies(images) & _varies(enlarged))
     enlarged = enlarged[written]

@@ -4,7 +4,7 @@ Source: D. C. Castro, J. Tan, B. Kainz, E. Konukoglu and B. Glocker, Morpho-MNIS
 Assessment and Diagnostics for Representation Learning, JMLR 20 (2019), section 2, and the
 measurements that its authors published.
 
-Everything is measured on the enlarged picture and returned in pixels of the original one.
+All measures are taken on the enlarged picture and returned in pixels of the original one.
 """
 
 import numpy as np
@@ -17,16 +17,16 @@ _OUTSIDE = 0.02
 
 
 def enlarge(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture [H, W] four times as high and wide, by cubic splines, then smoothed.
+    """Enlarge a picture [H, W] by a factor of four with cubic splines, then smooth it.
 
-    The smoothing is that of a Gaussian pyramid, with a deviation of 2 SCALE / 6 pixels.
+    The smoothing is a Gaussian with a deviation of 2 SCALE / 6 pixels, as in a Gaussian pyramid.
     """
     enlarged = pyramid_expand(image, upscale=SCALE, order=3)
     return np.asarray((255.0 * enlarged).astype(np.uint8))
 
 
 def ink(enlarged: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where enlarged pictures [..., H, W] are at or above the middle of their range."""
+    """Return a mask of the pixels [..., H, W] at or above the middle of a picture's range."""
     low = enlarged.min(axis=(-2, -1), keepdims=True).astype(np.float64)
     high = enlarged.max(axis=(-2, -1), keepdims=True)
     return np.asarray(enlarged >= low + (high - low) * 0.5)
@@ -38,18 +38,18 @@ def thickness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
 
 
 def length(axis: NDArray[np.bool_]) -> float:
-    """Return the length of all links between neighbours on the medial axis, diagonals too."""
+    """Return the length of all links between neighbours on the medial axis, with diagonals."""
     straight = (axis[:, :-1] & axis[:, 1:]).sum() + (axis[:-1] & axis[1:]).sum()
     diagonal = (axis[:-1, :-1] & axis[1:, 1:]).sum() + (axis[:-1, 1:] & axis[1:, :-1]).sum()
     return float(straight + np.sqrt(2) * diagonal) / SCALE
 
 
 def posture(enlarged: NDArray[np.uint8]) -> tuple[float, float, float]:
-    """Measure how a picture [H, W] stands: its slant, and the parallelogram around its ink.
+    """Measure the slant of a picture [H, W] and the parallelogram around its ink.
 
-    The slant is the angle whose tangent is `-u11 / u02`, of the central moments of the grey
-    values: positive where the top leans to the right. The parallelogram has horizontal edges, and
-    sides of that slant; 1% of the ink is beyond each of them.
+    The slant is the angle whose tangent is `-u11 / u02`, from the central moments of the grey values.
+    It is positive if the top leans to the right. The parallelogram has horizontal edges and sides of
+    that slant. 1% of the ink is beyond each of them.
 
     Returns:
         Slant in radians, and width and height of the parallelogram in pixels.
@@ -74,6 +74,6 @@ def posture(enlarged: NDArray[np.uint8]) -> tuple[float, float, float]:
 
 
 def _extent(share: NDArray[np.float64]) -> float:
-    """Return the distance between the places where a rising share is near 0 and near 1."""
+    """Return the distance between the positions where a rising share is near 0 and near 1."""
     ends = np.interp([_OUTSIDE / 2, 1 - _OUTSIDE / 2], share, np.arange(len(share)))
     return float(ends[1] - ends[0]) / SCALE

@@ -1,4 +1,4 @@
-"""Measure many pictures, with a process per core."""
+"""Measure many pictures with one process per core."""
 
 from concurrent.futures.process import BrokenProcessPool
 
@@ -12,19 +12,19 @@ from multihead.errors import DataError
 from multihead.pools import process_pool
 from multihead.terminal.drawn import Screen, progress
 
-_WORTH_PROCESSES = 4  # chunks: starting a process takes as long as measuring some hundred pictures
+_WORTH_PROCESSES = 4  # chunks; starting a process takes as long as measuring some hundred pictures
 
 
 def measure_in_parallel(images: NDArray[np.uint8], chunk: int = 250) -> pd.DataFrame:
-    """Return `measure_strokes` of pictures, showing progress on stderr.
+    """Return `measure_strokes` of pictures, with progress on stderr.
 
     Args:
         images: uint8 [N, H, W].
-        chunk: Pictures that a process measures at a time; up to four times as many are measured
-            by this process.
+        chunk: Pictures that a process measures at a time. Up to four chunks are measured by this
+            process.
 
     Raises:
-        DataError: If a process is killed, as by a machine that is out of memory.
+        DataError: If a process is killed, for example because memory runs out.
     """
     if len(images) <= _WORTH_PROCESSES * chunk:
         return measure_strokes(images)

@@ -1,8 +1,8 @@
 """Medial axes of many shapes at once.
 
-scikit-image builds the tables of its medial axis anew in every call, which takes longer than the
-axis of a digit. So shapes are stacked with a row between them and done in one call; each
-comes out as it would alone.
+scikit-image rebuilds the tables of its medial axis in every call, which takes longer than the axis of
+a digit. So one call processes a stack of shapes with a row between them. Each result is the same as
+for the shape alone.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ _SEED = 0
 def medial_axes(shapes: Shapes) -> tuple[Shapes, Distances]:
     """Return the medial axis of each shape and the distance of its pixels to the background.
 
-    Pixels that could as well be removed before as after others are ordered by chance, from a
-    fixed seed: equal shapes have equal axes, whatever they are stacked with.
+    Ties in the order of removing pixels are broken at random with a fixed seed. Equal shapes have
+    equal axes, whatever they are stacked with.
 
     Args:
         shapes: True inside, [N, H, W].
@@ -27,7 +27,7 @@ def medial_axes(shapes: Shapes) -> tuple[Shapes, Distances]:
         The axes [N, H, W], and Euclidean distances in pixels [N, H, W].
     """
     axes, distances = np.zeros_like(shapes), np.zeros(shapes.shape)
-    # What is beyond an edge of the picture is no background, so these must not get any.
+    # Pixels beyond the edge of a picture are not background, so padding must not add any.
     inner = np.flatnonzero(~_touches_edge(shapes))
     for index in np.setdiff1d(np.arange(len(shapes)), inner):
         axes[index], distances[index] = medial_axis(shapes[index], return_distance=True, rng=_SEED)
@@ -49,10 +49,10 @@ def _stacked(shapes: Shapes) -> tuple[Shapes, Distances]:
 
 
 class _AsAlone(np.random.Generator):
-    """Permutes the pixels of each of several shapes as if it were the only one.
+    """Permute the pixels of each of several shapes as if it were the only one.
 
     Args:
-        sizes: Pixels of each shape, [N].
+        sizes: Number of pixels of each shape, [N].
     """
 
     def __init__(self, sizes: NDArray[np.int64]) -> None:
@@ -60,7 +60,7 @@ class _AsAlone(np.random.Generator):
         self._sizes = sizes
 
     def permutation(self, x: object, axis: int = 0) -> NDArray[np.int64]:
-        """Return the order within each shape, [the sum of the sizes]."""
+        """Return the order within each shape, int64 [sum of the sizes]."""
         del x, axis
         parts = [np.random.default_rng(_SEED).permutation(size) for size in self._sizes]
         return np.concatenate(parts)

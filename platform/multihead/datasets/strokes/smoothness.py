@@ -1,9 +1,10 @@
-"""How smoothly a stroke runs: the radius of its curvature.
+"""The smoothness of a stroke: the radius of its curvature.
 
-The medial axis is cut at ends and branch points into paths, whose points are smoothed along the
-path by a Gaussian of one pixel of the picture. Smoothness is one over the root mean square, by
-length, of their curvature: sharp corners count for more than bends that turn as far. It is that of
-the bending energy of an elastic rod, per length. A circle's is its radius.
+The medial axis is divided at ends and branch points into paths. A Gaussian of one pixel of the
+picture smooths the points along each path. Smoothness is 1 / the root mean square of their
+curvature, weighted by length. Sharp corners count more than bends by the same angle. The mean square
+curvature is the bending energy of an elastic rod per length. The smoothness of a circle is its
+radius.
 """
 
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 
 from multihead.datasets.strokes.morphometry import SCALE
 
-# A straighter stroke cannot be told from a straight one: over the 20 pixels of a digit it departs
-# from a line by half a pixel.
+# A larger radius looks straight: over the 20 pixels of a digit, such an arc departs from a line by
+# half a pixel.
 STRAIGHT = 100.0
-# From the tip of a right angle to where its branch of the axis begins is sqrt(2) times the radius.
+# The distance from the tip of a right angle to the start of its branch is sqrt(2) times the radius.
 _CORNER = 1.5
 _SIGMA = float(SCALE)
 _REACH = 3 * SCALE
@@ -30,14 +31,14 @@ _Path = list[int]
 def smoothness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
     """Return one over the root mean square curvature of a stroke, at most `STRAIGHT`.
 
-    The medial axis runs into the corners of an outline. So a branch with a free end that is no
-    longer than the stroke is thick where the branch begins is taken off first, and so are, at each
-    free end, pixels nearer to it than 1.5 times their distance to the background. What is too short
-    to turn, such as a dot, counts as straight.
+    The medial axis runs into the corners of an outline. So branches with a free end are removed first,
+    if they are not longer than the stroke's thickness at their start. Then pixels near a free end are
+    removed, if they are nearer than 1.5 times their distance to the background. A stroke that is too
+    short to bend, such as a dot, counts as straight.
 
     Args:
         axis: The medial axis on the enlarged picture, [H, W].
-        distance: To the background, in pixels of the enlarged picture, [H, W].
+        distance: Distance to the background, in pixels of the enlarged picture, [H, W].
 
     Returns:
         A radius in pixels of the original picture, above 0.
@@ -59,7 +60,7 @@ def smoothness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
 
 
 def _without_corners(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Take short branches off until there is none: what they leave may be one again."""
+    """Remove short branches until none is left, as a removal can leave another one."""
     kept = axis.copy()
     while True:
         places, radius, neighbours = _pixels(kept, distance)
@@ -77,14 +78,14 @@ def _without_corners(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> 
 def _pixels(
     axis: NDArray[np.bool_], distance: NDArray[np.float64]
 ) -> tuple[Points, NDArray[np.float64], list[list[int]]]:
-    """Return places [n, 2] and distances [n] of an axis's pixels, and the neighbours of each."""
+    """Return positions [n, 2], distances [n] and neighbours of the pixels of an axis."""
     return np.argwhere(axis).astype(np.float64), distance[axis], _neighbours(axis)
 
 
 def _neighbours(axis: NDArray[np.bool_]) -> list[list[int]]:
-    """Return, for each pixel of the axis, those that it is linked to.
+    """Return the linked pixels of each pixel of the axis.
 
-    Diagonal neighbours are linked only where no pixel beside both links them already.
+    Diagonal neighbours are linked only if no pixel beside both links them already.
     """
     number = np.full(np.add(axis.shape, 2), -1)
     number[1:-1, 1:-1][axis] = np.arange(axis.sum())
@@ -107,7 +108,7 @@ def _neighbours(axis: NDArray[np.bool_]) -> list[list[int]]:
 
 
 def _paths(neighbours: list[list[int]]) -> Iterator[_Path]:
-    """Cut a graph at its ends and branch points; then go around the rings that are left."""
+    """Divide a graph into paths at its ends and branch points, and then into closed rings."""
     used: set[int] = set()
     begun: set[tuple[int, int]] = set()
     nodes = [n for n, linked in enumerate(neighbours) if len(linked) != 2]
@@ -125,7 +126,7 @@ def _paths(neighbours: list[list[int]]) -> Iterator[_Path]:
 
 
 def _walk(neighbours: list[list[int]], start: int, step: int) -> _Path:
-    """Follow pixels with two neighbours from a link on, to one with others or to the start."""
+    """Follow pixels with two neighbours, up to a pixel with another number or to the start."""
     path = [start, step]
     while len(neighbours[path[-1]]) == 2 and path[-1] != start:
         a, b = neighbours[path[-1]]
@@ -134,7 +135,7 @@ def _walk(neighbours: list[list[int]], start: int, step: int) -> _Path:
 
 
 def _corner(points: Points, radius: NDArray[np.float64]) -> int:
-    """Return how many points [n, 2] from a free end on lie in a corner of the outline."""
+    """Return the number of points [n, 2] from a free end on that are in a corner of the outline."""
     outside = np.hypot(*(points - points[0]).T) > _CORNER * radius
     return int(outside.argmax()) if outside.any() else len(points)
 
@@ -146,7 +147,7 @@ def _bending(points: Points, *, closed: bool) -> tuple[float, float]:
     if closed:
         around = np.pad(points[:-1], ((_REACH, _REACH + 2), (0, 0)), mode="wrap")
     else:
-        # Turned about its ends, so that a line stays the line that it is.
+        # Reflected about its ends, so that a straight line stays straight.
         reach = ((_REACH, _REACH), (0, 0))
         around = np.pad(points, reach, mode="reflect", reflect_type="odd")
     y, x = (np.convolve(values, _KERNEL, mode="valid") for values in around.T)

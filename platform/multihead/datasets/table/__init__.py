@@ -1,5 +1,5 @@
-"""Pictures and labels as people have them: a table, or a folder, becomes a Source.
+"""Turn a table or a folder of pictures and labels into a Source.
 
-`files` reads a table as text, `finding` knows the layouts of folders, `inference` says what each
-column is, `heads` makes heads and labels of it, `source` puts all of it together.
+`files` reads a table as text, and `folders` knows the layouts of folders. `inference` decides what
+each column is, `heads` makes heads and labels, and `source` joins these steps.
 """

@@ -1,6 +1,7 @@
-"""A table of pictures as what a VIMH file can hold: classes, and numbers as 256 levels.
+"""Convert a table of pictures to VIMH: classes, and numbers as 256 levels.
 
-What VIMH has no place for is refused: missing labels, several labels a picture, more classes.
+VIMH cannot store missing labels, several labels per picture, or more than 256 classes. Tables with
+these are refused.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from multihead.heads import Head, Heads
 from multihead.text import one_line
 from multihead.vimh.mapping import LEVELS, write_parameter
 
-# The keys of `data` that say something of a table that is written, not trained on.
+# The keys of `data` that apply to a table that is converted, not trained on.
 CHOICES = (
     *("columns", "image_column", "split_column", "group_column"),
     *("size", "resize", "colour", "on_damaged", "follow_links"),
@@ -39,12 +40,12 @@ _BATCH_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class TableContent:
-    """What is to be written of a table, and what a person should know of it.
+    """The content of a table for VIMH, and notes for the user.
 
     Attributes:
-        content: To be written.
+        content: The content to write.
         described: A row per column: what it becomes.
-        notes: What was chosen or is odd, a sentence each.
+        notes: Sentences about choices and oddities.
     """
 
     content: Content
@@ -53,11 +54,11 @@ class TableContent:
 
 
 def wanted_of(data: Mapping[str, Any], folder: Path | None = None) -> Wanted:
-    """Return what the section `data` of a configuration says of a table that is to be written.
+    """Return the settings of a table from the section `data` of a configuration.
 
     Args:
-        data: With the keys of `CHOICES`, and `table`.
-        folder: Where the pictures are, if not beside the table.
+        data: A mapping with the keys of `CHOICES`, and `table`.
+        folder: Folder of the pictures, if it is not the folder of the table.
     """
     size = data["size"]
     return Wanted(
@@ -83,14 +84,13 @@ def table_content(wanted: Wanted, test_fraction: float, seed: int) -> TableConte
     """Read a table and its pictures.
 
     Args:
-        wanted: The table, and what is said of it.
-        test_fraction: Share of the rows in the test split where the table says nothing of splits,
-            from 0 up to, not including, 1.
-        seed: Fixes which rows these are.
+        wanted: The table and its settings.
+        test_fraction: Share of the rows in the test split, in [0, 1), if the table names no splits.
+        seed: Seed of the draw of these rows.
 
     Raises:
-        ConfigError: For a choice that does not fit, and a head of more than 256 classes.
-        DataError: If table or pictures cannot be read, a label is missing, or nothing is left.
+        ConfigError: If a choice does not fit, or a head has more than 256 classes.
+        DataError: If table or pictures are not readable, a label is missing, or nothing is left.
     """
     read = read_samples(replace(wanted, levels=LEVELS))
     made = [_stored(each, read.rows) for each in read.columns.made]
@@ -126,7 +126,7 @@ def table_content(wanted: Wanted, test_fraction: float, seed: int) -> TableConte
 
 
 def _stored(made: Made, rows: Sequence[int]) -> Made:
-    """Return a head and its labels as VIMH has them.
+    """Return a head and its labels as VIMH stores them.
 
     Raises:
         ConfigError: If there are too many classes.
@@ -155,7 +155,7 @@ def _stored(made: Made, rows: Sequence[int]) -> Made:
 
 
 def _fixed(read: Samples) -> dict[str, float]:
-    """Return columns of one number in every row, by the name that their heads would have."""
+    """Return the value of each column with the same number in every row, by head name."""
     found = {}
     for row in read.columns.described:
         column = read.table.columns[row.column]
@@ -184,7 +184,7 @@ def _levels_note(made: Sequence[Made]) -> list[str]:
 def _splits(
     read: Samples, kept: NDArray[np.int64], test_fraction: float, seed: int
 ) -> tuple[dict[Split, NDArray[np.int64]], list[str]]:
-    """Return the numbers of the pictures of each split, and how they were found if odd."""
+    """Return the indices of the pictures of each split, and notes on unusual splits."""
     if not 0 <= test_fraction < 1:
         raise ConfigError(f"the test fraction is {test_fraction}; give 0 to below 1.")
     count, said = len(kept), []
@@ -204,7 +204,7 @@ def _splits(
         said.append(f"test rows are those of {given.said_by}; all others are for training")
         said += shared_groups(tests, given)
     if not len(splits["train"]):
-        raise DataError("no row is for training; mend the splits of the table.")
+        raise DataError("no row is for training; correct the splits of the table.")
     return {split: rows for split, rows in splits.items() if len(rows)}, said
 
 

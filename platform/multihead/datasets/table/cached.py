@@ -1,22 +1,22 @@
-"""One reading for both files of a table: each is handed out once, so that nothing gets stale."""
+"""Read a table once for both of its splits. Each split is returned once, so none is outdated."""
 
 from multihead.data.source import Split
 from multihead.datasets.table.prepare import Prepared, prepare
 from multihead.datasets.table.samples import Wanted
 
-# The last reading, and the files of it that have not been handed out.
+# The last table that was read, and its splits that have not been returned.
 _WAITING: dict[str, tuple[Prepared, set[Split]]] = {}
 
 
 def once_each(wanted: Wanted, split: Split) -> Prepared:
-    """Return a table as it was read for its other file, or read it.
+    """Return a table as read for its other split, or read it.
 
-    A file that is asked for again is read again, because it may have changed.
+    A second call for the same split reads the table again, because it may have changed.
     """
     key = repr(wanted)
     read, left = _WAITING.pop(key, (None, set()))
     if read is None or split not in left:
-        _WAITING.clear()  # of other tables: pictures may be large
+        _WAITING.clear()  # frees other tables, as pictures may be large
         read, left = prepare(wanted), {"train", "test"}
     left.discard(split)
     if left:

@@ -1,4 +1,4 @@
-"""A table as text: what reading gives, before anybody says what a column means."""
+"""A table as text, before columns get a meaning."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# Text, or the elements of a list.
+# A cell: text, or the elements of a list.
 Cell = str | tuple[str, ...]
-# Compared without regard to case.
+# Compared without case.
 MISSING = frozenset({"", "na", "nan", "n/a", "#n/a", "<na>", "null", "none", "-", "?", "n.a."})
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column, as its distinct cells and where they are.
+    """One column, stored as distinct cells and an index per row.
 
     Attributes:
-        name: As the table has it, made different from those of other columns.
-        values: Distinct cells, in the order in which they occur; without white space around them.
-        codes: Place in `values` of each row's cell, [N].
+        name: The name in the table, made unique.
+        values: Distinct cells in order of occurrence, without surrounding white space.
+        codes: Index in `values` of each row's cell, [N].
     """
 
     name: str
@@ -30,7 +30,7 @@ class Column:
 
     @classmethod
     def of_cells(cls, name: str, cells: Sequence[Cell]) -> "Column":
-        """Make a column of a cell per row, [N]."""
+        """Make a column from one cell per row, [N]."""
         array = np.empty(len(cells), object)
         array[:] = cells
         codes, values = pd.factorize(array)
@@ -38,7 +38,7 @@ class Column:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which of `values` are no word for a missing label."""
+        """Mask of the `values` that do not stand for a missing label."""
         return np.array([not is_missing(value) for value in self.values], bool)
 
     def row_of(self, value: Cell) -> int:
@@ -46,7 +46,7 @@ class Column:
         return int((self.codes == self.values.index(value)).argmax()) + 1
 
     def counts(self) -> NDArray[np.int64]:
-        """Return how many rows have each of `values`."""
+        """Return the number of rows with each of `values`."""
         return np.bincount(self.codes, minlength=len(self.values))
 
     def cells(self) -> list[Cell]:
@@ -55,7 +55,7 @@ class Column:
 
 
 def is_missing(cell: Cell) -> bool:
-    """Return whether a cell is a word for a missing label; an empty list is none."""
+    """Return whether a cell stands for a missing label; an empty list does not."""
     return isinstance(cell, str) and cell.casefold() in MISSING
 
 
@@ -64,10 +64,10 @@ class Table:
     """The rows of a table.
 
     Attributes:
-        path: Where it is.
-        columns: By name, in their order.
-        count: N, the number of rows.
-        notes: What a person should know of how it was read.
+        path: Its path.
+        columns: Columns by name, in order.
+        count: Number of rows, N.
+        notes: Sentences about how it was read.
     """
 
     path: Path
@@ -79,16 +79,16 @@ class Table:
     def of_columns(
         cls, path: Path, columns: Iterable[Column], count: int, notes: Iterable[str] = ()
     ) -> "Table":
-        """Make a table of columns with different names."""
+        """Make a table from columns with different names."""
         return cls(path, {column.name: column for column in columns}, count, tuple(notes))
 
     def with_column(self, name: str, cells: Sequence[Cell]) -> "Table":
-        """Return the table with one more column, or another one of that name."""
+        """Return the table with a column added, or replaced if the name exists."""
         return replace(self, columns={**self.columns, name: Column.of_cells(name, cells)})
 
 
 def joined(path: Path, tables: Sequence[Table]) -> Table:
-    """Return tables below each other; a column that one of them lacks is empty there."""
+    """Concatenate the rows of tables. Cells of a column that a table lacks are empty."""
     names = list(dict.fromkeys(name for table in tables for name in table.columns))
     columns = []
     for name in names:

@@ -1,4 +1,4 @@
-"""What a person says of columns: `data.columns.age={kind: regression, unit: years}`."""
+"""The settings of columns: `data.columns.age={kind: regression, unit: years}`."""
 
 import math
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ _OF_NUMBERS = ("range", "unit", "levels", "log")
 
 
 class Choice(BaseModel):
-    """What one column is to be; what is not said is inferred.
+    """The settings of one column. The others are inferred.
 
     Attributes:
-        kind: Of the head.
-        range: Least and greatest value; others are refused.
-        unit: Of a regression, an ordinal head or an angle.
-        period: After which angles are the same, in the unit; 360 degrees unless it is said.
+        kind: Kind of the head.
+        range: Smallest and largest value. Other values are refused.
+        unit: Unit of a regression, an ordinal head or an angle.
+        period: Period of angles, in the unit. The default is 360 degrees.
         levels: Labels are levels of the range, equally spaced, instead of numbers.
-        log: A regression on the logarithm; levels spaced logarithmically.
-        classes: The classes (tags) in their order; of a binary head no, then yes.
-        missing: Further cells that are missing labels, as text or numbers.
-        breaks: Changes of pictures that make the label wrong; those of the kind if none is said.
-        columns: Columns of 0 and 1, or patterns such as `attr_*`, that together are one head.
+        log: Whether a regression learns the logarithm, or levels are spaced logarithmically.
+        classes: Classes or tags in order. For a binary head, no comes first, then yes.
+        missing: Further cells that stand for a missing label, as text or numbers.
+        breaks: Changes of pictures that make the label wrong. None means those of the kind.
+        columns: Columns of 0 and 1, or patterns such as `attr_*`, that become one head.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,17 +67,17 @@ class Choice(BaseModel):
 
     @property
     def class_texts(self) -> tuple[str, ...]:
-        """The classes as a table has them."""
+        """The classes as text, as cells of a table have them."""
         return tuple(_text(value) for value in self.classes)
 
     @property
     def missing_texts(self) -> frozenset[str]:
-        """Cells that are missing, as text."""
+        """Cells that stand for a missing label, as text."""
         return frozenset("" if value is None else _text(value) for value in self.missing)
 
     @property
     def is_number(self) -> bool:
-        """Whether the column must be of numbers."""
+        """Whether the column must have numbers."""
         return self.kind in ("regression", "angle") or any(
             getattr(self, name) for name in _OF_NUMBERS
         )
@@ -87,10 +87,10 @@ Choices = Mapping[str, Choice | None]
 
 
 def read_choices(given: Mapping[str, Any] | None) -> dict[str, Choice | None]:
-    """Read `data.columns`; None stands for a column that is ignored.
+    """Read `data.columns`. None stands for a column that is ignored.
 
     Raises:
-        ConfigError: Naming the column, what is wrong and what is allowed.
+        ConfigError: If a setting is wrong. The message names the column and what is allowed.
     """
     found: dict[str, Choice | None] = {}
     for name, said in (given or {}).items():
@@ -125,7 +125,7 @@ def _explained(error: ValidationError, where: str) -> ConfigError:
 
 
 def _text(value: object) -> str:
-    """Return a value of YAML as a table has it: `true`, `3`, `0.5`."""
+    """Return a YAML value as the text of a cell: `true`, `3`, `0.5`."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).strip()

@@ -1,4 +1,4 @@
-"""A person's choices, put to the columns of a table."""
+"""Apply the user's choices to the columns of a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from multihead.text import one_line
 
 @dataclass(frozen=True)
 class Chosen:
-    """Choices by the table's own names.
+    """Choices by the names of the table.
 
     Attributes:
-        names: Of heads, by name of a column or of a group of columns.
-        of_column: What is said of a column; None ignores it.
-        groups: Columns of each group, by its name.
-        of_group: What is said of a group.
+        names: Head names by name of a column or of a group of columns.
+        of_column: Choices by column. None ignores the column.
+        groups: Columns of each group, by the name of the group.
+        of_group: Choices by group.
     """
 
     names: Mapping[str, str]
@@ -36,10 +36,10 @@ class Chosen:
 
 
 def chosen_for(table: Table, choices: Mapping[str, Choice | None]) -> Chosen:
-    """Find the columns that choices name, by their own names or those of their heads.
+    """Find the columns that choices name, by column name or head name.
 
     Raises:
-        ConfigError: For a name that the table does not have, or has twice.
+        ConfigError: If the table does not have a name, or has it twice.
     """
     groups = {name: choice for name, choice in choices.items() if choice and choice.columns}
     for name in groups:
@@ -59,7 +59,7 @@ def chosen_for(table: Table, choices: Mapping[str, Choice | None]) -> Chosen:
 
 
 def decide(known: Known, choice: Choice) -> Verdict:
-    """Return what a person chose a column to be, or what its cells say."""
+    """Return what a column becomes: the user's choice, or what its cells suggest."""
     if not known.rows:
         return Verdict(None, "no row has a value")
     if choice.kind is not None:
@@ -95,7 +95,7 @@ def _by_column(
 
 
 def _members(table: Table, name: str, choice: Choice, names: Mapping[str, str]) -> list[str]:
-    """Return the columns of a group; those of a pattern in the order of the table."""
+    """Return the columns of a group. Those of a pattern are in the order of the table."""
     found: list[str] = []
     for pattern in choice.columns:
         matching = [

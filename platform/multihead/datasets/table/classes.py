@@ -1,4 +1,4 @@
-"""Heads of classes and tags, made of columns."""
+"""Make heads of classes and tags from columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _WORDS = {"false": [no for no, _ in BINARY], "true": [yes for _, yes in BINARY]}
 
 
 def classification(wanted: WantedHead) -> Made:
-    """Make classes: as given, whole numbers from the least to the greatest, or sorted texts."""
+    """Make classes: the given ones, all integers of the range, or the sorted texts."""
     names = wanted.choice.class_texts
     if names:
         return _of_classes(wanted, names, places(wanted, names))
@@ -45,13 +45,13 @@ def _of_classes(wanted: WantedHead, names: Sequence[str], codes: NDArray[Any]) -
 
 
 def places(wanted: WantedHead, classes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the place of each label among given classes, [V]: equal texts, else equal numbers.
+    """Return the index of each label among given classes, [V], by equal text or equal number.
 
-    YAML reads `no` and `yes` as truth, so `false` and `true` stand for all such words; the words of
-    any pair that means no and yes are those of all such pairs.
+    YAML reads `no` and `yes` as booleans. So `false` and `true` match all words for no and yes, and
+    all pairs of such words match each other.
 
     Raises:
-        DataError: For labels that are none of them, with the first row.
+        DataError: If a label is not one of the classes. The message names the first row.
     """
     place_of: dict[str | float, int] = {}
     for place, text in enumerate(classes):
@@ -71,13 +71,13 @@ def places(wanted: WantedHead, classes: Sequence[str]) -> NDArray[np.int64]:
     unknown = np.flatnonzero(found < 0).tolist()
     if unknown:
         raise wanted.refuse(
-            unknown, f"which {{IS}} none of {listed(classes)}", "add it to the classes"
+            unknown, f"which {{IS}} not among {listed(classes)}", "add it to the classes"
         )
     return found
 
 
 def binary(wanted: WantedHead) -> Made:
-    """Make no and yes: the classes given, words that mean them, or two texts as they are sorted."""
+    """Make no and yes: the given classes, words with this meaning, or two sorted texts."""
     names, codes = _no_and_yes(wanted)
     head = Head(wanted.name, 2, tuple(names), kind=KINDS["binary"], title=wanted.title)
     return wanted.with_labels(head, codes)
@@ -97,7 +97,7 @@ def _no_and_yes(wanted: WantedHead) -> tuple[Sequence[str], NDArray[np.int64]]:
     if pair is not None:
         codes = np.array([pair.index(word) for word in words], np.int64)
         return [word.removesuffix(".0") for word in pair], codes
-    if set(words) <= NO | YES:  # of several pairs
+    if set(words) <= NO | YES:  # words of several pairs
         return ["no", "yes"], np.array([int(word in YES) for word in words], np.int64)
     if len(texts) != 2:
         raise DataError(
@@ -109,10 +109,10 @@ def _no_and_yes(wanted: WantedHead) -> tuple[Sequence[str], NDArray[np.int64]]:
 
 
 def multilabel(wanted: WantedHead) -> Made:
-    """Make tags, sorted unless they are given; among given ones "" makes an empty cell no tag."""
+    """Make tags, sorted or as given. If "" is given, an empty cell means no tag."""
     separator = separator_of(wanted.known.values)
     given = tuple(tag for tag in wanted.choice.class_texts if tag)
-    # A cell that is a given tag is not cut: `dark red` where no cell has two tags.
+    # A cell that equals a given tag is not divided, such as `dark red` if no cell has two tags.
     cells = [(c,) if c in given else tags_of(c, separator) for c in wanted.known.values]
     tags = given or tuple(sorted({tag for cell in cells for tag in cell}))
     wanted.check_count(len(tags), "tags", least=1)
@@ -121,7 +121,7 @@ def multilabel(wanted: WantedHead) -> Made:
     for row, cell in enumerate(cells):
         unknown = [tag for tag in cell if tag not in place_of]
         if unknown:
-            what = f"where {one_line(unknown[0], 60)!r} is none of {listed(tags)}"
+            what = f"where {one_line(unknown[0], 60)!r} is not among {listed(tags)}"
             raise wanted.refuse([row], what, "add it to the classes")
         rows[row, [place_of[tag] for tag in cell]] = 1
     head = Head(wanted.name, kind=Multilabel(tags=tags), title=wanted.title)
@@ -129,18 +129,18 @@ def multilabel(wanted: WantedHead) -> Made:
 
 
 def grouped(name: str, title: str, columns: Sequence[Column], choices: Sequence[Choice]) -> Made:
-    """Make one head of tags of columns of 0 and 1, yes and no or the like.
+    """Make one head of tags from columns of 0 and 1, yes and no or similar.
 
-    A cell that is missing is a tag that its row does not tell.
+    A missing cell means that the tag of that row is unknown.
 
     Args:
-        name: Of the head.
-        title: What people call it.
-        columns: A tag each.
-        choices: What is said of each of them.
+        name: Name of the head.
+        title: Title of the head, for people.
+        columns: One column per tag.
+        choices: The choices of each column.
 
     Raises:
-        DataError: If a column is not of two values.
+        DataError: If a column does not have two values.
     """
     told = []
     for column, choice in zip(columns, choices, strict=True):

@@ -1,4 +1,4 @@
-"""All columns of a table: which become heads, which do not, and why."""
+"""Decide which columns of a table become heads, and why."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,12 +25,12 @@ class Columns:
     """The heads of a table.
 
     Attributes:
-        made: In the order of the columns, then groups of columns.
-        described: One per column.
-        notes: What a person should look at.
-        breaks: By head name, transforms that make its label wrong.
-        asked_for: Heads whose kind a person chose.
-        names: Of the head that each column is or would be, by the column's.
+        made: Heads in the order of the columns, then groups of columns.
+        described: One description per column.
+        notes: Sentences that the user should read.
+        breaks: By head name, changes that make its label wrong.
+        asked_for: Heads whose kind the user chose.
+        names: By column name, the name of its head, also if it does not become one.
     """
 
     made: tuple[Made, ...]
@@ -47,13 +47,13 @@ class Columns:
         )
 
     def that_teach(self, training: NDArray[np.bool_]) -> "Columns":
-        """Leave out heads without a label among the training rows, or with the same everywhere.
+        """Leave out heads without training labels, or with the same label in all training rows.
 
         Args:
-            training: Which rows train, [N].
+            training: Mask of the training rows, bool [N].
 
         Raises:
-            DataError: If a person asked for such a head, or no head is left.
+            DataError: If the user chose such a head, or no head is left.
         """
         reasons = {made.head.name: _nothing_to_learn(made, training) for made in self.made}
         gone = {name: why for name, why in reasons.items() if why}
@@ -86,7 +86,7 @@ class Columns:
 
 @dataclass
 class _Collected:
-    """What goes through the columns gather."""
+    """Results that are collected over the columns."""
 
     levels: int | None = None
     made: list[Made] = field(default_factory=list)
@@ -109,17 +109,17 @@ def heads_of(
     roles: Mapping[str, str],
     levels: int | None = None,
 ) -> Columns:
-    """Make heads of the columns of a table.
+    """Make heads from the columns of a table.
 
     Args:
         table: All rows.
-        choices: By name of a column or of its head, what a person says; None ignores it.
-        roles: By column, what it is instead of a head: `pictures`, `split` or `group`.
-        levels: Of how many levels heads of numbers are, where nobody says; numbers if none.
+        choices: The user's choices by name of a column or head. None ignores the column.
+        roles: Role of each column that is not a head: `pictures`, `split` or `group`.
+        levels: Default number of levels of heads of numbers. None means regression.
 
     Raises:
         ConfigError: If a choice names no column, or contradicts a role.
-        DataError: If a label does not suit what was chosen.
+        DataError: If a label does not fit the choice.
     """
     chosen, found = chosen_for(table, choices), _Collected(levels)
     for column in table.columns.values():
@@ -137,7 +137,7 @@ def heads_of(
 
 
 def group_of_tags(table: Table, chosen: Chosen, name: str) -> Made:
-    """Make the head of a group of columns, by the group's name."""
+    """Make the head of a group of columns."""
     members = chosen.groups[name]
     said = [chosen.of_column.get(member) or Choice() for member in members]
     columns = [table.columns[member] for member in members]
@@ -165,7 +165,7 @@ def _add_column(found: _Collected, column: Column, chosen: Chosen, role: str | N
 
 
 def _empty_tags(wanted: WantedHead, title: str, key: str) -> list[str]:
-    """Return how to say that an empty cell is a picture without tags, which it often is."""
+    """Return a note on how to make an empty cell mean no tags, which it often means."""
     column = wanted.known.column
     count = int(column.counts()[list(column.values).index("")])
     if "" in wanted.choice.class_texts or not count:

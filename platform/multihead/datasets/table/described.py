@@ -1,4 +1,4 @@
-"""What became of each column, for people to read."""
+"""Describe what each column became, for people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Described:
-    """One column.
+    """The description of one column.
 
     Attributes:
-        column: The table's own name.
+        column: Its name in the table.
         becomes: Its kind, or `ignored`, `pictures`, `split`, `group`, `tag of ...`.
         head: The head's name, or empty.
-        why: In a few words.
+        why: The reason in a few words.
         values: Number of distinct labels.
         missing: Number of rows without a label.
     """
@@ -28,7 +28,7 @@ class Described:
 
 
 def frame(described: Sequence[Described]) -> pd.DataFrame:
-    """Return a row per column; `head` only where the name of a head differs from its column's."""
+    """Return a row per column; `head` is set only if it differs from the column's name."""
     rows = pd.DataFrame([vars(row) for row in described])
     alike = (rows["head"] == "") | (rows["head"] == rows["column"])
     return rows.drop(columns="head") if alike.all() else rows

@@ -1,4 +1,4 @@
-"""Read a table from a file of any kind, every cell as text or as a list of texts."""
+"""Read a table from a file. Every cell becomes text or a list of texts."""
 
 import json
 import math
@@ -18,15 +18,15 @@ from multihead.text import is_whole, one_line
 
 
 def is_table(path: Path) -> bool:
-    """Tell whether a file is a table, by its name."""
+    """Return whether a file is a table, by its name."""
     return path.suffix.lower() in _READERS and not path.name.startswith((".", "~$"))
 
 
 def read_table(path: Path) -> Table:
-    """Read a table: CSV, TSV, Parquet or JSON Lines, told by the name of the file.
+    """Read a table. The file name decides between CSV, TSV, Parquet and JSON Lines.
 
     Raises:
-        DataError: If it cannot be read, is none of these, too large, or has no rows.
+        DataError: If it is not readable, has another format, is too large, or has no rows.
     """
     where = one_line(str(path))
     if not is_table(path):
@@ -78,7 +78,7 @@ def _json_lines(path: Path, raw: bytes) -> Table:
 
 
 def _is_nested(value: Any) -> bool:
-    """Tell whether a value of JSON is an object, or a list of lists or objects."""
+    """Return whether a JSON value is an object, or a list of lists or objects."""
     inner = value if isinstance(value, list) else ()
     return isinstance(value, dict) or any(isinstance(one, list | dict) for one in inner)
 
@@ -108,7 +108,7 @@ def _parquet(path: Path, raw: bytes) -> Table:
 
 
 def _dense(cells: pa.ChunkedArray) -> list[Any] | None:
-    """Return a column's values, or None for a type that is neither text, number nor list."""
+    """Return a column's values, or None if the type is not text, number or list."""
     kind = cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         kind = kind.value_type
@@ -119,7 +119,7 @@ def _dense(cells: pa.ChunkedArray) -> list[Any] | None:
 
 
 def _cell(value: Any, where: str, name: str) -> Cell:
-    """Return a value as text: numbers as Python writes them, truth as `true` and `false`."""
+    """Return a value as text: numbers as in Python, booleans as `true` and `false`."""
     if isinstance(value, list | tuple):
         return tuple(str(_cell(inner, where, name)) for inner in value)
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""Which tables and pictures a folder has: the layouts that people use.
+"""Find the tables and pictures of a folder, in the usual layouts.
 
-In this order: one table (`metadata.*` before others), tables with the names of splits, folders with
-the names of splits, a folder per class.
+The layouts are tried in this order: one table (`metadata.*` before others), tables named after
+splits, folders named after splits, one folder per class.
 """
 
 import os
@@ -25,13 +25,13 @@ _NO_PICTURES = frozenset({".eps", ".ps", ".pdf", ".mpg", ".mpeg", ".h5", ".hdf",
 
 @dataclass(frozen=True)
 class Part:
-    """One table and the folder that its file names start from.
+    """One table, and the folder that its file names are relative to.
 
     Attributes:
         table: Its rows.
-        folder: Where pictures are.
-        split: 0 for training, 1 for validation, 2 for test; None if nobody says.
-        complete: Whether the table was made of the files that are there.
+        folder: Folder of the pictures.
+        split: 0 for training, 1 for validation, 2 for test, None if unknown.
+        complete: Whether the table was made from the files of the folder.
     """
 
     table: Table
@@ -41,24 +41,24 @@ class Part:
 
 
 def picture_suffixes() -> frozenset[str]:
-    """Return the endings of pictures, in lower case, with their dots."""
+    """Return the file suffixes of pictures, in lower case, with dots."""
     return frozenset(Image.registered_extensions()) - _NO_PICTURES
 
 
 def open_parts(path: Path) -> tuple[list[Part], list[str]]:
-    """Read the tables that a path means: a table, or a folder of a known layout.
+    """Read the tables of a path: a table, or a folder with a known layout.
 
     Returns:
         The parts, and notes.
 
     Raises:
-        DataError: If there is nothing of that kind, or several things.
+        DataError: If there is no table or known layout, or more than one table.
     """
     if path.is_file():
         return [Part(read_table(path), path.parent)], []
     if not path.is_dir():
         raise DataError(
-            f"data.table is {one_line(str(path))}, and there is no such file or folder."
+            f"data.table is {one_line(str(path))}, but there is no such file or folder."
         )
     found, notes = _tables_of(path)
     if found:
@@ -73,7 +73,7 @@ def open_parts(path: Path) -> tuple[list[Part], list[str]]:
 
 
 def has_layout(path: Path) -> bool:
-    """Tell whether a path is a table, or a folder with one or with folders of pictures."""
+    """Return whether a path is a table, or a folder with a table or with folders of pictures."""
     if path.is_file():
         return is_table(path)
     return path.is_dir() and (
@@ -90,7 +90,7 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def _tables_of(folder: Path) -> tuple[list[Path], list[str]]:
-    """Return the table of a folder, or its tables of splits."""
+    """Return the table of a folder, or its tables of splits, and notes."""
     there = _tables_in(folder)
     named = [path for path in there if path.stem.casefold() == _METADATA]
     splits = [path for path in there if split_in(path.stem) is not None]
@@ -141,7 +141,7 @@ def _part_of_classes(folder: Path, classes: Sequence[Path]) -> Part:
 
 
 def _pictures_in(folder: Path) -> list[str]:
-    """Return the pictures in a folder and those below it, relative to it."""
+    """Return the pictures in a folder and its subfolders, relative to it."""
     return sorted(_walk(folder))
 
 

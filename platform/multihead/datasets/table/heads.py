@@ -1,4 +1,4 @@
-"""The head of a column, by its kind."""
+"""Make the head of a column by its kind."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,7 +24,7 @@ def make_head(wanted: WantedHead, kind: str) -> Made:
         kind: `classification`, `binary`, `multilabel`, `ordinal`, `regression` or `angle`.
 
     Raises:
-        DataError: If a label does not suit the kind or the choice, with its row.
-        ConfigError: If the choice does not suit the kind.
+        DataError: If a label does not fit the kind or the choice. The message has its row.
+        ConfigError: If the choice does not fit the kind.
     """
     return _MAKERS[kind](wanted)

@@ -1,4 +1,4 @@
-"""What a column becomes, told by its cells; a person's choice comes before all of this."""
+"""Infer from its cells what a column becomes. The user's choice overrides this."""
 
 import re
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from multihead.datasets.table.numbers import lone_value, read_numbers
 from multihead.datasets.table.tags import looks_like_tags
 from multihead.text import one_line
 
-# By what they mean: no first. Compared without regard to case.
+# Pairs of words: no first, then yes. Compared without case.
 BINARY = (
     *(("no", "yes"), ("false", "true"), ("0", "1"), ("n", "y"), ("f", "t"), ("0.0", "1.0")),
     *(("nein", "ja"), ("non", "oui"), ("no", "sí"), ("no", "si"), ("não", "sim"), ("nee", "ja")),
 )
 NO, YES = (frozenset(words) for words in zip(*BINARY, strict=True))
-# Text that says that nobody knows.
+# Text that stands for an unknown value.
 _UNKNOWN = frozenset({"unknown", "unk", "missing", "undefined", "not available", "unbekannt"})
 MOST_CLASSES = 1000
-_SHORT = 32  # whole numbers of this span are classes
-_NEARLY = 0.9  # of the rows have values of their own: ids, dates, notes
-_MIXED = 0.5  # of the values are numbers and the others text
+_SHORT = 32  # integers that span at most this are classes
+_NEARLY = 0.9  # share of distinct values above which a column has ids, dates or notes
+_MIXED = 0.5  # share of numbers among values from which text among them is noted
 _FEW = 10
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _TIME = r"\d{1,2}:\d{2}(:\d{2})?.{0,25}"
@@ -34,7 +34,7 @@ _DATE = re.compile(
 )
 # 20210331
 _EIGHT_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII)
-_DECADES = 1e4  # between the least and the greatest number: a logarithm may be better
+_DECADES = 1e4  # ratio of largest to smallest number from which a logarithm may be better
 _ID = re.compile(r"(^|[\W_])(id|ids|uid|uuid|guid|idx|index|key|nr|no)([\W_]|$)", re.IGNORECASE)
 _ID_AT_END = re.compile(r"[a-z](ID|Id|Nr|No|Idx)$")
 
@@ -44,9 +44,9 @@ class Verdict:
     """What a column becomes.
 
     Attributes:
-        kind: `classification`, `binary`, `multilabel` or `regression`; none if it is ignored.
-        why: Why, in a few words.
-        notes: What a person should look at; sentences without the column's name.
+        kind: `classification`, `binary`, `multilabel` or `regression`. None if it is ignored.
+        why: The reason in a few words.
+        notes: Notes for the user: sentences without the column's name.
     """
 
     kind: str | None
@@ -55,14 +55,14 @@ class Verdict:
 
 
 def infer(known: Known) -> Verdict:
-    """Say what the labels of a column are.
+    """Infer the kind of a column from its labels.
 
-    - No label, or the same one everywhere: ignored.
+    - No label, or the same label in all rows: ignored.
     - Lists and combinations of tags: multilabel.
-    - yes and no, true and false, 0 and 1, ja and nein: binary; also several such pairs.
-    - Digits with a zero first, such as 007: text. Numbers with a unit are numbers.
-    - Whole numbers of a short span, or without a gap from 0 or 1 on: classes. As many whole numbers
-      as rows: ids, ignored. Other numbers: regression.
+    - yes and no, true and false, 0 and 1, ja and nein, and mixtures of such pairs: binary.
+    - Digits with a leading zero, such as 007: text. Numbers with a unit are numbers.
+    - Integers of a short span, or without a gap from 0 or 1 on: classes. As many integers as rows:
+      ids, ignored. Other numbers: regression.
     - Text with few values: classes. Text with nearly as many values as rows, and dates: ignored.
     """
     if not known.rows:
@@ -74,7 +74,7 @@ def infer(known: Known) -> Verdict:
     words = frozenset(text.casefold() for text in known.texts)
     if any(words == set(pair) for pair in BINARY):
         return Verdict("binary", f"{' and '.join(sorted(words))}")
-    # Single letters of two pairs may be anything: t and n, tumour and normal.
+    # Single letters of two pairs may mean something else, such as t and n: tumour and normal.
     told = any(len(word) > 1 for word in words) or any(words >= set(pair) for pair in BINARY)
     if words <= NO | YES and words & NO and words & YES and told:
         return Verdict("binary", f"words for no and yes: {', '.join(sorted(words))}")
@@ -147,7 +147,7 @@ def _in_unit(known: Known) -> str:
 
 
 def _log_note(known: Known) -> tuple[str, ...]:
-    """Return notes on numbers of many sizes, and on those that a float32 cannot tell apart."""
+    """Return notes on numbers of very different sizes, and on ones that are equal in float32."""
     values = np.unique(known.numbers.values)
     notes = []
     if values[0] > 0 and values[-1] / values[0] >= _DECADES:

@@ -1,4 +1,4 @@
-"""The cells of a column that are labels, after missing ones are left out."""
+"""The cells of a column that are labels, without missing ones."""
 
 import math
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Known:
     """The distinct cells of a column that are labels.
 
     Attributes:
-        column: All cells.
-        places: Of the labels in `column.values`, [V].
+        column: The column with all cells.
+        places: Indices of the labels in `column.values`, [V].
     """
 
     column: Column
@@ -26,7 +26,7 @@ class Known:
 
     @classmethod
     def of(cls, column: Column, choice: Choice) -> "Known":
-        """Leave out words for missing labels, but those that a person names as classes."""
+        """Leave out words for missing labels, except those that the user names as classes."""
         given, classes = choice.missing_texts, set(choice.class_texts)
         numbers = {float(text) for text in given if _is_number(text)}
 
@@ -43,22 +43,22 @@ class Known:
 
     @cached_property
     def values(self) -> list[Cell]:
-        """The labels, [V]."""
+        """The distinct labels, [V]."""
         return [self.column.values[place] for place in self.places]
 
     @cached_property
     def texts(self) -> list[str]:
-        """The labels as text; elements of a list with `|` between them."""
+        """The labels as text. Elements of a list are joined with `|`."""
         return [cell if isinstance(cell, str) else "|".join(cell) for cell in self.values]
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
-        """How many rows have each label, [V]."""
+        """Number of rows with each label, [V]."""
         return self.column.counts()[self.places]
 
     @property
     def rows(self) -> int:
-        """How many rows have a label."""
+        """Number of rows with a label."""
         return int(self.counts.sum())
 
     @cached_property
@@ -68,18 +68,18 @@ class Known:
 
     @property
     def has_lists(self) -> bool:
-        """Whether some are lists."""
+        """Whether some labels are lists."""
         return any(isinstance(cell, tuple) for cell in self.values)
 
     def spread(self, labels: NDArray[np.generic], absent: float) -> NDArray[np.generic]:
         """Give each row the label of its cell.
 
         Args:
-            labels: By distinct cell, [V, ...].
-            absent: For rows without a label.
+            labels: Labels by distinct cell, [V, ...].
+            absent: Value for rows without a label.
 
         Returns:
-            [N, ...], of the labels' type.
+            Labels by row, [N, ...], of the same type.
         """
         table = np.full((len(self.column.values), *labels.shape[1:]), absent, labels.dtype)
         table[self.places] = labels
@@ -87,7 +87,7 @@ class Known:
         return found
 
     def row_of(self, place: int) -> int:
-        """Return the number of the first row, from 1, with the label at a place of `values`."""
+        """Return the number of the first row, from 1, with the label at an index of `values`."""
         return self.column.row_of(self.values[place])
 
 

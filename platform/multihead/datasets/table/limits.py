@@ -1,4 +1,4 @@
-"""How large a table may be: larger ones are refused before they take memory."""
+"""Size limits of tables. Larger tables are refused before they take memory."""
 
 from multihead.errors import DataError
 
@@ -9,10 +9,10 @@ MOST_CELLS = 100_000_000
 
 
 def check_size(where: str, rows: int, columns: int) -> None:
-    """Refuse a table beyond the limits.
+    """Check the size of a table.
 
     Raises:
-        DataError: Naming the limit.
+        DataError: If it exceeds a limit. The message names the limits.
     """
     if rows > MOST_ROWS or columns > MOST_COLUMNS or rows * columns > MOST_CELLS:
         raise DataError(

@@ -1,4 +1,4 @@
-"""What makes a head of a column: the parts that all kinds share."""
+"""Common code of all kinds for making a head from a column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Made:
     """A head and its labels.
 
     Attributes:
-        head: With the column's name as its title, where that is another than its own.
-        labels: Of the kind's type, [N, ...].
+        head: The head. Its title is the column's name, if the two differ.
+        labels: Labels [N, ...], of the kind's type.
     """
 
     head: Head
@@ -32,9 +32,9 @@ class WantedHead:
     """A column that becomes a head.
 
     Attributes:
-        name: Of the head.
+        name: Name of the head.
         known: The labels.
-        choice: What a person says of the column.
+        choice: The user's choice for the column.
     """
 
     name: str
@@ -48,7 +48,7 @@ class WantedHead:
 
     @property
     def where(self) -> str:
-        """The column, as messages name it."""
+        """The column's name for messages."""
         return f"column {one_line(self.known.column.name, 80)!r}"
 
     def with_labels(self, head: Head, labels: NDArray[Any]) -> Made:
@@ -56,17 +56,17 @@ class WantedHead:
 
         Args:
             head: The head.
-            labels: By distinct cell, [V, ...].
+            labels: Labels by distinct cell, [V, ...].
         """
         return Made(head, self.known.spread(labels, head.kind.missing_number))
 
     def refuse(self, places: Sequence[int], why: str, advice: str) -> DataError:
-        """Return an error about labels at places of the distinct cells, with the first row.
+        """Return an error about some labels. Its message names the first row.
 
         Args:
-            places: One or more.
-            why: With `{IS}` for is or are.
-            advice: What else can be done than to name them missing.
+            places: Indices of distinct cells, one or more.
+            why: The reason, with `{IS}` for is or are.
+            advice: What the user can do, other than to name them missing.
         """
         texts = [one_line(self.known.texts[place], 60) for place in places]
         rows = int(self.known.counts[list(places)].sum())
@@ -80,10 +80,10 @@ class WantedHead:
         )
 
     def check_count(self, count: int, what: str = "classes", least: int = 2) -> None:
-        """Refuse too few or too many classes or tags.
+        """Check the number of classes or tags.
 
         Raises:
-            DataError: With the bounds.
+            DataError: If there are too few or too many. The message has the bounds.
         """
         if not least <= count <= MOST_CLASSES:
             raise DataError(
@@ -93,7 +93,7 @@ class WantedHead:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return some names for a message."""
+    """Return the first few names as text for a message."""
     return ", ".join(repr(one_line(name, 60)) for name in names[:20]) + (
         ", ..." if len(names) > 20 else ""
     )

@@ -1,4 +1,4 @@
-"""Names of columns as people write them, and names of heads, which are more restricted."""
+"""Make unique column names, and legal head names from them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,14 +7,14 @@ from multihead.text import one_line
 from multihead.vimh.mapping import head_name
 
 _SEVERAL = re.compile(r"_+")
-_LONGEST = 80  # bytes of a head's name, which leaves room for a number
+_LONGEST = 80  # bytes of a head's name, with room for a number
 
 
 def different(names: Sequence[str]) -> list[str]:
-    """Return the names of columns, each once.
+    """Return unique names of columns.
 
-    White space around them goes. One without a name is called by its place, `column 1`. Of two with
-    the same name the second becomes `name (2)`.
+    Surrounding white space is removed. A column without a name is called `column 1` by its position.
+    If two names are equal, the second becomes `name (2)`.
     """
     taken: set[str] = set()
     found = []
@@ -25,7 +25,7 @@ def different(names: Sequence[str]) -> list[str]:
 
 
 def head_names(titles: Iterable[str]) -> dict[str, str]:
-    """Return a legal name of a head for each name of a column, all different."""
+    """Return a legal and unique head name for each column name."""
     taken: set[str] = set()
     return {title: _free(_legal(title), taken, "{}_{}") for title in titles}
 

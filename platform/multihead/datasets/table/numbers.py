@@ -1,4 +1,4 @@
-"""Cells as numbers: decimal points or commas, and values that stand for something else."""
+"""Read cells as numbers, with decimal points or commas, and find codes for missing values."""
 
 import math
 import re
@@ -16,7 +16,7 @@ _COMMA = re.compile(rf"[+-]?\d+,\d+{_EXPONENT}", re.ASCII)
 # 1.234,56 and 1,234.56
 _GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+", re.ASCII)
 _GROUPED_POINT = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", re.ASCII)
-# What 1,234 means nobody can tell: a thousand or one.
+# 1,234 is ambiguous: it may be 1234 or 1.234.
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 # 1,234,567 and 1.234.567
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3}){2,}|(?:\.\d{3}){2,})", re.ASCII)
@@ -24,7 +24,7 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3}){2,}|(?:\.\d{3}){2,})", re.AS
 _SPACED = re.compile(r"[+-]?\d{1,3}(?:['\u2019 \u00a0\u202f]\d{3})+(?:[.,]\d+)?", re.ASCII)
 _BETWEEN = re.compile(r"['\u2019 \u00a0\u202f]")
 _CODE = re.compile(r"0\d+", re.ASCII)
-_FEW = 3  # other values that show where a lone one is far from them
+_FEW = 3  # other values needed to decide that one is far from them
 _NINES = re.compile(r"-?9{2,}")
 _LONGEST = 400  # characters of a number
 
@@ -34,12 +34,12 @@ class Numbers:
     """Cells as numbers.
 
     Attributes:
-        values: One per cell; NaN for what is no number.
+        values: One number per cell, NaN if the cell is not a number.
         commas: Whether there are decimal commas.
-        problem: Why the numbers are not to be trusted, or empty.
-        unit: Written with each of them, or empty.
-        grouped: Whether some have marks between thousands, as quantities do.
-        coded: Whether some have a zero first, such as 007, as codes do.
+        problem: Why the numbers are ambiguous, or empty.
+        unit: Unit in all cells, or empty.
+        grouped: Whether some have thousands separators, which suggests quantities.
+        coded: Whether some have a leading zero, such as 007, which suggests codes.
     """
 
     values: NDArray[np.float64]
@@ -51,12 +51,12 @@ class Numbers:
 
     @property
     def are_numbers(self) -> NDArray[np.bool_]:
-        """Which cells are numbers."""
+        """Mask of the cells that are numbers."""
         return ~np.isnan(self.values)
 
     @property
     def whole(self) -> bool:
-        """Whether all that are numbers are whole ones, and small enough to count."""
+        """Whether all numbers are integers, and small enough to be counted exactly."""
         known = self.values[self.are_numbers]
         return bool((known == np.floor(known)).all() and (np.abs(known) < 1 << 53).all())
 
@@ -64,9 +64,9 @@ class Numbers:
 def read_numbers(cells: Sequence[str]) -> Numbers:
     """Read distinct cells as numbers.
 
-    A unit that all of them have is left out, and so are marks between thousands. Decimal commas are
-    read where every cell with a comma has one. `1,234` alone may also be a thousand, and a column
-    with both `1,5` and `1.5` may mean anything: that is a problem.
+    A unit that all cells have is removed, and so are thousands separators. A comma is a decimal comma
+    if this fits every cell with a comma. `1,234` alone is ambiguous, and so is a column with both
+    `1,5` and `1.5`. Then `problem` says so.
     """
     cells = list(cells)
     parted = without_units(cells) if cells else None
@@ -83,7 +83,7 @@ def read_numbers(cells: Sequence[str]) -> Numbers:
 
 
 def _without_marks(cells: Sequence[str]) -> list[str]:
-    """Leave out what stands between thousands, where it can stand for nothing else."""
+    """Remove thousands separators that are not ambiguous."""
     found = [_BETWEEN.sub("", cell) if _SPACED.fullmatch(cell) else cell for cell in cells]
     sure = next((cell for cell in found if _THOUSANDS.fullmatch(cell)), None)
     if sure is None:
@@ -132,14 +132,15 @@ def _finite(cell: str) -> float:
 
 
 def lone_value(values: NDArray[np.float64]) -> float | None:
-    """Return a number that stands apart from all others, as -9999 for a missing one does.
+    """Return a number far from all others, such as -9999 for a missing value, or None.
 
     Args:
-        values: Distinct, at least four for any answer.
+        values: Distinct values. With fewer than four, the result is None.
 
     Returns:
-        The least or the greatest if it is made of nines and farther from the next than all others
-        are from each other, or twenty times as far; or -1 where all others are whole and 0 or more.
+        The smallest or largest value, if its distance to the next one is 20 times the range of the
+        others. If its digits are all 9, the range itself is enough. Also -1, if all others are
+        integers of 0 or more.
     """
     ordered = np.sort(values)
     if len(ordered) < _FEW:

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test: as the table or its folders say, or drawn."""
+"""Assign rows to training, validation and test, from the data or by a random draw."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,12 +22,12 @@ _NAMES = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
 
 @dataclass(frozen=True)
 class Given:
-    """What the data say of splits.
+    """The splits and groups that the data give.
 
     Attributes:
-        parts: Of each row, [N]: 0 trains, 1 validates, 2 tests; None where nobody says.
+        parts: Part of each row, [N]: 0 training, 1 validation, 2 test. None if the data give none.
         groups: Group of each row, [N], or None.
-        said_by: What says the parts, for messages.
+        said_by: What gives the parts, for messages.
     """
 
     parts: NDArray[np.int8] | None
@@ -35,7 +35,7 @@ class Given:
     said_by: str = ""
 
     def of(self, rows: NDArray[np.int64]) -> "Given":
-        """Return what is said of some rows."""
+        """Return the same for some rows."""
         parts, groups = self.parts, self.groups
         return Given(
             None if parts is None else parts[rows],
@@ -45,7 +45,7 @@ class Given:
 
 
 def split_column_of(table: Table) -> str | None:
-    """Return the only column of which all cells are words for splits, if there is one."""
+    """Return the column whose cells are all words for splits, if exactly one exists."""
     found = [name for name, column in table.columns.items() if _says_splits(column)]
     return found[0] if len(found) == 1 else None
 
@@ -58,10 +58,10 @@ def _says_splits(column: Column) -> bool:
 
 
 def given_parts(column: Column) -> NDArray[np.int8]:
-    """Return the parts [N] that a column says.
+    """Return the parts [N] that a column gives.
 
     Raises:
-        DataError: For a cell that is no word for a split, with its row; or no row to train on.
+        DataError: If a cell is not a word for a split, or no row is for training.
     """
     places = []
     for cell in column.values:
@@ -77,18 +77,18 @@ def given_parts(column: Column) -> NDArray[np.int8]:
 
 
 def group_notes(table: Table, taken: Collection[str]) -> Iterator[str]:
-    """Yield a note on columns that sound like groups, unless they are in use."""
+    """Yield a note on columns whose names suggest groups, unless they are in use."""
     for name, column in table.columns.items():
         several = 1 < int(column.known.sum()) <= table.count / 2
         if name not in taken and several and _GROUP.search(name):
             yield (
-                f"{one_line(name, 60)} may say which rows belong together; so that none of them "
-                f"are in two parts: data.group_column={one_line(name, 60)}"
+                f"{one_line(name, 60)} may say which rows belong together; to keep such rows in "
+                f"one part: data.group_column={one_line(name, 60)}"
             )
 
 
 def group_numbers(column: Column) -> NDArray[np.int64]:
-    """Return the group of each row, [N]; a row without one is a group by itself."""
+    """Return the group of each row, [N]. A row without a group is its own group."""
     groups = column.codes.copy()
     alone = ~column.known[column.codes]
     groups[alone] = len(column.values) + np.arange(int(alone.sum()))
@@ -100,12 +100,12 @@ def all_parts(
 ) -> tuple[NDArray[np.int8], list[str]]:
     """Return the part of each row, and notes on what was drawn.
 
-    What the data do not say is drawn: everything, or validation and test rows among the training
-    rows where there are none.
+    If the data give no parts, all are drawn. If they give no validation or test rows, these are drawn
+    from the training rows.
 
     Raises:
-        ConfigError: If folds or sizes contradict what the data say, or do not fit.
-        DataError: If no row trains, or a group is in two parts.
+        ConfigError: If folds or sizes contradict the data, or do not fit.
+        DataError: If no row is for training, or a group is in two parts.
     """
     if given.parts is None:
         return assign_parts(count, rules, given.groups, strata), []
@@ -131,11 +131,11 @@ def all_parts(
 def _folded(
     said: NDArray[np.int8], given: Given, rules: SplitRules, strata: Mapping[str, NDArray[Any]]
 ) -> tuple[NDArray[np.int8], list[str]]:
-    """Cut the rows that do not test into folds, of which one validates."""
+    """Divide the rows that are not test rows into folds. One fold validates."""
     rows = np.flatnonzero(said != TEST)
     if len(rows) == len(said):
         raise ConfigError(
-            f"data.folds is {rules.folds}, but {given.said_by} says what validates and has no test "
+            f"data.folds is {rules.folds}, but {given.said_by} gives validation rows but no test "
             f"rows; leave out data.folds, or ignore that column in data.columns."
         )
     parts = np.full(len(said), TEST, np.int8)
@@ -150,7 +150,9 @@ def _folded(
     replaced = int((said == VALIDATION).sum())
     notes = shared_groups(parts, given)
     if replaced:
-        notes.append(f"of {given.said_by} the test rows stay; a fold validates instead of its rows")
+        notes.append(
+            f"{given.said_by} gives the test rows; a fold validates instead of its validation rows"
+        )
     return parts, notes
 
 
@@ -179,11 +181,13 @@ def _share(size: float | int | None, count: int) -> float:
 
 
 def shared_groups(parts: NDArray[Any], given: Given) -> list[str]:
-    """Return a note on groups that the data themselves put into two parts [N]."""
+    """Return a note on groups that the data put into two parts [N]."""
     if given.groups is None:
         return []
     pairs = np.unique(np.stack([given.groups, parts.astype(np.int64)]), axis=1)
     shared = int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
     if not shared:
         return []
-    return [f"{shared:,} groups are in two parts, as {given.said_by} says: the test is not fair"]
+    return [
+        f"{shared:,} groups are in two parts, as {given.said_by} gives them: the test is not fair"
+    ]

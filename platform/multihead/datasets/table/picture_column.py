@@ -1,4 +1,4 @@
-"""Which column names the pictures, and which files its cells mean."""
+"""Find the column that names the pictures, and the files of its cells."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ class PictureColumn:
     """The column that names pictures.
 
     Attributes:
-        name: Of the column.
-        folder: What its cells are relative to.
-        paths: Of each row, [N]: the cells, from the folder on.
+        name: Name of the column.
+        folder: Folder that its cells are relative to.
+        paths: Cell of each row as a path in the folder, [N].
     """
 
     name: str
@@ -34,8 +34,9 @@ class PictureColumn:
 def picture_column(part: Part, wanted: str | None) -> PictureColumn:
     """Find the column that names pictures.
 
-    Without `wanted` it is `file_name`, the only column whose cells are files, or the only one whose
-    cells are files without their ending. Pictures are beside the table, or in one folder there.
+    If `wanted` is None, it is `file_name`, else the only column whose cells are files, else the only
+    column whose cells are files without suffix. Pictures are in the folder of the table, or in one
+    subfolder.
 
     Args:
         part: A table and its folder.
@@ -43,7 +44,7 @@ def picture_column(part: Part, wanted: str | None) -> PictureColumn:
 
     Raises:
         ConfigError: If there is no such column.
-        DataError: If no column, or several, name pictures; or a row names none.
+        DataError: If no column or more than one names pictures, or a row names none.
     """
     _listing.cache_clear()  # folders may have changed since
     table = part.table
@@ -55,7 +56,7 @@ def picture_column(part: Part, wanted: str | None) -> PictureColumn:
     texts = [c for c in table.columns.values() if all(isinstance(v, str) for v in c.values)]
     for full in (True, False):
         found = [column for column in texts if _share(part, column, full=full) > 0]
-        if not full:  # a class may happen to be the name of a file
+        if not full:  # a class may also be the name of a file
             found = [column for column in found if len(column.values) == table.count]
         if len(found) > 1:
             best = [column for column in found if len(column.values) == table.count]
@@ -69,7 +70,7 @@ def picture_column(part: Part, wanted: str | None) -> PictureColumn:
         if found:
             return _with_paths(part, found[0])
     ending = [column for column in texts if _ends_as_pictures(column)]
-    if len(ending) == 1:  # none of them is there: told with the rows when they are opened
+    if len(ending) == 1:  # the files are missing; opening them reports the rows
         return _with_paths(part, ending[0])
     columns = ", ".join(repr(one_line(name, 60)) for name in list(table.columns)[:20])
     raise DataError(
@@ -79,7 +80,7 @@ def picture_column(part: Part, wanted: str | None) -> PictureColumn:
 
 
 def column_named(table: Table, wanted: str, key: str) -> str:
-    """Return the name of the column that a person means, by its own name or that of its head.
+    """Return the column that the user names, by column name or head name.
 
     Raises:
         ConfigError: If there is none.
@@ -130,7 +131,7 @@ def _count(base: Path, cells: Sequence[str], *, full: bool = False) -> int:
 
 
 def _bases(folder: Path) -> Iterator[Path]:
-    """Yield the folder of the table, and the folders in it."""
+    """Yield the folder of the table and its subfolders."""
     yield folder
     for place in sorted(folder.iterdir())[:_MOST_FOLDERS]:
         if place.is_dir() and not place.name.startswith("."):
@@ -138,7 +139,7 @@ def _bases(folder: Path) -> Iterator[Path]:
 
 
 def _is_file(base: Path, cell: str, *, full: bool) -> bool:
-    """Tell whether a cell means a file; unless `full`, case and ending may differ."""
+    """Return whether a cell names a file. Unless `full`, case and suffix may differ."""
     return any(_is_there(base, name, full=full) for name in {cell, cell.replace("\\", "/")})
 
 
@@ -151,7 +152,7 @@ def _is_there(base: Path, name: str, *, full: bool) -> bool:
 
 
 def _slashed(base: Path, cell: str) -> str:
-    r"""Return `a/b.png` for `a\b.png`, as another system writes it, unless that is a file here."""
+    r"""Return `a/b.png` for `a\b.png`, as Windows writes it, unless such a file exists."""
     return cell if "\\" not in cell or _is_there(base, cell, full=True) else cell.replace("\\", "/")
 
 

@@ -1,4 +1,4 @@
-"""Read a table and its pictures once: heads, labels, parts and what to tell a person."""
+"""Read a table and its pictures once: heads, labels, parts and notes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ class Prepared:
     """A table that was read.
 
     Attributes:
-        name: Of the data.
-        pictures: Of the rows whose picture is there, [N].
-        files: Of the pictures, [N], from the folder of the table on.
-        parts: Of each picture, [N]: 0 trains, 1 validates, 2 tests, -1 nothing.
-        groups: Group of each, [N], or None.
+        name: Name of the data.
+        pictures: Pictures of the usable rows, [N].
+        files: Paths of the pictures, [N], relative to the folder of the table.
+        parts: Part of each picture, [N]: 0 training, 1 validation, 2 test, -1 none.
+        groups: Group of each picture, [N], or None.
         columns: Heads and labels [N], and what each column became.
-        notes: What a person should know.
+        notes: Sentences for the user.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Prepared:
 
 
 def prepare(wanted: Wanted) -> Prepared:
-    """Read everything that the training and the test file have.
+    """Read a table for training, validation and test.
 
     Raises:
         ConfigError: If a choice does not fit the table.
-        DataError: If the table or a picture cannot be read, or nothing is left to predict.
+        DataError: If the table or a picture is not readable, or no head is left.
     """
     read = read_samples(wanted)
     columns, count, groups = read.columns, len(read.rows), read.given.groups
@@ -88,7 +88,7 @@ def prepare(wanted: Wanted) -> Prepared:
 
 
 def _tested(given: Given, count: int) -> tuple[NDArray[np.int8], list[str]]:
-    """Return the parts [N] of a table that is only tested on, and a note if they are odd."""
+    """Return the parts [N] of a table that is only used for a test, and notes."""
     if given.parts is not None and (given.parts == TEST).any():
         return given.parts, []
     notes = [f"{given.said_by} has no test rows, so all rows are tested"]
@@ -115,6 +115,6 @@ def _strata(columns: Columns, stratify: Sequence[str] | None) -> dict[str, NDArr
 
 
 def table_name(path: Path) -> str:
-    """Return what the data of a table are called: as their folder."""
+    """Return the name of a table's data, which is the name of their folder."""
     folder = path if path.is_dir() else path.parent
     return folder.resolve().name or "table"

@@ -1,4 +1,4 @@
-"""Heads of numbers, made of columns: as they are, or as levels of a range."""
+"""Make heads of numbers from columns, as numbers or as levels of a range."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ LEVELS = 256
 
 
 def regression(wanted: WantedHead) -> Made:
-    """Make a head of numbers as they are, or of levels where a person says how many."""
+    """Make a head of numbers, or of levels if the user gives their number."""
     choice = wanted.choice
     if choice.levels is not None:
         return _of_levels(wanted, choice.levels)
@@ -30,7 +30,7 @@ def regression(wanted: WantedHead) -> Made:
 
 
 def angle(wanted: WantedHead) -> Made:
-    """Make a head of angles, in any turn."""
+    """Make a head of angles. Angles may exceed one period."""
     choice = wanted.choice
     kind = Angle(choice.period or 360.0, choice.unit or wanted.known.numbers.unit or "degrees")
     labels = _as_float32(wanted, _numbers(wanted))
@@ -38,7 +38,7 @@ def angle(wanted: WantedHead) -> Made:
 
 
 def ordinal(wanted: WantedHead) -> Made:
-    """Make levels: of classes in their order, a level per whole number, or as many as are said."""
+    """Make levels: classes in order, one level per integer, or a given number of levels."""
     choice, numbers = wanted.choice, wanted.known.numbers
     names = choice.class_texts
     if names:
@@ -81,13 +81,15 @@ def _range(wanted: WantedHead, values: NDArray[np.float64]) -> tuple[float, floa
 
 
 def _numbers(wanted: WantedHead) -> NDArray[np.float64]:
-    """Return the labels as numbers within the range that a person gave, [V]."""
+    """Return the labels as numbers, [V], after checking the user's range."""
     numbers = wanted.known.numbers
     if numbers.problem:
         raise DataError(f"{wanted.where}: {numbers.problem}.")
     if not numbers.are_numbers.all():
         raise wanted.refuse(
-            np.flatnonzero(~numbers.are_numbers).tolist(), "which {IS} no number", "mend the cell"
+            np.flatnonzero(~numbers.are_numbers).tolist(),
+            "which {IS} no number",
+            "correct the cell",
         )
     low, high = wanted.choice.range or (-np.inf, np.inf)
     outside = (numbers.values < low) | (numbers.values > high)

@@ -1,6 +1,6 @@
-"""Several rows for one picture: one sample where their labels agree, or a sample each.
+"""Handle several rows for one picture: join equal labels to one sample, or keep all rows.
 
-Rows of a picture are never in two parts, because a network would be tested on what it has seen.
+Rows of a picture are always in one part. Otherwise a network would be tested on training pictures.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ class Repeated:
     """Rows and the pictures that they name.
 
     Attributes:
-        paths: Of the pictures, [N].
-        rows: Of the table, [N], for messages.
+        paths: Path of the picture of each row, [N].
+        rows: Row number in the table, [N], for messages.
     """
 
     paths: Sequence[Path]
@@ -39,20 +39,20 @@ class Repeated:
 
     @cached_property
     def pictures(self) -> NDArray[np.int64]:
-        """A number for each row, [N], that rows of one picture have in common: 0 to P - 1."""
+        """Index of the picture of each row, [N], 0 to P - 1."""
         numbers: dict[Path, int] = {}
         return np.array([numbers.setdefault(path, len(numbers)) for path in self.paths], np.int64)
 
     @cached_property
     def first(self) -> NDArray[np.int64]:
-        """The first row of each picture, [P]."""
+        """Index of the first row of each picture, [P]."""
         return np.unique(self.pictures, return_index=True)[1]
 
     def check_parts(self, given: Given) -> None:
-        """Refuse pictures that the data themselves put into two parts.
+        """Check that the data put no picture into two parts.
 
         Raises:
-            DataError: Listing some.
+            DataError: If they do. The message lists some pictures.
         """
         if given.parts is None:
             return
@@ -61,15 +61,15 @@ class Repeated:
             count = len(np.unique(self.pictures[split]))
             raise DataError(
                 f"{_pictures(count, 'is', 'are')} in two parts, as {given.said_by} says: "
-                f"{self._listed(split)}; a test on pictures that were trained on says nothing, so "
-                f"leave their rows in one part."
+                f"{self._listed(split)}; a test on training pictures is not valid, so "
+                f"put their rows into one part."
             )
 
     def joined(self, columns: Columns) -> Columns:
-        """Return heads with one label of each picture, [P]: what one of its rows lacks others say.
+        """Return heads with one label per picture, [P]. Missing labels come from its other rows.
 
         Raises:
-            DataError: Listing some rows of which the labels differ.
+            DataError: If labels of a picture differ. The message lists some rows.
         """
         merged, differing = [], {}
         for made in columns.made:
@@ -90,10 +90,10 @@ class Repeated:
         return replace(columns, made=tuple(merged))
 
     def together(self, given: Given) -> Given:
-        """Return what is given, with the rows of each picture, and of each group, in one group."""
+        """Return the same parts, with the rows of each picture and of each group in one group."""
         if given.groups is None:
             return replace(given, groups=self.pictures)
-        # A picture may link two groups: all that are linked are one.
+        # A picture may link two groups. Linked groups become one.
         nodes = len(self.first) + int(given.groups.max()) + 1
         ends = (self.pictures, given.groups + len(self.first))
         links = coo_array((np.ones(len(self.rows), np.int8), ends), shape=(nodes, nodes))
@@ -121,8 +121,10 @@ def _merged(
     missing = np.isnan(labels) if np.isnan(kind.missing_number) else labels == kind.missing_number
     merged = kind.absent(made.head, count).reshape(count, -1)
     flat, gone = labels.reshape(len(labels), -1), missing.reshape(len(labels), -1)
-    for place in range(flat.shape[1]):  # of a label, or of each tag by itself
-        told = np.flatnonzero(~gone[:, place])[::-1]  # of several rows the first one counts
+    for place in range(flat.shape[1]):  # one column per label, or per tag
+        told = np.flatnonzero(~gone[:, place])[
+            ::-1
+        ]  # reversed, so that the first of several rows is used
         merged[pictures[told], place] = flat[told, place]
     differs = ((flat != merged[pictures]) & ~gone).any(axis=1)
     return merged.reshape(count, *labels.shape[1:]), np.flatnonzero(differs)

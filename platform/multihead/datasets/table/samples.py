@@ -1,4 +1,4 @@
-"""The rows of a table, its heads and what it says of its parts, before pictures are looked at."""
+"""Read the rows, heads and parts of a table, before pictures are opened."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,14 +32,14 @@ from multihead.text import one_line
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person says of a table; see `source.table`.
+    """The settings of a table; see `source.table`.
 
     Attributes:
-        folder: Where the pictures of a file are, if not beside it.
-        levels: Of how many levels heads of numbers are, where nobody says; numbers if none.
-        duplicates: Whether rows of one picture are joined to a sample, or kept.
-        trained: Of the network that is tested on the table, if one is.
-        tests_all: Whether all rows are tested where the table says nothing of parts.
+        folder: Folder of the pictures, if it is not the folder of the table.
+        levels: Default number of levels of heads of numbers. None means regression.
+        duplicates: Whether rows of one picture are joined to one sample, or kept.
+        trained: Training of the network that is tested on the table, or None.
+        tests_all: Whether all rows are test rows if the table gives no parts.
     """
 
     path: Path
@@ -62,14 +62,14 @@ class Samples:
     """The samples of a table.
 
     Attributes:
-        root: The folder that all pictures must be in.
-        paths: Of the pictures, [N].
-        rows: Of the table, [N], from 1 in each file.
+        root: The folder that must contain all pictures.
+        paths: Paths of the pictures, [N].
+        rows: Row numbers in the table, [N], from 1 in each file.
         columns: Heads, labels [N], and what each column became.
-        tested: The same with the heads of the network that is tested, if one is.
-        given: What the data say of parts.
-        notes: What a person should know.
-        table: All that was read.
+        tested: The same with the heads of the tested network, or None.
+        given: The parts that the data give.
+        notes: Sentences for the user.
+        table: The whole table.
     """
 
     root: Path
@@ -82,7 +82,7 @@ class Samples:
     table: Table
 
     def file(self, place: int) -> str:
-        """Return the path of a picture from the folder on."""
+        """Return the path of a picture relative to the folder."""
         path = self.paths[place]
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
@@ -99,11 +99,11 @@ class _Read:
 
 
 def read_samples(wanted: Wanted) -> Samples:
-    """Read a table, and make heads of its columns.
+    """Read a table, and make heads from its columns.
 
     Raises:
         ConfigError: If a choice does not fit the table.
-        DataError: If the table cannot be read, or a label does not suit what was chosen.
+        DataError: If the table is not readable, or a label does not fit the choice.
     """
     read = _read(wanted)
     table = read.table
@@ -135,7 +135,7 @@ def read_samples(wanted: Wanted) -> Samples:
 
 
 def _of_pictures(samples: Samples, duplicates: Duplicates) -> Samples:
-    """Make one sample of several rows that name a picture, or keep them together."""
+    """Join the rows of a picture to one sample, or keep them in one group."""
     repeated = Repeated(samples.paths, samples.rows)
     first, count = repeated.first, len(samples.rows)
     if len(first) == count:
@@ -160,7 +160,7 @@ def _of_pictures(samples: Samples, duplicates: Duplicates) -> Samples:
 
 
 def _read(wanted: Wanted) -> _Read:
-    """Read the tables below each other."""
+    """Read all tables and concatenate their rows."""
     if wanted.folder is None:
         found, notes = open_parts(wanted.path)
         root = wanted.path if wanted.path.is_dir() else wanted.path.parent
@@ -173,7 +173,7 @@ def _read(wanted: Wanted) -> _Read:
     tables = [part.table for part in found]
     if len(tables) == 1:
         table = tables[0]
-    else:  # one column of pictures, whatever it is called in each
+    else:  # the picture columns of all tables become one column
         name = named[0].name
         tables = [_renamed(t, c.name, name) for t, c in zip(tables, named, strict=True)]
         table = joined(wanted.path, tables)

@@ -62,35 +62,35 @@ def table(
     duplicates: Literal["join", "keep"] = "join",
     trained: Trained | None = None,
 ) -> Source:
-    """Open the training or the test file of a table; both come from one reading.
+    """Open the training or the test split of a table. The table is read once for both.
 
     Args:
         data_dir: Not used.
-        split: `train`, which holds what validates as well, or `test`.
+        split: `train`, which includes the validation rows, or `test`.
         table: A CSV, TSV, Parquet or JSON Lines file, or a folder; see docs/data.md.
         columns: By name of a column or head: `ignore`, a kind, or keys of `choices.Choice`.
-        image_column: The column that names pictures; found if none.
-        split_column: The column that says `train`, `val` or `test`; found if none.
-        group_column: Rows with the same value are never in two parts.
-        stratify: Heads whose labels each part gets an equal share of; all if none.
-        sizes: Of training, validation and test, where the data do not say: shares or counts.
-        folds: Number of folds.
-        fold: Which of them is tested, from 0.
-        split_seed: Fixes what is drawn.
-        size: Height and width of pictures; chosen from those found if none.
-        resize: How pictures get that size.
-        on_damaged: Whether pictures that cannot be read are refused or left out.
-        cache: Keep decoded pictures.
-        follow_links: Whether pictures may be links out of the folder.
+        image_column: The column that names pictures. None finds it.
+        split_column: The column with `train`, `val` or `test`. None finds it.
+        group_column: A column. Rows with the same value are in one part.
+        stratify: Names of heads. Each part gets an equal share of their labels. None means all.
+        sizes: Sizes of training, validation and test, as shares or counts, if the data give none.
+        folds: Number of folds, 2 or more.
+        fold: The fold that tests, from 0.
+        split_seed: Seed of the draw of parts.
+        size: Height and width of pictures. None chooses them from the pictures.
+        resize: How pictures get that size. None chooses this.
+        on_damaged: Whether unreadable pictures are refused or left out.
+        cache: Whether prepared pictures are stored on disk.
+        follow_links: Whether pictures may be links that lead out of the folder.
         colour: Channels of pictures.
-        duplicates: Whether several rows of a picture are one sample, and refused if their labels
-            differ, or a sample each, all in one part.
-        trained: Of the network that is tested on the table: columns become its heads, and pictures
-            are prepared as its own were. Only then may there be no training rows.
+        duplicates: `join` makes one sample of the rows of a picture, and refuses different labels.
+            `keep` makes each row a sample, all in one part.
+        trained: Training of a network that is tested on the table. Columns become its heads, and
+            pictures are prepared as in its training. Then no training rows are needed.
 
     Raises:
         ConfigError: If there is no table, or a choice does not fit it.
-        DataError: If table or pictures are missing, damaged or hostile.
+        DataError: If table or pictures are missing, damaged or unsafe.
     """
     del data_dir
     if table is None:
@@ -124,7 +124,7 @@ def table(
 
 
 def is_own_table(path: Path) -> bool:
-    """Tell whether a path is a table, or a folder of pictures of no format of ours."""
+    """Return whether a path is a table, or a folder of pictures without a known format."""
     return has_layout(path) and not (path.is_dir() and is_dataset(path))
 
 
@@ -137,7 +137,7 @@ def _rules(sizes: Sequence[Size], folds: int | None, fold: int | None, seed: int
 def _source(read: Prepared, split: Split) -> TableSource:
     wanted = (TEST,) if split == "test" else (TRAIN, VALIDATION)
     rows = np.flatnonzero(np.isin(read.parts, wanted))
-    if not len(rows) and split == "train":  # all are tested, so nothing is trained
+    if not len(rows) and split == "train":  # all rows are test rows
         rows = np.arange(len(read.parts))
     labels = {made.head.name: made.labels[rows] for made in read.columns.made}
     heads = Heads(made.head for made in read.columns.made)

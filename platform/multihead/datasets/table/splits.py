@@ -1,4 +1,4 @@
-"""Words for splits, in columns and in names of files and folders."""
+"""Words for splits in columns and in the names of files and folders."""
 
 import re
 from collections.abc import Iterable
@@ -13,17 +13,17 @@ _BETWEEN = re.compile(r"[\W_]+")
 
 
 def split_of(word: str) -> int | None:
-    """Return the split that a cell or a folder's name means: 0, 1 or 2, or None."""
+    """Return the split that a cell or folder name stands for: 0, 1, 2 or None."""
     return WORDS.get(word.strip().casefold())
 
 
 def split_in(name: str) -> int | None:
-    """Return the split that a name has among its words, such as `train_labels`, or None."""
+    """Return the split that is a word of a name, such as `train_labels`, or None."""
     found = {split_of(word) for word in _BETWEEN.split(name)} - {None}
     return found.pop() if len(found) == 1 else None
 
 
 def have_training(splits: Iterable[int | None]) -> bool:
-    """Tell whether all of these are splits, and one of them is for training."""
+    """Return whether all of these are splits, and one of them is training."""
     known = list(splits)
     return None not in known and TRAIN in known

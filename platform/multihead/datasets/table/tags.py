@@ -1,4 +1,4 @@
-"""Several labels in one cell: `red|round`, lists, and which text is of that kind at all."""
+"""Read several labels in one cell, such as `red|round` or lists, and detect such cells."""
 
 import re
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from multihead.datasets.table.cells import Cell
 
 SEPARATORS = ("|", ";", ",", " ")
-_LOOKED_AT = 5000  # distinct cells that tell whether they are tags
+_LOOKED_AT = 5000  # distinct cells that decide whether they are tags
 _LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
 _QUOTED = re.compile(r"""^(["'])(.*)\1$""", re.DOTALL)
 
 
 def tags_of(cell: Cell, separator: str | None) -> tuple[str, ...]:
-    """Return the tags of a cell, each once; a list written as text, `['a', 'b']`, is a list."""
+    """Return the unique tags of a cell. Text such as `['a', 'b']` is read as a list."""
     if isinstance(cell, tuple):
         parts: Sequence[str] = cell
     elif inner := _LIST.fullmatch(cell):
@@ -24,16 +24,16 @@ def tags_of(cell: Cell, separator: str | None) -> tuple[str, ...]:
 
 
 def separator_of(cells: Sequence[Cell]) -> str | None:
-    """Return what stands between the tags of cells, or None where none has two."""
+    """Return the separator between the tags of cells, or None if no cell has two tags."""
     texts = [cell for cell in cells if isinstance(cell, str)]
     return next((mark for mark in SEPARATORS if any(mark in text for text in texts)), None)
 
 
 def looks_like_tags(cells: Sequence[Cell]) -> bool:
-    """Tell whether distinct cells are combinations of tags.
+    """Return whether distinct cells are combinations of tags.
 
-    Lists and cells with `|` are. With another separator, tags must make more cells than there are
-    tags, and half of them must be a cell alone: `dark red` and `light red` are classes.
+    Lists and cells with `|` are. With another separator, there must be more distinct cells than tags,
+    and half of the tags must occur alone in a cell. So `dark red` and `light red` are classes.
     """
     cells = cells[:_LOOKED_AT]
     texts = [cell for cell in cells if isinstance(cell, str)]

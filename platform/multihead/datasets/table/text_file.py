@@ -1,4 +1,4 @@
-"""Tables of text: find their encoding and delimiter, and read every cell as text."""
+"""Read tables of text: find encoding and delimiter, and read every cell as text."""
 
 import codecs
 import csv
@@ -16,19 +16,19 @@ from multihead.errors import DataError
 from multihead.text import one_line
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-_LOOKED_AT = 50  # lines that tell the delimiter
+_LOOKED_AT = 50  # lines that decide the delimiter
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_text_table(path: Path, raw: bytes) -> Table:
-    """Read a table whose first line has the names of the columns.
+    """Read a table whose first line has the column names.
 
     Args:
-        path: Names it in messages.
+        path: Path of the table, for messages.
         raw: The file's bytes.
 
     Raises:
-        DataError: If it is no text, has no rows, or a row has too few or too many cells.
+        DataError: If it is not text, has no rows, or a row has too few or too many cells.
     """
     where = one_line(str(path))
     text, notes = _decoded(raw, where)
@@ -66,7 +66,7 @@ def _stripped(cells: pa.ChunkedArray) -> list[Cell]:
 
 
 def _decoded(raw: bytes, where: str) -> tuple[str, list[str]]:
-    """Return a file's text, and a note where it is not in UTF-8."""
+    """Return a file's text, and a note if it is not UTF-8."""
     name = Path(where).name
     try:
         if raw.startswith(_UTF16):
@@ -88,7 +88,7 @@ def _decoded(raw: bytes, where: str) -> tuple[str, list[str]]:
 def _delimiter(text: str, suffix: str) -> tuple[str, str]:
     """Return the text of the table and its delimiter."""
     first = text[:6].lower()
-    if first[:4] == "sep=" and first[4:5] in DELIMITERS:  # as spreadsheets write it
+    if first[:4] == "sep=" and first[4:5] in DELIMITERS:  # spreadsheets may write this line
         return text.partition("\n")[2], first[4]
     if suffix in (".tsv", ".tab"):
         return text, "\t"
@@ -97,25 +97,25 @@ def _delimiter(text: str, suffix: str) -> tuple[str, str]:
 
 
 def _fitness(start: str, delimiter: str) -> tuple[bool, int]:
-    """Return whether all rows have as many cells as the first line, more than one; and how many."""
+    """Return whether all rows have the same number of cells, above 1, and that number."""
     try:
         rows = [row for row in csv.reader(io.StringIO(start), delimiter=delimiter) if row]
     except csv.Error:
         return False, 0
     width = len(rows[0]) if rows else 0
-    # The last row may go on in a line that is not looked at.
+    # The last row may continue beyond the inspected lines.
     return width > 1 and all(len(row) == width for row in rows[:-1] or rows), width
 
 
 def _parsed(text: str, delimiter: str, where: str) -> pa.Table:
     names = _first_line(text, delimiter, where)
-    if len(names) > MOST_COLUMNS:  # before each of them takes memory
+    if len(names) > MOST_COLUMNS:  # before the columns take memory
         check_size(where, text.count("\n"), len(names))
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(text.encode()),
             read_options=arrow_csv.ReadOptions(
-                use_threads=False,  # only then does an error name the row
+                use_threads=False,  # errors name the row only without threads
                 skip_rows=0,
                 column_names=[str(place) for place in range(len(names))],
                 block_size=max(1 << 20, min(len(text) * 4, 1 << 28)),
@@ -131,10 +131,10 @@ def _parsed(text: str, delimiter: str, where: str) -> pa.Table:
 
 
 def _check_quotes(text: str, delimiter: str, where: str) -> None:
-    """Refuse a quote that is not closed: it would take all rows below it into one cell.
+    """Check that all quotes are closed. An open quote would join all later rows to one cell.
 
     Raises:
-        DataError: With the row.
+        DataError: If one is not closed. The message has the row.
     """
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = 0
@@ -143,8 +143,8 @@ def _check_quotes(text: str, delimiter: str, where: str) -> None:
             number += bool(row)
     except csv.Error as error:
         raise DataError(
-            f"{where}: row {number:,} has a quote that does not fit ({error}); write quotes within "
-            f"a cell twice, and the cell in quotes."
+            f"{where}: row {number:,} has a quote that does not fit ({error}); double the quotes "
+            f"within a cell, and put the cell in quotes."
         ) from None
 
 
@@ -157,7 +157,7 @@ def _first_line(text: str, delimiter: str, where: str) -> list[str]:
 
 
 def _ragged(error: str, where: str) -> DataError:
-    """Turn `CSV parse error: Row #3: Expected 2 columns, got 3: ...` into what people count."""
+    """Turn `CSV parse error: Row #3: Expected 2 columns, got 3: ...` into a message in terms of the table."""
     number, _, rest = error.partition("Row #")[2].partition(": ")
     if not number.isdecimal():
         return DataError(one_line(f"{where} cannot be read as a table: {error[:300]}"))

@@ -1,7 +1,7 @@
-"""The columns of a table as the heads of a network that was trained before.
+"""Read the columns of a table as the heads of a trained network.
 
-Nothing is inferred: classes have the numbers that the network knows, levels its range, tags its
-places. So another table of the same columns can be tested on.
+Nothing is inferred. Classes, ranges of levels and the order of tags are those of the network. So a
+network can be tested on another table with the same columns.
 """
 
 from collections.abc import Mapping
@@ -37,17 +37,17 @@ def as_trained(
     found: Columns,
     heads: Heads,
 ) -> Columns:
-    """Return the heads of a network with the labels of a table; others stay as they were inferred.
+    """Return the heads of a network with the labels of a table, and other columns as inferred.
 
     Args:
         table: All rows.
-        choices: What a person says of columns.
-        roles: By column, what it is instead of a head.
-        found: What is inferred.
-        heads: Of the network. One that the table says nothing of has no label, which is told.
+        choices: The user's choices for columns.
+        roles: Role of each column that is not a head.
+        found: The inferred columns.
+        heads: Heads of the network. A head without a column has no labels, and a note says so.
 
     Raises:
-        DataError: For a label that the network does not know, or no label at all.
+        DataError: If the network does not know a label, or there are no labels.
     """
     chosen = chosen_for(table, choices)
     made, notes, columns = [], [], {}
@@ -84,7 +84,7 @@ def as_trained(
 def _labels(
     table: Table, chosen: Chosen, roles: Mapping[str, str], head: Head
 ) -> tuple[NDArray[Any], str, str]:
-    """Return the labels of a head, [N, ...], the column they are from, and a note or nothing."""
+    """Return the labels of a head, [N, ...], their column, and a note or an empty text."""
     group = next((name for name in chosen.groups if chosen.names[name] == head.name), None)
     if group is not None:
         return *_of_tags(group_of_tags(table, chosen, group), head), ""
@@ -109,28 +109,30 @@ def _column_of(table: Table, chosen: Chosen, roles: Mapping[str, str], head: Hea
 
 
 def _check_unit(wanted: WantedHead, head: Head) -> None:
-    """Refuse numbers in another unit than the run's, which would be compared as they are.
+    """Check that numbers have the unit of the run, as they are compared without conversion.
 
-    A unit that a person says counts, whatever the cells have; so it does in a training.
+    As in training, a unit that the user gives overrides the unit in the cells.
 
     Raises:
-        DataError: With both units.
+        DataError: If the units differ. The message has both.
     """
     unit = wanted.known.numbers.unit if head.has_range else ""
     if unit and head.unit and unit != head.unit and not wanted.choice.unit:
         raise DataError(
             f"{wanted.where} is in {unit!r}, but the run predicts {head.unit!r}; convert the "
-            f"column, or say that they are the same with data.columns.{head.name}.unit='{unit}'."
+            f"column, or declare the same unit with data.columns.{head.name}.unit='{unit}'."
         )
 
 
 def _choice(head: Head, said: Choice) -> Choice:
-    """Return what a person would have to say to get the labels of a head."""
+    """Return the choice that gives the labels of a head."""
     kind, parameter = head.kind, head.parameter
     names = kind.class_names(head)
     given: dict[str, Any]
     if kind.label_shape(head):
-        no_tags = tuple(text for text in said.class_texts if not text)  # an empty cell is a label
+        no_tags = tuple(
+            text for text in said.class_texts if not text
+        )  # then an empty cell is a label
         given = {"kind": "multilabel", "classes": (*no_tags, *names)}
     elif np.isnan(kind.missing_number):
         given = {"kind": "regression", "classes": (), "range": None, "levels": None}

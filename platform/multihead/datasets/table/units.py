@@ -1,9 +1,9 @@
-"""Units that are written behind or before numbers: `12 mm`, `5%`, `$3.50`."""
+"""Read units after or before numbers: `12 mm`, `5%`, `$3.50`."""
 
 import re
 from collections.abc import Sequence
 
-# Letters that may also stand for thousands or millions (k, M) are none.
+# Letters that may also mean thousands or millions (k, M) are not units.
 UNITS = frozenset(
     [
         *("%", "‰", "°", "°C", "°F", "dB"),
@@ -25,10 +25,10 @@ _LONGEST = 100  # characters of a number with its unit
 
 
 def without_units(cells: Sequence[str]) -> tuple[list[str], list[str]] | None:
-    """Return numbers as text and their units, sorted, or None where a cell has no unit.
+    """Return numbers as text and their sorted units, or None if a cell has no unit.
 
     Args:
-        cells: Distinct, one or more.
+        cells: Distinct cells, one or more.
     """
     numbers, units = [], set()
     for cell in cells:
