@@ -1,4 +1,6 @@
-"""Metrics of yes-or-no predictions, computed from these means over samples:
+"""Metrics of yes-or-no predictions, computed from means over samples.
+
+These are the means:
 
 - `hit`: the share of true positives;
 - `positive`: the share of samples whose label is positive;

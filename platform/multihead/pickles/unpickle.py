@@ -171,9 +171,8 @@ class _Unpickler(pickle._Unpickler):
 
     # Each `load_` method handles the opcode of that name.
 
-    load_short_binunicode = _sized(
-        1, bytes.decode
-    )  # strict, because unpaired surrogates cannot be printed
+    # Decoding is strict, because unpaired surrogates cannot be printed.
+    load_short_binunicode = _sized(1, bytes.decode)
     load_binunicode = _sized(4, bytes.decode)
     load_binunicode8 = _sized(8, bytes.decode)
     load_bytearray8 = _sized(8, bytearray)
