@@ -1,12 +1,12 @@
-"""What `data/augment` adds to a training step of multihead_cnn_cifar10, in one run, in alternation.
+"""Measure the cost of `data/augment` per training step of multihead_cnn_cifar10.
 
     python benchmarks/augmentation.py [--augment light] [--rounds 40] [--steps 10] [--device cpu]
 
-A step is a batch of 64 images of 3x32x32 from memory, network, losses, gradients and optimizer, as
-`data/augment=none` and as the choice have it, without Lightning around it. Each round runs both for
-some steps, each first in turn, and gives one ratio; what is told are medians over rounds, because a
-shared machine slows single rounds down. The processor's own time, of all threads, is told as well:
-others' work does not count there. The images are random: their content changes no time.
+A step has a batch of 64 images of 3x32x32 from memory, network, losses, gradients and optimizer,
+without Lightning. Each round runs some steps with `data/augment=none` and some with the choice, in
+alternating order, and gives one ratio. The output has medians over rounds, because other processes
+slow down single rounds. It also has the CPU time of all threads, which does not include other
+processes. The images are random, because their content does not affect the time.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def random_images(data_dir: Path, split: Split) -> Source:
 
 
 class Training:
-    """A training that goes on by some steps at a time."""
+    """A training that runs some steps per call."""
 
     def __init__(self, augment: str, device: str, home: Path) -> None:
         self.parts: Parts = build(
@@ -69,14 +69,14 @@ class Training:
         self.batches = self._endless()
 
     def _endless(self) -> Iterator[Any]:
-        self.parts.data.trainer = self.parts.trainer  # says the device
+        self.parts.data.trainer = self.parts.trainer  # sets the device
         loader: Resumable = self.parts.data.train_dataloader()
         for epoch in range(10**9):
             loader.sampler.set_epoch(epoch)
             yield from loader
 
     def seconds(self, steps: int) -> tuple[float, float]:
-        """Train some steps and return how long one took, by the clock and of the processor."""
+        """Train some steps; return wall time and CPU time per step."""
         half = "bf16" in str(self.parts.trainer.precision)
         _wait(self.device)
         began, used = time.perf_counter(), time.process_time()
@@ -115,7 +115,7 @@ def main() -> None:
         for number in range(-2, options.rounds):
             for name in list(ways) if number % 2 else reversed(ways):
                 seconds = ways[name].seconds(options.steps)
-                if number >= 0:  # the first fill caches and are not counted
+                if number >= 0:  # the first rounds are a warm-up
                     times[name].append(seconds)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "

@@ -1,12 +1,12 @@
-"""What each balancer costs: time of a training step, as a ratio to the step of static weights.
+"""Measure the cost of each balancer: the step time relative to static weights.
 
     python benchmarks/balancers.py [--heads 3 10] [--steps 20] [--rounds 5] [--device cpu|cuda]
 
 A step is the forward pass, losses, weights, backward pass and Adam of the network of
-`multihead_cnn_cifar10` with a batch of 64 images of 3x32x32. In each round every method makes
-`steps` steps, in turn with static weights before it; the ratio is of those two neighbours, and the
-median over rounds is printed. Methods by gradients are measured with gradients of the shared
-parameters (exact) and of the features.
+`multihead_cnn_cifar10` with a batch of 64 images of 3x32x32. In each round, every method makes
+`steps` steps directly after static weights did. Their ratio is one result, and the median over
+rounds is printed. Methods that use gradients are measured with gradients of the shared parameters
+(exact) and of the features.
 """
 
 import argparse
@@ -31,9 +31,9 @@ class Steps:
     """A network in training with one balancer.
 
     Args:
-        config: Of the balancer.
+        config: The balancer's config.
         heads: Number of heads, of ten classes each.
-        device: Type of the device.
+        device: The type of the device.
     """
 
     def __init__(self, config: dict[str, Any], heads: int, device: str) -> None:
@@ -66,7 +66,7 @@ class Steps:
 
 
 def methods() -> dict[str, dict[str, Any]]:
-    """Return the configuration of each method, twice where there are two kinds of gradients."""
+    """Return the config of each method; two if there are two kinds of gradients."""
     found = {}
     for path in sorted(FOLDER.glob("*.yaml")):
         config = read_yaml(path)
@@ -77,7 +77,7 @@ def methods() -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure, print and, if asked, write the figures."""
+    """Measure, print and optionally write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--heads", type=int, nargs="+", default=[3, 10])
     parser.add_argument("--steps", type=int, default=20)

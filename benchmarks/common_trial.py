@@ -1,9 +1,9 @@
-"""One trial of a search the common way: a process, torchvision data, DataLoader, float32.
+"""One trial of a search without multihead: a process, torchvision data, DataLoader, float32.
 
     python benchmarks/common_trial.py '{"data": DIR, "split": FILE, "lr": 0.002, ...}'
 
-Prints the digit's accuracy on the validation images at its best epoch. `study_throughput.py`
-starts it; the images of training and validation are given, so that both sides judge alike.
+Prints the digit's accuracy on the validation images at its best epoch. `study_throughput.py` starts
+it, and gives the images of training and validation, so that all ways use the same ones.
 """
 
 import json
@@ -20,7 +20,7 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 
 def train(data: str, split: str, lr: float, weights: dict[str, float], epochs: int) -> float:
-    """Train once and return the best validation accuracy of the digit."""
+    """Train once, and return the best validation accuracy of the digit."""
     tutorial.LR, tutorial.WEIGHTS = lr, weights
     pl.seed_everything(12345, verbose=False)
     transform = Compose([ToTensor(), Normalize((0.1307,), (0.3081,))])

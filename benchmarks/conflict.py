@@ -1,11 +1,11 @@
-"""What a look at the heads' gradients costs (`callbacks=conflict`), in training steps.
+"""Measure the cost of comparing the heads' gradients (`callbacks=conflict`).
 
     python benchmarks/conflict.py [--heads 3 10] [--rounds 10]
 
-Steps of static weights and looks take turns in one process, on the network of
-`multihead_cnn_cifar10` with a batch of 64 images of 3x32x32. The processor's time of a look is
-given as a ratio to that of a step, and as a share of a training with the default distance between
-looks. One thread, so that a busy machine does not matter.
+Training steps with static weights and comparisons alternate in one process, with the network of
+`multihead_cnn_cifar10` and a batch of 64 images of 3x32x32. The output is the CPU time of a
+comparison relative to a step, and as a share of a training with the default interval. It uses one
+thread, so that other processes matter little.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from multihead.yaml_file import read_yaml
 
 
 def ratios(heads: int, rounds: int, *, stages: bool) -> list[float]:
-    """Return the time of a look over that of a step, for each round."""
+    """Return the time of a comparison divided by that of a step, for each round."""
     steps, probe = Steps(read_yaml(FOLDER / "static.yaml"), heads, "cpu"), GradientConflict()
     probe.stages = stages
     module, found = steps.module, []

@@ -1,10 +1,10 @@
-"""Images per second of one training on one, two, ... processes of one thread each.
+"""Measure images per second of a training with one or more processes of one thread each.
 
     python benchmarks/devices.py [--devices 2] [--batch-size 256] [--rounds 3] [--epochs 3]
 
 Trains the CNN of multihead_cnn_mnist on MNIST (MULTIHEAD_DATA_DIR) with the same global batches
-on the CPU. Each round takes one process, then several, each in a process of its own; a figure is
-the median over rounds of the last epoch's `system/images_per_second`, which counts all processes.
+on the CPU. Each round trains with one process, then with several. A result is the median over
+rounds of the last epoch's `system/images_per_second`, which counts all processes.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from multihead.tracking.store import Store
 
 
 def images_per_second(devices: int, batch_size: int, epochs: int, home: Path) -> float:
-    """Train, and return the last epoch's figure."""
+    """Train, and return images per second of the last epoch."""
     several = ["trainer=ddp", f"trainer.devices={devices}"] if devices > 1 else []
     before = {path.parent.name for path in home.glob("*/spool.jsonl")}
     subprocess.run(
@@ -39,7 +39,7 @@ def images_per_second(devices: int, batch_size: int, epochs: int, home: Path) ->
 
 
 def main() -> None:
-    """Print a line per number of processes."""
+    """Measure, and print one line per number of processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=256)

@@ -1,10 +1,10 @@
-"""Does pruning by dominance lose the front? Hypervolume and epochs with and without it.
+"""Measure hypervolume and epochs of a search with and without pruning by dominance.
 
     python benchmarks/dominance.py --seeds 5 --trials 30 --epochs 8
 
 Each seed searches loss weights and learning rate of three heads on the digits of scikit-learn,
-with one objective per head, serially, once without a pruner and once with `dominance` as shipped.
-The hypervolume is of the complete trials, relative to that of the front of both studies together.
+with one objective per head, serially: once without a pruner and once with the default `dominance`.
+The hypervolume is that of the complete trials, relative to the front of both studies together.
 """
 
 import argparse
@@ -36,7 +36,7 @@ STUDY = {
 def search(
     folder: Path, pruner: str, seed: int, trials: int, epochs: int
 ) -> tuple[np.ndarray, int]:
-    """Return the values of the complete trials [n, 3] and the epochs that all trials trained."""
+    """Return the values of the complete trials [n, 3], and the epochs of all trials."""
     name = f"{pruner}_{seed}"
     content = STUDY | {
         "pruner": pruner,
@@ -55,7 +55,7 @@ def search(
 
 
 def main() -> None:
-    """Read the command line and print a line per seed, then the medians."""
+    """Read the command line; print one line per seed, then the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=30)

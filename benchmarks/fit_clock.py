@@ -1,4 +1,4 @@
-"""A callback that notes how long a training was in `fit`, to measure what a run takes beside it."""
+"""A callback that records the time in `fit`, to measure the rest of a run."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 
 
 class FitClock(pl.Callback):
-    """Append the seconds of each training of a process to a file, a line each."""
+    """Append the seconds of each training of a process to a file, one line each."""
 
     def __init__(self, file: str) -> None:
         self.file = Path(file)

@@ -1,4 +1,4 @@
-"""What one process of mlflow_ingest.py does: record a run through its spool, as a training does."""
+"""One process of mlflow_ingest.py: log a run through its spool, as a training does."""
 
 import json
 import resource
@@ -17,13 +17,13 @@ _TRIES = 30
 
 @dataclass(frozen=True)
 class Task:
-    """What a process is to do.
+    """The task of a process.
 
     Attributes:
-        uri: Of the server.
-        steps: Of its run.
-        metrics: Points per step; the value of each is the number of the step.
-        folder: Where its home and its result go.
+        uri: The server's URI.
+        steps: Number of steps of its run.
+        metrics: Points per step. The value of each point is the number of the step.
+        folder: The folder for its home and its result.
         place: The process's number.
     """
 
@@ -35,7 +35,7 @@ class Task:
 
 
 def work(task: Task, ready: Any, go: Any) -> None:
-    """Record a run and bring all of it to the server, then write down when that was so."""
+    """Log a run, send it to the server, and write when all of it has arrived."""
     home = task.folder / f"home-{task.place}"
     config = {"logger": {"tracking_uri": task.uri}}
     for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""Runs for MLflow's tables, made by the database itself: a hundred thousand in a minute."""
+"""Fill MLflow's tables with runs by SQL: a hundred thousand in a minute."""
 
 import sqlalchemy as sa
 
@@ -31,9 +31,9 @@ _FILL = (
 
 
 def fill(url: str, runs: int) -> str:
-    """Add ended runs to an experiment of their own: 10 parameters, 10 tags, 10 last metrics each.
+    """Add ended runs to a new experiment, with 10 parameters, 10 tags and 10 last metrics each.
 
-    They have no curves: what a list of runs reads is here, and no more.
+    They have no curves, only the data that a list of runs reads.
 
     Returns:
         The experiment's id.

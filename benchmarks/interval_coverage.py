@@ -1,12 +1,13 @@
-"""How often is an ablation's statistics wrong? Coverage, false positives and power by simulation.
+"""Simulate coverage, false positives and power of an ablation's statistics.
 
     python benchmarks/interval_coverage.py --repeats 1000
 
 Differences of n seeds are drawn with standard deviation 1, normal or skewed (exponential, skewness
-2), around an effect in standard deviations. For each n it prints the share of 95% BCa intervals
-that cover the true mean, which does not depend on the effect; that of intervals that exclude 0
-and of tests with p <= 0.05 without an effect; and the share of verdicts of one head (an interval
-without 0 and p <= 0.05) by effect, false ones at 0.
+2), around an effect in standard deviations. For each n it prints three results:
+
+- the share of 95% BCa intervals that cover the true mean, which does not depend on the effect;
+- without an effect, the shares of intervals that exclude 0 and of tests with p <= 0.05;
+- the share of verdicts of one head (an interval without 0 and p <= 0.05) by effect; false at 0.
 """
 
 import argparse
@@ -27,13 +28,13 @@ def draw(kind: str, repeats: int, n: int, rng: np.random.Generator) -> np.ndarra
 
 
 def simulate(kind: str, n: int, repeats: int) -> dict[str, float]:
-    """Return shares of the repeats, by what is counted."""
+    """Return shares of the repeats by result."""
     drawn = draw(kind, repeats, n, np.random.default_rng(n))
     low, high = np.array([bca_interval(deltas, 1 - ALPHA, seed=0) for deltas in drawn]).T
     found = {"coverage": float(np.mean((low <= 0) & (high >= 0)))}
     for effect in EFFECTS:
         p = np.array([sign_flip_p(deltas + effect, seed=0) for deltas in drawn])
-        # The interval moves with the differences.
+        # Shifting the differences shifts the interval.
         excludes = (low + effect > 0) | (high + effect < 0)
         if effect == 0:
             found["interval"] = float(np.mean(excludes))
@@ -43,7 +44,7 @@ def simulate(kind: str, n: int, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Read the command line and print a Markdown table per kind of differences."""
+    """Read the command line; print one Markdown table per kind of differences."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3, 13)))

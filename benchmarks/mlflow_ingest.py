@@ -1,15 +1,15 @@
-"""How fast an MLflow server takes what runs record, how its UI answers meanwhile, what it keeps.
+"""Measure how fast an MLflow server stores runs, the speed of its UI meanwhile, and table sizes.
 
     python benchmarks/mlflow_ingest.py --out FOLDER
     python benchmarks/mlflow_ingest.py --clients 1 16 --points 50000
     python benchmarks/mlflow_ingest.py --clients 4 --runs 100000     # and the UI with so many runs
     python benchmarks/mlflow_ingest.py --clients 4 --runs 100000 --tag-index --partitions 16
 
-A real `mlflow server`, set as in docker-compose.yml, on a PostgreSQL of its own with fsync. Each
-client is a process with a run of its own: every point goes into the run's spool, and from there to
-the server through our sender, in batches of at most 1,000. Meanwhile the requests that the UI makes
-are made, one after another. At the end every point must be there once, with its value; the exit
-code is 1 otherwise. FOLDER gets ingest.csv, ui.csv, growth.csv and ingest.svg.
+It starts a real `mlflow server` with the settings of docker-compose.yml, and a new PostgreSQL
+server with fsync. Each client is a process with one run. Each point goes to the run's spool, and
+from there to the server through our sender, in batches of at most 1,000. Meanwhile the script makes
+the UI's requests one after another. At the end every point must exist once with its value, else the
+exit code is 1. FOLDER gets ingest.csv, ui.csv, growth.csv and ingest.svg.
 """
 
 import argparse
@@ -71,7 +71,7 @@ TAG_INDEX = "CREATE INDEX multihead_run ON tags (value) WHERE key = 'multihead.r
 
 
 def partition(url: str, count: int) -> None:
-    """Make MLflow's table of points one that is split by run, with the same columns and indexes."""
+    """Replace MLflow's table of points by one that is partitioned by run."""
     key = "key, timestamp, step, run_uuid, value, is_nan"
     statements = [
         "ALTER TABLE metrics RENAME TO metrics_whole",
@@ -100,12 +100,12 @@ def partition(url: str, count: int) -> None:
 
 
 class Broken(Exception):
-    """A point was lost, doubled or changed."""
+    """A point was lost, duplicated or changed."""
 
 
 @contextmanager
 def server(database: str, folder: Path, workers: int) -> Iterator[tuple[str, psutil.Process]]:
-    """Start an MLflow server on loopback; yield its address and its process."""
+    """Start an MLflow server on loopback; yield its address and process."""
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     settings = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_WORKERS": str(workers)}
@@ -149,12 +149,12 @@ def _experiment(address: str) -> str:
 
 
 class Visitor(threading.Thread):
-    """Somebody who looks at the UI: its requests, one after another, and how long each took.
+    """Makes the UI's requests one after another, and measures their times.
 
     Args:
-        address: Of the server.
+        address: The server's address.
         listed: The experiment whose runs are listed.
-        trained: The one whose runs have curves.
+        trained: The experiment whose runs have curves.
     """
 
     def __init__(self, address: str, listed: str, trained: str) -> None:
@@ -167,7 +167,7 @@ class Visitor(threading.Thread):
         self.failed: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Ask until stopped."""
+        """Make requests until stopped."""
         while not self._over.wait(_POLL_SECONDS):
             self.look()
 
@@ -187,7 +187,7 @@ class Visitor(threading.Thread):
             self._get("one run", "runs/get", {"run_id": shown[0]})
 
     def stop(self) -> None:
-        """End the visit."""
+        """Stop the requests."""
         self._over.set()
         self.join()
 
@@ -207,7 +207,7 @@ class Visitor(threading.Thread):
         return answer.json()
 
     def rows(self, clients: int, runs: int) -> list[dict[str, Any]]:
-        """Return the figures of each request."""
+        """Return the results of each request."""
         found = []
         for name, taken in self.seconds.items():
             p50, p95, p99 = 1e3 * np.quantile(taken, [0.5, 0.95, 0.99])
@@ -220,10 +220,10 @@ class Visitor(threading.Thread):
 def measure(
     address: str, mlflow: psutil.Process, url: str, tasks: list[Task], visitor: Visitor
 ) -> dict[str, Any]:
-    """Let clients record, and return the figures.
+    """Let clients log runs, and return the results.
 
     Raises:
-        Broken: If a point was lost, doubled or changed.
+        Broken: If a point was lost, duplicated or changed.
     """
     processes, begin = start_together(work, tasks, ["ingest_client", "mlflow"])
     before = _processor(mlflow)
@@ -259,10 +259,10 @@ def _processor(process: psutil.Process) -> float:
 
 
 def check(url: str, runs: list[str], points: int) -> None:
-    """See that every point is there once and with its value.
+    """Check that every point exists once with its value.
 
     Raises:
-        Broken: If one is not.
+        Broken: If one does not.
     """
     engine = sa.create_engine(url)
     with engine.connect() as connection:
@@ -285,7 +285,7 @@ def sizes(url: str) -> pd.DataFrame:
 
 
 def growth(before: pd.DataFrame, after: pd.DataFrame, count: int, what: str) -> pd.DataFrame:
-    """Return megabytes per million points, or runs, of the tables that grew."""
+    """Return megabytes per million points or runs, for tables that grew."""
     grown = (after - before).loc[lambda table: table.sum(axis=1) > 0] / count
     grown["all"] = grown.sum(axis=1)
     grown = grown.sort_values("all", ascending=False)
@@ -294,7 +294,7 @@ def growth(before: pd.DataFrame, after: pd.DataFrame, count: int, what: str) -> 
 
 
 def main() -> None:
-    """Measure each number of clients, check, and print and write the tables."""
+    """Measure and check each number of clients; print and write the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--points", type=int, default=256_000, help="of all clients together")
@@ -354,7 +354,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server is to be stopped, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # also stops the server
     try:
         main()
     except Broken as broken:

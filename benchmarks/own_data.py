@@ -1,25 +1,25 @@
-"""Pictures per second of people's own JPEGs, against torchvision with as many workers, in one run.
+"""Compare the speed of reading JPEG files with torchvision, with equal numbers of workers.
 
     python benchmarks/own_data.py [--count 20000] [--workers N] [--epochs 3] [--json FILE]
 
-Writes JPEGs of about 256x256 in ten folders, one per class, and reads them in two ways, each in a
-process of its own whose files are in the page cache:
+Writes JPEGs of about 256x256 in ten folders, one per class, and reads them in two ways. Each way
+has its own process, and the files are in the page cache:
 
-multihead     `open_pictures` with its cache, and the loader that the budget of memory chooses: the
-              first epoch looks at all files, decodes them and keeps the pixels; later ones read
-              these. Once with the set within the budget, once with a budget of a tenth of it.
+multihead     `open_pictures` with its cache, and the loader that the memory budget selects. The
+              first epoch checks and decodes all files and caches the pixels; later epochs read the
+              cache. Once the dataset is within the budget, and once the budget is a tenth of it.
 torchvision   `ImageFolder`, a `DataLoader` with as many workers as multihead has threads, and v2
               transforms: resize, crop to the size, to float, normalise.
 
-An epoch is timed from before the files are first listed, or from asking for the first batch, to
-its last batch; `later` is the mean of the later epochs. On a machine that others use as well, the
-processors' time is fairer: `cpu` is that of the process and its workers, also of those that ended,
-per picture. Memory is the largest proportional set (pages that processes share count once) of all
-of them, beyond what there was when the libraries were imported; another process looks twice a
-second. The budget is 2 times, and 0.1 times, all pixels.
+The first epoch is timed from before the files are listed, and a later one from the request of its
+first batch, to its last batch. `later` is the mean of the later epochs. `cpu` is the CPU time per
+picture of the process and its workers, including ended ones; it is fairer on a busy machine. Memory
+is the largest proportional set size of all of them (shared pages count once), minus that after the
+imports. Another process measures it twice a second. The budget is 2 times, and 0.1 times, the size
+of all pixels.
 
-Then a ResNet-18 takes some steps on each, and the share of their time is told in which it waits
-for its batch.
+Then a ResNet-18 trains some steps with each way. The output has the share of time in which it waits
+for a batch.
 """
 
 import argparse
@@ -66,17 +66,17 @@ def write_pictures(folder: Path, count: int) -> None:
 
 
 def processor_seconds() -> float:
-    """Return the processors' time so far of this process and its workers, also of ended ones."""
+    """Return the CPU time of this process and its workers, including ended ones."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     total = sum(sum(resource.getrusage(one)[:2]) for one in whose)
     for worker in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            total += sum(worker.cpu_times()[:4])  # its own, and of what it waited for
+            total += sum(worker.cpu_times()[:4])  # its own, and that of ended children
     return total
 
 
 class Memory:
-    """The largest proportional set of another process and its workers, looked at in a thread."""
+    """Measures the largest proportional set size of another process and its workers."""
 
     def __init__(self, process: int) -> None:
         self.process = psutil.Process(process)
@@ -98,7 +98,7 @@ class Memory:
                 self.most = max(self.most, self._now())
 
     def megabytes(self) -> float:
-        """Return what was needed in MB, and look no more."""
+        """Return the memory in MB, and stop measuring."""
         self.done.set()
         self.thread.join()
         return (self.most - self.before) / 1e6
@@ -195,7 +195,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     torch.zeros(1, device=options.device)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.workers])
     print("ready", flush=True)
-    sys.stdin.readline()  # memory was looked at
+    sys.stdin.readline()  # the baseline of memory was measured
     if options.way == "torchvision":
         epoch = image_folder(options.folder, options)
     else:
@@ -211,13 +211,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         seconds.append(time.perf_counter() - began)
         busy.append(processor_seconds() - used)
         assert count == options.count, (count, options.count)
-    print("read", flush=True)  # memory is not looked at any more: the network has its own
+    print("read", flush=True)  # memory of the network is not measured
     waited = waiting_share(epoch(options.epochs), options) if options.steps else {}
     return {"seconds": seconds, "cpu": busy, **waited}
 
 
 def waiting_share(batches: Batches, options: argparse.Namespace) -> dict[str, float]:
-    """Train a ResNet-18; return the time of a step and the share in which it waits for data."""
+    """Train a ResNet-18; return the time per step, and the share of waiting for data."""
     import torch
     from torchvision.models import resnet18
 
@@ -233,7 +233,7 @@ def waiting_share(batches: Batches, options: argparse.Namespace) -> dict[str, fl
         if images is None:
             break
         _wait(options.device)
-        if number == 3:  # the first steps set up libraries and fill queues
+        if number == 3:  # the first steps are a warm-up
             waits, steps, began = 0.0, 0, time.perf_counter()
         elif number > 3:
             waits += time.perf_counter() - asked
@@ -256,7 +256,7 @@ def _wait(device: str) -> None:
 
 
 def main() -> None:
-    """Measure each way, print and, if asked, write the figures."""
+    """Measure each way; print and optionally write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--side", type=int, default=128)
@@ -280,7 +280,7 @@ def main() -> None:
         sizes = [path.stat().st_size for path in options.folder.glob("*/*.jpg")]
         options.count = len(sizes)
         for path in options.folder.glob("*/*.jpg"):
-            path.read_bytes()  # all ways find the files in the page cache
+            path.read_bytes()  # puts the files into the page cache
         found = {way: _in_process(way, options, Path(scratch)) for way in WAYS}
     show(found, options, sum(sizes))
     if options.json:
@@ -294,7 +294,7 @@ def _in_process(way: str, options: argparse.Namespace, scratch: Path) -> dict[st
         words += [f"--{name}", getattr(options, name)]
     with subprocess.Popen(
         [sys.executable, __file__, *map(str, words)],
-        # A home of its own for each, so that nothing is kept of the way before.
+        # Each way has a new home, so that caches of the previous one are not used.
         env=os.environ | {"MULTIHEAD_HOME": str(scratch / way.replace(" ", "-"))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -324,7 +324,7 @@ def _wait_for(word: str, lines: Iterable[str]) -> None:
 
 
 def show(found: dict[str, dict[str, Any]], options: argparse.Namespace, size: int) -> None:
-    """Print a row per way, and the ratios."""
+    """Print one row per way, and the ratios."""
     import torch
 
     pixels = 3 * options.side**2 * options.count / 1e6

@@ -1,11 +1,11 @@
-"""What pruners save and lose: the same trials under each of them.
+"""Compare pruners on the same trials: saved epochs and regret.
 
     python benchmarks/pruners.py --configs 32 --epochs 8 --trials 16 --rounds 200
 
 Learning rates and loss weights of the digits of scikit-learn are drawn at random, and each of them
-is trained to the end once. Then the curves are replayed: in each round every rule sees the same
-trials in the same order, one after the other, and says when each of them stops. The regret is how
-far the best complete trial of a rule is from the best of all.
+is trained to the end once. Then the curves are replayed. In each round, every rule receives the
+same trials in the same order, one after another, and decides when each one stops. The regret is the
+distance of a rule's best complete trial from the best trial of all.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def curves(configs: int, epochs: int) -> list[Curve]:
 
 
 def replay(pruner: optuna.pruners.BasePruner, seen: Sequence[Curve]) -> tuple[list[int], int]:
-    """Return the places of the complete trials, and the epochs that all of them trained."""
+    """Return the indexes of the complete trials, and the epochs of all trials."""
     study = optuna.create_study(
         direction="maximize", pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=0)
     )
@@ -80,7 +80,7 @@ def replay(pruner: optuna.pruners.BasePruner, seen: Sequence[Curve]) -> tuple[li
 
 
 def after_first(rule: BestAfter, seen: Sequence[Curve]) -> tuple[list[int], int]:
-    """Return what `replay` does, for `best_after`."""
+    """Return the result of `replay` for `best_after`."""
     trials = []
     for place, curve in enumerate(seen):
         told = dict(enumerate(curve[: rule.epochs], 1))
@@ -92,7 +92,7 @@ def after_first(rule: BestAfter, seen: Sequence[Curve]) -> tuple[list[int], int]
 
 
 def rows(table: Sequence[Curve], trials: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Return regret and share of the epochs in each round, by rule."""
+    """Return the regret and the share of epochs in each round, by rule."""
     pruners = optuna.pruners
     epochs = len(table[0])
     found: dict[str, list[tuple[float, float]]] = {}
@@ -115,7 +115,7 @@ def rows(table: Sequence[Curve], trials: int, rounds: int) -> dict[str, list[tup
 
 
 def main() -> None:
-    """Read the command line and print a line per rule."""
+    """Read the command line; print one line per rule."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--configs", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=8)

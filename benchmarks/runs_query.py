@@ -1,14 +1,14 @@
-"""Seconds and memory of a filtered, sorted table of runs, on a store full of them.
+"""Measure time and memory of a filtered, sorted table of runs, on a large store.
 
     python benchmarks/runs_query.py [--runs 10000] [--metrics 50] [--rounds 5] [--postgres]
 
-Fills an SQLite store in a temporary folder with made-up runs: each with the metrics, and as many
-parameters and tags as a run of ours has. With `--postgres` the store is a PostgreSQL of its own
-(`apt-get install postgresql`, extra `postgres`). Each question is then asked in a new process,
-once to connect and then `rounds` times. The time is that of `runs_table`, by the clock and by this
-process's processor; the memory is the process's peak above what it held before it asked.
+Fills an SQLite store in a temporary folder with synthetic runs. Each has the metrics, and as many
+parameters and tags as a real run. With `--postgres` the store is a new PostgreSQL server (`apt-get
+install postgresql`, extra `postgres`). Each query runs in a new process, once to connect and then
+`rounds` times. The times are wall time and CPU time of `runs_table`. The memory is the peak of the
+process minus its memory before the query.
 
-Only the filling writes into MLflow's tables itself: through MLflow it would take many minutes.
+The script fills MLflow's tables directly, because MLflow would need many minutes.
 """
 
 import argparse
@@ -60,7 +60,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 
 
 def metric_names(count: int) -> list[str]:
-    """Return names such as a run logs, `test/digit_acc` and `best/val/digit_acc` among them."""
+    """Return metric names of a run, such as `test/digit_acc` and `best/val/digit_acc`."""
     kinds = [f"{split}/{h}_{k}" for split in ("test", "best/val") for h in HEADS for k in _KINDS]
     return (kinds + [f"train/m{i:02d}" for i in range(count)])[:count]
 
@@ -69,7 +69,7 @@ _KINDS = ("acc", "loss")
 
 
 def fill(uri: str, runs: int, metrics: int) -> None:
-    """Write made-up runs into MLflow's tables, by the database's own way for many rows."""
+    """Write synthetic runs into MLflow's tables with bulk inserts."""
     if uri.startswith("sqlite"):
         with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
             for table, columns, rows in _tables(runs, metrics):
@@ -131,7 +131,7 @@ def _tags(ids: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def ask(uri: str, question: str, rounds: int) -> str:
-    """Ask one question and return rows, columns, seconds (twice) and megabytes as a line."""
+    """Run one query; return rows, columns, wall time, CPU time and megabytes as a line."""
     options = QUESTIONS[question]
     store = Store(uri)
     runs_table(store, limit=1)
@@ -151,7 +151,7 @@ def ask(uri: str, question: str, rounds: int) -> str:
 
 
 def main() -> None:
-    """Fill a database, ask every question in a process of its own, and print the figures."""
+    """Fill a database, run each query in a new process, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--metrics", type=int, default=50)

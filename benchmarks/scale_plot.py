@@ -1,4 +1,4 @@
-"""The pictures of study_scale.py and mlflow_ingest.py: rates and times against processes."""
+"""Figures of study_scale.py and mlflow_ingest.py: rates and times by number of processes."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _LINES = {"multihead": "-", "optuna": "--", "grpc": ":"}
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw the table, a colour per length of the trials and a kind of line per way."""
+    """Draw the table, with one colour per length of trials and one line style per way."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -38,7 +38,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 
 def draw_ingest(rates: pd.DataFrame, ui: pd.DataFrame, path: Path) -> None:
-    """Draw points per second, and how long each request of the UI takes, against clients."""
+    """Draw points per second and times of the UI's requests by number of clients."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 

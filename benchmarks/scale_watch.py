@@ -1,4 +1,4 @@
-"""What a PostgreSQL server and the machine are busy with while something else is measured."""
+"""Measure the load of a PostgreSQL server and the machine during another measurement."""
 
 import threading
 from types import TracebackType
@@ -17,20 +17,20 @@ _BACKEND = sa.text("SELECT pg_backend_pid()")
 
 
 class Watch:
-    """Look at the server five times a second, within a `with`.
+    """Queries the server five times a second, within a `with` block.
 
     Args:
-        url: Of a database of the server.
-        local: Whether the server runs on this machine; its processor time is known then.
+        url: URL of a database of the server.
+        local: Whether the server runs on this machine, so that its CPU time is known.
 
     Attributes:
-        connections: The most that clients had at once.
-        row: How many waited for a lock in the server, on average.
-        idle: How many were within a transaction and did nothing, on average.
-        database: Seconds of processor time of the server, NaN if it is elsewhere.
-        busy: The share of this machine's processors that was in use, from 0 to 1.
-        cores: Seconds of all processors of this machine.
-        commits: Transactions.
+        connections: Largest number of clients' connections.
+        row: Mean number of connections that waited for a lock.
+        idle: Mean number of connections that were idle in a transaction.
+        database: CPU time of the server in seconds; NaN if it is not local.
+        busy: The share of this machine's CPU time that was used, 0 to 1.
+        cores: CPU time of all cores of this machine, in seconds.
+        commits: Number of transactions.
     """
 
     def __init__(self, url: str, *, local: bool) -> None:
@@ -38,7 +38,7 @@ class Watch:
             url,
             poolclass=sa.pool.StaticPool,
             isolation_level="AUTOCOMMIT",
-            connect_args={"prepare_threshold": None},  # there may be a pooler
+            connect_args={"prepare_threshold": None},  # a connection pooler may be in use
         )
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -84,7 +84,7 @@ class Watch:
             self._looks += 1
 
     def _processor(self) -> float:
-        """Return the seconds that the server's processes took, those that ended among them."""
+        """Return the CPU time in seconds of the server's processes, including ended ones."""
         if self._server is None:
             return float("nan")
         times = self._server.cpu_times()
@@ -93,6 +93,6 @@ class Watch:
             try:
                 used = child.cpu_times()
             except psutil.NoSuchProcess:
-                continue  # its time is its parent's now
+                continue  # its time is counted in its parent
             total += used.user + used.system
         return float(total)

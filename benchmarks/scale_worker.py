@@ -1,7 +1,7 @@
-"""What one process of study_scale.py does: trials that wait, three ways; it imports no torch.
+"""One process of study_scale.py: run trials that only wait, in three ways, without torch.
 
-It times every operation on the storage, and writes a line for each trial that it ended, so that
-what a killed process did is known, too.
+It measures every operation on the storage. It writes a line for each trial that it ended, so that
+the trials of a killed process are known too.
 """
 
 import contextlib
@@ -30,22 +30,22 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "random": lambda seed: optuna.samplers.RandomSampler(seed),
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
 }
-IDLE_SECONDS = 1.0  # as a worker waits while others are at the last trials
+IDLE_SECONDS = 1.0  # as a worker waits while others run the last trials
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a process is to do.
+    """The task of a process.
 
     Attributes:
         way: `multihead`, `optuna` or `grpc`.
-        url: Of the database; for `grpc`, the port of the proxy.
-        study: Its name.
-        trials: Of the whole study (`multihead`), or of this process (the others, which have
-            nothing that shares trials out).
-        seconds: That a trial lasts, on average; each between half and one and a half of it.
+        url: URL of the database; for `grpc`, the port of the proxy.
+        study: The study's name.
+        trials: Number of trials of the whole study (`multihead`), or of this process (the other
+            ways, which do not distribute trials).
+        seconds: Mean duration of a trial; each takes 0.5 to 1.5 times that.
         sampler: `random` or `tpe`.
-        folder: Where results go.
+        folder: The folder for results.
         place: The process's number.
     """
 
@@ -60,7 +60,7 @@ class Task:
 
 
 class Log:
-    """Seconds by operation, and the numbers of the trials that were ended here."""
+    """Times by operation, and the numbers of the trials that this process ended."""
 
     def __init__(self, task: Task) -> None:
         self.times: dict[str, list[float]] = defaultdict(list)
@@ -70,7 +70,7 @@ class Log:
         self._cpu = 0.0
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start counting."""
         self._cpu = _cpu()
 
     @contextmanager
@@ -80,12 +80,12 @@ class Log:
         self.times[operation].append(time.perf_counter() - began)
 
     def ended(self, number: int) -> None:
-        """Note a trial, in a file that outlives the process."""
+        """Write the number of an ended trial to a file."""
         self._ended.write(f"{number}\n")
         self.last = time.monotonic()
 
     def save(self) -> None:
-        """Write the figures."""
+        """Write the results."""
         figures = {"times": self.times, "last": self.last, "cpu": _cpu() - self._cpu}
         self._file.with_suffix(".json").write_text(json.dumps(figures))
 
@@ -96,7 +96,7 @@ def _cpu() -> float:
 
 
 def work(task: Task, ready: Any, go: Any) -> None:
-    """Work on trials until none is left, or until killed."""
+    """Run trials until none is left, or until killed."""
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     log = Log(task)
@@ -111,7 +111,7 @@ def work(task: Task, ready: Any, go: Any) -> None:
 
 
 def _ours(task: Task, log: Log, begin: Callable[[], None]) -> None:
-    """Do what multihead.studies.worker does, but for the training and its runs."""
+    """Do the same as multihead.studies.worker, without training and runs."""
     storage = StudyStorage(task.url)
     with storage.lock(task.study):
         presence = Presence(storage, task.study, task.folder / "locks", "worker")
@@ -156,7 +156,7 @@ def _next(budget: Budget, owner: str) -> Lease | str:
 
 
 def _optunas(task: Task, log: Log, begin: Callable[[], None]) -> None:
-    """Ask and tell with Optuna alone: no lease, no heart, and a share of the trials each."""
+    """Use Optuna's ask and tell, without lease and heartbeat; each process has a fixed share."""
     if task.way == "grpc":
         proxy = optuna.storages.GrpcStorageProxy(host="127.0.0.1", port=int(task.url))
         storage: optuna.storages.BaseStorage = proxy
@@ -192,7 +192,7 @@ def _pauses(task: Task) -> Iterator[float]:
 
 
 def serve(url: str, port: int) -> None:
-    """Be Optuna's gRPC proxy for a database, until killed."""
+    """Run Optuna's gRPC proxy for a database, until killed."""
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     storage = optuna.storages.get_storage(url)
     with contextlib.suppress(KeyboardInterrupt):

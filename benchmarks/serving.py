@@ -1,20 +1,19 @@
-"""Images per second and latency of `multihead serve`, against the bare network in a loop.
+"""Compare images per second and latency of `multihead serve` with the network in a loop.
 
     python benchmarks/serving.py RUN [--seconds 5] [--batch 32] [--clients 1 8 64]
 
-Starts a server with the best checkpoint of RUN on a free port of loopback, and asks it with `hey`
-(https://github.com/rakyll/hey, Debian's package) from 1, 8 and 64 clients at once, each sending a
-batch of 32 pictures again and again, as raw bytes and as JSON. Server and clients share the
-machine's cores. Before and after, the bare network answers the same batch in a loop in this
-process: uint8 to float, normalisation, forward pass, softmax, argmax, and nothing else. The
-figure to look at is the ratio.
+Starts a server with the best checkpoint of RUN on a free port of loopback. `hey`
+(https://github.com/rakyll/hey, Debian's package) sends requests from 1, 8 and 64 clients at once.
+Each client repeats a batch of 32 images, as raw bytes and as JSON. Server and clients share the
+machine's cores. Before and after, this process runs the network on the same batch in a loop: uint8
+to float, normalisation, forward pass, softmax and argmax. The most important result is the ratio.
 
     python benchmarks/serving.py --load [RUN] [--quick]
 
-asks with 8 good clients instead, alone and beside 200 slow connections and 20 clients with large
-bodies (serving_load.py). It ends with code 1 unless the good ones keep half of their requests/s and
-every answer is right. It needs neither hey nor a run: without RUN it trains one for a second, in a
-temporary home. `--quick` measures for 3 s instead of 10 s.
+uses 8 normal clients instead, first alone, then together with 200 slow connections and 20 clients
+with large bodies (serving_load.py). It exits with 1 unless the normal clients keep half of their
+requests/s and every answer is right. It does not need hey or a run: without RUN it trains one for a
+second in a temporary home. `--quick` measures for 3 s instead of 10 s.
 """
 
 import argparse
@@ -105,7 +104,7 @@ def bare(loaded: LoadedRun, images: np.ndarray, seconds: float) -> float:
 
 @contextmanager
 def server(run: str) -> Iterator[str]:
-    """Run a server of its own process; yields its address."""
+    """Run a server in a separate process; yield its address."""
     command = [sys.executable, "-m", "multihead", "serve", run, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

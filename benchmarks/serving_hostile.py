@@ -1,12 +1,12 @@
-"""What serving.py --load runs beside good clients, as a process of its own.
+"""Slow and large clients for serving.py --load, as a separate process.
 
     python benchmarks/serving_hostile.py ADDRESS SECONDS SLOW LARGE VALID.json
 
-SLOW connections to a server on loopback, each a byte every half second: a third of them never end
-their headers, a third never end a body, a third never read their answers. LARGE clients send one
-large body after another: JSON that is right (the file VALID.json), and JSON of other shapes. All of
-it ends after SECONDS. Prints JSON: how often each status came, and the answers to VALID.json that
-differ from the first.
+SLOW is the number of connections that send a byte every half second to a server on loopback. A
+third never ends the headers, a third never ends a body, and a third never reads the answers. LARGE
+is the number of clients that send one large body after another: valid JSON (the file VALID.json),
+and JSON of wrong shapes. All end after SECONDS. It prints JSON: the number of answers by status, and
+the answers to VALID.json that differ from the first.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _HEAD = "POST /invocations HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{
 
 
 async def main() -> None:
-    """Do it, and print what the server answered."""
+    """Run all clients, and print the counts of answers."""
     address, seconds, slow, large, valid = sys.argv[1:]
     place = urlsplit(address)
     if place.hostname != "127.0.0.1" or place.port is None:
@@ -56,7 +56,7 @@ async def main() -> None:
 
 
 async def _slow(port: int, kind: int) -> None:
-    """Keep one connection busy for ever, and open it again when the server closes it."""
+    """Keep one connection open, and open it again when the server closes it."""
     host = f"127.0.0.1:{port}"
     starts = (
         f"GET /ping HTTP/1.1\r\nHost: {host}\r\nX-Slow: ",
@@ -98,7 +98,7 @@ def _large(
         if body is right and status == "200":
             answers.append(said)
         else:
-            time.sleep(1)  # as Retry-After asks
+            time.sleep(1)  # the time of Retry-After
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What serving.py --load does: good clients of a server, alone and beside slow and large ones.
+"""The clients of serving.py --load: normal ones, alone and together with slow and large ones.
 
-Each of 8 clients sends 32 pictures as raw bytes again and again on one connection, and compares
-every answer with what the checkpoint says. The others are serving_hostile.py.
+Each of 8 normal clients repeats 32 images as raw bytes on one connection, and compares every answer
+with the checkpoint's. The other clients are in serving_hostile.py.
 """
 
 import http.client
@@ -25,12 +25,12 @@ _SETTLE_SECONDS = 2.0
 
 @dataclass
 class Seen:
-    """What the good clients saw.
+    """Results of the normal clients.
 
     Attributes:
-        took: Seconds of each answer.
-        wrong: Answers that are not those of the checkpoint, or no answers.
-        pings: Seconds of each answer of `/ping`.
+        took: Time of each answer in seconds.
+        wrong: Number of answers that differ from the checkpoint's or are missing.
+        pings: Time of each answer of `/ping` in seconds.
     """
 
     took: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Seen:
 
 
 def measure(loaded: LoadedRun, address: str, seconds: float) -> bool:
-    """Measure, print a table, and return whether it is as it should be."""
+    """Measure, print a table, and return whether the results are good enough."""
     channels, height, width = loaded.image_shape
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (_LARGE_BATCH, height, width, channels), np.uint8)
@@ -73,7 +73,7 @@ def measure(loaded: LoadedRun, address: str, seconds: float) -> bool:
 
 
 def good(port: int, images: np.ndarray, right: dict[str, np.ndarray], seconds: float) -> Seen:
-    """Have the good clients ask for a while."""
+    """Run the normal clients for some seconds."""
     seen = Seen()
     end = time.perf_counter() + seconds
     arguments = (port, images, right, end, seen)
@@ -109,7 +109,7 @@ def _client(
 
 
 def _pinger(port: int, end: float, seen: Seen) -> None:
-    """Ask for `/ping` ten times a second, each time on a connection of its own."""
+    """Request `/ping` ten times a second, each time on a new connection."""
     while (began := time.perf_counter()) < end:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:

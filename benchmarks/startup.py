@@ -1,13 +1,13 @@
-"""From a command to its first step or its answer, in seconds and against an import of Lightning.
+"""Measure the time from a command to its first step or its output.
 
     python benchmarks/startup.py [--rounds 5] [--only runs list] [--out FOLDER]
 
-Each command runs in a process of its own, in a new home that holds one finished run, one ablation
-and one study; `train, first` has an empty home. Of `rounds` processes the least is taken, of wall
-time and of processor time (user and system, with children), because whatever else the machine does
-only adds. For trainings the time to the end of the first step is measured: a callback notes it.
-`ratio` is the processor time against that of `import lightning.pytorch`, which no training can do
-without; it says more than seconds on a machine that is busy. Everything is in the page cache.
+Each command runs in a new process, in a new home with one finished run, one ablation and one study.
+`train, first` has an empty home. The result is the minimum over `rounds` processes of wall time and
+of CPU time (user and system, with children), because other processes only add time. For a training
+a callback records the end of the first step. `ratio` is the CPU time divided by that of `import
+lightning.pytorch`, which every training needs. It depends less on the load of the machine than
+seconds. All files are in the page cache.
 FOLDER gets startup.json and startup.md.
 """
 
@@ -67,7 +67,7 @@ _TO_FIRST_STEP = ("train", "train, first")
 def measured(
     command: list[str], folder: Path, home: Path, code: int = 0
 ) -> tuple[float, float, float, float]:
-    """Run a command; return seconds of wall and processor to its first step, and to its end."""
+    """Run a command; return wall and CPU time to its first step, and to its end."""
     stamp = folder / "stamp.json"
     stamp.unlink(missing_ok=True)
     paths = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
@@ -87,7 +87,7 @@ def measured(
 
 
 def least(name: str, command: list[str], folder: Path, rounds: int) -> dict[str, float]:
-    """Return the least of several processes."""
+    """Return the minimum of several processes."""
     found = []
     for number in range(rounds):
         home = folder / (f"new-{number}" if name == "train, first" else "home")
@@ -97,7 +97,7 @@ def least(name: str, command: list[str], folder: Path, rounds: int) -> dict[str,
 
 
 def prepare(folder: Path, names: list[str]) -> None:
-    """Write the callback, and fill the home with what the commands look at."""
+    """Write the callback, and fill the home with the data of the commands."""
     (folder / "startup_stamp.py").write_text(STAMP)
     home = folder / "home"
     if any(name.startswith("runs") for name in names):
@@ -111,7 +111,7 @@ def prepare(folder: Path, names: list[str]) -> None:
 
 
 def as_markdown(found: Mapping[str, Mapping[str, float]]) -> str:
-    """Return the figures as a table."""
+    """Return the results as a table."""
     reference = found[REFERENCE]["processor"]
     lines = ["| command | wall s | processor s | ratio |", "|---|---|---|---|"]
     for name, each in found.items():
@@ -132,7 +132,7 @@ def main() -> None:
         folder = Path(scratch)
         prepare(folder, options.only)
         chosen = IMPORTS | {name: COMMANDS[name] for name in options.only}
-        for command in chosen.values():  # once uncounted, for the page cache
+        for command in chosen.values():  # a warm-up for the page cache
             measured(command, folder, folder / "home", 2 if "modle.x=1" in command else 0)
         found = {name: least(name, c, folder, options.rounds) for name, c in chosen.items()}
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"

@@ -1,11 +1,11 @@
-"""Which storage without a server holds through kill -9: the evidence for docs/searching.md.
+"""Test which storages without a server survive kill -9, for docs/searching.md.
 
     python benchmarks/storage_kill.py --seconds 60 --processes 4 --kills 30
 
-Processes ask for trials, report twenty values to each and tell them, through Optuna alone; one of
-them is killed with -9 at random moments and replaced. Counted are trials per second, the longest
-time in which no trial ended, errors other than the kills, and whether a new process can read the
-storage at the end, with trial numbers that have neither gaps nor doubles.
+Processes run trials with only Optuna: ask, twenty reports, tell. One of them is killed with -9 at
+random times and replaced. The results are trials per second, the longest time in which no trial
+ended, errors other than the kills, and whether a new process can read the storage at the end. Trial
+numbers must have no gaps and no duplicates.
 """
 
 import argparse
@@ -26,7 +26,7 @@ KINDS = ("sqlite-default", "sqlite-wal", "journal")
 
 
 def storage_of(kind: str, folder: str, *, create: bool = False) -> BaseStorage:
-    """Open a storage of a kind."""
+    """Open a storage of the given kind."""
     path = Path(folder) / kind
     if kind == "journal":
         return JournalStorage(JournalFileBackend(str(path)))
@@ -36,7 +36,7 @@ def storage_of(kind: str, folder: str, *, create: bool = False) -> BaseStorage:
 
 
 def work(kind: str, folder: str, errors: Any, ended: Any) -> None:
-    """Work on trials until killed, or until none is left."""
+    """Run trials until killed, or until none is left."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = None
     while True:
@@ -58,7 +58,7 @@ def work(kind: str, folder: str, errors: Any, ended: Any) -> None:
 
 
 def measure(kind: str, seconds: float, processes: int, kills: int) -> str:
-    """Kill and replace processes for a while; return the figures in a line."""
+    """Kill and replace processes for some time; return the results as a line."""
     context = multiprocessing.get_context("spawn")
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -109,7 +109,7 @@ def measure(kind: str, seconds: float, processes: int, kills: int) -> str:
 
 
 def main() -> None:
-    """Read the command line and print the figures."""
+    """Read the command line and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--processes", type=int, default=4)

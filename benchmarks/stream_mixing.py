@@ -1,9 +1,9 @@
-"""How well streamed batches mix, against a full shuffle, on a set that is sorted by class.
+"""Compare the shuffling of streamed batches with a full shuffle, on data sorted by class.
 
     python benchmarks/stream_mixing.py [--rows 100000] [--classes 10] [--epochs 5]
 
-No pixel is read: the order of an epoch is a function of shards, window and seed. Sorted by class is
-the worst case; a set that was shuffled before it was written mixes as a full shuffle does.
+No pixels are read, because the order of an epoch depends only on shards, window and seed. Data
+sorted by class are the worst case. Data that were shuffled before writing mix like a full shuffle.
 
 moved       how far a row moves between its place in the set and in the epoch, as a share of the
             set; 1/3 on average in a full shuffle
@@ -28,7 +28,7 @@ def epoch_order(order: StreamOrder, epoch: int) -> np.ndarray:
 
 
 def figures(rows: np.ndarray, classes: np.ndarray) -> tuple[float, float, float]:
-    """Return how far rows moved, and classes in and distance of a batch."""
+    """Return the distances that rows moved, and the classes and distance of batches."""
     moved = float(np.abs(rows - np.arange(len(rows))).mean()) / len(rows)
     count = int(classes.max()) + 1
     whole = len(rows) // BATCH * BATCH
@@ -39,7 +39,7 @@ def figures(rows: np.ndarray, classes: np.ndarray) -> tuple[float, float, float]
 
 
 def main() -> None:
-    """Print a line for each size of shards and window."""
+    """Print one line per size of shards and window."""
     arguments = argparse.ArgumentParser(description="How well streamed batches mix.")
     arguments.add_argument("--rows", type=int, default=100_000)
     arguments.add_argument("--classes", type=int, default=10)

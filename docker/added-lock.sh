@@ -1,5 +1,5 @@
 #!/bin/sh
-# Print what a lock pins beyond another one:  docker/added-lock.sh LOCK BASE
+# Print the packages of a lock file that another one lacks:  docker/added-lock.sh LOCK BASE
 set -eu
 
 awk '

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Write databases and artifacts, consistent with each other, to one file:  docker/backup.sh [FILE]
+# Write a consistent backup of databases and artifacts to one file:  docker/backup.sh [FILE]
 #
-# MLflow is paused for the seconds that dumps and links of the artifacts take; runs go on and send
-# what they have afterwards. The file belongs to whoever calls this.
+# MLflow is paused for a few seconds, while the databases are dumped and the artifacts are linked.
+# Runs continue, and send their records afterwards. The file belongs to the calling user.
 set -eu
 umask 077
 
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 file=${1:-backups/$(date -u +%Y%m%d-%H%M%S).tar}
 run() { docker compose --progress quiet run --rm -T --no-deps backup "$1" < /dev/null; }
 
-# Without these sh does not run the trap below when it is interrupted.
+# Without these, sh does not run the trap below on an interrupt.
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 mkdir -p "$(dirname "$file")"

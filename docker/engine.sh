@@ -1,10 +1,10 @@
 #!/bin/sh
-# Refuse an engine whose ports on 127.0.0.1 the network can reach:  docker/engine.sh
+# Exit with an error if other hosts can reach the engine's ports on 127.0.0.1:  docker/engine.sh
 #
-# Before 28.0.0 other hosts of the same network segment reach ports that are published on loopback:
+# Before 28.0.0, other hosts of the same network segment can reach ports published on loopback:
 # https://docs.docker.com/engine/network/port-publishing/, https://github.com/moby/moby/pull/49325.
-# Docker Desktop keeps its ports in a machine of its own, so it is not asked. DOCKER_CHECK=no, in the
-# environment or in .env, goes on with any engine.
+# Docker Desktop runs in a virtual machine, so it is not checked. DOCKER_CHECK=no, in the environment
+# or in .env, disables the check.
 set -eu
 
 cd "$(dirname "$0")/.."

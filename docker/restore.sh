@@ -1,5 +1,5 @@
 #!/bin/sh
-# Put a backup back into a stack without runs:  docker/restore.sh FILE     (FORCE=yes: over others)
+# Restore a backup into a stack without runs:  docker/restore.sh FILE   (FORCE=yes: replace runs)
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ quiet="docker compose --progress quiet"
 $quiet up -d --wait postgres
 $quiet run --rm -T --no-deps restore check < /dev/null
 $quiet --profile gpu --profile cpu stop
-# Whatever becomes of it, what was stopped is started again, with the overlays that are in use.
+# Always restart the stopped services, with the overlays in use, even after an error.
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 trap 'COMPOSE_PROFILES= $quiet up -d --wait' EXIT

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start everything for what this host has, and print the links:  docker/up.sh [gpu|cpu]
+# Start the services that suit this host, and print their addresses:  docker/up.sh [gpu|cpu]
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -10,17 +10,17 @@ has_gpu() {
         command -v nvidia-container-runtime > /dev/null
 }
 
-# What COMPOSE_PROFILES has in .env is not started here: workers without a study would end at once.
+# Ignore COMPOSE_PROFILES of .env, because workers without a study would end at once.
 default="env COMPOSE_PROFILES= docker compose --progress quiet"
 published=$($default config --services | grep -x proxy || echo dashboard)
 [ "$published" = proxy ] || docker/engine.sh
 
-# Files that containers write belong to whoever starts them; root's would be nobody's. It stays in
-# .env, so that compose alone, and others who use this checkout, make the same images.
+# Files that containers write belong to the user who starts them. The ids are kept in .env, so that
+# plain compose, and other users of this checkout, build the same images.
 if [ "$(id -u)" != 0 ] && [ -z "${APP_UID:-}" ] && ! grep -qs '^APP_UID=' .env; then
     printf 'APP_UID=%s\nAPP_GID=%s\n' "$(id -u)" "$(id -g)" >> .env
 fi
-chmod a+rx docker/postgres/databases.sh # read by another user, also after a clone with umask 077
+chmod a+rx docker/postgres/databases.sh # another user reads it; a clone with umask 077 would prevent that
 REVISION=$(git describe --always --dirty --abbrev=40 --exclude '*' 2> /dev/null || true)
 export REVISION
 
@@ -28,7 +28,7 @@ if [ -n "${1:-}" ]; then profile=$1; elif has_gpu; then profile=gpu; else profil
 suffix=$([ "$profile" = gpu ] || echo -cpu)
 
 compose="docker compose --progress quiet --profile $profile"
-# Built each time: seconds where nothing changed. What refuses says why in a line.
+# Build each time; without changes this takes seconds. A service that refuses prints one line.
 $default build -q
 $compose run --rm loopback-or-auth
 [ "$profile" != gpu ] || $compose run --rm install-nvidia-container-toolkit

@@ -1,4 +1,4 @@
-"""The network and the data without Hydra, MLflow or the command line: plain Lightning.
+"""Use the network and the data with plain Lightning, without Hydra, MLflow or the command line.
 
 python examples/plain_lightning.py
 """

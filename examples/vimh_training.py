@@ -1,4 +1,4 @@
-"""A VIMH dataset from end to end in plain Lightning: look at it, train, see what was learned.
+"""Inspect a VIMH dataset, train and test in plain Lightning.
 
 python examples/vimh_training.py --demo --save-plots
 python examples/vimh_training.py --data data/vimh-32x32x3_mine --epochs 20 --save-plots
@@ -33,7 +33,7 @@ def main() -> None:
     data = VIMHDataModule(demo(args) if args.demo else args.data, args.batch_size, seed=args.seed)
     inspection = look(data)
     if args.save_plots:
-        # Sample pictures with their labels, how often labels occur, what heads share.
+        # Sample images with labels, histograms of labels, and dependence between heads.
         save_dataset_picture(inspection, args.out / "dataset.png")
         write_dataset_page(inspection, args.out / "dataset.html")
 
@@ -47,7 +47,7 @@ def main() -> None:
     if not args.analyze_only:
         trainer.fit(module, data)
         checkpoint = args.out / "model.ckpt"
-        trainer.save_checkpoint(checkpoint, weights_only=False)  # optimizer and all
+        trainer.save_checkpoint(checkpoint, weights_only=False)  # includes the optimizer
     (metrics,) = trainer.test(module, data, ckpt_path=checkpoint, weights_only=True)
 
     if args.save_plots:
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def demo(args: argparse.Namespace) -> Path:
-    """Generate strings of known note and velocity, once."""
+    """Generate a dataset of string sounds with known note and velocity, if it does not exist."""
     folder: Path = args.out / f"vimh-32x32x3_demo_{args.size}"
     if not folder.exists():
         print(f"generating {args.size:,} notes in {folder}")
@@ -74,7 +74,7 @@ def demo(args: argparse.Namespace) -> Path:
 
 
 def look(data: VIMHDataModule) -> Inspection:
-    """Print what the dataset holds and what to look at before training."""
+    """Print the heads of the dataset and possible problems."""
     inspection = inspect_sources({"train": data.train_source, "test": data.test_source})
     print(heads_table(inspection).to_string(index=False))
     for text in findings(inspection) or ["nothing stands out"]:
@@ -83,7 +83,7 @@ def look(data: VIMHDataModule) -> Inspection:
 
 
 def plot_predictions(module: MultiheadLitModule, metrics: dict[str, float], out: Path) -> None:
-    """Draw a confusion matrix of each classification, and predicted against true parameters."""
+    """Draw confusion matrices of classifications, and predicted against true parameters."""
     for name, artifacts in module.artifacts.of_head.items():
         head, (counted, *_) = module.heads[name], artifacts
         pairs = counted.counts()

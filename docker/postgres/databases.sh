@@ -1,7 +1,7 @@
 #!/bin/sh
-# A database for MLflow and one for Optuna, each with a role that owns it and nothing else: both
-# keep a table alembic_version, so one database cannot hold them. Runs once, in an empty volume.
-# The passwords are read by psql itself, so that no argument list shows them.
+# Make a database for MLflow and one for Optuna, each with its own role. Both need a table
+# alembic_version, so they cannot share a database. Runs once, in an empty volume. psql reads the
+# passwords itself, so that they are not visible in a list of processes.
 set -eu
 
 for role in mlflow optuna; do

@@ -1,4 +1,4 @@
-"""Whether MLflow answers through the proxy: with 401, for nobody gave a password."""
+"""Exit 0 if MLflow answers through the proxy. The expected status is 401: no password."""
 
 import ssl
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 scheme = "https" if Path("/tmp/tls.conf").stat().st_size else "http"
 request = urllib.request.Request(f"{scheme}://127.0.0.1:5000/", headers={"Host": "mlflow:5000"})
 try:
-    # The certificate is for the name that people use.
+    # The certificate is for another host name than this address.
     urllib.request.urlopen(request, timeout=4, context=ssl._create_unverified_context())
 except urllib.error.HTTPError as error:
     sys.exit(0 if error.code == 401 else 1)

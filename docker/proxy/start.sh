@@ -1,5 +1,5 @@
 #!/bin/sh
-# Listen with TLS where there is a certificate, and without one where there is none.
+# Listen with TLS if there is a certificate, else without TLS.
 set -eu
 
 if [ -r /tls/tls.crt ] && [ -r /tls/tls.key ]; then

@@ -2,9 +2,9 @@
 # Called by docker/backup.sh on the host.
 #
 #   backup.sh snapshot   dump both databases and link the artifacts; seconds, with MLflow paused
-#   backup.sh stream     write the snapshot to stdout as one tar file with SHA-256 sums, and drop it
+#   backup.sh stream     write the snapshot to stdout as one tar file with SHA-256 sums, then delete it
 #
-# An artifact is never changed in place, so a link keeps it as it was.
+# Artifacts are never changed in place, so a hard link preserves the content.
 set -eu
 umask 077
 
@@ -13,14 +13,14 @@ case $1 in
     snapshot)
         rm -rf "$snapshot"
         mkdir "$snapshot"
-        # Optuna first: a trial that has ended in its dump has its record in MLflow's.
+        # Optuna first, so that each ended trial of its dump has its run in MLflow's dump.
         for database in optuna mlflow; do
             pg_dump -Fc -w -f "$snapshot/$database.dump" \
                 -d "postgresql://$database@postgres/$database?passfile=/secrets/$database/pgpass"
         done
         mkdir -p /artifacts/store
         cp -al /artifacts/store "$snapshot/store"
-        find "$snapshot/store" -name '.artifact.uploading.*' -delete # not whole; sent again
+        find "$snapshot/store" -name '.artifact.uploading.*' -delete # incomplete; will be sent again
         ;;
     stream)
         cd "$snapshot"

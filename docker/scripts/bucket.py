@@ -1,4 +1,4 @@
-"""Wait for the S3 server and make the bucket of the artifacts, if it is not there."""
+"""Wait for the S3 server, and make the bucket for artifacts if it does not exist."""
 
 import os
 import time
@@ -12,7 +12,7 @@ _SECONDS = 120
 
 
 def make(bucket: str) -> None:
-    """Make a bucket, once."""
+    """Make a bucket if it does not exist."""
     client = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"] or None)
     try:
         client.head_bucket(Bucket=bucket)

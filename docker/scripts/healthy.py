@@ -1,4 +1,4 @@
-"""Whether a service does its work: `python healthy.py mlflow|dashboard|worker|ray`, exit 0 or 1."""
+"""Check a service: `python healthy.py mlflow|dashboard|worker|ray` exits with 0 or 1."""
 
 import base64
 import configparser
@@ -9,12 +9,12 @@ import urllib.request
 from pathlib import Path
 
 _SECONDS = 8
-_SILENT_SECONDS = 120  # as long as a worker's lease
+_SILENT_SECONDS = 120  # the length of a worker's lease
 _CREDENTIALS = Path("/secrets/users/credentials")
 
 
 def ask(url: str, body: bytes | None = None) -> None:
-    """Have a server answer something that it must ask its database for."""
+    """Send a request that needs the server's database."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     if _CREDENTIALS.is_file():
         file = configparser.ConfigParser(interpolation=None)
@@ -26,7 +26,7 @@ def ask(url: str, body: bytes | None = None) -> None:
 
 
 def worker() -> None:
-    """See that this container's worker has said a word to the database of late."""
+    """Check that this container's worker has recently written to the database."""
     import psycopg
 
     url = os.environ["MULTIHEAD_STUDY_STORAGE"].replace("+psycopg", "")
@@ -37,14 +37,14 @@ def worker() -> None:
     with psycopg.connect(url, connect_timeout=_SECONDS) as connection:
         row = connection.execute(query, (f"{socket.gethostname()} %", _SILENT_SECONDS)).fetchone()
     if row == (0,):
-        sys.exit("no word from the worker")
+        sys.exit("the worker has not written to the database recently")
 
 
 def ray() -> None:
-    """See that this container's node of Ray is there; its first process waits for workers."""
+    """Check that this container's Ray node runs; the first process only waits for workers."""
     names = {path.read_text().strip() for path in Path("/proc").glob("[0-9]*/comm")}
     if "raylet" not in names:
-        sys.exit("there is no node of Ray")
+        sys.exit("the Ray node is not running")
 
 
 CHECKS = {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Let nothing be published beyond this host without users and passwords.
+# Exit with an error if services would be published beyond this host without passwords.
 set -eu
 
 case "$BIND_ADDRESS" in

@@ -1,7 +1,7 @@
-"""Bring both databases to the schemas of this image, once and again: `python migrate.py`.
+"""Upgrade both databases to the schemas of this image: `python migrate.py`. It may be repeated.
 
-Everything is looked at before anything is changed. A database that a newer image made is refused;
-one that is changed is dumped first.
+All schemas are checked before any change. A database of a newer image is refused. A database is
+dumped before it is changed.
 """
 
 import configparser
@@ -38,7 +38,7 @@ class Refused(Exception):
 
 
 def url_of(database: str) -> str:
-    """Return the address of a database, which names the file of its password."""
+    """Return the URL of a database; it names the file with the password."""
     return (
         f"postgresql+psycopg://{database}@postgres/{database}?passfile={SECRETS}/{database}/pgpass"
     )
@@ -46,14 +46,14 @@ def url_of(database: str) -> str:
 
 @dataclass(frozen=True)
 class Schema:
-    """A schema with a history of Alembic's.
+    """A schema with Alembic revisions.
 
     Attributes:
-        title: For people.
-        database: Where it is.
-        scripts: Folder of its revisions.
-        upgrade: Brings the database to the newest one.
-        table: Where Alembic keeps the revision.
+        title: The name to display.
+        database: The name of the database.
+        scripts: The folder of the revisions.
+        upgrade: Upgrades the database to the newest revision.
+        table: The table with the current revision.
     """
 
     title: str
@@ -63,16 +63,16 @@ class Schema:
     table: str = "alembic_version"
 
     def revision(self, engine: sa.Engine) -> str | None:
-        """Return the revision that the database is at, or None for one without the schema."""
+        """Return the database's revision, or None if it has no such schema."""
         with engine.connect() as connection:
             options = {"version_table": self.table}
             return MigrationContext.configure(connection, opts=options).get_current_revision()
 
     def is_behind(self, engine: sa.Engine) -> bool:
-        """Return whether the schema has to be made or changed.
+        """Return whether the schema must be made or upgraded.
 
         Raises:
-            Refused: If the revision is none of this image's.
+            Refused: If this image does not know the revision.
         """
         scripts = ScriptDirectory(str(self.scripts))
         found = self.revision(engine)
@@ -123,10 +123,10 @@ USERS = Schema(
 
 
 def check_own(engine: sa.Engine) -> None:
-    """See that our tables beside Optuna's have the columns of this image.
+    """Check that our tables in Optuna's database have the columns of this image.
 
     Raises:
-        Refused: If they have not.
+        Refused: If they do not.
     """
     inspector = sa.inspect(engine)
     for table in metadata.sorted_tables:
@@ -143,7 +143,7 @@ def check_own(engine: sa.Engine) -> None:
 
 
 def dump(schema: Schema, revision: str) -> None:
-    """Write a dump of a schema's database, and drop all but the newest few."""
+    """Dump a schema's database, and delete all but the newest dumps."""
     folder = BACKUPS / "migrations"
     folder.mkdir(exist_ok=True)
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
@@ -160,17 +160,17 @@ def dump(schema: Schema, revision: str) -> None:
 
 @contextmanager
 def alone(engine: sa.Engine) -> Iterator[None]:
-    """Wait for another migration to end, and keep others waiting."""
+    """Hold a lock, so that only one migration runs at a time."""
     with engine.connect() as connection:
         connection.execute(sa.text("SELECT pg_advisory_lock(hashtext('migrate'))"))
         yield
 
 
 def migrate(schemas: list[Schema]) -> None:
-    """Bring all to their newest revisions.
+    """Upgrade all schemas to their newest revisions.
 
     Raises:
-        Refused: Before any change, if one of them is too new.
+        Refused: If one of them is too new. Nothing is changed then.
     """
     engines = {name: sa.create_engine(url_of(name)) for name in ("mlflow", "optuna")}
     with alone(engines["mlflow"]):
@@ -188,9 +188,9 @@ def migrate(schemas: list[Schema]) -> None:
 
 
 def make_users() -> None:
-    """Make MLflow's first user, and the one of the platform's own processes.
+    """Make MLflow's first user, and the user of the platform's own processes.
 
-    The latter's password is always that of this stack: users that a backup brought have others.
+    The password of the latter is set to that of this stack, because a restored backup has another.
     """
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 

@@ -1,13 +1,13 @@
 #!/bin/sh
-# A node of the Ray cluster of docker/ray.yml:
+# Start a node of the Ray cluster of docker/ray.yml:
 #
-#   ray.sh head              the head node, which holds no workers
-#   ray.sh worker            a node for workers: RAY_CORES cores, and the GPUs that it sees
-#   ray.sh with COMMAND...   a multihead command on a node of its own, which holds no workers
+#   ray.sh head              the head node; it runs no workers
+#   ray.sh worker            a node for workers: RAY_CORES cores, and all visible GPUs
+#   ray.sh with COMMAND...   a multihead command on a separate node without workers
 set -eu
 
 HEAD=ray-head:6379
-# Objects are not what a study hands over; Ray refuses less than 75 MB.
+# Studies do not use Ray's object store; 75 MB is the smallest allowed size.
 start() { python -m ray.scripts.scripts start --object-store-memory=80000000 "$@"; }
 
 case $1 in
@@ -25,8 +25,8 @@ with)
     ;;
 esac
 
-# Ray's processes end at once; a worker of a study sees that, and writes a checkpoint. The container
-# waits for it.
+# Ray's processes end at once. A worker of a study notices that, and writes a checkpoint. The
+# container waits for it.
 node=$!
 trap 'kill $node' TERM INT
 wait $node || code=$?

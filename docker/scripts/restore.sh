@@ -1,15 +1,15 @@
 #!/bin/sh
-# Called by docker/restore.sh on the host: put back what backup.sh wrote, from stdin.
-# `restore.sh check` only says whether that would be refused.
+# Called by docker/restore.sh on the host: restore a backup of backup.sh from stdin.
+# `restore.sh check` only checks whether the restore would be refused.
 #
-# Nothing is touched before the whole file is here and its sums are right. A stack that has runs
+# No data change until the whole file has arrived and its checksums are correct. A stack with runs
 # or studies is refused unless FORCE=yes.
 set -eu
 umask 077
 
 address() { echo "postgresql://$1@postgres/$1?passfile=/secrets/$1/pgpass"; }
 ask() { psql -w -X -v ON_ERROR_STOP=1 -qtA -d "$(address "$1")" -c "$2"; }
-# rows DATABASE TABLE: how many, 0 where there is no such table
+# rows DATABASE TABLE: the number of rows; 0 if there is no such table
 rows() {
     [ "$(ask "$1" "SELECT to_regclass('public.$2') IS NOT NULL")" = t ] || { echo 0; return; }
     ask "$1" "SELECT count(*) FROM $2"
@@ -49,7 +49,7 @@ DO $$ DECLARE found record; BEGIN
     END LOOP;
 END $$;
 END
-# One transaction for each: a database is as it was, or as it is in the backup.
+# One transaction per database: it stays unchanged, or is restored completely.
 for database in mlflow optuna; do
     pg_restore --no-owner --no-privileges -f "$database.sql" "$database.dump"
 done

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Write random passwords, once, for those that need them:
+# Write random passwords once:
 #
-#   /secrets/postgres   passwords of the superuser and of both roles, for the database alone
+#   /secrets/postgres   passwords of the superuser and of both roles, only for the database
 #   /secrets/mlflow     pgpass of the role mlflow
 #   /secrets/optuna     pgpass of the role optuna
-#   /secrets/users      how the platform's own processes name themselves to MLflow (docker/auth.yml)
+#   /secrets/users      the MLflow account of the platform's own processes (docker/auth.yml)
 #   /secrets/admin      the password of MLflow's first user (docker/auth.yml)
-#   /secrets/s3         keys of the S3 server, for it and for its clients (docker/s3.yml)
-#   /secrets/ray        the token that nodes of the Ray cluster ask each other for (docker/ray.yml)
+#   /secrets/s3         keys for the S3 server and its clients (docker/s3.yml)
+#   /secrets/ray        the token that nodes of the Ray cluster require (docker/ray.yml)
 #
-# A password that is there is never changed. What repeats one follows it: `down -v` keeps a volume
-# that some container still has.
+# An existing password is never changed. Files that repeat a password are updated, because
+# `down -v` keeps a volume that is still in use.
 set -eu
 umask 077
 
@@ -23,7 +23,7 @@ fi
 
 random() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 
-# keep FILE MODE: write stdin whole or not at all, unless the file is there.
+# keep FILE MODE: write stdin to the file atomically, unless it exists.
 keep() {
     if [ ! -s "$1" ]; then
         cat > "$1.new"

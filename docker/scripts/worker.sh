@@ -1,6 +1,6 @@
 #!/bin/sh
-# Join the study that STUDY names; the first worker makes it. The same command goes on with it
-# after a restart, and ends when all its trials have.
+# Join the study STUDY; the first worker makes it. After a restart the same command continues, and
+# it ends when all trials have ended.
 set -eu
 
 if [ -z "$STUDY" ]; then

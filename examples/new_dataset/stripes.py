@@ -1,6 +1,6 @@
-"""A new dataset is one function that returns a Source, and one YAML that names it.
+"""A new dataset: one function that returns a Source, and one YAML file that names it.
 
-Each picture holds stripes; one head tells their direction, the other how many there are.
+Each image has stripes. One head is their direction, the other is their number.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from multihead import Head, Heads, Source
 
 
 def stripes(data_dir: Path, split: str) -> Source:
-    """Return 2,000 training or 500 test pictures of 1x16x16; nothing is read from `data_dir`."""
+    """Return 2,000 training or 500 test images of 1x16x16; `data_dir` is not used."""
     del data_dir
     count = 2_000 if split == "train" else 500
     rng = np.random.default_rng(0 if split == "train" else 1)

@@ -1,9 +1,9 @@
-"""Draw a small folder of pictures with a table of labels, as a person might have one.
+"""Draw a small folder of pictures with a table of labels.
 
 python make_leaves.py leaves
 
-`leaves/labels.csv` has a row per picture: `species` is a class, `length` a number with gaps,
-`marks` are tags, and `plant` says which leaves come from the same plant.
+`leaves/labels.csv` has one row per picture: `species` is a class, `length` a number with missing
+values, `marks` are tags, and `plant` is the group of leaves from one plant.
 """
 
 import sys
@@ -21,7 +21,7 @@ MARKS = ("spots", "hole", "dry")
 def draw(
     species: str, length: float, marks: list[str], hue: int, rng: np.random.Generator
 ) -> Image.Image:
-    """Return a leaf of a length in cm, 4 to 12, turned at random."""
+    """Return a picture of a leaf with a random rotation; `length` is in cm, 4 to 12."""
     count, depth = LOBES[species]
     angles = np.linspace(0, 2 * np.pi, 90)
     radius = (1 + depth * np.cos(count * angles)) / (1 + depth) * length / 12 * 0.46 * SIDE
@@ -43,7 +43,7 @@ def draw(
 
 
 def write(folder: Path, plants: int = 75, seed: int = 0) -> None:
-    """Write four leaves of each plant; a fifth of the lengths were not measured."""
+    """Write four leaves per plant; a fifth of the lengths are missing."""
     rng = np.random.default_rng(seed)
     (folder / "pictures").mkdir(parents=True)
     rows = []

@@ -1,7 +1,7 @@
-"""A kind of head: counts, such as cells in a picture, predicted as a Poisson rate.
+"""A kind of head: counts, such as the cells in an image, predicted as a Poisson rate.
 
-A squared error treats 0 instead of 2 like 40 instead of 42. The Poisson deviance does not, and its
-prediction is never below 0.
+A squared error is the same for 0 instead of 2 and for 40 instead of 42. The Poisson deviance is
+larger for the first. Its prediction is never below 0.
 """
 
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ DEVIANCE = Metric(
 
 
 def deviance(log_rate: Tensor, counts: Tensor) -> Tensor:
-    """Return 2 (y log(y / rate) - y + rate) of each sample, [B]; 0 where the rate is the count."""
+    """Return 2 (y log(y / rate) - y + rate) of each sample, [B]; 0 if the rate equals y."""
     return 2 * (torch.xlogy(counts, counts) - counts * log_rate - counts + log_rate.exp())
 
 
 class CountLoss(nn.Module):
-    """The Poisson deviance of each sample; it has the gradient of twice the likelihood.
+    """The Poisson deviance of each sample: twice the negative log-likelihood plus a constant.
 
     Args:
-        mean: Of the training counts; the network learns the logarithm of rate / mean.
+        mean: Mean of the training counts; the network learns the logarithm of rate / mean.
 
     Shape:
         outputs [B, 1] and counts float [B] to [B].
@@ -54,10 +54,10 @@ class CountLoss(nn.Module):
 
 
 class CountReadout(Readout):
-    """The expected count, and what the metrics average over the samples.
+    """Converts outputs to expected counts, and computes the values for metrics.
 
     Args:
-        mean: As `CountLoss` has it.
+        mean: As in `CountLoss`.
     """
 
     columns = ("absolute", "deviance", "count", "count_log_count")
@@ -71,20 +71,20 @@ class CountReadout(Readout):
         return (outputs[:, 0].float() + self.shift).exp()
 
     def measures(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return what `columns` names, [4, B]."""
+        """Return the values of `columns`, [4, B]."""
         log_rate = outputs[:, 0].float() + self.shift
         absolute, apart = (log_rate.exp() - labels).abs(), deviance(log_rate, labels)
         return torch.stack([absolute, apart, labels, torch.xlogy(labels, labels)])
 
 
 class Count(Kind):
-    """Predict a count by the logarithm of its Poisson rate.
+    """Predicts a count with the logarithm of its Poisson rate.
 
-    Labels are float32: whole numbers of 0 or more, NaN where they are missing. The score is the
-    share of the deviance that is explained, D^2: 0 for whoever always says the mean.
+    Labels are float32: integers of 0 or more, and NaN if missing. The score is D^2, the explained
+    share of the deviance. It is 0 if the prediction is always the mean.
 
     Args:
-        mean: Of the training counts, above 0; `fitted` sets it.
+        mean: Mean of the training counts, above 0; `fitted` sets it.
     """
 
     name = "count"
@@ -94,18 +94,18 @@ class Count(Kind):
         self.mean = float(mean)
 
     def fitted(self, head: Head, labels: NDArray[Any]) -> Kind:
-        """Return the kind that begins at the mean of the training labels."""
+        """Return the kind with the mean of the training labels, where training begins."""
         known = labels[~self.is_missing(labels)]
         mean = float(known.mean(dtype=np.float64)) if len(known) else 0.0
         return Count(mean) if mean > 0 else self
 
     def impossible(self, head: Head, labels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which labels [N] are no counts."""
+        """Return bool [N]: which labels are not counts."""
         return super().impossible(head, labels) | (labels < 0) | (labels != np.floor(labels))
 
     def allowed(self, head: Head) -> str:
-        """Return what an impossible label is."""
-        return "no whole number of 0 or more"
+        """Return a text that describes an invalid label."""
+        return "not an integer of 0 or more"
 
     def outputs(self, head: Head) -> int:
         """Return 1."""
@@ -116,21 +116,21 @@ class Count(Kind):
         return CountLoss(self.mean)
 
     def readout(self, head: Head) -> Readout:
-        """Return the expected count."""
+        """Return the readout of the expected count."""
         return CountReadout(self.mean)
 
     def metrics(self, head: Head) -> tuple[Metric, ...]:
-        """Return the deviance, and the mean absolute error."""
+        """Return the deviance and the mean absolute error."""
         return (DEVIANCE, MAE)
 
     def score(self, head: Head, means: Mapping[str, float]) -> float:
-        """Return the share of the deviance that is explained, 0 to 1."""
+        """Return the explained share of the deviance, 0 to 1."""
         mean = means["count"]
         of_mean = 2 * (means["count_log_count"] - (mean * np.log(mean) if mean > 0 else 0.0))
         return max(0.0, 1 - means["deviance"] / of_mean) if of_mean > 0 else 0.0
 
     def columns(self, head: Head) -> dict[str, str]:
-        """Return the expected count and the ends of an interval that holds 90% of the counts."""
+        """Return the expected count and the ends of a 90% interval."""
         return dict.fromkeys((head.name, f"{head.name}_low", f"{head.name}_high"), "double")
 
     def answer(

@@ -1,7 +1,7 @@
 """A metric: quadratic weighted kappa, computed by torchmetrics.
 
-It suits classes that have an order, such as the stages of a disease: to be off by two counts four
-times as much as to be off by one, and 0 is the agreement of chance.
+It suits ordered classes, such as the stages of a disease. An error of two stages counts four times
+as much as an error of one stage. The value 0 is agreement by chance.
 """
 
 from torch import Tensor
@@ -11,13 +11,13 @@ from multihead.metrics import Metric
 
 
 def _kappa(probabilities: Tensor, labels: Tensor) -> float:
-    """Return the kappa of probabilities [N, K] and classes [N] of a whole split."""
+    """Return the kappa for probabilities [N, K] and classes [N] of a split."""
     classes = probabilities.shape[1]
     return float(multiclass_cohen_kappa(probabilities, labels, classes, weights="quadratic"))
 
 
 def quadratic_kappa() -> Metric:
-    """Return the metric, which is logged as `{split}/{head}_quadratic_kappa`.
+    """Return the metric; it is logged as `{split}/{head}_quadratic_kappa`.
 
     Source: Cohen, Weighted kappa, Psychological Bulletin 70(4), 1968.
     """

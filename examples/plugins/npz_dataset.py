@@ -1,10 +1,10 @@
 """A dataset: pictures and labels of one .npz file, such as those of MedMNIST.
 
 MedMNIST's files (Yang et al., Scientific Data 2023, arXiv:2110.14795) hold the arrays
-`train_images`, `train_labels`, `val_images` and so on. Here every array beside the images is a head
-with the name that follows `train_`, so a file may have several.
+`train_images`, `train_labels`, `val_images` and so on. Here each other array is a head. The
+head's name is the part after `train_`. So a file may have several heads.
 
-python npz_dataset.py cells.npz     writes a file to try it with
+python npz_dataset.py cells.npz     writes an example file
 """
 
 import sys
@@ -21,20 +21,20 @@ from multihead.errors import DataError
 def npz(data_dir: Path, split: str, file: str) -> Source:
     """Read one split of an .npz file.
 
-    Images are uint8 [N, H, W] or [N, H, W, C]. Whole numbers [N] or [N, 1] are classes, rows of 0
-    and 1 [N, K] are tags, and float numbers [N] are numbers, of which NaN is missing.
+    Images are uint8 [N, H, W] or [N, H, W, C]. Integers [N] or [N, 1] are classes, rows of 0 and 1
+    [N, K] are tags, and floats [N] are numbers. A NaN is a missing label.
 
     Args:
         data_dir: The folder of the file.
-        split: `train` also reads the arrays of `val_`, and marks them as the validation part.
-        file: The name of the file, from `data_dir` on: the key `data.file`.
+        split: `train` or `test`. `train` also reads the `val_` arrays as the validation part.
+        file: The path of the file, relative to `data_dir`: the key `data.file`.
 
     Raises:
-        DataError: If there is no such file, or its arrays are not as described.
+        DataError: If there is no such file, or an array is missing.
     """
     path = Path(data_dir) / file
     if not path.is_file():
-        raise DataError(f"{path} is not there; set data.data_dir and data.file to an .npz file.")
+        raise DataError(f"{path} does not exist; set data.data_dir and data.file to an .npz file.")
     with np.load(path, allow_pickle=False) as arrays:
         names = [n.removeprefix("train_") for n in arrays.files if n.startswith("train_")]
         splits = ("train", "val", "test")
@@ -62,7 +62,7 @@ def npz(data_dir: Path, split: str, file: str) -> Source:
 
 
 def _head(name: str, labels: NDArray[Any]) -> Head:
-    """Return what the labels of all splits make of a head."""
+    """Return the head for the labels of all splits."""
     if labels.ndim == 2 and labels.shape[1] > 1:
         return Head(name, labels.shape[1], kind="multilabel")
     if labels.dtype.kind == "f":
@@ -79,9 +79,9 @@ def _labels(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def write_cells(path: Path, seed: int = 0) -> None:
-    """Draw pictures of cells with two heads: how many there are, and the stage they are in.
+    """Draw images of cells with two heads: the number of cells, and their stage.
 
-    The counts of a third of the training pictures are missing. Cells grow from stage 0 to 4.
+    A third of the training images have no count. Cells grow from stage 0 to 4.
     """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:28, :28]

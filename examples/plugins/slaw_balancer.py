@@ -10,17 +10,19 @@ from multihead.balancing import Balancer
 
 
 class SLAW(Balancer):
-    """Weigh each head by the inverse of the running deviation of its loss.
+    """Weighs each head by the inverse of the running standard deviation of its loss.
 
-    The deviation stands for the length of the head's gradient, which GradNorm measures by a
-    backward pass per head. The weights of the heads in a batch have the sum of `loss_weights`.
+    The standard deviation is an estimate of the norm of the head's gradient. GradNorm measures this
+    norm with a backward pass per head. The weights of the heads in a batch have the same sum as
+    their `loss_weights`.
+
     Source: Crawshaw & Kosecka, SLAW: Scaled Loss Approximate Weighting for Efficient Multi-Task
     Learning, arXiv:2109.08218, algorithm 1.
 
     Args:
-        heads: Fixes T and the order of the losses.
+        heads: The T heads, in the order of the losses.
         weights: Static weights by head name.
-        decay: Of the running means, 0 to 1, without 1.
+        decay: Decay of the running means, 0 or more and below 1.
     """
 
     def __init__(
@@ -28,12 +30,12 @@ class SLAW(Balancer):
     ) -> None:
         super().__init__(heads, weights)
         self.decay = decay
-        # Buffers are part of each checkpoint, so a resumed training goes on with them.
+        # Buffers are part of each checkpoint, so resumed training continues with them.
         self.register_buffer("mean", torch.zeros(len(heads)))
         self.register_buffer("square", torch.zeros(len(heads)))
 
     def weigh(self, losses: Tensor, present: Tensor, gramian: Tensor | None) -> Tensor:
-        """Return the weights [T]; a head without a label in the batch keeps its means."""
+        """Return the weights [T]. A head without labels in the batch keeps its means."""
         keep = torch.where(present, self.decay, 1.0)
         self.mean = keep * self.mean + (1 - keep) * losses
         self.square = keep * self.square + (1 - keep) * losses.square()

@@ -265,5 +265,5 @@ def test_an_arm_without_any_metric_of_the_baseline_is_refused(values: Make) -> N
 def test_the_direction_of_a_metric_is_known_by_its_name() -> None:
     metrics = ["acc", "acc_within", "r2", "score", "loss", "mae", "rmse"]
     assert falling_metrics(metrics) == {"loss", "mae", "rmse"}
-    with pytest.raises(ConfigError, match="speed is of no metric"):
+    with pytest.raises(ConfigError, match="speed is not a metric"):
         falling_metrics(["speed"])

@@ -85,6 +85,6 @@ def test_labels_that_look_like_radians_are_told() -> None:
     labels[4] = np.nan
     head = Head("turn", kind=Angle())
     (note,) = head.kind.notes(head, labels)
-    assert "span 6.2 of 360 degrees; for radians" in note
+    assert "span only 6.2 of 360 degrees; if they are radians" in note
     assert not head.kind.notes(head, 57 * labels)
     assert not Angle(6.2832, "rad").notes(head, labels)

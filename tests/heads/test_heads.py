@@ -72,7 +72,7 @@ def test_near_enough_is_the_step_or_the_width_of_a_level() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"minimum": 1.0, "maximum": 1.0}, "rising"),
+        ({"minimum": 1.0, "maximum": 1.0}, "min < max"),
         ({"minimum": 0.0, "maximum": math.nan}, "finite"),
         ({"minimum": -1e308, "maximum": 1.7e308}, "too wide"),
         ({"minimum": 0.0, "maximum": 1.0, "scale": "log"}, "above 0"),
@@ -94,7 +94,7 @@ def test_the_kind_decides_how_many_numbers_the_network_returns() -> None:
 
 
 def test_classes_without_an_order_are_only_classified() -> None:
-    with pytest.raises(ConfigError, match="only parameters with a range"):
+    with pytest.raises(ConfigError, match="it needs a parameter with a range"):
         Head("source", 3).as_kind("ordinal")
 
 

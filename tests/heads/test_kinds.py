@@ -159,7 +159,7 @@ def test_a_record_that_names_a_kind_from_elsewhere_needs_trust() -> None:
 
 def test_a_record_imports_nothing_by_itself() -> None:
     record = HEADS["outside"].to_record() | {"kind": {"_target_": "tests.never.Imported"}}
-    with pytest.raises(ConfigError, match="none of ours and not imported"):
+    with pytest.raises(ConfigError, match="not built in and not imported"):
         Heads.from_record([record])
 
 

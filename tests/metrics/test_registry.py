@@ -24,7 +24,7 @@ def test_a_name_that_ends_with_two_metrics_is_of_the_longer_one() -> None:
 
 @pytest.mark.parametrize("name", ["epoch", "val/digit", "val/digit_speed", "lr", ""])
 def test_a_name_of_no_metric_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(ConfigError, match="there are: acc, loss, macro_f1"):
+    with pytest.raises(ConfigError, match="choose one of: acc, loss, macro_f1"):
         metric_of(name)
 
 

@@ -177,11 +177,11 @@ def test_a_function_is_refused_by_name_before_it_runs(
         (pickle.dumps(ARRAYS[0], 2)[:-1] + b"}b.", "set the state of ndarray"),
         (pickle.dumps(ARRAYS[8], 2)[:-1] + b"}b.", "set the state of float32"),
         (b"\x80\x04cbuiltins\nset\n](NNeR.", "call Global as a function"),
-        (b"\x80\x02cnumpy\nndarray\nK\x09\x85R.", "numpy.ndarray with other arguments"),
-        (b"\x80\x02c__builtin__\nbytes\nJ\xff\xff\xff\x7f\x85R.", "builtins.bytes with other"),
-        (b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.", "bytearray with other"),
-        (b"\x80\x02c_codecs\nencode\nX\x01\0\0\0xX\x03\0\0\0bz2\x86R.", "encode with other"),
-        (b"\x80\x02cnumpy\ndtype\n.", "keeps numpy.dtype itself"),
+        (b"\x80\x02cnumpy\nndarray\nK\x09\x85R.", "numpy.ndarray with unexpected arguments"),
+        (b"\x80\x02c__builtin__\nbytes\nJ\xff\xff\xff\x7f\x85R.", "builtins.bytes with unexpected"),
+        (b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.", "bytearray with unexpected"),
+        (b"\x80\x02c_codecs\nencode\nX\x01\0\0\0xX\x03\0\0\0bz2\x86R.", "encode with unexpected"),
+        (b"\x80\x02cnumpy\ndtype\n.", "contains numpy.dtype itself"),
         (pickle.dumps(np.array([{}]), 4), "type O8"),
         (pickle.dumps(np.zeros(2, [("a", "u1", 3)]), 4), "type V3"),
         (pickle.dumps(np.dtype("M8[s]"), 4), "type M8"),
@@ -280,7 +280,7 @@ def test_a_list_cannot_be_made_into_a_thousand_sets() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"N\x94" + b"".join(b"h%ch%c\x86\x94" % (i, i) for i in range(60)) + b"\x940", "unfolds"),
+        (b"N\x94" + b"".join(b"h%ch%c\x86\x94" % (i, i) for i in range(60)) + b"\x940", "expands"),
         (b"]\x94h\x00a.", "within itself"),
         (b"}\x94NK\x01sK\x02h\x00s.", "within itself"),
         (b"N" + b"\x85" * 10_000 + b".", "nests deeper"),
@@ -290,7 +290,7 @@ def test_a_list_cannot_be_made_into_a_thousand_sets() -> None:
 )
 def test_the_result_is_a_finite_tree(data: bytes, reason: str) -> None:
     """Else printing or comparing it would end in a RecursionError, or never."""
-    if reason == "unfolds":
+    if reason == "expands":
         data = b"\x80\x04(" + data[:-2] + b"t."
     with pytest.raises(DataError, match=reason):
         safe_loads(data, "x")
@@ -323,7 +323,7 @@ def test_an_array_without_its_state_is_kept_nowhere() -> None:
     """A list that took it before its state came would hold something that is no array."""
     one, two = safe_loads(pickle.dumps([ARRAYS[0]] * 2, 2), "x")
     assert one is two
-    with pytest.raises(DataError, match="in the making"):
+    with pytest.raises(DataError, match="an unfinished array or dtype"):
         safe_loads(b"\x80\x02]" + RECONSTRUCT + b"q\x01a.", "x")
 
 
@@ -374,7 +374,7 @@ def test_a_cut_file_says_its_size_and_the_least_expected_size(tmp_path: Path) ->
     ("data", "reason"),
     [
         (b"", "cut short: 0 bytes"),
-        (b"<!DOCTYPE html>", "is no pickle: it starts with b'<!DOCTYP'"),
+        (b"<!DOCTYPE html>", "is not a pickle: it starts with b'<!DOCTYP'"),
         (b"N.N.", "2 bytes follow its end"),
         (b"NN.", "it ends inside"),
         (b".", "it ends inside"),
@@ -387,7 +387,7 @@ def test_a_cut_file_says_its_size_and_the_least_expected_size(tmp_path: Path) ->
         (b"Ix\n.", "a number cannot be read"),
         (b"\x80\x02\x8b\x00\x01\x00\x00" + bytes(256) + b".", "an integer of 256 bytes"),
         (pickle.dumps(np.array(["a"]), 4).replace(b"a\0\0\0", b"\0\0\0a"), "not valid Unicode"),
-        (b"cnumpy\ndtype\n(S'u1'\nI0\nI1\ntR\x94\x94.", "array or a dtype in the making"),
+        (b"cnumpy\ndtype\n(S'u1'\nI0\nI1\ntR\x94\x94.", "unfinished array or dtype"),
     ],
 )
 def test_damage_is_told_apart(data: bytes, reason: str) -> None:
@@ -406,7 +406,7 @@ def test_a_message_is_one_line_whatever_the_names_hold() -> None:
 
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_path_that_is_no_file_is_a_data_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="is no file"):
+    with pytest.raises(DataError, match="is not a file"):
         safe_load(tmp_path / name)
 
 

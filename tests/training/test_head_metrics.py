@@ -107,7 +107,7 @@ def test_what_cannot_be_measured_is_refused(chosen: dict[str, Any], reason: str)
 
 
 def test_a_metric_of_ones_own_takes_no_shipped_name() -> None:
-    with pytest.raises(ConfigError, match="named 'auroc', as one that is shipped"):
+    with pytest.raises(ConfigError, match="'auroc' has the name of a built-in metric"):
         HeadMetrics(HEADS, {"shape": [own(share_of_zeros, True, name="auroc")]})
 
 

@@ -149,7 +149,7 @@ def _set(key: str, value: object) -> Callable[[dict[str, Any]], None]:
 
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another format": (lambda r: r.update(format="x"), "has the format 'x', version 1"),
-    "a later version": (lambda r: r.update(version=2), "version 2; VIMH shards 1 are read"),
+    "a later version": (lambda r: r.update(version=2), "version 2; it must be VIMH shards 1"),
     "no metadata": (lambda r: r.pop("info"), "info must be an object"),
     "no header": (lambda r: r["info"].pop("label_encoding"), "metadata_bytes is missing"),
     "no splits": (lambda r: r.update(splits={}), "splits must be an object with train"),
@@ -221,7 +221,7 @@ def _pipe(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_cut, "train-00001 has 100 bytes, but .* 120. Fetch it again, or write the set anew"),
+        (_cut, "train-00001 has 100 bytes, but .* 120. Fetch it again, or write the dataset again"),
         (_lose, "train-00001 is missing. Fetch it again"),
         (_pipe, "train-00001 is missing"),
         (lambda folder: (folder / INDEX).unlink(), f"no {INDEX}, so it is not a dataset in shards"),

@@ -51,7 +51,7 @@ class Parameter:
             raise ConfigError(f"a parameter's scale is {self.scale!r}; give linear or log.")
         if self.scale == "log" and low <= 0:
             raise ConfigError(
-                f"a parameter from {low} to {high} cannot have a log scale; it must be above 0."
+                f"a parameter from {low} to {high} cannot be log; it must be above 0."
             )
         if self.step is not None and not (math.isfinite(self.step) and self.step > 0):
             raise ConfigError(f"a parameter's step is {self.step}; it must be above 0.")

@@ -1,4 +1,4 @@
-"""What a run measures: a file per metric, which says what its figures mean and how they come."""
+"""The metrics of a run, one file each. A file defines how a metric is named and computed."""
 
 from multihead.metrics.metric import Metric, Unit
 from multihead.metrics.own import own

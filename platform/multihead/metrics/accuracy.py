@@ -1,4 +1,4 @@
-"""The share of samples whose class, or level, is predicted."""
+"""The share of samples whose predicted class or level is correct."""
 
 from multihead.metrics.metric import Metric, Unit
 

@@ -1,4 +1,4 @@
-"""How far confidence is from accuracy.
+"""Expected calibration error: the mean distance between confidence and accuracy.
 
 Source: Naeini, Cooper & Hauskrecht, AAAI 2015; Guo et al., ICML 2017, arXiv:1706.04599.
 """
@@ -11,7 +11,7 @@ BINS = 15
 
 
 def _ece(probabilities: Any, labels: Any) -> float:
-    """Return the mean distance, weighted by samples, over equal bins of probability."""
+    """Return the mean distance over 15 equal bins of probability, weighted by samples."""
     if labels.ndim == 2:  # tags, all together
         told = ~labels.isnan()
         promised, came_true = probabilities[told], labels[told]
@@ -27,7 +27,7 @@ def _ece(probabilities: Any, labels: Any) -> float:
 
 
 def bins_of(promised: Any) -> Any:
-    """Return the bin of each probability; one holds its upper edge, so that 1 is in the last."""
+    """Return the bin of each probability. A bin includes its upper edge; 1 is in the last bin."""
     return ((promised * BINS).ceil() - 1).long().clamp(0, BINS - 1)
 
 

@@ -1,7 +1,7 @@
-"""What a figure means: its names, its unit and which way is better.
+"""The definition of a metric: its names, its unit and its direction.
 
-A metric knows no run and no store. Studies, comparisons, reports and tables ask it, so that none
-of them keeps a list of names.
+A metric does not depend on a run or a store. Studies, comparisons, reports and tables use this
+definition instead of their own lists of names.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +11,12 @@ from typing import Any
 
 
 class Unit(Enum):
-    """What the numbers of a metric count.
+    """The unit of a metric.
 
     Attributes:
-        SHARE: Of the samples, from 0 to 1; differences are told in percentage points.
-        LABEL: The unit of the head's labels, so that a mean over heads has no unit.
-        NONE: Anything else, such as a loss in nats.
+        SHARE: A share from 0 to 1. Differences are reported in percentage points.
+        LABEL: The unit of the head's labels. So a mean over heads has no unit.
+        NONE: Any other unit, such as nats of a loss.
     """
 
     SHARE = "share"
@@ -26,23 +26,24 @@ class Unit(Enum):
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a head on a split.
+    """A metric of a head on a split.
 
-    Two metrics are equal if their figures mean the same, however they come: the macro F1 of tags
-    is made of counts, that of classes of predictions.
+    Two metrics are equal if their values have the same meaning, even if they are computed in
+    different ways. For example, the macro F1 of tags uses counts, and that of classes uses
+    predictions.
 
     Attributes:
         name: Last part of `{split}/{head}_{name}`.
-        title: In words, such as `mean absolute error`.
-        short: For the head of a column, such as `MAE`.
+        title: The name in words, such as `mean absolute error`.
+        short: The title of a column, such as `MAE`.
         column: Its name in `test.csv`.
-        higher_is_better: Which way is better.
-        bounds: The lowest and the highest value there is.
-        unit: What its numbers count.
-        of_means: Its value from the means over the samples, by the names of
-            the readout's columns; None where it comes otherwise.
-        of_predictions: Its value from all predictions and labels of a split, see
-            `metrics.of_predictions`; None where it comes otherwise.
+        higher_is_better: Whether a higher value is better.
+        bounds: The lowest and the highest possible value.
+        unit: The unit of its values.
+        of_means: Computes the value from means over the samples, by the names of the readout's
+            columns; None if it is computed in another way.
+        of_predictions: Computes the value from all predictions and labels of a split, see
+            `metrics.of_predictions`; None if it is computed in another way.
     """
 
     name: str
@@ -56,22 +57,22 @@ class Metric:
     of_predictions: Callable[[Any, Any], float] | None = field(default=None, compare=False)
 
     def of(self, means: Mapping[str, float]) -> float:
-        """Return the value of a metric that comes from means over the samples."""
+        """Return the value for means over the samples, by column name."""
         assert self.of_means is not None, self.name
         return self.of_means(means)
 
     def shown(self, value: float, unit: str = "") -> str:
-        """Return a value for people.
+        """Return a value as text.
 
         Args:
-            value: Of this metric.
-            unit: Of the head's labels; empty where there is none.
+            value: The value of this metric.
+            unit: The unit of the head's labels; empty if there is none.
         """
         if self.unit is Unit.LABEL:
             return f"{value:.4g} {unit}".strip()
         return f"{value:.4f}"
 
     def titled(self, head: str, value: float | None, unit: str = "") -> str:
-        """Return the title of a picture of a head's test; `unit` is as in `shown`."""
+        """Return the title of a figure of a head's test; `unit` is as in `shown`."""
         figure = "" if value is None else f": {self.title} {self.shown(value, unit)}"
         return f"{head}{figure} on the test split"

@@ -1,8 +1,13 @@
-"""Metrics of yes-or-no predictions, from means over samples of what was said and what is so.
+"""Metrics of yes-or-no predictions, computed from means over samples.
 
-`hit` is the share of samples that are yes and said to be, `positive` of those that are, `predicted`
-of those that are said to be. Each tag has its own, with a number: `hit_0`, `told_0` and so on;
-`told` is the share of samples whose label tells the tag.
+These are the means:
+
+- `hit`: the share of true positives;
+- `positive`: the share of samples whose label is positive;
+- `predicted`: the share of samples that are predicted positive;
+- `told`: the share of samples whose label of a tag is known.
+
+Each tag has its own means, with its number: `hit_0`, `told_0` and so on.
 """
 
 from collections.abc import Mapping
@@ -15,7 +20,7 @@ OF_TAGS = ("hit", "positive", "predicted", "told")
 
 
 def _f1(hit: float, positive: float, predicted: float) -> float:
-    """Return F1, and 0 where nothing is yes and nothing said to be, as scikit-learn does."""
+    """Return F1. It is 0 without positive labels and predictions, as in scikit-learn."""
     return 2 * hit / (positive + predicted) if positive + predicted else 0.0
 
 
@@ -24,7 +29,7 @@ def _f1_of_class_1(means: Mapping[str, float]) -> float:
 
 
 def _balanced_accuracy(means: Mapping[str, float]) -> float:
-    """Return the mean recall of those of the two classes that occur."""
+    """Return the mean recall of the classes that occur."""
     positive, predicted, hit = means["positive"], means["predicted"], means["hit"]
     negative, false = 1 - positive, predicted - hit
     recalls = [hit / positive] if positive else []
@@ -33,13 +38,13 @@ def _balanced_accuracy(means: Mapping[str, float]) -> float:
 
 
 def of_tags(means: Mapping[str, float]) -> list[dict[str, float]]:
-    """Return the means of `OF_TAGS` of each tag, in their order."""
+    """Return the means of `OF_TAGS` for each tag, in the order of the tags."""
     count = sum(name.startswith("told_") for name in means)
     return [{name: means[f"{name}_{tag}"] for name in OF_TAGS} for tag in range(count)]
 
 
 def _macro_f1(means: Mapping[str, float]) -> float:
-    """Return the mean over the tags that some label tells."""
+    """Return the mean over the tags with at least one known label."""
     found = [_f1_of_class_1(tag) for tag in of_tags(means) if tag["told"]]
     return sum(found) / max(len(found), 1)
 

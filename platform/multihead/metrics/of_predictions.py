@@ -1,9 +1,11 @@
-"""Metrics that need all predictions of a split; torchmetrics computes them where it can.
+"""Metrics that need all predictions of a split. Most are computed by torchmetrics.
 
-Each is called with what a head's kind says of all samples: for classes probabilities float32 [N, K]
-and classes int64 [N]; for yes or no probabilities of yes float64 [N] and classes int64 [N]; for
-tags probabilities float64 [N, K] and labels float32 [N, K], NaN where a tag is not told; for ranges
-and numbers values float64 [N] and true values float64 [N].
+Each metric is called with the predictions and labels of all samples:
+
+- classification: probabilities float32 [N, K] and classes int64 [N];
+- binary: probabilities of class 1 float64 [N] and classes int64 [N];
+- multilabel: probabilities float64 [N, K] and labels float32 [N, K], NaN for an unknown tag;
+- ranges and numbers: predicted values float64 [N] and true values float64 [N].
 """
 
 import math
@@ -24,19 +26,19 @@ def _balanced_accuracy(probabilities: Any, labels: Any) -> float:
 
     count = probabilities.shape[1]
     recall = multiclass_recall(probabilities, labels, count, average="none")
-    # torchmetrics gives a class that never occurs a recall of 0.
+    # torchmetrics gives a recall of 0 to a class that does not occur.
     return float(recall[labels.unique()].mean())
 
 
 def _mean_of_pairs(function: Any, probabilities: Any, labels: Any) -> float:
-    """Average a figure of probabilities [n] and labels [n] of 0 and 1 over classes or tags."""
+    """Return the mean of a binary metric over the classes or tags that have both labels."""
     pairs = _pairs(probabilities, labels)
     figures = [float(function(given, true)) for given, true in pairs if len(true.unique()) == 2]
     return sum(figures) / len(figures) if figures else math.nan
 
 
 def _pairs(probabilities: Any, labels: Any) -> list[tuple[Any, Any]]:
-    """Return yes or no, each class that occurs against the rest, or each tag where it is told."""
+    """Return (probabilities, labels) per class that occurs (one vs rest), or per tag."""
     if probabilities.ndim == 1:
         return [(probabilities, labels)]
     if labels.ndim == 1:

@@ -1,4 +1,4 @@
-"""Metrics of a person's own: a function of all predictions, or a class of torchmetrics."""
+"""User-defined metrics: a function of all predictions, or a torchmetrics object."""
 
 import math
 import re
@@ -20,21 +20,21 @@ def own(
     title: str | None = None,
     unit: str = "none",
 ) -> Metric:
-    """Make a metric of a function or of a torchmetrics object.
+    """Make a metric from a function or a torchmetrics object.
 
     Args:
-        of: Called with predictions and labels of all samples of a split that have a label, see
-            `metrics.of_predictions`; returns a number.
-        higher_is_better: Which way is better; a torchmetrics class says it itself.
-        name: Last part of `{split}/{head}_{name}`: lower-case letters, digits and underscores; the
-            function's or the class's own if none.
-        title: In words; the name if none.
-        unit: `share`, `label` or `none`, see `Unit`.
+        of: Called with the predictions and labels of all labelled samples of a split; returns a
+            number. See `metrics.of_predictions`.
+        higher_is_better: Whether a higher value is better. A torchmetrics class defines it itself.
+        name: Last part of `{split}/{head}_{name}`: lower-case letters, digits and underscores. The
+            default is derived from the function's or the class's name.
+        title: The name in words; the default is the name.
+        unit: `share`, `label` or `none`; see `Unit`.
 
     Raises:
-        ConfigError: For a name that cannot be, or if nothing says which way is better.
+        ConfigError: If the name or unit is not allowed, or `higher_is_better` is unknown.
     """
-    function = getattr(of, "func", of)  # of a partial
+    function = getattr(of, "func", of)  # the function of a partial
     named = name or _own_name(function)
     if not _NAME.fullmatch(named):
         raise ConfigError(
@@ -66,7 +66,7 @@ def own(
 
 
 def _own_name(function: Any) -> str:
-    """Return `cohen_kappa` for a function of that name and for MulticlassCohenKappa."""
+    """Return `cohen_kappa` for the function `cohen_kappa` or the class MulticlassCohenKappa."""
     given = getattr(function, "__name__", type(function).__name__)
     for task in _TASKS:
         given = given.removeprefix(task)

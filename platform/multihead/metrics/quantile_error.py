@@ -1,4 +1,4 @@
-"""How far the places of labels in their predicted distributions are from uniform."""
+"""Distance of the labels' quantiles in their predicted distributions from uniform."""
 
 from multihead.metrics.metric import Metric
 

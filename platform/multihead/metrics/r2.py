@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from multihead.metrics.metric import Metric
 
-# A variance of the labels below this share of their mean square is rounding.
+# A variance of the labels below this share of their mean square is a rounding error.
 _ROUNDING = 1e-12
 
 
 def unexplained(means: Mapping[str, float]) -> float:
-    """Return the mean squared error as a share of the labels' variance, 0 or more.
+    """Return the mean squared error divided by the labels' variance, 0 or more.
 
-    Where all labels are equal it is 0 for no error at all, else 1.
+    If all labels are equal, it is 0 without an error, else 1.
     """
     variance = means["label_squared"] - means["label"] ** 2
     if variance > _ROUNDING * means["label_squared"]:

@@ -1,6 +1,6 @@
-"""All metrics by name, and the one that a recorded name means.
+"""All metrics by name, and the lookup of a metric by a logged name.
 
-Metrics of a person's own join them where they are made, and where a run that has some is read.
+User-defined metrics are added when they are made, and when a run that has them is read.
 """
 
 import json
@@ -30,7 +30,7 @@ from multihead.metrics.top_k import TOP_5
 from multihead.metrics.within import WITHIN
 from multihead.text import one_line
 
-# In the order of columns.
+# In the order of the columns of tables.
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -40,34 +40,34 @@ METRICS: dict[str, Metric] = {
     )
 }
 _SHIPPED = frozenset(METRICS)
-# By the first of these that a head has, it is judged where one figure has to do.
+# If only one metric is shown, it is the first of these that the head has.
 _JUDGING = (MAE, ACCURACY)
-# Ends of the names of values that are made of a metric, such as `val/acc_best`.
+# Suffixes of values that are derived from a metric, such as `val/acc_best`.
 _MADE_OF = ("_best", "_weighted")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 _LONGEST_TITLE = 80
 
 
 def metric_of(name: str) -> Metric:
-    """Return the metric that a recorded name is of.
+    """Return the metric of a logged name.
 
     Args:
-        name: Such as `val/digit_acc`, `best/val/digit_mae`, `val/score_best` or `acc`.
+        name: A name such as `val/digit_acc`, `best/val/digit_mae`, `val/score_best` or `acc`.
 
     Raises:
-        ConfigError: If it ends like no metric.
+        ConfigError: If the name does not end with the name of a metric.
     """
     last = name.rpartition("/")[2]
     for ending in _MADE_OF:
         last = last.removesuffix(ending)
     fitting = [m for m in METRICS.values() if last == m.name or last.endswith(f"_{m.name}")]
     if not fitting:
-        raise ConfigError(f"{name} is of no metric; there are: {', '.join(METRICS)}.")
+        raise ConfigError(f"{name} is not a metric; choose one of: {', '.join(METRICS)}.")
     return max(fitting, key=lambda metric: len(metric.name))
 
 
 def is_known(name: str) -> bool:
-    """Whether a recorded name, such as `val/digit_acc`, is of a metric known here."""
+    """Return whether a logged name, such as `val/digit_acc`, is of a known metric."""
     try:
         metric_of(name)
     except ConfigError:
@@ -76,38 +76,38 @@ def is_known(name: str) -> bool:
 
 
 def unit_of(name: str) -> Unit:
-    """Return what the numbers of a metric count, by its own name; `NONE` for one unknown here."""
+    """Return the unit of a metric by its own name; `NONE` if it is unknown."""
     return METRICS[name].unit if name in METRICS else Unit.NONE
 
 
 def judging(names: Collection[str]) -> Metric | None:
-    """Return the metric that a head is judged by where one figure has to do.
+    """Return the metric that represents a head if only one is shown, or None.
 
     Args:
-        names: Of the metrics that the head has, such as `acc`.
+        names: Names of the head's metrics, such as `acc`.
     """
     others = (m for m in METRICS.values() if m.name not in ("loss", "score"))
     return next((metric for metric in (*_JUDGING, *others) if metric.name in names), None)
 
 
 def join(metrics: Iterable[Metric]) -> None:
-    """Add metrics of a person's own.
+    """Add user-defined metrics.
 
     Raises:
-        ConfigError: For another metric of a shipped one's name.
+        ConfigError: If a metric has the name of a different built-in metric.
     """
     for metric in metrics:
         if metric.name in _SHIPPED and METRICS[metric.name] != metric:
             raise ConfigError(
-                f"a metric of yours is named {metric.name!r}, as one that is shipped; give it "
-                f"another name."
+                f"your metric {metric.name!r} has the name of a built-in metric; choose another "
+                f"name."
             )
         if metric.name not in _SHIPPED:
             METRICS[metric.name] = metric
 
 
 def to_record(metrics: Iterable[Metric]) -> str:
-    """Return those metrics that are not shipped, for a run's tag; empty if there are none."""
+    """Return a record of the user-defined metrics for a run's tag; empty if there are none."""
     own = {
         m.name: {"title": m.title, "higher_is_better": m.higher_is_better, "unit": m.unit.value}
         for m in metrics
@@ -117,7 +117,7 @@ def to_record(metrics: Iterable[Metric]) -> str:
 
 
 def learn(record: str) -> None:
-    """Add the metrics that a run's tag tells; what is known already, or is damaged, is left."""
+    """Add the metrics of a run's tag. Known names and damaged records are ignored."""
     try:
         told = json.loads(record)
         for name, said in told.items():

@@ -1,8 +1,8 @@
-"""A head's quality from 0 to 1, so that heads of all kinds have a mean."""
+"""A head's quality from 0 to 1. It allows a mean over heads of all kinds."""
 
 from multihead.metrics.metric import Metric
 
-# Made from another metric: which one, a head's kind says.
+# `Kind.score` computes it.
 SCORE = Metric(
     name="score",
     title="score",

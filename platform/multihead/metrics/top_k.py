@@ -1,4 +1,4 @@
-"""The share of samples whose class is among the most probable ones."""
+"""The share of samples whose class is among the 5 most probable classes."""
 
 from typing import Any
 

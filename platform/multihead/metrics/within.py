@@ -1,4 +1,4 @@
-"""The share of samples whose prediction is near enough: within the parameter's tolerance."""
+"""The share of samples whose error is within the parameter's tolerance."""
 
 from multihead.metrics.metric import Metric, Unit
 

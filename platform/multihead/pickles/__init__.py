@@ -1,1 +1,1 @@
-"""Reading pickles of arrays, and running nothing that is in them."""
+"""Read pickles of arrays without running code in them."""

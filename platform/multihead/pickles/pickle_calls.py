@@ -1,7 +1,7 @@
-"""What the globals that a pickle names make of their arguments: data, or an error.
+"""Emulate the few functions that a pickle of plain data calls.
 
-Nothing is imported. Numpy's own state setters never see the file: an array is made from a dtype,
-a shape and bytes that were checked, and is a `Pending` until its state comes.
+No name of the file is imported, and numpy never sets state from the file. An array is made from a
+checked dtype, shape and bytes. Until its state arrives, the array is a `Pending`.
 """
 
 import re
@@ -33,21 +33,25 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A name that the file looked up: not a function, only a key for `call`."""
+    """A global name in the file. It is not a function, only a key for `call`."""
 
     name: str
 
 
 @dataclass(slots=True)
 class Pending:
-    """An array, or a dtype with its code, and what became of it with its state."""
+    """An array, or a dtype with its code. `value` is the result once its state has arrived."""
 
     code: str | None
     value: NDArray[Any] | np.dtype[Any] | None = None
 
 
 def find(file: PickleFile, module: str, name: str) -> Global:
-    """Return what stands for a global that data need; any other is refused by name."""
+    """Return the `Global` for a name that plain data need.
+
+    Raises:
+        DataError: For any other name.
+    """
     full = f"{_OLD_NAMES.get(module, module)}.{name}"
     if full not in _NAMES:
         raise file.refused(f"it would run {one_line(f'{module}.{name}'[:100])}")
@@ -55,18 +59,26 @@ def find(file: PickleFile, module: str, name: str) -> Global:
 
 
 def call(file: PickleFile, function: object, args: object) -> object:
-    """Return what a global makes of a tuple of arguments, if data have such arguments."""
+    """Return the result of calling a global with a tuple of arguments.
+
+    Raises:
+        DataError: If plain data have no such call.
+    """
     if not isinstance(function, Global) or type(args) is not tuple:
         raise file.refused(f"it would call {type(function).__name__} as a function")
     make = _numpy if function.name.startswith("numpy.") else _plain
     built = make(file, function.name.rpartition(".")[2], args)
     if built is NotImplemented:
-        raise file.refused(f"it would run {function.name} with other arguments than data have")
+        raise file.refused(f"it would run {function.name} with unexpected arguments")
     return built
 
 
 def complete(file: PickleFile, pending: object, state: object) -> object:
-    """Return the dtype or the array that was waiting for this state, and keep it there."""
+    """Set the state of a pending dtype or array, and return it.
+
+    Raises:
+        DataError: If the state is not that of a dtype or an array.
+    """
     if not isinstance(pending, Pending):
         raise file.refused(f"it would set the state of {type(pending).__name__}, not of an array")
     match pending.code, state:
@@ -80,7 +92,7 @@ def complete(file: PickleFile, pending: object, state: object) -> object:
         case None, (int(), tuple() as shape, np.dtype() as dtype, int() as fortran, raw):
             pending.value = _array(file, shape, dtype, raw, "F" if fortran else "C")
         case _:
-            raise file.refused("it would set the state of an array to something else than numbers")
+            raise file.refused("it would set an invalid state of an array")
     return pending.value
 
 
@@ -91,20 +103,20 @@ def _array(
     raw: object,
     order: Literal["C", "F"] = "C",
 ) -> NDArray[Any]:
-    """Make an array of its own memory, after all that numpy would take on trust is checked."""
+    """Make an array with its own memory, after checks that numpy does not make."""
     if type(raw) is str:
         raw = _latin1(file, raw)  # Python 2's str
     if not isinstance(raw, bytes | bytearray):
         raise file.refused(f"an array holds a {type(raw).__name__}, not bytes")
     if len(shape) > _MAX_NDIM or any(type(size) is not int or size < 0 for size in shape):
-        raise file.damaged("an array's shape is not a few sizes")
+        raise file.damaged("an array has an invalid shape")
     file.spend(16 * len(shape) + 200, copies=len(raw))
     try:
         array: NDArray[Any] = np.frombuffer(raw, dtype).reshape(shape, order=order).copy("K")
     except (ValueError, OverflowError):
         raise file.damaged(f"an array's shape does not fit its {len(raw):,} bytes") from None
     if dtype.kind == "b" and np.frombuffer(raw, np.uint8).max(initial=0) > 1:
-        raise file.damaged("an array of booleans holds something else than 0 and 1")
+        raise file.damaged("an array of booleans holds other values than 0 and 1")
     if dtype.kind == "U":
         points = np.frombuffer(raw, np.dtype("u4").newbyteorder(dtype.byteorder))
         if points.max(initial=0) > 0x10FFFF:
@@ -151,8 +163,8 @@ def _plain(file: PickleFile, name: str, args: tuple[object, ...]) -> object:
             items: Any = args[0] if args else []
             file.spend(400)
             taken = items.copy()
-            items.clear()  # a file could copy one remembered list a million times
-            if name == "OrderedDict":  # as Python 2 writes it
+            items.clear()  # otherwise a file could copy one memoised list a million times
+            if name == "OrderedDict":  # as written by Python 2
                 if any(type(item) not in (list, tuple) or len(item) != 2 for item in taken):
                     raise file.damaged("an OrderedDict is not made of pairs")
                 return OrderedDict((file.key(key), value) for key, value in taken)

@@ -1,8 +1,8 @@
-"""The bytes of a pickle from a stranger, and what reading them may cost.
+"""The bytes of an untrusted pickle, with limits on memory and time.
 
-* A read beyond the end is an error that tells both sizes; no memory of that size is taken.
-* What takes much memory for few bytes is charged to a budget of 32 times the file's size + 16 MiB.
-* Dictionary keys are short, because equal hashes or long comparisons can stall for hours.
+* A read beyond the end raises an error with both sizes, before memory is allocated.
+* Memory is limited to a budget of 32 times the file's size + 16 MiB.
+* Dictionary keys must be short, because equal hashes or long comparisons can take hours.
 """
 
 import io
@@ -12,19 +12,19 @@ from multihead.text import one_line
 
 Key = str | bytes | int | float | None
 
-_MAX_LINE = 640  # of a number or a name; longer numbers cannot be printed
+_MAX_LINE = 640  # bytes of a number or a name; Python does not print longer integers
 _MAX_KEY = 1024
-_MAX_NUMBER_KEYS = 10_000  # hashes of numbers can be made to collide, those of text cannot
+_MAX_NUMBER_KEYS = 10_000  # a file can choose numbers, but not texts, with equal hashes
 _BUDGET_FLOOR, _BUDGET_PER_BYTE = 16 << 20, 32
-_COPY_COST = 16  # so that each byte of a file may be copied twice: text to bytes to array
+_COPY_COST = 16  # so each byte of a file may be copied twice: text to bytes to array
 
 
 class PickleFile(io.BytesIO):
-    """One file's bytes, the place in them, and what is left of its allowances.
+    """The bytes of a file, the read position, and the remaining budgets.
 
     Args:
         data: The whole pickle.
-        name: What the messages call it.
+        name: The file's name for error messages.
     """
 
     def __init__(self, data: bytes, name: str) -> None:
@@ -34,14 +34,14 @@ class PickleFile(io.BytesIO):
         self._budget = _BUDGET_FLOOR + _BUDGET_PER_BYTE * len(data)
 
     def refused(self, what: str) -> DataError:
-        """Make the error for what is well-formed but no plain data."""
+        """Return the error for a valid pickle that is not plain data."""
         return DataError(
             f"{self.name} is refused: {what} (at byte {self.tell():,}); "
-            f"only arrays, lists, dicts, numbers and text are read."
+            f"only arrays, lists, dicts, numbers and text are allowed."
         )
 
     def damaged(self, what: str) -> DataError:
-        """Make the error for what no pickler writes."""
+        """Return the error for bytes that are not a valid pickle."""
         return DataError(
             f"{self.name} is damaged: {what} (at byte {self.tell():,}). Fetch or write it again."
         )
@@ -53,37 +53,57 @@ class PickleFile(io.BytesIO):
         )
 
     def read(self, size: int | None = 0, /) -> bytes:
-        """Read exactly so many bytes."""
+        """Read exactly `size` bytes.
+
+        Raises:
+            DataError: If the file has fewer.
+        """
         data = io.BytesIO.read(self, size)
         if len(data) != size:
             raise self._cut(self.size - len(data) + (size or 0) + 1)
         return data
 
     def readline(self, size: int | None = _MAX_LINE, /) -> bytes:
-        """Read a line with its end, of any length if the size is -1."""
+        """Read a line including its end; size -1 allows any length.
+
+        Raises:
+            DataError: If the line is too long or has no end.
+        """
         line = super().readline(size)
         if line[-1:] == b"\n":
             return line
         raise self.damaged("a line is too long") if len(line) == size else self._cut(self.size + 2)
 
     def number(self, width: int) -> int:
-        """Read an unsigned integer of so many bytes."""
+        """Read an unsigned integer of `width` bytes."""
         return int.from_bytes(self.read(width), "little")
 
     def start_frame(self) -> None:
-        """Read the size of a frame, which tells the least size of the file."""
+        """Read the size of a frame, and check that the file is large enough."""
         self._frame_end = self.number(8) + self.tell()
         if self._frame_end > self.size:
             raise self._cut(self._frame_end)
 
     def spend(self, cost: int, *, copies: int = 0) -> None:
-        """Charge bytes of memory, and bytes of the file that are copied, before this happens."""
+        """Take memory from the budget before it is allocated.
+
+        Args:
+            cost: Bytes of memory.
+            copies: Bytes of the file that are copied.
+
+        Raises:
+            DataError: If the budget is used up.
+        """
         self._budget -= cost + _COPY_COST * copies
         if self._budget < 0:
-            raise self.refused("it would take far more memory than its size explains")
+            raise self.refused("it would need far more memory than its size justifies")
 
     def key(self, value: object) -> Key:
-        """Return a key of a dict or member of a set, if it cannot stall one."""
+        """Return a key of a dict or member of a set.
+
+        Raises:
+            DataError: If it is long, of another type, or one of too many numbers.
+        """
         if type(value) is str or type(value) is bytes:
             if len(value) > _MAX_KEY:
                 raise self.refused(f"a key or set member is longer than {_MAX_KEY:,} characters")

@@ -1,12 +1,13 @@
-"""Read pickles from strangers: plain data come out, and nothing in a file can run.
+"""Read plain data from untrusted pickles, without running code in them.
 
-The standard library's unpickler written in Python runs the opcodes, from a table that has only
-those that plain data need. What can call a function, set a state, fill a dict or take much memory
-for few bytes is checked before it happens. The result is walked once: it has no cycles, no tuples
-that double, and no depth to blow a recursion.
+The standard library's Python unpickler runs the opcodes, with a table of only the opcodes that
+plain data need. Opcodes that call a function, set a state, fill a dict or take much memory are
+checked before they run. At the end the result is checked: it has no cycles, no more values than the
+file has bytes, and no deep nesting.
 
-The unpickler written in C, `pickle.Unpickler`, can only be told what to find for a name. It sizes
-its memo, copies arguments and hashes keys as the file says, and keys can be made to take hours.
+The C unpickler, `pickle.Unpickler`, is not safe. It only lets a subclass choose what a name means.
+The file controls the size of its memo, copies of arguments and hashes of keys; these can take
+hours.
 """
 
 import codecs
@@ -26,15 +27,15 @@ from multihead.pickles.pickle_file import PickleFile
 from multihead.text import one_line
 
 _MAX_DEPTH = 100
-_MAX_MARKS = 1000  # a legitimate file opens a few for each level of nesting
-_MAX_LONG = 255  # bytes: longer integers cannot be printed, and no data need them
+_MAX_MARKS = 1000  # an ordinary file has a few open marks per level of nesting
+_MAX_LONG = 255  # bytes; Python does not print longer integers, and data do not need them
 _LEAVES = frozenset(
     {type(None), bool, int, float, complex, str, bytes, bytearray, set, frozenset, np.ndarray}
 )
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[\\'\"nrt])")
 _CODES = {opcode.name: ord(opcode.code) for opcode in pickletools.opcodes}
 _NAMES = {code: name for name, code in _CODES.items()}
-# What the standard unpickler does for these opcodes is all that data need, and safe.
+# For these opcodes the standard unpickler is safe.
 _STANDARD = (
     "NONE NEWTRUE NEWFALSE INT LONG FLOAT BININT BININT1 BININT2 LONG1 BINFLOAT BINSTRING "
     "SHORT_BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 EMPTY_LIST LIST EMPTY_DICT EMPTY_SET "
@@ -56,20 +57,20 @@ def safe_load(path: Path) -> object:
     """Read a pickle file without running anything in it.
 
     Args:
-        path: A regular file, from whatever source.
+        path: A regular file; it may be untrusted.
 
     Returns:
         Lists, tuples, dicts, sets, text, bytes, numbers, numpy arrays and scalars (numbers,
         booleans and text only), nested at most 100 deep. Arrays are writable and own their memory.
 
     Raises:
-        DataError: If the file cannot be read, is cut short (with both sizes in bytes), damaged,
-            or would build or run anything else (by name and byte).
+        DataError: If the file cannot be read, is cut short (with both sizes in bytes) or damaged,
+            or would build or run other objects (with their name and the byte).
     """
     name = one_line(str(path))
     try:
         if not path.is_file():
-            raise DataError(f"{name} is no file. Check the path, or fetch the file.")
+            raise DataError(f"{name} is not a file. Check the path, or fetch the file.")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}.") from None
@@ -83,7 +84,7 @@ def safe_loads(data: bytes, name: str) -> object:
 
     Args:
         data: The whole pickle, of any protocol from 0 to 5.
-        name: What the messages call it, for instance its path.
+        name: A name for error messages, such as the path.
 
     Returns:
         As `safe_load`.
@@ -107,7 +108,7 @@ def safe_loads(data: bytes, name: str) -> object:
 
 
 class _Memo:
-    """What a file remembers: as many slots as it has bytes, 8 bytes each."""
+    """The memo of a file. It has at most as many slots as the file has bytes; 8 bytes each."""
 
     def __init__(self, file: PickleFile) -> None:
         self.file = file
@@ -117,22 +118,24 @@ class _Memo:
         return len(self.values)
 
     def __setitem__(self, index: int, value: object) -> None:
-        if not 0 <= index <= self.file.tell():  # files count from 0 or 1, in bytes' order
-            raise self.file.damaged("it has no memo slot of this number")
+        if (
+            not 0 <= index <= self.file.tell()
+        ):  # files number slots from 0 or 1, in increasing order
+            raise self.file.damaged("it cannot have a memo slot of this number")
         self.values += [_UNSET] * (index + 1 - len(self.values))
         self.values[index] = value
 
     def __getitem__(self, index: int) -> object:
         value = self.values[index] if 0 <= index < len(self.values) else _UNSET
         if value is _UNSET:
-            raise self.file.damaged("nothing is remembered in this memo slot")
+            raise self.file.damaged("this memo slot is empty")
         if type(value) is Pending and value.value is not None:
             return value.value
         return value
 
 
 def _sized(width: int, make: Callable[[bytes], object]) -> _Load:
-    """Read what its size precedes, itself in so many bytes."""
+    """Return a loader of a value that follows its size; the size has `width` bytes."""
 
     def load(unpickler: "_Unpickler") -> None:
         unpickler.append(make(unpickler.file.read(unpickler.file.number(width))))
@@ -141,7 +144,7 @@ def _sized(width: int, make: Callable[[bytes], object]) -> _Load:
 
 
 def _charged(load: _Load, cost: int) -> _Load:
-    """Charge what a new container takes."""
+    """Return a loader that first takes the memory of a new container from the budget."""
 
     def charged(unpickler: "_Unpickler") -> None:
         unpickler.file.spend(cost)
@@ -151,7 +154,7 @@ def _charged(load: _Load, cost: int) -> _Load:
 
 
 class _Unpickler(pickle._Unpickler):
-    """The standard unpickler with a table of its own for the opcodes."""
+    """The standard unpickler with a restricted table of opcodes."""
 
     stack: list[Any]
     metastack: list[list[Any]]
@@ -166,9 +169,10 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Global:
         return find(self.file, module, name)
 
-    # Each `load_` is what the table has for the opcode of that name.
+    # Each `load_` method handles the opcode of that name.
 
-    load_short_binunicode = _sized(1, bytes.decode)  # strictly: lone surrogates cannot be printed
+    # Decoding is strict, because unpaired surrogates cannot be printed.
+    load_short_binunicode = _sized(1, bytes.decode)
     load_binunicode = _sized(4, bytes.decode)
     load_binunicode8 = _sized(8, bytes.decode)
     load_bytearray8 = _sized(8, bytearray)
@@ -194,7 +198,7 @@ class _Unpickler(pickle._Unpickler):
     def load_proto(self) -> None:
         version = self.file.number(1)
         if version > 5:
-            raise self.file.refused(f"it is written in pickle protocol {version}, 0 to 5 are read")
+            raise self.file.refused(f"it has pickle protocol {version}; 0 to 5 are supported")
 
     def load_frame(self) -> None:
         self.file.start_frame()
@@ -256,7 +260,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 class _Table(dict[int, Any]):
-    """What each opcode does; one that is not in the table is refused by name."""
+    """The handlers of opcodes. An opcode without a handler is refused by name."""
 
     def __missing__(self, code: int) -> _Load:
         def refuse(unpickler: _Unpickler) -> NoReturn:
@@ -264,8 +268,8 @@ class _Table(dict[int, Any]):
             if code in _NAMES:
                 raise file.refused(f"it uses the pickle opcode {_NAMES[code]}")
             if file.tell() > 1:
-                raise file.damaged(f"{code:#04x} is no pickle opcode")
-            raise DataError(f"{file.name} is no pickle: it starts with {file.getvalue()[:8]!r}.")
+                raise file.damaged(f"{code:#04x} is not a pickle opcode")
+            raise DataError(f"{file.name} is not a pickle: it starts with {file.getvalue()[:8]!r}.")
 
         return refuse
 
@@ -285,7 +289,7 @@ _Unpickler.dispatch = _Table.of_plain_data()
 
 
 def _check_plain(file: PickleFile, stack: list[Any]) -> None:
-    """Walk the result as a tree, level by level: cycles and doubling then cost the most."""
+    """Check the result level by level, as a tree. Cycles and repeated tuples exceed the limits."""
     left = max(file.size, 1000)
     level: list[Any] = [stack]
     for _ in range(_MAX_DEPTH + 1):
@@ -293,7 +297,7 @@ def _check_plain(file: PickleFile, stack: list[Any]) -> None:
         for node in level:
             left -= len(node)
             if left < 0:
-                raise file.refused("it unfolds to more values than it has bytes")
+                raise file.refused("it expands to more values than it has bytes")
             items = node.values() if isinstance(node, dict) else node
             if not _LEAVES.issuperset(map(type, items)):
                 below += (item for item in items if _has_items(file, item))
@@ -307,6 +311,6 @@ def _has_items(file: PickleFile, value: object) -> bool:
     if type(value) in (list, tuple, dict, OrderedDict):
         return True
     if type(value) not in _LEAVES and not isinstance(value, np.generic | np.dtype):
-        kept = value.name if isinstance(value, Global) else "an array or a dtype in the making"
-        raise file.refused(f"it keeps {kept} itself")
+        kept = value.name if isinstance(value, Global) else "an unfinished array or dtype"
+        raise file.refused(f"it contains {kept} itself")
     return False

@@ -90,9 +90,9 @@ def test_what_would_change_the_rest_of_an_epoch_is_refused_within_it(
 ) -> None:
     loader = _loader(source)
     next(iter(loader))
-    with pytest.raises(CheckpointError, match="with batch_size 6, but it is 7 now"):
+    with pytest.raises(CheckpointError, match="with batch_size 6, but batch_size is now 7"):
         _loader(source, batch_size=7).load_state_dict(loader.state_dict())
-    with pytest.raises(CheckpointError, match="with world_size 1, but it is 2 now"):
+    with pytest.raises(CheckpointError, match="with world_size 1, but world_size is now 2"):
         _loader(source, world_size=2).load_state_dict(loader.state_dict())
     ended = _loader(source)
     list(ended)

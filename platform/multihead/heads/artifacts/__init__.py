@@ -1,1 +1,1 @@
-"""Tables and pictures that a test leaves of a head, a file each."""
+"""Tables and figures that a test writes for a head."""

@@ -9,10 +9,10 @@ from multihead.spreadsheet import write_csv
 
 
 class Confusion(Pairs):
-    """Count which class was predicted for which."""
+    """Counts pairs of true and predicted class."""
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write the matrix as a table and a picture."""
+        """Write the matrix as a table and a figure."""
         from multihead.figures.confusion import confusion_figure, confusion_matrix, confusion_table
 
         head = self.head

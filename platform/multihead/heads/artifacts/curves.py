@@ -1,4 +1,4 @@
-"""How well probabilities rank yes above no: `curves_<head>`, a CSV and a PNG."""
+"""ROC and precision-recall curves: `curves_<head>`, a CSV and a PNG."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ _POINTS = 200
 
 
 class Curves(Scored):
-    """Draw the ROC and the precision-recall curve of each class or tag."""
+    """Writes the ROC and the precision-recall curve of each class or tag."""
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write up to 200 points of each curve, and their picture; nothing without both labels."""
+        """Write up to 200 points per curve, and a figure. Curves need both labels."""
         from multihead.figures.curves import curves_figure
 
         tables = {
@@ -39,7 +39,7 @@ def curve(labels: NDArray[np.int8], scores: NDArray[np.float32]) -> pd.DataFrame
     """Return points of both curves, from the highest threshold to the lowest.
 
     Args:
-        labels: 0 or 1, [n]; both occur.
+        labels: 0 or 1, [n]; both must occur.
         scores: Probabilities of 1, [n].
     """
     order = np.argsort(-scores, kind="stable")

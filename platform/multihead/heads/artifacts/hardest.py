@@ -1,4 +1,4 @@
-"""The predictions that were furthest off: `worst_<head>`, a CSV and a PNG with the pictures."""
+"""The worst predictions: `worst_<head>`, a CSV and a PNG with the images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ _LONGEST = 24
 
 @dataclass(frozen=True)
 class Worst:
-    """The worst predictions of a head, the worst first; each array is [n], n up to 24.
+    """The worst predictions of a head, worst first; each array is [n], n up to 24.
 
     Attributes:
-        image: Number of the image in the test split, in its fixed order.
+        image: Number of the image in the test split.
         label: True class or level.
         predicted: Predicted class or level.
-        probability: Of the predicted class; NaN for parameters.
+        probability: Probability of the predicted class; NaN for parameters.
         badness: Minus the logarithm of the label's probability, in nats; for parameters the
             distance in levels.
     """
@@ -41,10 +41,10 @@ class Worst:
 
 
 class Hardest(Artifact):
-    """Keep the predictions of a range that are the most levels away, on the device.
+    """Keeps the predictions with the largest distance in levels, on the device.
 
     Args:
-        head: What is predicted.
+        head: The head.
     """
 
     def __init__(self, head: Head) -> None:
@@ -52,7 +52,7 @@ class Hardest(Artifact):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard all samples."""
         self._kept: Tensor | None = None
 
     @torch.no_grad()
@@ -61,7 +61,7 @@ class Hardest(Artifact):
         readout = self.readout.to(outputs.device)
         true, predicted = readout.label_codes(labels), readout.codes(outputs)
         probability, badness = self.judged(outputs, true, predicted)
-        badness = badness.masked_fill(predicted == true, -1)  # nothing wrong with these
+        badness = badness.masked_fill(predicted == true, -1)  # correct predictions
         # Image numbers are exact in float32 up to 16 million.
         columns = [numbers.float(), true.float(), predicted.float(), probability, badness]
         rows = torch.stack(columns, 1)
@@ -74,14 +74,14 @@ class Hardest(Artifact):
         return unknown, (predicted - true).abs().to(outputs.dtype)
 
     def read(self) -> Worst:
-        """Return the worst predictions; right ones are left out."""
+        """Return the worst predictions, without correct ones."""
         table = np.zeros((0, 5)) if self._kept is None else self._kept.double().cpu().numpy()
         table = table[table[:, 1] != table[:, 2]]
         whole = table[:, :3].astype(np.int64)
         return Worst(whole[:, 0], whole[:, 1], whole[:, 2], table[:, 3], table[:, 4])
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write the predictions as a table, and their pictures; nothing if all are right."""
+        """Write the predictions as a table, and their images; no files if all are correct."""
         worst, head = self.read(), self.head
         labels = [head.text(code) for code in worst.label]
         said = [head.text(code) for code in worst.predicted]
@@ -91,7 +91,7 @@ class Hardest(Artifact):
 
 
 class HardestClasses(Hardest):
-    """Keep the predictions whose right class had the least probability."""
+    """Keeps the predictions with the lowest probability of the true class."""
 
     def judged(self, outputs: Tensor, true: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """Return the probability of the predicted class, and minus the label's logarithm."""
@@ -100,7 +100,7 @@ class HardestClasses(Hardest):
 
 
 class HardestBinary(HardestClasses):
-    """Keep the same of one logit: that of class 0 is 0."""
+    """Keeps the same for one logit; the logit of class 0 is 0."""
 
     def judged(self, outputs: Tensor, true: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """Return the probability of the predicted class, and minus the label's logarithm."""
@@ -118,17 +118,17 @@ def write_worst(
     probability: NDArray[np.float64],
     badness: NDArray[np.float64],
 ) -> None:
-    """Write predictions as a table `worst_<head>.csv`, and their pictures; nothing for none.
+    """Write predictions as a table and a figure, `worst_<head>`; no files without predictions.
 
     Args:
-        head: What is predicted.
-        folder: Where to.
-        shown: Has the pictures.
-        numbers: Of the samples in the test split, the worst first, [n].
-        labels: Texts, [n].
-        predicted: Texts, [n].
-        probability: Of the predicted class, [n]; NaN where there is none.
-        badness: How far off they are, [n].
+        head: The head.
+        folder: The folder for the files.
+        shown: The source of the images.
+        numbers: Numbers of the samples in the test split, worst first, [n].
+        labels: Labels as text, [n].
+        predicted: Predictions as text, [n].
+        probability: Probabilities of the predicted class, [n]; NaN if there are none.
+        badness: Sizes of the errors, [n].
     """
     from multihead.figures.gallery import gallery_figure
 

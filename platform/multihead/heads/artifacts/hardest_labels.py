@@ -1,4 +1,4 @@
-"""The predictions that were furthest off, where labels are no classes: `worst_<head>`."""
+"""The worst predictions of heads without classes: `worst_<head>`, a CSV and a PNG."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +14,12 @@ from multihead.heads.results import Artifact, Shown
 
 
 class HardestLabels(Artifact):
-    """Keep labels and predictions of the samples that are furthest off, on the device.
+    """Keeps labels and predictions of the samples with the largest errors, on the device.
 
     Args:
-        head: What is predicted; its labels and values are floats, [B] or [B, K].
-        badness: Of outputs [B, K] and labels [B, ...], [B]; 0 or less for what is right.
+        head: The head; its labels and values are floats, [B] or [B, K].
+        badness: Returns the errors [B] for outputs [B, K] and labels [B, ...]; 0 or less for
+            correct predictions.
     """
 
     def __init__(self, head: Head, badness: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -27,7 +28,7 @@ class HardestLabels(Artifact):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard all samples."""
         self._kept: Tensor | None = None
 
     @torch.no_grad()
@@ -40,7 +41,7 @@ class HardestLabels(Artifact):
         self._kept = rows[rows[:, 0].topk(min(KEPT, len(rows))).indices]
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write the predictions as a table, and their pictures; nothing if all are right."""
+        """Write the predictions as a table, and their images; no files if all are correct."""
         if self._kept is None:
             return {}
         rows = self._kept.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Which class or level was predicted for which, counted once at the end."""
+"""Pairs of true and predicted class or level, counted at the end."""
 
 import numpy as np
 import torch
@@ -11,13 +11,13 @@ from multihead.heads.results import Artifact
 
 
 class Pairs(Artifact):
-    """Keep (label, prediction) of every sample on the device, 4 bytes each.
+    """Keeps (label, prediction) of every sample on the device, 4 bytes each.
 
-    A matrix of counts would be larger for most parameters: 256 levels make 65,536 pairs, of which
-    few occur.
+    A matrix of counts would be larger for most parameters: 256 levels have 65,536 pairs, but few of
+    them occur.
 
     Args:
-        head: What is predicted; a parameter as its nearest level.
+        head: The head; predictions of a parameter are rounded to the nearest level.
     """
 
     def __init__(self, head: Head) -> None:
@@ -25,7 +25,7 @@ class Pairs(Artifact):
         self._seen: list[Tensor] = []
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard all samples."""
         self._seen = []
 
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
@@ -35,7 +35,7 @@ class Pairs(Artifact):
         self._seen.append((true * self.head.num_classes + predicted).int())
 
     def counts(self) -> NDArray[np.int64]:
-        """Return (label, prediction, count) in rows [U, 3], sorted."""
+        """Return sorted rows (label, prediction, count), [U, 3]."""
         if not self._seen:
             return np.zeros((0, 3), np.int64)
         codes, counts = np.unique(torch.cat(self._seen).cpu().numpy(), return_counts=True)

@@ -1,4 +1,4 @@
-"""Which value of a range was predicted for which: `predicted_<head>`, a CSV and a PNG."""
+"""True and predicted values of a range: `predicted_<head>`, a CSV and a PNG."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ _MOST_BINS = 64
 
 
 class Predicted(Pairs):
-    """Count which level was predicted for which."""
+    """Counts pairs of true and predicted level."""
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write the pairs that occur, and their picture in at most 64 bins."""
+        """Write the pairs that occur, and a figure with at most 64 bins."""
         pairs, name = self.counts(), self.head.name
         table = pd.DataFrame(pairs, columns=["label", "predicted", "count"])
         table["label_value"] = self.head.decode(pairs[:, 0])
@@ -33,7 +33,7 @@ class Predicted(Pairs):
 
         head = self.head
         levels, bins = head.num_classes, min(head.num_classes, _MOST_BINS)
-        # Half a level more on either side, so that the outermost levels lie inside.
+        # Half a level more on both sides, so that the first and last levels are inside.
         edges = np.linspace(-0.5, levels - 0.5, bins + 1)
         true, predicted = (pairs[:, :2].T * bins) // levels
         counts = np.zeros((bins, bins))

@@ -1,4 +1,4 @@
-"""Which angle was predicted for which: `predicted_<head>`, a CSV and a PNG of the circle."""
+"""True and predicted angles: `predicted_<head>`, a CSV and a PNG."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from multihead.heads.results import Shown
 
 
 class PredictedAngles(PredictedValues):
-    """Keep the true and the predicted angle of every sample, on the device.
+    """Keeps the true and the predicted angle of every sample, on the device.
 
     Args:
-        head: What is predicted, angles [B].
-        period: After which angles are the same, in the unit of the labels.
+        head: The head; its predictions are angles [B].
+        period: The period after which angles repeat, in the unit of the labels.
     """
 
     def __init__(self, head: Head, period: float) -> None:
@@ -22,9 +22,9 @@ class PredictedAngles(PredictedValues):
         self.period = period
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write a row per sample, the first 100,000, and a picture of all.
+        """Write one row per sample (the first 100,000), and a figure of all samples.
 
-        The error is the predicted angle less the label, the shorter way round.
+        The error is the predicted angle minus the label, in the shorter direction.
         """
         from multihead.figures.predicted_angles import predicted_angles_figure
 

@@ -1,4 +1,4 @@
-"""Which number was predicted for which: `predicted_<head>`, a CSV and a PNG."""
+"""True and predicted numbers: `predicted_<head>`, a CSV and a PNG."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ _BINS = 64
 
 
 class PredictedNumbers(PredictedValues):
-    """Keep the true and the predicted value of every sample, on the device.
+    """Keeps the true and the predicted value of every sample, on the device.
 
     Args:
-        head: What is predicted, numbers [B].
-        log: Whether the picture's axes are logarithmic; all values are then above 0.
+        head: The head; its predictions are numbers [B].
+        log: Whether the figure's axes are logarithmic; then all values must be above 0.
     """
 
     def __init__(self, head: Head, *, log: bool) -> None:
@@ -25,7 +25,7 @@ class PredictedNumbers(PredictedValues):
         self.log = log
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write a row per sample, the first 100,000, and the picture of all in 64 bins."""
+        """Write one row per sample (the first 100,000), and a figure of all in 64 bins."""
         rows = self.seen()
         self.write_rows(rows, folder, shown)
         self._draw(rows[:, 1], rows[:, 2], self.title(shown), self.picture(folder))
@@ -39,7 +39,7 @@ class PredictedNumbers(PredictedValues):
         if self.log:
             true, said = np.log(true), np.log(np.maximum(said, np.finfo(np.float64).tiny))
         edges = np.histogram_bin_edges(true, _BINS)
-        said = np.clip(said, edges[0], edges[-1])  # what is further off is at the picture's edge
+        said = np.clip(said, edges[0], edges[-1])  # larger errors are at the edge
         counts = np.histogram2d(true, said, [edges, edges])[0]
         predicted_figure(
             counts,

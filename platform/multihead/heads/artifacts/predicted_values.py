@@ -1,4 +1,4 @@
-"""Which value was predicted for which: what artifacts of numbers and of angles have in common."""
+"""True and predicted values: the base class for numbers and angles."""
 
 from pathlib import Path
 
@@ -18,10 +18,10 @@ _MOST_ROWS = 100_000
 
 
 class PredictedValues(Artifact):
-    """Keep the true and the predicted value of every sample, on the device.
+    """Keeps the true and the predicted value of every sample, on the device.
 
     Args:
-        head: What is predicted, values [B].
+        head: The head; its predictions are values [B].
     """
 
     def __init__(self, head: Head) -> None:
@@ -29,7 +29,7 @@ class PredictedValues(Artifact):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard all samples."""
         self._seen: list[Tensor] = []
 
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
@@ -38,11 +38,11 @@ class PredictedValues(Artifact):
         self._seen.append(torch.stack([widest(c) for c in (numbers, labels, values)], 1))
 
     def title(self, shown: Shown) -> str:
-        """Return the head and its mean absolute error, for a picture."""
+        """Return a figure's title with the head and its mean absolute error."""
         return MAE.titled(self.head.shown, shown.metric(MAE.name), self.head.unit)
 
     def picture(self, folder: Path) -> Path:
-        """Return where the picture is."""
+        """Return the path of the figure."""
         return folder / f"predicted_{self.head.name}.png"
 
     def seen(self) -> NDArray[np.float64]:
@@ -53,13 +53,13 @@ class PredictedValues(Artifact):
     def write_rows(
         self, rows: NDArray[np.float64], folder: Path, shown: Shown, **further: NDArray[np.float64]
     ) -> None:
-        """Write a row per sample, the first 100,000.
+        """Write one row per sample, for the first 100,000 samples.
 
         Args:
-            rows: As `seen` returns them.
-            folder: Where to.
-            shown: Names the files of samples.
-            further: Columns beside them, [N].
+            rows: The rows of `seen`, [N, 3].
+            folder: The folder for the file.
+            shown: The source of the samples' file names.
+            further: Additional columns, [N].
         """
         table = pd.DataFrame(rows[:_MOST_ROWS], columns=["sample", "label", "predicted"])
         table = table.astype({"sample": np.int64})

@@ -1,6 +1,6 @@
-"""How far predicted probabilities hold: `reliability_<head>`, a CSV and a PNG, and one metric.
+"""Calibration of probabilities: `reliability_<head>`, a CSV and a PNG, and one metric.
 
-Sums stay on the device, in 15 equal bins.
+Sums are kept on the device, in 15 equal bins.
 """
 
 from abc import abstractmethod
@@ -24,12 +24,12 @@ from multihead.spreadsheet import write_csv
 
 @dataclass(frozen=True)
 class Reliability:
-    """What was promised, and what came true.
+    """Predicted and observed frequencies.
 
     Attributes:
-        count: Samples in each bin, [15].
-        expected: What each bin promises, [15].
-        observed: What came true in it, [15]; NaN in a bin without samples.
+        count: Number of samples in each bin, [15].
+        expected: Predicted frequency in each bin, [15].
+        observed: Observed frequency in each bin, [15]; NaN in a bin without samples.
         error: Mean distance of the two, 0 to 1.
     """
 
@@ -40,10 +40,10 @@ class Reliability:
 
 
 class BinnedReliability(Artifact):
-    """Count samples by bin; subclasses say into which, and what is promised.
+    """Sums samples by bin; subclasses define the bins and the predicted frequencies.
 
     Args:
-        head: One that predicts probabilities by a softmax.
+        head: A head that predicts probabilities.
     """
 
     metric: ClassVar[Metric]
@@ -54,7 +54,7 @@ class BinnedReliability(Artifact):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard all samples."""
         self._sums = torch.zeros(3, BINS)
 
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
@@ -65,7 +65,7 @@ class BinnedReliability(Artifact):
         self.add_binned(*self.binned(self.probabilities(outputs), codes))
 
     def add_binned(self, bins: Tensor, *weights: Tensor) -> None:
-        """Add what is summed of the promised and the observed to bins, [B] each."""
+        """Add predicted and observed values to the sums of bins, [B] each."""
         index = bins.long().clamp(0, BINS - 1)
         self._sums = self._sums.to(bins.device)
         ones = torch.ones_like(weights[0])
@@ -73,23 +73,23 @@ class BinnedReliability(Artifact):
             row.scatter_add_(0, index, weight)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Return what `binned` is given of outputs [B, K]: the softmax [B, K]."""
+        """Return the probabilities for `binned`: the softmax [B, K] of outputs [B, K]."""
         return outputs.softmax(1)
 
     def axes_shown(self) -> tuple[str, str]:
-        """Return what stands at the horizontal and the vertical axis."""
+        """Return the titles of the horizontal and the vertical axis."""
         return self.axes
 
     @abstractmethod
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return bins [B], and what is summed of the promised and the observed, [B] each."""
+        """Return bins [B], and the predicted and observed values to sum, [B] each."""
 
     @abstractmethod
     def read(self) -> Reliability:
-        """Return what was promised and what came true."""
+        """Return the predicted and observed frequencies."""
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write the bins as a table and a picture, and return the error unless it is measured."""
+        """Write the bins as a table and a figure; return the error if it is not a metric yet."""
         from multihead.figures.reliability import reliability_figure, reliability_table
 
         found, name = self.read(), self.head.name
@@ -105,7 +105,7 @@ class BinnedReliability(Artifact):
 
 
 class ConfidenceReliability(BinnedReliability):
-    """Compare confidence, the probability of the predicted class, with accuracy.
+    """Compares confidence, the probability of the predicted class, with accuracy.
 
     The expected calibration error is their mean distance, weighted by samples. Source: Guo et al.,
     On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599, section 2.
@@ -130,7 +130,7 @@ class ConfidenceReliability(BinnedReliability):
 
 
 class YesReliability(ConfidenceReliability):
-    """Compare the probability of yes, class 1, with the share of samples that are it."""
+    """Compares the probability of class 1 with the share of samples of class 1."""
 
     axes = ("probability of {yes}", "share of samples that are {yes}")
 
@@ -141,7 +141,7 @@ class YesReliability(ConfidenceReliability):
         return probability.replace("{yes}", yes), share.replace("{yes}", yes)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Return those of class 1, [B]."""
+        """Return the probabilities of class 1, [B]."""
         return outputs[:, 0].sigmoid()
 
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,32 +150,32 @@ class YesReliability(ConfidenceReliability):
 
 
 class TagReliability(YesReliability):
-    """Compare the probability of each tag with the share of samples that have it; all together."""
+    """Compares the probabilities of all tags with the shares of samples that have them."""
 
     axes = ("probability of a tag", "share of samples that have the tag")
 
     def axes_shown(self) -> tuple[str, str]:
-        """Return the axes; no tag is named, because all are together."""
+        """Return the axes, without the name of a tag."""
         return self.axes
 
     def add(self, outputs: Tensor, labels: Tensor, numbers: Tensor) -> None:
-        """Add the tags of one batch that labels [B, K] tell."""
+        """Add the known tags of one batch, with labels [B, K]."""
         told = ~labels.isnan()
         self.add_binned(*self.binned(outputs.sigmoid()[told], labels[told]))
 
 
 class QuantileReliability(BinnedReliability):
-    """Compare the places of labels in their predicted distributions with even ones.
+    """Compares the labels' quantiles in their predicted distributions with a uniform distribution.
 
-    The place, `P(below) + P(level) / 2`, is evenly spread from 0 to 1 if the distributions hold.
-    Source: Kuleshov et al., ICML 2018, arXiv:1807.00263, section 3.2.
+    The quantile is `P(below) + P(level) / 2`. It is uniform from 0 to 1 if the predicted
+    distributions are correct. Source: Kuleshov et al., ICML 2018, arXiv:1807.00263, section 3.2.
     """
 
     metric = QUANTILE_ERROR
     axes = ("predicted quantile", "share of images below it")
 
     def binned(self, probabilities: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the bin of each label's place, and the place."""
+        """Return the bin of each label's quantile, and the quantile twice."""
         of_label = probabilities.gather(1, codes[:, None])[:, 0]
         below = probabilities.cumsum(1).gather(1, codes[:, None])[:, 0]
         place = below - of_label / 2

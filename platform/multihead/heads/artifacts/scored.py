@@ -1,4 +1,4 @@
-"""Probabilities of yes and what is so, kept of every sample."""
+"""Probabilities and labels of every sample, for binary heads and tags."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +13,11 @@ from multihead.heads.results import Artifact
 
 
 class Scored(Artifact):
-    """Keep a probability and a label of each sample and tag, on the CPU, 5 bytes for a pair.
+    """Keeps a probability and a label of each sample and tag, on the CPU; 5 bytes per pair.
 
     Args:
-        head: One of a logit per class or tag, whose labels are 0, 1 or NaN.
-        names: Of its K logits.
+        head: A head with one logit per class or tag; labels are 0, 1 or NaN.
+        names: Names of its K logits.
     """
 
     def __init__(self, head: Head, names: tuple[str, ...]) -> None:
@@ -25,7 +25,7 @@ class Scored(Artifact):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard all samples."""
         self._scores: list[Tensor] = []
         self._labels: list[Tensor] = []
 
@@ -36,7 +36,7 @@ class Scored(Artifact):
         self._labels.append(torch.where(true.isnan(), -1, true).to(torch.int8).cpu())
 
     def pairs(self) -> Iterator[tuple[str, NDArray[np.int8], NDArray[np.float32]]]:
-        """Yield each name with the labels [n] that tell it and their probabilities [n]."""
+        """Yield each name with its known labels [n] and their probabilities [n]."""
         if not self._scores:
             return
         labels, scores = torch.cat(self._labels).numpy(), torch.cat(self._scores).numpy()
@@ -45,5 +45,5 @@ class Scored(Artifact):
             yield name, labels[told, number], scores[told, number]
 
     def path(self, folder: Path, what: str) -> Path:
-        """Return a file of this head, without a suffix."""
+        """Return the path of a file of this head, without a suffix."""
         return folder / f"{what}_{self.head.name}"

@@ -1,4 +1,4 @@
-"""What a test says of each tag: `tags_<head>`, a CSV and a PNG."""
+"""Metrics of each tag: `tags_<head>`, a CSV and a PNG."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from multihead.spreadsheet import write_csv
 
 
 class TagTable(Scored):
-    """Measure each tag by itself."""
+    """Computes the metrics of each tag."""
 
     def write(self, folder: Path, shown: Shown) -> dict[str, float]:
-        """Write a row per tag, and their F1 as bars."""
+        """Write one row per tag, and a figure of their F1."""
         from multihead.figures.tags import tags_figure
 
         table = pd.DataFrame(
@@ -30,7 +30,7 @@ class TagTable(Scored):
 
 
 def _row(labels: NDArray[np.int8], scores: NDArray[np.float32]) -> dict[str, float]:
-    """Return the figures of one tag; NaN where there is nothing to measure."""
+    """Return the metrics of one tag; NaN if a metric is undefined."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     said = scores > 0.5

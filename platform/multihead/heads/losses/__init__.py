@@ -1,6 +1,6 @@
-"""Criteria; each is called with the head and returns one number per batch.
+"""Criteria of heads.
 
-A criterion is a module, `criterion(outputs [B, K], labels [B]) -> []`. Those for parameters are
-made for a head, because its range and unit are in their formulas. Like torch's own, each has
-`reduction`: `mean`, or `none` for a number per sample, [B].
+A criterion is a module, `criterion(outputs [B, K], labels [B]) -> []`. Its constructor takes the
+head, because the formula may need the head's range and unit. Like torch's losses, each has
+`reduction`: `mean`, or `none` for one number per sample, [B].
 """

@@ -1,4 +1,4 @@
-"""Distance of two outputs from the point of a circle that an angle is."""
+"""Distance of two outputs from an angle's point on the unit circle."""
 
 import math
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 class AngleLoss(nn.Module):
     """Half the squared distance from the point on the unit circle.
 
-    An angle a of period P is the point (cos 2 pi a / P, sin 2 pi a / P), so that nothing jumps
-    where the circle closes. The loss of a sample is the mean of its two squared differences; an
-    output of (0, 0), which says nothing, has 1/2.
+    An angle a of period P is the point (cos 2 pi a / P, sin 2 pi a / P). So the loss has no jump
+    between 0 and P. The loss of a sample is the mean of the two squared differences. The output
+    (0, 0) has the loss 1/2 for every label.
 
     Args:
-        period: After which angles are the same, in the unit of the labels.
+        period: The period after which angles repeat, in the unit of the labels.
 
     Shape:
         outputs [B, 2] and labels [B] to the mean over the batch [], or with
@@ -26,7 +26,7 @@ class AngleLoss(nn.Module):
         self.period, self.reduction = period, "mean"
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, as `reduction` says."""
+        """Return the loss with the chosen `reduction`."""
         angle = labels * (2 * math.pi / self.period)
         true = torch.stack([angle.cos(), angle.sin()], 1).to(outputs.dtype)
         losses = (outputs - true).square().mean(1)

@@ -1,4 +1,4 @@
-"""Cross-entropy of independent yes-or-no outputs, a logit each."""
+"""Cross-entropy of independent yes-or-no outputs with one logit each."""
 
 import math
 from collections.abc import Sequence
@@ -11,26 +11,27 @@ from multihead.errors import ConfigError
 from multihead.heads.head import Head
 from multihead.heads.losses.distances import check_share
 
-NEVER = 1e-9  # the probability of a yes that no label has
+NEVER = 1e-9  # probability of a class or tag without positive labels
 
 
 class BinaryLoss(nn.Module):
-    """Cross-entropy of the sigmoid of each logit, as `torch.nn.BCEWithLogitsLoss` has it.
+    """Cross-entropy of the sigmoid of each logit, as in `torch.nn.BCEWithLogitsLoss`.
 
-    The loss of a sample is the mean over those of its labels that are told: one for a yes-or-no
-    head, some of K for tags. A part that is NaN has neither loss nor gradient.
+    The loss of a sample is the mean over its known labels: one for a binary head, up to K for tags.
+    A label that is NaN is unknown and has no loss and no gradient.
 
     Args:
-        head: One with a logit per label.
-        pos_weight: What a yes counts against a no, for all labels or a number per label; 1 if none.
-        label_smoothing: A yes is learned as 1 - label_smoothing / 2, a no as half of it; 0 to 1.
+        head: A head with one logit per label.
+        pos_weight: The weight of positive labels, one number or one per label; 1 if None.
+        label_smoothing: From 0 to 1. The target of a positive label is 1 - label_smoothing / 2, and
+            that of a negative label is label_smoothing / 2.
 
     Shape:
         outputs [B, K] and labels of 0 and 1, [B] for K = 1 or float [B, K], to the mean over the
         batch [], or with `reduction = "none"` to [B].
 
     Raises:
-        ConfigError: For a value outside its range.
+        ConfigError: If a value is outside its range.
     """
 
     pos_weight: Tensor | None
@@ -48,7 +49,7 @@ class BinaryLoss(nn.Module):
         self.register_buffer("pos_weight", weights, persistent=False)
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, as `reduction` says."""
+        """Return the loss with the chosen `reduction`."""
         true = labels.to(outputs.dtype).view(len(outputs), -1)
         told = ~true.isnan()
         target = torch.where(told, true, 0.0)
@@ -62,10 +63,10 @@ class BinaryLoss(nn.Module):
 
 
 def positive_weights(head: Head, given: float | Sequence[float] | None, loss: str) -> Tensor | None:
-    """Return what a yes counts for each of the K outputs, [K], or None.
+    """Return the weights of positive labels, [K], or None.
 
     Raises:
-        ConfigError: For another number of weights, or one that is not above 0.
+        ConfigError: If the number of weights is not K, or a weight is not above 0.
     """
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""Which criterion a head gets."""
+"""Make the criterion of a head."""
 
 import copy
 import inspect
@@ -11,23 +11,23 @@ from torch import nn
 from multihead.errors import ConfigError, MultiheadError, message_of
 from multihead.heads.head import Head
 
-# A module as it is, or something that makes one for a head: a class, a partial, a function.
+# A module, or a callable that makes one for a head: a class, a partial or a function.
 Criterion = nn.Module | Callable[[Head], nn.Module]
 
 
 def make_criterion(
     criterion: Criterion | None, head: Head, options: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """Return the criterion of a head, made for it if need be.
+    """Return the criterion of a head.
 
     Args:
-        criterion: A module, or what makes one when called with the head; the kind's default if
-            none.
+        criterion: A module, or a callable that makes one from the head; None for the default of the
+            head's kind.
         head: The head.
-        options: Further arguments by name, such as `pos_weight`, for one that takes them.
+        options: Further arguments by name, such as `pos_weight`.
 
     Raises:
-        ConfigError: If it does not suit the head's kind, does not take an option, or makes no
+        ConfigError: If the criterion does not suit the head, does not take an option, or is not a
             module.
     """
     given = dict(options or {})
@@ -60,9 +60,9 @@ def make_criterion(
 
 
 def _adjusted(criterion: nn.Module, head: Head, options: Mapping[str, Any]) -> nn.Module:
-    """Return a copy of a module that is made already, with those of its attributes set.
+    """Return a copy of a module with options set as attributes.
 
-    Torch's own losses keep their arguments under their names.
+    Torch's losses store their arguments in attributes of the same names.
     """
     name = type(criterion).__name__
     _check_taken(options, [option for option in options if hasattr(criterion, option)], head, name)
@@ -74,7 +74,7 @@ def _adjusted(criterion: nn.Module, head: Head, options: Mapping[str, Any]) -> n
                 f"model.{option} and the criterion of head {head.name!r}, {name}, both have "
                 f"{option}; keep one."
             )
-        tensor = option in criterion._buffers  # also where it is None
+        tensor = option in criterion._buffers  # also if its value is None
         setattr(adjusted, option, torch.tensor(value, dtype=torch.float32) if tensor else value)
     return adjusted
 

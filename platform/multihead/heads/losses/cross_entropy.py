@@ -1,4 +1,4 @@
-"""Cross-entropy on the levels of a parameter, blind to their order."""
+"""Cross-entropy on the levels of a parameter, without their order."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -8,18 +8,18 @@ from multihead.heads.losses.distances import check_number, levels_of
 
 
 class LevelCrossEntropy(nn.Module):
-    """Treat levels as unordered classes: -log p_y, the baseline of the other losses.
+    """Cross-entropy -log p_y with levels as unordered classes; a baseline for other losses.
 
     Args:
-        head: A parameter with an output per level.
-        label_smoothing: Share of the label spread evenly over all levels, 0 to 1.
+        head: A head with a parameter and one output per level.
+        label_smoothing: Share of the label that is spread over all levels, 0 to 1.
 
     Shape:
         logits [B, K] and levels int64 [B] to the mean over the batch [], or with
         `reduction = "none"` to [B], in nats.
 
     Raises:
-        ConfigError: For a head without levels, or a value outside its range.
+        ConfigError: If the head has no levels, or a value is outside its range.
     """
 
     def __init__(self, head: Head, label_smoothing: float = 0.0) -> None:
@@ -32,7 +32,7 @@ class LevelCrossEntropy(nn.Module):
         self.label_smoothing, self.reduction = label_smoothing, "mean"
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the cross-entropy, as `reduction` says."""
+        """Return the cross-entropy with the chosen `reduction`."""
         return functional.cross_entropy(
             logits, labels, label_smoothing=self.label_smoothing, reduction=self.reduction
         )

@@ -1,4 +1,4 @@
-"""Cross-entropy that also charges probability by how far from the label it lies."""
+"""Cross-entropy with a penalty on probability far from the label."""
 
 import torch
 from torch import Tensor, nn
@@ -9,21 +9,22 @@ from multihead.heads.losses.distances import check_number, levels_of
 
 
 class DistanceWeightedCrossEntropy(nn.Module):
-    """Charge probability mass for its distance from the label, besides cross-entropy.
+    """Cross-entropy plus a penalty on probability mass by its distance from the label.
 
     With p = softmax(logits), K levels and the label y,
 
         L = -log p_y + weight * sum_k p_k (|k - y| / (K - 1)) ** power
 
-    The distance is a share of the range, measured along the parameter's own scale (of the
-    logarithms where it is log), so one weight suits all units. With power 1 the second term is
-    the earth mover's distance between prediction and label, with power 2 close to the squared
-    one of Hou, Yu & Samaras, arXiv:1611.05916. Unlike a distance of the mean, it cannot be made
-    small by two far peaks on either side of the label.
+    The distance is a share of the range on the parameter's scale (of logarithms if it is log). So
+    one weight suits all units. With power 1, the second term is the earth mover's distance between
+    prediction and label. With power 2, it is close to the squared one of Hou, Yu & Samaras,
+    arXiv:1611.05916. Two distant peaks on both sides of the label make it large, unlike a distance
+    of the mean.
 
     Args:
-        head: A parameter with an output per level.
-        weight: Of the second term, 0 or more; 10 makes mass a tenth of the range away cost 1 nat.
+        head: A head with a parameter and one output per level.
+        weight: Weight of the second term, 0 or more. With 10, mass at a tenth of the range costs 1
+            nat.
         power: Exponent of the distance, above 0.
 
     Shape:
@@ -31,7 +32,7 @@ class DistanceWeightedCrossEntropy(nn.Module):
         `reduction = "none"` to [B], in nats.
 
     Raises:
-        ConfigError: For a head without levels, or a value outside its range.
+        ConfigError: If the head has no levels, or a value is outside its range.
     """
 
     levels: Tensor
@@ -46,7 +47,7 @@ class DistanceWeightedCrossEntropy(nn.Module):
         self.register_buffer("levels", torch.arange(levels), persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, as `reduction` says."""
+        """Return the loss with the chosen `reduction`."""
         positions = self.levels.to(logits.dtype) / (len(self.levels) - 1)
         away = (positions - positions[labels].unsqueeze(1)).abs()
         if self.power != 1:

@@ -1,4 +1,4 @@
-"""Distances between predicted and true values, and what all losses of parameters check."""
+"""Distances between predicted and true values, and checks of the losses' arguments."""
 
 import math
 from typing import Literal
@@ -19,7 +19,7 @@ MEASURES = ("unit", "range")
 def distance_of(
     predicted: Tensor, true: Tensor, distance: Distance, delta: float, reduction: str = "mean"
 ) -> Tensor:
-    """Return a distance of e = predicted - true, both [B]: its mean, or [B] for reduction `none`.
+    """Return a distance of e = predicted - true, both [B]: its mean, or [B] with `none`.
 
     l1: |e|. l2: e^2. huber: e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2).
     """
@@ -31,20 +31,20 @@ def distance_of(
 
 
 def check_choice(loss: str, name: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the allowed ones.
+    """Check that a value is allowed.
 
     Raises:
-        ConfigError: Naming them.
+        ConfigError: If it is not. It names the allowed values.
     """
     if value not in allowed:
         raise ConfigError(f"{name} of {loss} is {value!r}; choose one of {list(allowed)}.")
 
 
 def check_number(loss: str, name: str, value: float, *, least: float, open_: bool) -> None:
-    """Refuse a number below `least`, or at it if the interval is open there.
+    """Check that a number is finite and not below `least`, nor equal to it if `open_`.
 
     Raises:
-        ConfigError: Saying what is allowed.
+        ConfigError: If it is. It names the allowed range.
     """
     if not math.isfinite(value) or value < least or (open_ and value == least):
         bound = f"above {least:g}" if open_ else f"{least:g} or more"
@@ -52,25 +52,25 @@ def check_number(loss: str, name: str, value: float, *, least: float, open_: boo
 
 
 def check_share(loss: str, name: str, value: float) -> None:
-    """Refuse a number outside 0 to 1.
+    """Check that a number is from 0 to 1.
 
     Raises:
-        ConfigError: Saying what is allowed.
+        ConfigError: If it is not.
     """
     if not 0 <= value <= 1:
         raise ConfigError(f"{name} of {loss} is {value}; it must be from 0 to 1.")
 
 
 def levels_of(head: Head, loss: str) -> Parameter:
-    """Return the parameter of a head that has an output per level.
+    """Return the parameter of a head with one output per level.
 
     Raises:
-        ConfigError: If it has no parameter, or is a regression.
+        ConfigError: If the head has no parameter, or is a regression.
     """
     if head.parameter is None or head.outputs != head.num_classes:
         raise ConfigError(
-            f"{loss} is for parameters with an output per level, but head {head.name!r} is a "
-            f"{head.kind.name}{'' if head.parameter else ' of unordered classes'}; give it a "
-            f"criterion of its own in model.criteria, or another kind in data.head_kinds."
+            f"{loss} is for parameters with one output per level, but head {head.name!r} is a "
+            f"{head.kind.name}{'' if head.parameter else ' of unordered classes'}; set "
+            f"another criterion in model.criteria, or another kind in data.head_kinds."
         )
     return head.parameter

@@ -1,4 +1,4 @@
-"""Distance of the expected value from the true one, for levels in order."""
+"""Distance of the expected value from the true value, for ordered levels."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,35 +19,35 @@ from multihead.heads.scale import Scale
 
 
 class ExpectedValueLoss(nn.Module):
-    """Pull the mean of the predicted distribution to the label, in the parameter's own unit.
+    """Distance of the mean of the predicted distribution from the label, in the parameter's unit.
 
-    With p = softmax(logits), x_k what level k stands for and y the label,
+    With p = softmax(logits), x_k the value of level k and y the label,
 
         L = D(sum_k p_k x_k, x_y) + cross_entropy * (-log p_y)
 
     where D is |e| (`l1`), e^2 (`l2`) or Huber's function of the error e (`huber`: e^2 / 2 up to
-    |e| = delta, then delta * (|e| - delta / 2)). The mean alone would leave the shape of the
-    distribution free; the small cross-entropy makes it one peak at the label.
+    |e| = delta, then delta * (|e| - delta / 2)). The first term does not determine the shape of the
+    distribution. The small cross-entropy term makes it a single peak at the label.
 
-    The expectation of a softmax over bins as an estimate: Rothe, Timofte & Van Gool, DEX, IJCV
-    2018.
+    Source of the expected value of a softmax over bins as an estimate: Rothe, Timofte & Van Gool,
+    DEX, IJCV 2018.
 
     Args:
-        head: A parameter with an output per level.
+        head: A head with a parameter and one output per level.
         distance: `l1`, `l2` or `huber`.
-        delta: Where Huber's function becomes linear, above 0, in what `measure` says; the
-            parameter's tolerance if none.
+        delta: The error at which Huber's function becomes linear, above 0, in the unit of
+            `measure`; the parameter's tolerance if None.
         cross_entropy: Weight of the second term, 0 or more.
-        measure: `unit`: e is in the parameter's unit, and so is D (squared for `l2` and `huber`);
-            `range`: e is in percent of maximum - minimum, so that heads of different units
-            weigh alike.
+        measure: With `unit`, e is in the parameter's unit, and so is D (squared for `l2` and
+            `huber`). With `range`, e is in percent of maximum - minimum, so heads with different
+            units have equal weight.
 
     Shape:
         logits [B, K] and levels int64 [B] to the mean over the batch [], or with
         `reduction = "none"` to [B].
 
     Raises:
-        ConfigError: For a head without levels, or a value outside its range.
+        ConfigError: If the head has no levels, or a value is outside its range.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ExpectedValueLoss(nn.Module):
         self.distance, self.cross_entropy, self.reduction = distance, cross_entropy, "mean"
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, as `reduction` says."""
+        """Return the loss with the chosen `reduction`."""
         expected = expected_offset(self.scale, logits)
         true = self.scale.offsets[labels].to(logits.dtype)
         if self.per_unit != 1:

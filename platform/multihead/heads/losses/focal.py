@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy in which samples that are already right count little."""
+"""Focal loss: cross-entropy with small weights for samples that are already right."""
 
 from collections.abc import Sequence
 
@@ -15,30 +15,30 @@ _EPS = torch.finfo(torch.float32).eps
 
 
 class FocalLoss(nn.Module):
-    """Weigh each cross-entropy by how wrong the prediction is.
+    """Cross-entropy, weighted by the error of the predicted probability.
 
-    With p_t the probability that the outputs give the label,
+    With p_t the predicted probability of the label,
 
         L = -w (1 - p_t)^gamma log p_t
 
-    for classes by the softmax; for yes-or-no outputs and tags by the sigmoid of each, averaged over
-    the tags that are told. w is `pos_weight` where a yes-or-no label is yes, else 1. The alpha of
-    the paper is that of a class: give it as `model.class_weights`. gamma 0 is cross-entropy.
+    Classes use the softmax. Binary outputs and tags use the sigmoid of each output, and the mean
+    over the known tags. w is `pos_weight` for a positive label, else 1. For the paper's alpha of a
+    class, set `model.class_weights`. With gamma 0 the loss is cross-entropy.
 
     Source: Lin, Goyal, Girshick, He & Dollár, Focal Loss for Dense Object Detection, ICCV 2017,
     arXiv:1708.02002, equation 4.
 
     Args:
-        head: One of classes or tags.
-        gamma: How little right samples count, 0 or more.
-        pos_weight: Of yes against no, for all tags or a number per tag; 1 if none.
+        head: A head of classes or tags.
+        gamma: The exponent, 0 or more. A larger one gives correct samples less weight.
+        pos_weight: The weight of positive labels, one number or one per tag; 1 if None.
 
     Shape:
         outputs [B, K] and labels, int64 [B] or float [B, K], to the mean over the batch [], or with
         `reduction = "none"` to [B], in nats.
 
     Raises:
-        ConfigError: For a head without classes, or a value outside its range.
+        ConfigError: If the head has no classes or tags, or a value is outside its range.
     """
 
     pos_weight: Tensor | None
@@ -59,7 +59,7 @@ class FocalLoss(nn.Module):
         self.register_buffer("pos_weight", weights, persistent=False)
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, as `reduction` says."""
+        """Return the loss with the chosen `reduction`."""
         each = self._of_classes(outputs, labels) if self.softmax else self._of_tags(outputs, labels)
         return each if self.reduction == "none" else each.mean()
 
@@ -78,5 +78,5 @@ class FocalLoss(nn.Module):
         return torch.where(told, each, 0.0).sum(1) / told.sum(1).clamp(min=1)
 
     def _focus(self, log_p: Tensor) -> Tensor:
-        # At p = 1 the gradient of a root is infinite.
+        # For gamma below 1 the gradient at p = 1 is infinite.
         return (-log_p.expm1()).clamp(min=_EPS) ** self.gamma

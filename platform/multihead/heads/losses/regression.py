@@ -1,4 +1,4 @@
-"""Distance of one output from the true value."""
+"""Distance of one output from the label."""
 
 from torch import Tensor, nn
 
@@ -20,20 +20,20 @@ from multihead.heads.scale import Scale
 class RegressionLoss(nn.Module):
     """Distance between a single output and the label.
 
-    The output z stands for a share u of the range: u = sigmoid(z) for a bounded head, else
-    u = 1/2 + z/4, so that a new network starts in the middle. The value is
-    minimum + u (maximum - minimum), or minimum (maximum / minimum)^u where the scale is log.
+    The output z predicts the position u in the range: u = sigmoid(z) for a bounded head, else
+    u = 1/2 + z/4. So a new network starts in the middle. The value is
+    minimum + u (maximum - minimum), or minimum (maximum / minimum)^u on a log scale.
     The loss is D(e), the mean over the batch of |e| (`l1`), e^2 (`l2`) or Huber's function
     (`huber`: e^2 / 2 up to |e| = delta, then delta * (|e| - delta / 2)).
 
     Args:
-        head: A regression.
+        head: A regression of a parameter.
         distance: `l1`, `l2` or `huber`.
-        delta: Where Huber's function becomes linear, above 0, in what `measure` says; a
-            hundredth of the range if none.
-        measure: `range`: e is the difference of the shares u in percent of the range, so that one
-            network can predict Hz and semitones with equal weights, and a log scale counts
-            ratios; `unit`: e is the difference of the values, in the parameter's unit.
+        delta: The error at which Huber's function becomes linear, above 0, in the unit of
+            `measure`; a hundredth of the range if None.
+        measure: With `range`, e is the difference of the positions u in percent. So heads in Hz and
+            in semitones have equal weight, and a log scale measures ratios. With `unit`, e is the
+            difference of the values, in the parameter's unit.
 
     Shape:
         outputs [B, 1] and labels [B] to the mean over the batch [], or with
@@ -41,7 +41,7 @@ class RegressionLoss(nn.Module):
         in the unit.
 
     Raises:
-        ConfigError: For a head of another kind, or a value outside its range.
+        ConfigError: If the head is of another kind, or a value is outside its range.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RegressionLoss(nn.Module):
         self.distance, self.measure, self.reduction = distance, measure, "mean"
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, as `reduction` says."""
+        """Return the loss with the chosen `reduction`."""
         predicted = regressed_share(outputs, bounded=self.bounded)
         if self.measure == "range":
             predicted, true = 100 * predicted, 100 * self.scale.shares_of_labels(labels)

@@ -9,29 +9,29 @@ from multihead.heads.scale import Scale
 
 
 class SoftTargetCrossEntropy(nn.Module):
-    """Spread the label over levels near it, as a Gaussian of a width in the parameter's unit.
+    """Cross-entropy with a Gaussian around the label as target.
 
-    With p = softmax(logits), x_k what level k stands for and y the label,
+    With p = softmax(logits), x_k the value of level k and y the label,
 
         q_k = exp(-(x_k - x_y)^2 / (2 width^2)) / Z,   L = -sum_k q_k log p_k
 
-    Z makes the q_k sum to 1, also at the ends of the range. L is smallest at p = q, where it is
+    Z makes the q_k sum to 1, also at the ends of the range. L has its minimum at p = q, where it is
     the entropy of q, not 0.
 
     Source: Díaz & Marathe, Soft Labels for Ordinal Regression, CVPR 2019, with the squared
     distance as their phi.
 
     Args:
-        head: A parameter with an output per level.
+        head: A head with a parameter and one output per level.
         width: Standard deviation of the Gaussian in the unit, above 0; the parameter's tolerance
-            if none.
+            if None.
 
     Shape:
         logits [B, K] and levels int64 [B] to the mean over the batch [], or with
         `reduction = "none"` to [B], in nats.
 
     Raises:
-        ConfigError: For a head without levels, or a value outside its range.
+        ConfigError: If the head has no levels, or a value is outside its range.
     """
 
     def __init__(self, head: Head, width: float | None = None) -> None:
@@ -42,7 +42,7 @@ class SoftTargetCrossEntropy(nn.Module):
         self.scale, self.reduction = Scale(parameter), "mean"
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, as `reduction` says."""
+        """Return the loss with the chosen `reduction`."""
         targets = self.targets(labels).to(logits.dtype)
         return functional.cross_entropy(logits, targets, reduction=self.reduction)
 
