@@ -22,7 +22,7 @@ def masked(text: str) -> str:
 
 
 def masked_uri(uri: str) -> str:
-    """Return a URI with `***` instead of its password, which may have any characters but / and @."""
+    """Return a URI with `***` instead of its password, which may not contain / and @."""
     return masked(re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri))
 
 
