@@ -27,7 +27,7 @@ def test_a_comparison_becomes_a_condition(text: str, condition: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "acc", "acc>", "acc>high", ">0.9", "a`b>1", "acc>nan"])
 def test_what_is_no_comparison_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"compared with a number|is not the name"):
+    with pytest.raises(ConfigError, match=r"compare a metric with a number|is not the name"):
         metric_condition(text)
 
 

@@ -207,7 +207,7 @@ def test_what_a_resume_changed_is_the_runs_parameter(store: Store) -> None:
         ({"filter": "colour = 'red'"}, "Invalid attribute key 'colour'"),
         ({"sort": "test/digt_acc"}, "no run found has .* 'test/digt_acc' .did you mean 'test/dig"),
         ({"limit": 0}, "limit is 0"),
-        ({"sort": " "}, "sort names nothing"),
+        ({"sort": " "}, "sort is empty"),
         ({"sort": 'a"b'}, "'a\"b' is not the name of a metric"),
     ],
     ids=lambda x: str(x),

@@ -78,7 +78,7 @@ def test_a_run_that_is_deleted_while_it_trains_names_the_command_and_loses_nothi
     run.log_metrics({"a": 1.0}, 0)
     run.finish("FINISHED")
     restoring = store.restoring(run.run_id)
-    assert f"is deleted in {store.uri}; `{restoring}` brings it back" in caplog.messages[0]
+    assert f"is deleted in {store.uri}; restore it with `{restoring}`" in caplog.messages[0]
     (refused,) = sync(store.home, run.run_id)
     assert restoring in str(refused.problem)
     restore(store, run.run_id)

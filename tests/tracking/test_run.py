@@ -110,7 +110,7 @@ def test_a_run_starts_and_ends_without_its_store_and_sync_sends_it(
     assert f"`multihead sync {run.run_id}` sends them" in unsent
     assert run.mlflow_id is None
     (refused,) = sync(store.home)
-    assert "set MLFLOW_TRACKING_URI to its own" in refused.problem
+    assert "set MLFLOW_TRACKING_URI to the run's store" in refused.problem
     (run.folder / "delivery.json").unlink()
     (done,) = sync(store.home)
     assert (done.run_id, done.problem) == (run.run_id, None)
@@ -259,7 +259,7 @@ def test_a_newer_version_of_a_file_replaces_the_older(store: Store, tmp_path: Pa
 @pytest.mark.parametrize("name", ["a@b", "", "../x", "x" * 251])
 def test_a_name_that_mlflow_would_refuse_is_refused_at_once(store: Store, name: str) -> None:
     run = _create(store)
-    with pytest.raises(ConfigError, match="is no name for a metric"):
+    with pytest.raises(ConfigError, match="is not allowed as the name of a metric"):
         run.log_metrics({name: 1.0}, 1)
     run.finish("FAILED")
 

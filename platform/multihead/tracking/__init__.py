@@ -1,1 +1,1 @@
-"""The record of a run, and the store it is in."""
+"""The records of runs, and the store that holds them."""

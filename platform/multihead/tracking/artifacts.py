@@ -1,6 +1,6 @@
-"""A run's files on their way to the store, each with its SHA-256.
+"""Upload of a run's files to the store, each with its SHA-256.
 
-A file is uploaded from a second name of its own, so that its replacement meanwhile does not mix
+A file is uploaded from a link or copy of its own. So a replacement during the upload does not mix
 two versions. A newer version replaces the older one in the store.
 """
 
@@ -24,12 +24,12 @@ class Artifacts:
 
     Args:
         folder: The run; an artifact's path is its path in the folder.
-        store: Where to.
-        wanted: SHA-256 by path of the files recorded; corrected where the file is another one.
+        store: Where the files go.
+        wanted: SHA-256 by path of the files recorded; updated if a file has changed since.
         sent: SHA-256 by path of the files in the store.
 
     Attributes:
-        uploading: Bytes of the file or model that is under way.
+        uploading: Size in bytes of the file or model that is being uploaded; 0 if there is none.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Artifacts:
         self._refused: dict[str, str] = {}
 
     def want(self, path: str, digest: str) -> None:
-        """Note a file that the store is to have; one outside the run's folder is named instead."""
+        """Add a file to be uploaded; log a warning instead if it is outside the run's folder."""
         try:
             inside(self.folder.path, path, "an artifact")
         except PathError as error:
@@ -53,12 +53,12 @@ class Artifacts:
         return [path for path, digest in self.wanted.items() if self.sent.get(path) != digest]
 
     def upload_one(self, mlflow_id: str) -> bool:
-        """Upload one file, the manifest after the others; return whether there was one.
+        """Upload one file, the manifest last; return whether there was a file to upload.
 
-        A file that the store refuses is named once and left for another day.
+        If the store refuses a file, a warning names it once, and the file waits for `sync`.
 
         Raises:
-            StoreUnreachableError: If trying again later may help.
+            StoreUnreachableError: If a later try may succeed.
         """
         todo = [path for path in self.missing() if self._refused.get(path) != self.wanted[path]]
         if not todo:
@@ -67,17 +67,17 @@ class Artifacts:
         try:
             self._upload(mlflow_id, path)
         except FileNotFoundError:
-            self.notice(f"{self.folder.path / path} is gone; the store will not have it")
+            self.notice(f"{self.folder.path / path} is missing, so it is not uploaded")
             del self.wanted[path]
         except StoreUnreachableError:
             raise
         except (StoreError, PathError, OSError) as error:
             self._refused[path] = self.wanted[path]
-            self.notice(f"{path} is not stored: {error} It stays in {self.folder.path}.")
+            self.notice(f"{path} was not uploaded: {error} It stays in {self.folder.path}.")
         return True
 
     def verify(self, mlflow_id: str) -> None:
-        """Forget what was sent where the store lacks the file or has another size of it."""
+        """Mark files as unsent if the store lacks them or has them with another size."""
         there: dict[str, int | None] = {}
         with self.store.errors():
             for parent in {_parent(path) for path in self.sent}:
@@ -89,14 +89,14 @@ class Artifacts:
                 del self.sent[path]
 
     def notice(self, text: str) -> None:
-        """Tell the user in one line."""
+        """Log a one-line warning for the user."""
         _LOG.warning("run %s: %s", self.folder.run_id, text)
 
     def _upload(self, mlflow_id: str, path: str) -> None:
         outbox = self.folder.path / _OUTBOX
         shutil.rmtree(outbox, ignore_errors=True)
         copy = inside(self.folder.path, f"{_OUTBOX}/{path}", "an artifact")
-        self.folder.path.stat()  # not to be made anew
+        self.folder.path.stat()  # raises if the folder was deleted: mkdir must not make it again
         copy.parent.mkdir(parents=True)
         try:
             link(inside(self.folder.path, path, "an artifact"), copy)

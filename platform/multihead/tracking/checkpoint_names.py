@@ -1,4 +1,4 @@
-"""Which checkpoints a run has; nothing is read of them."""
+"""The names of a run's checkpoints; the files are not read."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ _SPARE = f"previous{SUFFIX}"  # for a resume, where last.ckpt is damaged
 def checkpoint_names(store: Store, record: Any) -> list[str]:
     """Return the checkpoints of a run as `--checkpoint` takes them, such as `best-digit`.
 
-    They are those of the run's folder, or else of the store.
+    They are those in the run's folder, or in the store if the folder has none.
 
     Raises:
-        StoreError: If the store is asked and does not answer.
+        StoreError: If the store is needed and does not answer.
     """
     files = [path.name for path in (folder_of(store, record) / "checkpoints").glob("[!.]*.ckpt")]
     if not files:

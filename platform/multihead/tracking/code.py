@@ -1,4 +1,4 @@
-"""Record the code a run ran with, as far as it differs from its commit."""
+"""Record how a run's code differs from its commit."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,10 @@ _MAX_CHARACTERS = 1_000_000
 
 
 def record_code(run: TrackedRun) -> None:
-    """Store digests of code and lock, and the uncommitted changes of tracked files."""
+    """Record digests of the code's diff and the lock file, and the diff itself.
+
+    The diff contains the uncommitted changes of tracked files.
+    """
     diff = facts.code_diff()
     tags = code_tags(diff)
     if tags:
@@ -22,10 +25,10 @@ def record_code(run: TrackedRun) -> None:
 
 
 def code_tags(diff: str) -> dict[str, str]:
-    """Return digests of what decides how the code behaves; empty ones are left out.
+    """Return the digests of the diff and of requirements.lock; missing ones are left out.
 
     Args:
-        diff: From `facts.code_diff`.
+        diff: The text of `facts.code_diff`.
     """
     tags = {
         DIFF_TAG: digest(diff) if diff else "",

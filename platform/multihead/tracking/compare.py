@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-# What says where a run ran, not what it did.
+# Parameters that say where a run ran, not what it did.
 _PLACES = (
     "params.paths.",
     "params.ckpt_path",
@@ -23,8 +23,8 @@ class Comparison:
     Attributes:
         config: One row per parameter in which the runs differ, one column per run; text, and
             NaN where a run lacks the parameter.
-        metrics: One row per (head, metric), one column per run; NaN where a run lacks it. What
-            belongs to no head is under `all heads`, last.
+        metrics: One row per (head, metric), one column per run; NaN where a run lacks it.
+            Metrics of no single head come last, under `all heads`.
     """
 
     config: pd.DataFrame
@@ -32,7 +32,7 @@ class Comparison:
 
     @property
     def deltas(self) -> pd.DataFrame:
-        """How each run but the first differs from the first, in every metric."""
+        """The difference of each further run from the first, for every metric."""
         return self.metrics.iloc[:, 1:].sub(self.metrics.iloc[:, 0], axis=0)
 
 
@@ -40,7 +40,7 @@ def compare_runs(table: pd.DataFrame) -> Comparison:
     """Compare the runs of a table from `runs_table` or `picked_runs`.
 
     Args:
-        table: One row per run; the first is what the others are measured against.
+        table: One row per run; the others are compared with the first.
     """
     turned = table.set_index(table["run"].where(table["run"] != "", table["mlflow_id"])).T
     params = turned[[name.startswith("params.") for name in turned.index]]

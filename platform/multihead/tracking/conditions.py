@@ -1,4 +1,4 @@
-"""Conditions and orders of a search for runs, in MLflow's filter language."""
+"""Conditions and sort orders of a search for runs, in MLflow's filter language."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from multihead.tracking.tags import KIND_TAG, STUDY_TAG
 
 _COMPARISON = re.compile(r"(?P<name>[^<>=!]+?)\s*(?P<sign>>=|<=|!=|==?|>|<)\s*(?P<value>\S+)")
 _SMALLER_IS_BETTER = re.compile(r"(loss|error|mae|mse|rmse|ece|nll)(_best)?")
-_NAME = re.compile(r"[/\w.\- :]+")  # all that MLflow lets a metric, parameter or tag be called
+_NAME = re.compile(r"[/\w.\- :]+")  # characters that MLflow allows in a name
 _ATTRIBUTES = {"name": "run_name", "started": "start_time", "status": "status"}
 
 
@@ -19,7 +19,7 @@ class Order:
     Attributes:
         kind: `metric`, `param` or `attribute`.
         key: Its name in MLflow.
-        ascending: Smallest first.
+        ascending: Whether the smallest value comes first.
     """
 
     kind: str
@@ -37,19 +37,20 @@ def parse_order(text: str) -> Order:
     """Read what to sort by.
 
     Args:
-        text: A metric, `params.<name>`, or one of the columns name, started and status; then
-            `asc` or `desc`. Without, the best value of a metric comes first: the smallest of a
-            loss, an error or a calibration error, the largest of others.
+        text: A metric, `params.<name>`, or one of the columns name, started and status,
+            optionally followed by `asc` or `desc`. Without these, the best value of a metric
+            comes first: the smallest of a loss, an error or a calibration error, the largest of
+            other metrics.
 
     Raises:
-        ConfigError: If nothing is named, or a name cannot be put into the filter language.
+        ConfigError: If the text is empty, or MLflow does not allow the name.
     """
     name, _, direction = text.strip().rpartition(" ")
     if direction.lower() not in ("asc", "desc") or not name.strip():
         name, direction = text, ""
     key = name.strip()
     if not key:
-        raise ConfigError("sort names nothing; give a metric, such as best/val/digit_acc.")
+        raise ConfigError("sort is empty; give a metric, such as best/val/digit_acc.")
     if key in _ATTRIBUTES:
         kind, key, rising = "attribute", _ATTRIBUTES[key], key != "started"
     elif key.startswith("params."):
@@ -66,7 +67,7 @@ def metric_condition(text: str) -> str:
     """Turn `test/digit_acc>0.9` into MLflow's language.
 
     Raises:
-        ConfigError: If it is no comparison of a metric with a number.
+        ConfigError: If the text does not compare a metric with a finite number.
     """
     found = _COMPARISON.fullmatch(text.strip())
     try:
@@ -75,8 +76,8 @@ def metric_condition(text: str) -> str:
         value = None
     if found is None or value is None or value != value or abs(value) == float("inf"):
         raise ConfigError(
-            f"the condition {text!r} is not a metric compared with a number; write it such as "
-            f"'test/digit_acc>0.9', with one of > >= < <= = !=."
+            f"the condition {text!r} does not compare a metric with a number; an example is "
+            f"'test/digit_acc>0.9'. Use one of > >= < <= = !=."
         )
     sign = "=" if found["sign"] == "==" else found["sign"]
     return f"metrics.{quoted_key(found['name'].strip())} {sign} {found['value']}"
@@ -86,7 +87,7 @@ def tag_condition(text: str) -> str:
     """Turn one of a run's `tags` into MLflow's language, or `key=value` for any MLflow tag.
 
     Raises:
-        ConfigError: If it cannot be put into the filter language.
+        ConfigError: If the filter language cannot express it.
     """
     key, sign, value = text.partition("=")
     if not sign:
@@ -108,11 +109,13 @@ def quoted(value: str) -> str:
     """Return a text as MLflow's filter language writes it.
 
     Raises:
-        ConfigError: If it has both kinds of quotation marks: the language has no way to say so.
+        ConfigError: If it has both kinds of quotation marks, which the language cannot express.
     """
     mark = '"' if "'" in value else "'"
     if mark in value:
-        raise ConfigError(f"{value!r} has both kinds of quotation marks, which no filter can say.")
+        raise ConfigError(
+            f"{value!r} has both kinds of quotation marks; a filter allows only one of them."
+        )
     return f"{mark}{value}{mark}"
 
 
@@ -120,11 +123,11 @@ def quoted_key(key: str) -> str:
     """Return the name of a metric, parameter or tag as MLflow's filter language writes it.
 
     Raises:
-        ConfigError: If MLflow has no such names.
+        ConfigError: If MLflow does not allow the name.
     """
     if not _NAME.fullmatch(key):
         raise ConfigError(
-            f"{key!r} is not the name of a metric, parameter or tag: these have letters, digits, "
-            f"spaces and _ - . : / only."
+            f"{key!r} is not the name of a metric, parameter or tag: a name has only letters, "
+            f"digits, spaces and _ - . : /."
         )
     return f"`{key}`"

@@ -13,7 +13,7 @@ class Cursor:
     """How far a spool has been delivered, kept in `delivery.json`.
 
     Attributes:
-        store: Which store, without its password.
+        store: The store's URI, without its password.
         offset: The byte of the spool where the next record begins.
         experiment_id: MLflow's id of the experiment.
         mlflow_id: MLflow's id of the run.
@@ -34,10 +34,10 @@ class Cursor:
 
     @classmethod
     def load(cls, path: Path, store: str) -> "Cursor":
-        """Return the cursor of a file; one at the start if it is missing or torn."""
+        """Return the cursor of a file; a cursor at the start if the file is missing or damaged."""
         try:
             values = json.loads(path.read_bytes())
-            # `described` is younger than some files.
+            # Files of an earlier version have no `described`.
             names = {f.name for f in fields(cls)} - ({"described"} - set(values))
             found = cls(**{name: values[name] for name in names})
             for_check = (found.offset + 0, dict(found.sent), dict(found.wanted))
@@ -46,6 +46,6 @@ class Cursor:
         return found if for_check[0] >= 0 else cls(store)
 
     def save(self, path: Path) -> None:
-        """Write the file; losing it in a power cut costs only repetition."""
+        """Write the file; if a power cut loses it, records are only sent again."""
         text = json.dumps(asdict(self))
         write_text_atomically(path, text, durable=False, make_folder=False)

@@ -1,8 +1,12 @@
-"""Bring what a spool holds to the store, once and in order, from wherever it was left.
+"""Send the records of a spool to the store, once and in order, from where the last send stopped.
 
-Everything it does can be done again: a run is found by its tag if the reply to its creation was
-lost, MLflow drops a point that it has (same metric, value, step and time), parameters keep their
-value, and tags end at the last one. So the cursor may lag behind, or be lost altogether.
+Every action can safely be repeated:
+
+- A run is found by its tag if the reply to its creation was lost.
+- MLflow drops a point that it already has (same metric, value, step and time).
+- Parameters keep their value, and a tag ends with its last value.
+
+So the cursor may be out of date, or missing.
 """
 
 import hashlib
@@ -29,12 +33,12 @@ from multihead.tracking.tags import (
 ATTEMPTS_FILE = "attempts.json"
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 _ENTITIES = 1000  # of all three together
-_BATCH_BYTES = 500_000  # a server takes a million, in a wordier form
+_BATCH_BYTES = 500_000  # a server takes a million, but in a longer format
 
 
 @dataclass(frozen=True)
 class Unsent:
-    """What of a run is not in the store yet."""
+    """How much of a run is not in the store yet."""
 
     records: int
     points: int
@@ -48,11 +52,11 @@ class Unsent:
 
 
 class Delivery:
-    """The way of one run from its folder to the store; whoever uses it holds `send.lock`.
+    """Delivers one run from its folder to the store; the caller must hold `send.lock`.
 
     Args:
-        folder: The run.
-        store: Where to.
+        folder: The run's folder.
+        store: Where the record goes.
 
     Raises:
         ConfigError: If the run was begun in another store.
@@ -64,7 +68,7 @@ class Delivery:
         if self.cursor.store != store.identity:
             raise ConfigError(
                 f"run {folder.run_id} belongs to the store {self.cursor.store}, not to "
-                f"{store.identity}; set MLFLOW_TRACKING_URI to its own."
+                f"{store.identity}; set MLFLOW_TRACKING_URI to the run's store."
             )
         if not self._fits():
             self._start_anew()
@@ -73,11 +77,11 @@ class Delivery:
         self._verified = False
 
     def step(self) -> bool:
-        """Deliver one batch of records or one file; return whether there was anything.
+        """Deliver one batch of records or one file; return whether there was anything to send.
 
         Raises:
-            StoreUnreachableError: If trying again later may help.
-            DeletedError: If the run was deleted there.
+            StoreUnreachableError: If a later try may succeed.
+            DeletedError: If the run was deleted in the store.
             StoreError: If the store refuses.
         """
         if self.store.scheme == "sqlite":
@@ -92,7 +96,7 @@ class Delivery:
         return True
 
     def verify(self) -> None:
-        """Forget what was sent where the store has lost it: the run, or files of it.
+        """Mark as unsent what the store has lost: the run, or some of its files.
 
         Raises:
             StoreError: If the store refuses or does not answer.
@@ -110,12 +114,12 @@ class Delivery:
             self._start_anew()
 
     def end_lost(self, time: int, status: str, reason: str) -> None:
-        """Tell the store how a run ended whose record is gone; nothing else of it can be sent.
+        """Send only the end of a run whose record is gone.
 
         Args:
             time: Now, in milliseconds since 1970.
-            status: MLflow's.
-            reason: In one line.
+            status: MLflow's status.
+            reason: Why it ended, in one line.
 
         Raises:
             StoreError: If the store refuses or does not answer.
@@ -141,7 +145,7 @@ class Delivery:
             return self._upload()
         if _ends(batch[0].record):
             self._write_attempts(batch[0].record)
-            if not self._verified:  # a run that FINISHED is whole
+            if not self._verified:  # a FINISHED run must be complete in the store
                 self._verified = True
                 self.verify()
             if self._upload():
@@ -191,12 +195,12 @@ class Delivery:
             case "model":
                 self._send_model(record)
             case "damaged":
-                self.artifacts.notice(f"{self.folder.spool} has a damaged line; it is left out")
+                self.artifacts.notice(f"{self.folder.spool} has a damaged line, which is not sent")
             case _:
                 self._log_batch(records)
 
     def _create(self, record: spool.Record) -> None:
-        """Find the run by its tag, or make it: the reply to an earlier try may have been lost."""
+        """Find the run by its tag, or make it, because an earlier try may have made it already."""
         experiment = self.store.experiment_id(record["experiment"])
         self.cursor.experiment_id = experiment
         found = self._by_tag()
@@ -213,10 +217,11 @@ class Delivery:
         self.cursor.mlflow_id = found.info.run_id
 
     def _check_bin(self, refusal: StoreError) -> None:
-        """Name the command that brings a run back, where that it was deleted is the refusal.
+        """Check whether the store refuses a run because the run is deleted.
 
         Raises:
-            DeletedError: If it was deleted, by itself or with its experiment.
+            DeletedError: If it was deleted, alone or with its experiment. The message names the
+                command that restores it.
         """
         mlflow_id = self.cursor.mlflow_id
         if mlflow_id is None or isinstance(refusal, StoreUnreachableError | DeletedError):
@@ -230,13 +235,13 @@ class Delivery:
         run_id = self.folder.run_id
         return DeletedError(
             f"run {run_id} is deleted in {self.store.shown_uri}; "
-            f"`{self.store.restoring(run_id)}` brings it back."
+            f"restore it with `{self.store.restoring(run_id)}`."
         )
 
     def _by_tag(self) -> Any:
-        """Return the run in the store, or None; should there be two, delete the later one.
+        """Return the run in the store, or None; if there are two, delete the other one.
 
-        Two are made if a server is so slow that it makes a run after we stopped waiting.
+        A slow server may make a second run when it executes a request after we stopped waiting.
         """
         from mlflow.entities import ViewType
 
@@ -278,7 +283,7 @@ class Delivery:
         self.cursor.attempts = self._ended_attempts(record)
 
     def _write_attempts(self, record: spool.Record) -> None:
-        """Write the file of attempts, of which the last one ends with this record."""
+        """Write the file of attempts; this record ends the last attempt."""
         file = self.folder.path / ATTEMPTS_FILE
         text = json.dumps(self._ended_attempts(record), indent=2)
         with suppress(OSError):  # the record of the end matters more than the list
@@ -314,9 +319,9 @@ class Delivery:
 
         folder = inside(self.folder.path, record["path"], "a model")
         if not (folder / "MLmodel").is_file():
-            self.artifacts.notice(f"{folder} is gone; `multihead promote` makes the model anew")
+            self.artifacts.notice(f"{folder} is missing; make the model with `multihead promote`")
             return
-        # A link in a folder that somebody else wrote must not send a file of this machine.
+        # Another user may have written the folder: a link in it must not upload other files.
         names = [str(path.relative_to(folder)) for path in folder.rglob("*")]
         files = [inside(folder, name, "a file of the model") for name in names]
         self.artifacts.uploading = sum(path.stat().st_size for path in files if path.is_file())
@@ -339,7 +344,7 @@ class Delivery:
                     case _:
                         made = RunTag(key, value)
                 values[record["what"]].append(made)
-        # A tag that was set twice within a batch has its last value.
+        # If a tag was set twice within a batch, the last value counts.
         tags = {tag.key: tag for tag in values["tags"]}
         description = tags.get(DESCRIPTION_TAG)
         if description is not None and self._is_edited(description.value):
@@ -355,14 +360,14 @@ class Delivery:
             self.cursor.described = _digest(tags[DESCRIPTION_TAG].value)
 
     def _is_edited(self, new: str) -> bool:
-        """Return whether a person has written the description that the store has."""
+        """Return whether a person has edited the description in the store."""
         with self.store.errors():
             run = self.store.client.get_run(str(self.cursor.mlflow_id))
         there = run.data.tags.get(DESCRIPTION_TAG, "")
         return there not in ("", new) and _digest(there) != self.cursor.described
 
     def _is_gone(self, error: StoreError) -> bool:
-        """Return whether the store has forgotten a run that it had: it is delivered anew then."""
+        """Return whether the store has lost a run that it had; it is then delivered again."""
         from mlflow.exceptions import MlflowException
 
         cause = error.__cause__
@@ -374,7 +379,7 @@ class Delivery:
         return self._by_tag() is None
 
     def _fits(self) -> bool:
-        """Return whether the cursor is of this spool: both files may have lost their end."""
+        """Return whether the cursor fits this spool; a crash may have cut the end of either."""
         offset = self.cursor.offset
         if offset > self.folder.spool.stat().st_size:
             return False
@@ -383,7 +388,7 @@ class Delivery:
 
     def _start_anew(self) -> None:
         fresh = Cursor(self.store.identity)
-        # The artifacts keep using these two.
+        # `self.artifacts` holds references to these two.
         self.cursor.wanted.clear()
         self.cursor.sent.clear()
         fresh.wanted, fresh.sent = self.cursor.wanted, self.cursor.sent

@@ -1,4 +1,4 @@
-"""What a run's record says of the code, the machine and the libraries it ran with."""
+"""Facts for a run's record: the code, the machine and the libraries that it ran with."""
 
 import getpass
 import hashlib
@@ -38,7 +38,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def installed() -> tuple[str, ...]:
-    """Return `name==version` of every installed package, sorted; as found the first time."""
+    """Return `name==version` of every installed package, sorted; read once per process."""
     names = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
     return tuple(sorted(names, key=str.lower))
 
@@ -61,7 +61,7 @@ def hardware() -> dict[str, str]:
 
 
 def user() -> str:
-    """Return who runs this: a name, or a number where the number has no name."""
+    """Return the name of the current user, or the user's number if it has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container with a user id of its own
@@ -70,11 +70,12 @@ def user() -> str:
 
 @cache
 def git_state() -> dict[str, str]:
-    """Return commit, branch and whether the tree is dirty: of the package's checkout, else here.
+    """Return commit, branch and whether the tree is dirty.
 
-    Where neither is a git repository or git is not installed, it is what `MULTIHEAD_REVISION`
-    says, as an image of this package does: a commit, with `-dirty` after it if that is so. Else
-    empty.
+    They are those of the package's checkout, or else of the repository of the current folder. If
+    neither is a git repository, or git is not installed, the commit comes from
+    `MULTIHEAD_REVISION`, which an image of this package sets: a commit, followed by `-dirty` if
+    the tree was dirty. Without that variable the result is empty.
     """
     folder = _checkout()
     if folder is None:
@@ -91,16 +92,16 @@ def git_state() -> dict[str, str]:
 
 
 def code_diff() -> str:
-    """Return what differs from the commit in tracked files, without passwords of URIs.
+    """Return the diff of tracked files against the commit, with passwords in URIs masked.
 
-    Files that git does not track are left out: nobody has said that they may be shown. The
-    contents of binary files are left out too. Empty where nothing differs.
+    Untracked files are left out, because they may be private. The contents of binary files are
+    left out too. The result is empty if nothing differs.
     """
     folder = _checkout()
     if folder is None:
         return ""
     top = _git(folder, "rev-parse", "--show-toplevel") or str(folder)
-    # Programs that the user's settings have git run for a diff would change it.
+    # Git's settings may name external diff programs, which would change the text.
     plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
     return masked(_git(Path(top), "diff", *plain, "HEAD") or "")
 
@@ -121,7 +122,7 @@ def _checkout() -> Path | None:
 
 
 def _is_ignored(folder: Path) -> bool:
-    # A package installed into a virtual environment inside some repository is not its code.
+    # A virtual environment inside a repository is not part of the repository's code.
     return _git(folder, "check-ignore", str(folder)) is not None
 
 

@@ -1,4 +1,4 @@
-"""From what a person types to a run: our id, MLflow's id, or a unique prefix of either."""
+"""Find the run that a person names by our id, by MLflow's id, or by a unique prefix of either."""
 
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,14 @@ from multihead.tracking.tags import RUN_TAG
 
 
 def local_run(home: Path, wanted: str) -> str:
-    """Return our id of a run in a folder; no store is asked.
+    """Return our id of a run in a folder, without a request to a store.
+
+    Args:
+        home: The folder of the runs.
+        wanted: Our id, MLflow's id, or a unique prefix of either.
 
     Raises:
-        ConfigError: If no run there has this id, MLflow's id, or prefix, or several have.
+        ConfigError: If no run there fits, or several do.
     """
     names = {path.parent.name: path.parent for path in home.glob("*/spool.jsonl")}
     if wanted in names:
@@ -35,10 +39,10 @@ def _mlflow_id(folder: Path) -> str:
 
 
 def folder_of(store: Store, record: Any) -> Path:
-    """Return the folder that an MLflow run has in the home, by its tag; it need not be there.
+    """Return the folder of an MLflow run in the home, by its tag; it need not exist.
 
     Raises:
-        PathError: If the tag, which is whoever wrote the store's, is no id of a run.
+        PathError: If the tag, which any user of the store can write, is not a run id.
     """
     run_id = record.data.tags.get(RUN_TAG, record.info.run_id)
     return run_path(store.home, run_id, f"the tag {RUN_TAG} of run {record.info.run_id}")
@@ -68,8 +72,8 @@ def find_run(store: Store, wanted: str) -> Any:
     if not found:
         if any(text in ids_of(run) for run in deleted_runs(store, text)):
             raise DeletedError(
-                f"run {wanted!r} is deleted in {store.shown_uri}; `{store.restoring(text)}` brings "
-                f"it back."
+                f"run {wanted!r} is deleted in {store.shown_uri}; restore it with "
+                f"`{store.restoring(text)}`."
             )
         raise ConfigError(
             f"there is no run {wanted!r} in {store.shown_uri}; `multihead runs` lists them."
@@ -80,12 +84,12 @@ def find_run(store: Store, wanted: str) -> Any:
 
 
 def ids_of(run: Any) -> tuple[str, str]:
-    """Return MLflow's id of a run and ours, which is empty for a run of something else."""
+    """Return MLflow's id of a run and our id; ours is empty for a run of another program."""
     return str(run.info.run_id), str(run.data.tags.get(RUN_TAG, ""))
 
 
 def deleted_runs(store: Store, run_id: str) -> list[Any]:
-    """Return the runs in the store's bin with our id or MLflow's.
+    """Return the deleted runs of the store that have this id, ours or MLflow's.
 
     Args:
         store: Where to look.

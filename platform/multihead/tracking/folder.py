@@ -1,7 +1,7 @@
-"""A run's folder: where its files are, who may write to it, and what its spool tells.
+"""A run's folder: its files, its locks, and the history in its spool.
 
-A run is alive while the lock on its folder is held: the system frees it however a process ends.
-Process numbers and host names say nothing, since containers reuse them.
+A run is alive while a process holds the lock on its folder. The system frees the lock however the
+process ends. Process numbers and host names are no evidence, because containers reuse them.
 """
 
 import json
@@ -21,42 +21,42 @@ from multihead.tracking import spool
 CONFIG_FILE = "config.yaml"
 # As `new_run_id` makes them, or MLflow's own.
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}|[0-9a-f]{32}", re.ASCII)
-_LOCK_SECONDS = 1.0  # a command that looks whether the run is alive holds the lock for an instant
+_LOCK_SECONDS = 1.0  # a command that checks whether the run is alive holds the lock briefly
 
 
 def run_path(home: Path, run_id: object, what: str) -> Path:
-    """Return the folder of a run whose id comes from a record; it need not be there.
+    """Return the folder of a run whose id comes from a record; it need not exist.
 
-    Whatever is written to, or deleted, by the id of a record goes through here. The home holds
-    more than runs, so that a name alone would not do.
+    All code that writes to or deletes such a folder uses this function. The home also holds other
+    folders, so any name in it is not enough: it must be a run id.
 
     Args:
         home: The folder of the runs.
         run_id: Our id, or MLflow's.
-        what: Says in an error which value this is.
+        what: What the value is, for the error message.
 
     Raises:
-        PathError: If it is no such id, or the folder is a link out of the home.
+        PathError: If it is not a run id, or the folder is a link out of the home.
     """
     path = inside(home, run_id, what)
     if not _RUN_ID.fullmatch(str(run_id)):
         raise PathError(
-            f"{what} is {run_id!r:.80}, which is no id of a run such as 20261122-214501-3f9ac2."
+            f"{what} is {run_id!r:.80}, which is not a run id such as 20261122-214501-3f9ac2."
         )
     return path
 
 
 @dataclass
 class History:
-    """What a spool tells of a run up to now.
+    """The history of a run, as its spool records it.
 
     Attributes:
-        end: Where the last whole record ends.
-        torn: Bytes after it, from a record that was cut.
-        attempts: How many processes have tried.
-        status: The last one.
+        end: Where the last complete record ends, in bytes.
+        torn: Bytes after it, from an incomplete record.
+        attempts: How many attempts were begun.
+        status: The last status.
         params: Names of the recorded parameters.
-        points: (metric, step) of the recorded points, from the step asked for on.
+        points: (metric, step) of the recorded points at or after the requested step.
     """
 
     end: int = 0
@@ -94,22 +94,22 @@ class RunFolder:
             self.lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout as error:
             raise StoreError(
-                f"run {self.run_id} is being trained by another process{self._by()}; wait for its "
-                f"end, or stop it with SIGTERM."
+                f"run {self.run_id} is being trained by another process{self._by()}; wait until "
+                f"it ends, or stop it with SIGTERM."
             ) from error
 
     def check_free(self) -> None:
-        """See that no other process has the run.
+        """Check that no other process has the run.
 
         Raises:
-            StoreError: If one has.
+            StoreError: If another process has it.
         """
         self.acquire()
         self.lock.release()
 
     @contextmanager
     def if_dead(self) -> Iterator[bool]:
-        """Take the run if no process has it; yield whether that is so."""
+        """Lock the run if no process has it; yield whether it could be locked."""
         if self.lock.is_locked:
             yield False
             return
@@ -127,10 +127,10 @@ class RunFolder:
         """Read the whole spool.
 
         Args:
-            from_step: Earlier points are not remembered.
+            from_step: The history leaves out points before this step.
 
         Raises:
-            ConfigError: If there is none.
+            ConfigError: If the folder has no spool.
         """
         found = History()
         try:
@@ -140,14 +140,16 @@ class RunFolder:
                     found.end = entry.end
                     _learn(found, entry.record, from_step)
         except FileNotFoundError as error:
-            raise ConfigError(f"{self.path} holds no {self.spool.name}, so no run.") from error
+            raise ConfigError(
+                f"{self.path} is not a run's folder: it has no {self.spool.name}."
+            ) from error
         found.torn = max(0, size - found.end)
         return found
 
     def _by(self) -> str:
         try:
             mark = json.loads(self.marker.read_text())
-            return f" (number {mark['pid']} on {mark['host']})"
+            return f" (process {mark['pid']} on {mark['host']})"
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return ""
 

@@ -1,6 +1,6 @@
-"""Lightning's view of a run's record: points go to the store, the status does not.
+"""A Lightning logger that records metrics in a run, but not the run's status.
 
-The run's status is set once, by who started it: Lightning calls every exception a failure.
+The code that starts the run sets the status, because Lightning treats every exception as a failure.
 """
 
 from argparse import Namespace
@@ -26,7 +26,7 @@ class RunLogger(Logger):
 
     @property
     def name(self) -> str:
-        """The logger's name: none, so that Lightning's own checkpoints lie in the run's folder."""
+        """The logger's name; empty, so that Lightning's own checkpoints go to the run's folder."""
         return ""
 
     @property
@@ -43,7 +43,7 @@ class RunLogger(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Record one point of each metric."""
         if self.run is not None and metrics:
-            # Lightning hands float32 values over as Python floats, with digits that mean nothing.
+            # Lightning passes float32 values as Python floats, which adds meaningless digits.
             exact = {name: float(str(np.float32(value))) for name, value in metrics.items()}
             self.run.log_metrics(exact, step or 0)
 
@@ -51,4 +51,4 @@ class RunLogger(Logger):
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
     ) -> None:
-        """Do nothing: the composed configuration is recorded whole, by the run itself."""
+        """Do nothing: the run itself records the whole composed configuration."""

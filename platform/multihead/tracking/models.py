@@ -1,7 +1,7 @@
 """Models in MLflow: written to a folder, sent to the store, registered under a name.
 
-Writing needs no store, so that a run whose server is down still has its model; sending is safe to
-repeat, and finds the model it sent before by the digest of its weights.
+Writing needs no store, so a run has its model even if the server is down. Sending can be repeated:
+it finds a model that was sent before by the digest of its weights.
 """
 
 import json
@@ -24,7 +24,7 @@ from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
 from multihead.yaml_file import read_yaml
 
-_MODEL_TAG = "multihead.model_id"  # a database store forgets the version's own
+_MODEL_TAG = "multihead.model_id"  # a database store does not keep a version's own `model_id`
 DIGEST_TAG = "multihead.model_digest"
 BUNDLE = "artifacts/bundle"
 BEST_POINTS = ("test/", "best/")  # of the weights of best.ckpt
@@ -40,14 +40,14 @@ def write_model(
     columns: Mapping[str, str],
     example: NDArray[np.uint8],
 ) -> None:
-    """Write an MLflow model that answers for all heads, replacing what is in the folder.
+    """Write an MLflow model that predicts all heads, replacing the folder's content.
 
     Args:
         folder: The model's folder.
-        code: The Python file that loads it; it is copied, and nothing is pickled.
+        code: The Python file that loads it. It is copied; nothing is pickled.
         bundle: The folder of its weights and description; it is copied to `BUNDLE`.
-        columns: Type by name of the columns it answers with.
-        example: Images it takes, uint8 [B, H, W, C].
+        columns: The types of the predicted columns, by name.
+        example: Images that it accepts, uint8 [B, H, W, C].
     """
     with _quiet():
         import mlflow.pyfunc
@@ -79,12 +79,12 @@ def send_model(
     Args:
         store: Where the run is.
         mlflow_id: MLflow's id of the run.
-        folder: What `write_model` wrote.
-        digest: Of the weights and their description.
-        points: How the names of the run's figures begin that are of these weights.
+        folder: The folder that `write_model` wrote.
+        digest: The digest of the weights and their description.
+        points: Prefixes of the metrics that were measured with these weights.
 
     Returns:
-        MLflow's id of the model: the one that is there already if it has the same weights.
+        MLflow's id of the model; that of an existing model with the same weights if there is one.
 
     Raises:
         StoreError: If the store refuses.
@@ -121,10 +121,10 @@ def send_model(
 
 
 def _begun(client: Any, run: Any, digest: str) -> Any:
-    """Return the model with these weights that was made for a run, whole or not, or None.
+    """Return the run's model with these weights, complete or not, or None.
 
-    It is looked for among all models: whoever made it may have been killed before it was tied to
-    the run.
+    The search covers all models of the experiment, because the process that made the model may
+    have been killed before it linked the model to the run.
     """
     found = client.search_logged_models(
         [run.info.experiment_id],
@@ -139,9 +139,9 @@ def _outputs(run: Any) -> list[Any]:
 
 
 def _points(client: Any, run: Any, model_id: str, starts: tuple[str, ...]) -> Iterator[Any]:
-    """Yield the run's points whose names begin so, tied to model and dataset.
+    """Yield the run's points whose names have one of the prefixes, linked to model and dataset.
 
-    They are the points that the run has, to the millisecond, so that it gets none twice.
+    They keep the run's own times, to the millisecond, so that no point is recorded twice.
     """
     from mlflow.entities import Metric
 
@@ -182,13 +182,13 @@ def register_model(
     Args:
         store: Where the model is.
         model_id: MLflow's id of the LoggedModel.
-        name: Of the registered model; it is made if it is not there.
-        alias: Set to the new version, or None.
-        tags: Of the version.
-        description: Of the version, in Markdown.
+        name: The name of the registered model, which is made if it does not exist.
+        alias: An alias to set to the version, or None.
+        tags: Tags of the version.
+        description: Description of the version, in Markdown.
 
     Returns:
-        The version; the one that is there already if the model was registered before.
+        The version; the existing one if the model was registered before.
 
     Raises:
         StoreError: If the store refuses.
@@ -217,14 +217,14 @@ def _new_version(
         model_id=model.model_id,
         description=description,
     )
-    # What MLflow's own registration notes, so that the UI shows the version on the model's page.
+    # MLflow's own registration sets this tag too: with it the UI shows the version on the page.
     known = [*versions_noted(model), {"name": name, "version": made.version}]
     client.set_logged_model_tags(model.model_id, {_REGISTERED_TAG: json.dumps(known)})
     return made
 
 
 def versions_noted(model: Any) -> list[Any]:
-    """Return the versions that a model's tag tells of; a tag that is damaged tells of none."""
+    """Return the versions that a model's tag lists; an empty list if the tag is damaged."""
     try:
         known = json.loads(model.tags.get(_REGISTERED_TAG, "[]"))
     except (ValueError, RecursionError):
@@ -234,12 +234,12 @@ def versions_noted(model: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class FetchedModel:
-    """A model of the store on this machine.
+    """A model of the store, downloaded to this machine.
 
     Attributes:
-        folder: Its files.
-        model_id: MLflow's id.
-        run_id: Our id of its run, MLflow's where there is none, or "".
+        folder: The folder with its files.
+        model_id: MLflow's id of the model.
+        run_id: Our id of its run; MLflow's id if there is none of ours; "" if there is no run.
     """
 
     folder: Path
@@ -248,10 +248,10 @@ class FetchedModel:
 
 
 def fetch_model(store: Store, uri: str) -> FetchedModel:
-    """Find a model and bring its files here.
+    """Find a model and download its files.
 
     Args:
-        store: Where it is.
+        store: The store of the model.
         uri: `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `models:/MODEL_ID`.
 
     Raises:
@@ -315,7 +315,7 @@ def _quiet() -> Iterator[None]:
     logger = logging.getLogger("mlflow")
     level = logger.level
     with warnings.catch_warnings():
-        # In colour, so the text does not begin with what it says.
+        # The text begins with a colour code, so the pattern must allow characters before it.
         warnings.filterwarnings("ignore", "(?s).*Any type hint is inferred as AnyType")
         try:
             logger.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""Runs of the database in the home, read without MLflow, whose import takes seconds.
+"""Read runs of the database in the home without MLflow, whose import takes seconds.
 
-Only a database whose schema is known here is read like this. Searches with a filter, and every
-other store, are MLflow's to answer. So a new schema makes a list of runs slower, and never wrong.
+Only a database with a known schema is read in this way. MLflow answers searches with a filter, and
+all searches of other stores. So a new schema makes a list of runs slower, but never wrong.
 """
 
 import json
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from multihead.tracking.store import Store
 
 SCHEMAS = frozenset({"dc11669786a5"})  # of MLflow 3.17, in its table alembic_version
-MOST = 1000  # runs; of more, MLflow reads a page after the other
+MOST = 1000  # runs; MLflow reads more than these, page by page
 _LOCKED_SECONDS = 1
 _RUNS = """
     SELECT run_uuid, CAST(runs.experiment_id AS TEXT), runs.name, status, start_time, end_time,
@@ -36,7 +36,7 @@ _VALUES = {
 
 @dataclass(frozen=True)
 class Info:
-    """Of a run, what MLflow calls its info."""
+    """The fields of a run that MLflow calls its info; times in milliseconds since 1970."""
 
     run_id: str
     experiment_id: str
@@ -49,7 +49,7 @@ class Info:
 
 @dataclass(frozen=True)
 class Data:
-    """Of a run, the last values of its metrics, its parameters and its tags."""
+    """The last values of a run's metrics, its parameters and its tags."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """A run, with the names that MLflow's has."""
+    """A run with the same attribute names as MLflow's."""
 
     info: Info
     data: Data
@@ -68,12 +68,12 @@ def newest_runs(store: Store, limit: int) -> tuple[list[Run], dict[str, str]] | 
     """Return the newest runs that are not deleted, and the names of their experiments by id.
 
     Args:
-        store: Which store.
+        store: The store.
         limit: How many runs.
 
     Returns:
-        None where MLflow has to be asked: the store is no database in the home, its schema is not
-        known, or it cannot be read now.
+        None if MLflow must answer: the limit is above `MOST`, the store is not the database in the
+        home, its schema is not known, or it cannot be read now.
     """
     return _read(store, _NEWEST, (limit,)) if limit <= MOST else None
 
@@ -82,11 +82,11 @@ def runs_with(store: Store, tags: Mapping[str, str]) -> list[Run] | None:
     """Return the runs that are not deleted and have these tags, the oldest first.
 
     Args:
-        store: Which store.
+        store: The store.
         tags: Values by name.
 
     Returns:
-        None where MLflow has to be asked, as for `newest_runs`.
+        The runs, or None if MLflow must answer, as for `newest_runs`.
     """
     values = [text for pair in tags.items() for text in pair]
     read = _read(store, f"{_RUNS}{_WITH_TAG * len(tags)}{_OLDEST}", values)
@@ -103,7 +103,7 @@ def _read(
     address = f"file:{quote(str(file))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_SECONDS)) as database:
-            database.execute("BEGIN")  # so that all is of one moment
+            database.execute("BEGIN")  # so that all queries see the same state
             if {row[0] for row in database.execute("SELECT * FROM alembic_version")} - SCHEMAS:
                 return None
             rows = database.execute(query, values).fetchall()

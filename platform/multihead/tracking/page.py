@@ -1,4 +1,4 @@
-"""Some runs as columns: what a table of runs is made of, page by page."""
+"""Turn one page of MLflow runs into the columns of a table."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -26,7 +26,7 @@ Wanted = Callable[[str], bool]
 
 
 def wanted(patterns: Sequence[str] | None) -> Wanted:
-    """Return whether a name fits one of the patterns (`test/*_acc`); every name does if none."""
+    """Return a test whether a name fits one of the patterns (`test/*_acc`); always true if None."""
     if patterns is None:
         return lambda name: True
     return cache(lambda name: any(fnmatchcase(name, pattern) for pattern in patterns))
@@ -35,10 +35,10 @@ def wanted(patterns: Sequence[str] | None) -> Wanted:
 def frame_of(
     runs: Sequence[Any], experiments: Mapping[str, str], metrics: Wanted, params: Wanted
 ) -> pd.DataFrame:
-    """Return the columns of `COLUMNS`, then `metrics.*` and `params.*`, a row per run.
+    """Return the columns of `COLUMNS`, then `metrics.*` and `params.*`, one row per run.
 
     Args:
-        runs: Runs of MLflow, n.
+        runs: Runs of MLflow.
         experiments: Names by MLflow's id.
         metrics: Which metrics to keep.
         params: Which parameters to keep.
@@ -74,7 +74,7 @@ def _kept(prefix: str, values: Mapping[str, Any], keeps: Wanted) -> dict[str, An
 
 
 def _params(data: Any) -> dict[str, str]:
-    # MLflow keeps the first value of a parameter; what a later attempt changed is in tags.
+    # MLflow keeps the first value of a parameter; the tags have values changed by later attempts.
     changed = {
         key.removeprefix(_RESUMED): value
         for key, value in data.tags.items()

@@ -15,7 +15,7 @@ from multihead.tracking.newest import newest_runs
 from multihead.tracking.page import COLUMNS, frame_of, wanted
 from multihead.tracking.store import Store
 
-_PAGE = 1000  # half as many would search twice as often, which costs as much as reading
+_PAGE = 1000  # with half as many there would be twice the searches, each as slow as the reading
 MAX_CELLS = 20_000_000  # 160 MB of numbers
 
 
@@ -45,29 +45,29 @@ def runs_table(
     | `minutes` | float64 | from start to end; NaN while it runs |
     | `tags` | str | the run's `tags`, separated by commas |
     | `metrics.<name>` | float64 | last value; NaN where the run has none |
-    | `params.<name>` | str | as of the last attempt; NaN where the run has none |
+    | `params.<name>` | str | value of the last attempt; NaN where the run has none |
 
     Columns of metrics and parameters come last, sorted by name.
 
     Args:
-        store: The default store if none.
+        store: The store; the default store if None.
         experiment: Only runs of this experiment.
-        filter: In MLflow's filter language, such as "metrics.`test/digit_acc` > 0.98".
-        sort: A metric, `params.<name>`, or name, started or status, then perhaps `asc` or
-            `desc`; by default the newest run, or the best value of a metric, comes first.
+        filter: A filter in MLflow's language, such as "metrics.`test/digit_acc` > 0.98".
+        sort: A metric, `params.<name>`, name, started or status, optionally followed by `asc` or
+            `desc`. By default the newest run, or the best value of a metric, comes first.
         limit: Largest number of rows, 1 or more.
-        metrics: Patterns of the metrics to have, such as `["test/*_acc"]`; all if none.
-        params: Patterns of the parameters to have; all if none.
+        metrics: Patterns of the metrics to include, such as `["test/*_acc"]`; all if None.
+        params: Patterns of the parameters to include; all if None.
 
     Raises:
-        ConfigError: For a filter that is none, an experiment that is not there, a metric to sort
-            by that no run found has, or a table too large to hold (`MAX_CELLS`).
+        ConfigError: If the filter is not valid, the experiment does not exist, no run found has
+            the metric to sort by, or the table is larger than `MAX_CELLS`.
         StoreError: If the store does not answer.
     """
     store, order = store or Store(), parse_order(sort)
     if limit < 1:
         raise ConfigError(f"limit is {limit}; give 1 or more.")
-    # What is sorted by must be in the table, to see whether any run has it.
+    # The table must include the metric to sort by, so that `_check_order` can look for it.
     if metrics is not None and order.kind == "metric":
         metrics = [*metrics, order.key]
     keep = wanted(metrics), wanted(params)
@@ -96,8 +96,8 @@ def picked_runs(
 
     Args:
         ids: The ids.
-        store: The default store if none.
-        metrics: Patterns of the metrics to have; all if none.
+        store: The store; the default store if None.
+        metrics: Patterns of the metrics to include; all if None.
 
     Raises:
         ConfigError: If an id fits no run, or several.
@@ -122,7 +122,7 @@ def _pages(
                 order_by=[order.clause],
                 page_token=token,
             )
-        # A run that starts between two pages moves others from the first to the second.
+        # A run that starts between two requests shifts the pages, so a run may come twice.
         runs = [run for run in found if run.info.run_id not in seen]
         seen |= {run.info.run_id for run in runs}
         yield runs
@@ -133,10 +133,10 @@ def _pages(
 
 @contextmanager
 def _filter_errors(condition: str) -> Iterator[None]:
-    """Turn MLflow's refusal of a filter into ours: nothing else that we ask for is a user's.
+    """Turn MLflow's error about a filter into ours; the filter is the only input from the user.
 
     Raises:
-        ConfigError: Naming the condition and what MLflow says of it.
+        ConfigError: If MLflow refuses the filter; it quotes the filter and MLflow's reason.
     """
     from mlflow.exceptions import MlflowException
 
@@ -146,17 +146,17 @@ def _filter_errors(condition: str) -> Iterator[None]:
         if not condition or error.error_code != "INVALID_PARAMETER_VALUE":
             raise
         raise ConfigError(
-            f"the filter {condition!r} is wrong: {str(error).splitlines()[0]}; it is written such "
-            f"as metrics.`test/digit_acc` > 0.9 AND params.seed = '1'."
+            f"the filter {condition!r} is not valid: {str(error).splitlines()[0]}; an example is "
+            f"metrics.`test/digit_acc` > 0.9 AND params.seed = '1'."
         ) from error
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Switch the garbage collector off for a page.
+    """Switch the garbage collector off while a page is read.
 
-    MLflow makes an object of each metric, parameter and tag. Walking them took two thirds of the
-    time (measured: benchmarks/runs_query.py).
+    MLflow makes an object for each metric, parameter and tag. The collector took two thirds of
+    the time to visit them (measured: benchmarks/runs_query.py).
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -173,10 +173,10 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _experiments(store: Store, name: str | None) -> dict[str, str]:
-    """Return the names of experiments by id: of all that are not deleted, or of one.
+    """Return the names of experiments by id: all that are not deleted, or only the named one.
 
     Raises:
-        ConfigError: If there is none of that name.
+        ConfigError: If no experiment has that name.
     """
     found: dict[str, str] = {}
     token = None
@@ -204,7 +204,7 @@ def _check_size(rows: int, columns: int) -> None:
     if rows * columns > MAX_CELLS:
         raise ConfigError(
             f"the table would have more than {rows:,} rows of {columns:,} columns; give a lower "
-            f"limit, or patterns of the metrics and parameters to have."
+            f"limit, or patterns of the metrics and parameters to include."
         )
 
 

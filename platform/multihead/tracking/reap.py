@@ -1,6 +1,6 @@
-"""Runs whose process or folder is gone: killed with -9, or with the machine, or deleted.
+"""End runs whose process or folder is gone, for example after SIGKILL or a power cut.
 
-Nobody wrote their status, so whoever looks next does.
+The process could not record a status, so a later command records it.
 """
 
 import logging
@@ -15,19 +15,22 @@ from multihead.tracking.spool import Spool
 from multihead.tracking.store import Store
 from multihead.tracking.tags import ERROR_TAG, HOME_TAG, RUN_TAG
 
-GONE = "the process ended without a word: its folder was no longer locked"
+GONE = "the process ended without recording a status: its folder was no longer locked"
 LOST = "the run's folder was deleted or moved before the run ended"
 _PAGE = 1000
 _LOG = logging.getLogger("multihead.tracking")
 
 
 def reap(home: Path) -> list[RunFolder]:
-    """Record that runs whose process is gone were KILLED; return those.
+    """Record that runs whose process is gone were KILLED.
 
-    Only the folders are touched; `sync` tells the store.
+    This changes only the folders; `sync` sends the change to the store.
 
     Args:
         home: The folder of the runs.
+
+    Returns:
+        The folders of these runs.
     """
     reaped = []
     for marker in sorted(home.glob(f"*/{RunFolder.MARKER}")):
@@ -43,19 +46,19 @@ def reap(home: Path) -> list[RunFolder]:
 
 
 def close_dead_attempt(folder: RunFolder, from_step: int = 0) -> History:
-    """Record that the last attempt ended, if nobody did; cut off a line that it left half-written.
+    """Record the end of the last attempt if that is missing; remove an incomplete last line.
 
     Args:
         folder: A run whose lock this process holds.
         from_step: As for `RunFolder.history`.
 
     Returns:
-        What the spool holds then.
+        The history of the spool after the change.
     """
     history = folder.history(from_step)
     if history.torn:
         _LOG.warning(
-            "run %s: the last line of %s was cut (%d bytes) and is dropped.",
+            "run %s: the last line of %s is incomplete (%d bytes) and is removed.",
             *(folder.run_id, folder.spool.name, history.torn),
         )
     if history.torn or history.status == "RUNNING":
@@ -73,15 +76,15 @@ def close_dead_attempt(folder: RunFolder, from_step: int = 0) -> History:
 
 
 def fail_lost(store: Store) -> Iterator[str]:
-    """Mark runs as FAILED that are RUNNING in the store and have no folder any more.
+    """Mark runs as FAILED if they are RUNNING in the store and their folder is missing.
 
-    Only runs of the store's own home are looked at: those of others have their folders elsewhere.
+    Only runs of the store's own home are checked. Runs of other homes have their folders there.
 
     Args:
-        store: Which to look through; its home is where the folders should be.
+        store: The store to look through; the folders should be in its home.
 
     Yields:
-        Our id of each.
+        Our id of each run that was marked.
 
     Raises:
         StoreError: If the store refuses or does not answer.
@@ -93,20 +96,20 @@ def fail_lost(store: Store) -> Iterator[str]:
 
 
 def running_here(store: Store) -> list[Any]:
-    """Return the runs of the store's home that are RUNNING as far as the store knows.
+    """Return the runs of the store's home that are RUNNING in the store.
 
     Raises:
         StoreError: If the store refuses or does not answer.
     """
     home = store.home_id()
-    # A database in the home has runs of an earlier version, which did not say whose they are.
+    # An earlier version did not tag runs with their home; a database in the home has only its own.
     unsaid = home if store.is_local else None
     ours = [run for run in _running(store) if run.data.tags.get(HOME_TAG, unsaid) == home]
     return [run for run in ours if _names_folder(store, run)]
 
 
 def _names_folder(store: Store, run: Any) -> bool:
-    """Return whether a run's tag, which anybody may have written, names a folder of the home."""
+    """Return whether a run's tag names a folder of the home; any user may have written the tag."""
     try:
         folder_of(store, run)
     except PathError as error:
@@ -116,17 +119,17 @@ def _names_folder(store: Store, run: Any) -> bool:
 
 
 def fail_named(store: Store, wanted: str) -> str:
-    """Mark a run as FAILED whose folder is gone, on whatever machine it ran.
+    """Mark a run as FAILED that has no folder in this home, on whatever machine it ran.
 
     Args:
-        store: Where it is.
-        wanted: As `find_run` takes it.
+        store: The store of the run.
+        wanted: An id as `find_run` takes it.
 
     Returns:
-        Our id.
+        Our id of the run.
 
     Raises:
-        ConfigError: If there is no such run, it is not RUNNING, or its folder is here.
+        ConfigError: If there is no such run, it is not RUNNING, or its folder is in this home.
         StoreError: If the store refuses or does not answer.
     """
     run = find_run(store, wanted)
@@ -134,7 +137,7 @@ def fail_named(store: Store, wanted: str) -> str:
         raise ConfigError(f"run {wanted} is {run.info.status}; only a RUNNING one can be reaped.")
     if not _has_lost(store, run):
         raise ConfigError(
-            f"run {wanted} has its folder in {store.home}; `multihead reap` without a run looks "
+            f"run {wanted} has its folder in {store.home}; `multihead reap` without a run checks "
             f"whether its process is gone."
         )
     _fail(store, run)
@@ -142,7 +145,7 @@ def fail_named(store: Store, wanted: str) -> str:
 
 
 def _has_lost(store: Store, run: Any) -> bool:
-    """Return whether a run's folder is not in the home, nor any process of it here."""
+    """Return whether a run has neither a spool in the home nor a process on this machine."""
     folder = RunFolder(folder_of(store, run))
     if folder.spool.is_file():
         return False

@@ -1,4 +1,4 @@
-"""Removing what a run stored: MLflow's client can only add."""
+"""Remove artifacts of a run, because MLflow's client can only add them."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -8,10 +8,10 @@ from multihead.tracking.store import Store
 
 
 def remove_artifacts(store: Store, mlflow_id: str, path: str) -> None:
-    """Remove a file or folder from a run's artifacts; that it is not there is no error.
+    """Remove a file or folder from a run's artifacts; a missing one is no error.
 
     Raises:
-        PathError: If the store says that they lie where it never puts a run's artifacts.
+        PathError: If the store names a folder that cannot be that of the run's artifacts.
         StoreError: If the store refuses.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -25,10 +25,10 @@ def remove_artifacts(store: Store, mlflow_id: str, path: str) -> None:
 
 
 def _check_place(uri: str, mlflow_id: str) -> None:
-    """Check that a URI ends as MLflow ends it, so that a store cannot name any folder for it."""
+    """Check that a URI ends with MLflow's folder of a run, so that no other folder is changed."""
     parts = unquote(urlsplit(uri).path).split("/")
     if parts[-2:] != [mlflow_id, "artifacts"] or ".." in parts:
         raise PathError(
-            f"the artifacts of run {mlflow_id} lie in {uri!r:.200}, which is no folder that MLflow "
-            f"makes for a run; nothing in it was deleted."
+            f"the store names {uri!r:.200} for the artifacts of run {mlflow_id}, but MLflow makes "
+            f"no such folder for a run; nothing in it was deleted."
         )

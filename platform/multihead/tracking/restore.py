@@ -1,4 +1,4 @@
-"""Bring back what was deleted in MLflow: an experiment with its runs, or one run."""
+"""Restore what was deleted in MLflow: an experiment with its runs, or one run."""
 
 import re
 
@@ -8,14 +8,14 @@ from multihead.tracking.store import Store
 
 
 def restore(store: Store, what: str) -> str:
-    """Bring back an experiment or a run.
+    """Restore an experiment or a run.
 
     Args:
-        store: Where it was deleted.
-        what: The name of an experiment, or a run's whole id, ours or MLflow's.
+        store: The store in which it was deleted.
+        what: The name of an experiment, or the complete id of a run, ours or MLflow's.
 
     Returns:
-        What is back, in words.
+        A description of what was restored.
 
     Raises:
         ConfigError: If nothing of this name was deleted.

@@ -1,7 +1,7 @@
-"""One run's record: its folder on this machine, and a sender that brings it to the MLflow store.
+"""One run's record: its folder on this machine, and a sender that copies it to the MLflow store.
 
-The folder's name, our own sortable id, is the run's identity (tag `multihead.run`); it is
-made before the store is asked for anything. Everything is appended to the folder's spool first.
+The folder's name is our own sortable id. It identifies the run (tag `multihead.run`) and exists
+before the first request to the store. Every record is first appended to the folder's spool.
 """
 
 import json
@@ -40,11 +40,11 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 _PARAM_LENGTH = 6000
 _LIMITS = {"metrics": 1000, "params": 100, "tags": 100}
 _SETTLE_SECONDS = 12.0
-# Seconds without progress that the end of a run waits for a store: a stopped container is killed
-# ten seconds after SIGTERM.
+# Seconds without progress after which the end of a run stops waiting for the store. They are short
+# because a stopped container is killed ten seconds after SIGTERM.
 _PATIENCE = {"FINISHED": 10.0, "FAILED": 10.0, "KILLED": 5.0}
 _METRIC_NAME = re.compile(r"[\w.\- /:]{1,250}")
-# The name of a column, say, may have what MLflow refuses in the name of a parameter.
+# A name, such as that of a column, may have characters that MLflow refuses in a parameter's name.
 _NO_PARAM, _LONGEST_PARAM = re.compile(r"[^\w.\- ]"), 250
 _LOG = logging.getLogger("multihead.tracking")
 
@@ -66,7 +66,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 class TrackedRun:
-    """A run that is being recorded, by this process alone.
+    """A run that this process, and no other, records.
 
     Args:
         store: Where the record goes.
@@ -74,7 +74,7 @@ class TrackedRun:
         history: What the spool holds already.
 
     Attributes:
-        refusal: Why the store refuses the run from the start on, if it does.
+        refusal: Why the store refused the run at its start; None if it did not.
     """
 
     refusal: StoreError | None = None
@@ -104,22 +104,22 @@ class TrackedRun:
     ) -> "TrackedRun":
         """Make the folder, write the configuration into it, and begin the first attempt.
 
-        A store that does not answer is told later.
+        If the store does not answer, the record is sent later.
 
         Args:
             store: Where the record will be.
             experiment: MLflow's name of the experiment.
             config: A composed configuration in plain types.
-            name: Of the run in MLflow; made from experiment and id if none.
-            kind: What it is: run, evaluation, study, trial, ...
+            name: The run's name in MLflow; made from experiment and id if None.
+            kind: The kind of run: run, evaluation, study, trial, ...
             run_id: Our id, if it was made before; see `new_run_id`.
             tags: Further tags, such as the run it belongs to.
-            later: Whether the store is told only from `send` on, and by the end of the run at
-                the latest. What it refuses is then raised by `settle`.
+            later: Whether sending starts only with `send`, or with the end of the run at the
+                latest. `settle` then raises the store's refusal.
 
         Raises:
-            StoreError: If the folder cannot be written to or the store refuses; nothing is left
-                then.
+            StoreError: If the folder cannot be written to or the store refuses. The folder is
+                removed then.
         """
         store.make_home()
         run_id = run_id or new_run_id()
@@ -155,16 +155,16 @@ class TrackedRun:
     def reopen(
         cls, store: Store, run_id: str, config: Mapping[str, Any], *, from_step: int = 0
     ) -> "TrackedRun":
-        """Begin another attempt at a run, with the configuration it goes on with.
+        """Begin another attempt at a run, with the configuration for this attempt.
 
-        MLflow keeps the first value of a parameter, so what changed becomes a tag.
+        MLflow keeps the first value of a parameter, so a changed value becomes a tag.
 
         Args:
             store: Where the record is.
             run_id: Our id of the run.
             config: As composed now.
-            from_step: The step of the checkpoint it goes on from. Points recorded from there on
-                are not recorded again when their steps are trained again.
+            from_step: The step of the checkpoint that the run resumes from. Points already
+                recorded at or after this step are not recorded again when it is repeated.
 
         Raises:
             StoreError: If another process has the run, or the store refuses it.
@@ -191,31 +191,31 @@ class TrackedRun:
     def _begin(self) -> None:
         """Record the attempt."""
         self._history.attempts += 1
-        who = {"host": platform.node(), "pid": os.getpid()}  # for people; they prove nothing
+        who = {"host": platform.node(), "pid": os.getpid()}  # for people only, not for checks
         self._append("attempt", number=self._history.attempts, **who)
         self._spool.flush()
         self._files.marker.write_text(json.dumps(who))
         self._sender = Sender(self._spool, Delivery(self._files, self.store))
 
     def send(self) -> None:
-        """Start to tell the store of the run, in a thread, unless that is being done already."""
+        """Start the thread that sends the run to the store, unless it has started already."""
         if self._sender is not None and not self._sending:
             self._sending = True
             self._sender.start()
 
     @property
     def is_settled(self) -> bool:
-        """Whether the store knows the run, refuses it, or is known not to answer."""
+        """Whether the store knows the run, has refused it, or has failed to answer."""
         return self._sender is not None and self._sender.settled.is_set()
 
     def settle(self, seconds: float = _SETTLE_SECONDS) -> None:
-        """Wait a bounded time until the store knows the run, or is known not to answer.
+        """Wait a bounded time until the store knows the run, refuses it, or fails to answer.
 
         Args:
             seconds: The longest wait.
 
         Raises:
-            StoreError: If the store refuses the run, which must end with it then; see `refusal`.
+            StoreError: If the store refuses the run, which must then end; see `refusal`.
         """
         assert self._sender is not None
         self.send()
@@ -234,7 +234,7 @@ class TrackedRun:
             raise
 
     def discard(self) -> None:
-        """Leave nothing of a new run that the store refuses."""
+        """Remove a new run that the store refuses."""
         self._abandon()
         self._files.lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -265,7 +265,7 @@ class TrackedRun:
 
         Args:
             mlflow_id: MLflow's id of a run of the same experiment; this run if none.
-            artifact: The path of an artifact, whose page is meant; the run's if empty.
+            artifact: The path of an artifact, for the address of its page; the run's page if empty.
 
         Returns:
             None until the store knows this run.
@@ -278,7 +278,7 @@ class TrackedRun:
     def age(self) -> int:
         """Return the whole seconds since the run was made, over all its attempts.
 
-        Within an attempt they never go back, as the clock may.
+        Within an attempt the number never decreases, even if the system clock is set back.
         """
         now = time.monotonic()
         if self._born is None:
@@ -286,7 +286,7 @@ class TrackedRun:
         return int(now - self._born)
 
     def pace(self) -> None:
-        """Training begins: from now on the sender keeps out of its way."""
+        """Limit the sender's share of the processor from now on, because training begins."""
         if self._sender is not None:
             self._sender.pace()
 
@@ -313,7 +313,7 @@ class TrackedRun:
             self._append("metrics", step=step, values=part)
 
     def log_params(self, params: Mapping[str, str]) -> None:
-        """Record hyper-parameters; those already recorded keep their first value."""
+        """Record hyperparameters; those already recorded keep their first value."""
         known = self._history.params
         named = {_NO_PARAM.sub("_", name)[:_LONGEST_PARAM]: v for name, v in params.items()}
         new = {k: v[:_PARAM_LENGTH] for k, v in named.items() if k not in known}
@@ -340,14 +340,14 @@ class TrackedRun:
         )
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
-        """Record a file as an artifact: it is kept in the run's folder and uploaded from there.
+        """Record a file as an artifact: it stays in the run's folder and is uploaded from there.
 
         Args:
             path: The file; copied if it is elsewhere.
             folder: The artifact's folder.
 
         Raises:
-            RecordLostError: If the folder is not there any more.
+            RecordLostError: If the folder does not exist any more.
             StoreError: If the folder cannot be written to.
         """
         place = f"{folder}/{path.name}" if folder else path.name
@@ -377,27 +377,27 @@ class TrackedRun:
 
         Args:
             place: Its folder within the run's.
-            digest: Of its weights and their description.
+            digest: The digest of its weights and their description.
         """
         self._append("model", path=place, digest=digest)
 
     def check(self) -> None:
-        """See that the record is where it was, and as this process left it.
+        """Check that the record is still in its place and as this process left it.
 
         Raises:
-            RecordLostError: If somebody else deleted, moved or changed it.
+            RecordLostError: If another program deleted, moved or changed it.
             StoreError: If the disk fails.
         """
         self._spool.check()
 
     def flush(self) -> None:
-        """Make the record survive a power cut up to here."""
+        """Write the record to the disk, so that it survives a power cut."""
         self._spool.flush()
 
     def finish(self, status: Status, reason: str = "", exit_code: int = 0) -> None:
-        """Record how this attempt ended, and wait a bounded time for the store to know it all.
+        """Record how this attempt ended, and wait a bounded time for the store to receive it all.
 
-        Where the record is lost or the disk is full, the store alone is told how it ended. If that
+        If the record is lost or the disk is full, the status goes directly to the store. If that
         fails too, `multihead reap` finds the run.
 
         Raises:
@@ -415,7 +415,7 @@ class TrackedRun:
             self._end_sending(_PATIENCE[status])
         if problem is not None:
             self._end_lost(status, reason, problem)
-        with suppress(StoreError):  # the disk; `problem` says so
+        with suppress(StoreError):  # a failing disk; `problem` already reports it
             self._spool.close()
         self._files.lock.release()
         if problem is not None and status == "FINISHED":
@@ -426,7 +426,7 @@ class TrackedRun:
             _LOG.warning("run %s: %s", self.run_id, problem)
 
     def _end_sending(self, patience: float) -> None:
-        """Deliver the rest; also of a run that ended before the store was told of it."""
+        """Deliver the rest, also if the sender has not started yet."""
         assert self._sender is not None
         self.send()
         began = time.monotonic()
@@ -434,7 +434,7 @@ class TrackedRun:
         self._sender.close(max(1.0, patience - (time.monotonic() - began)))
 
     def _end_lost(self, status: Status, reason: str, problem: Exception) -> None:
-        """Tell the store of an end that the folder cannot hold."""
+        """Send the store an end that cannot be written to the folder."""
         if self._sender is None:
             return
         ended = "FAILED" if status == "FINISHED" else status
@@ -442,15 +442,15 @@ class TrackedRun:
         try:
             self._sender.delivery.end_lost(int(time.time() * 1000), ended, reason)
         except StoreError as error:
-            if not self.store.is_gone:  # with the home, as `problem` says
-                _LOG.warning("%s `multihead reap` will tell it that the run ended.", error)
+            if not self.store.is_gone:  # if it is gone with the home, `problem` reports it
+                _LOG.warning("%s `multihead reap` will mark the run as ended there.", error)
 
     def _say_unsent(self) -> None:
         unsent = self._sender.delivery.unsent() if self._sender is not None else None
         if unsent:
             _LOG.warning(
-                "%s of run %s are not in the store yet; they are safe in %s, and "
-                "`multihead sync %s` sends them.",
+                "%s of run %s are not in the store yet. They are safe in %s; send them with "
+                "`multihead sync %s`.",
                 *(unsent, self.run_id, self.folder, self.run_id),
             )
 
@@ -482,6 +482,6 @@ def _parts(values: Mapping[str, Any], what: str) -> Iterator[dict[str, Any]]:
 def _check_name(name: str) -> None:
     if not _METRIC_NAME.fullmatch(name) or name.startswith("/") or ".." in name.split("/"):
         raise ConfigError(
-            f"{name!r} is no name for a metric: letters, digits, and any of _ - . / : and space, "
-            f"250 at most."
+            f"{name!r} is not allowed as the name of a metric: use at most 250 characters, of "
+            f"letters, digits, spaces and _ - . / :, without a leading / or a part '..'."
         )

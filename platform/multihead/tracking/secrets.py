@@ -1,4 +1,4 @@
-"""Keep passwords out of records: they stand in the addresses of stores."""
+"""Keep passwords out of records; the URIs of stores may contain them."""
 
 import os
 import re
@@ -17,12 +17,12 @@ _IN_QUERY = re.compile(
 
 
 def masked(text: str) -> str:
-    """Return a text with `***` for every password in a URI."""
+    """Return a text with `***` instead of every password in a URI."""
     return _IN_QUERY.sub(r"\g<before>***", _IN_AUTHORITY.sub(r"\g<before>:***@", text))
 
 
 def masked_uri(uri: str) -> str:
-    """Return a URI with `***` for its password, whatever characters that has but / and @."""
+    """Return a URI with `***` instead of its password, which may not contain / and @."""
     return masked(re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri))
 
 
@@ -36,9 +36,9 @@ def masked_values(values: Any) -> Any:
 
 
 def typed_command() -> str:
-    """Return the command line as one would type it, without passwords.
+    """Return the command line as a person types it, with passwords masked.
 
-    A worker returns the command that started it.
+    In a worker it is the command that started the worker.
     """
     if (command := os.environ.get(COMMAND_VARIABLE)) is not None:
         return masked(command)
@@ -49,9 +49,9 @@ def typed_command() -> str:
 
 
 def shareable(path: Path) -> Path:
-    """Return the file itself, or, where it holds a password, a copy of it without.
+    """Return the file itself, or a copy with masked passwords if it contains any.
 
-    The copy has the same name in a folder `shareable` beside it.
+    The copy has the same name, in a folder `shareable` beside the file.
     """
     text = path.read_text(encoding="utf-8")
     if masked(text) == text:

@@ -1,7 +1,7 @@
-"""A thread that delivers a run while it trains, at a small share of the processor's time.
+"""A thread that delivers a run while it trains, with a small share of the processor's time.
 
-The training only ever appends to the spool. Whether the store answers, hangs or is gone is seen
-here alone; what could not be delivered waits in the folder for `multihead sync`.
+The training only appends to the spool. Only this thread notices a store that hangs or does not
+answer. Records that it cannot deliver wait in the folder for `multihead sync`.
 """
 
 import logging
@@ -12,11 +12,11 @@ from multihead.errors import RecordLostError, StoreError, StoreUnreachableError
 from multihead.tracking.delivery import Delivery
 from multihead.tracking.spool import Spool
 
-# Python runs one thread at a time, so that the sender's work is taken from the training.
+# Python runs one thread at a time, so the sender's work takes time from the training.
 _SHARE = 0.01
-_INTERVAL = 1.0  # seconds between two looks at the spool
+_INTERVAL = 1.0  # seconds between two reads of the spool
 _FIRST_RETRY, _LONGEST_RETRY = 0.5, 15.0
-_UPLOAD_RATE = 1_000_000  # bytes per second that an upload may be as slow as
+_UPLOAD_RATE = 1_000_000  # bytes per second: the slowest upload that is waited for
 _LOG = logging.getLogger("multihead.tracking")
 
 
@@ -24,13 +24,15 @@ class Sender(threading.Thread):
     """Deliver a spool in the background.
 
     Args:
-        spool: Flushed to the disk before each delivery, so that the store never knows more.
-        delivery: The way to the store.
+        spool: The spool. It is flushed before each delivery, so that the store never has more
+            than the disk.
+        delivery: Sends the records to the store.
 
     Attributes:
-        settled: Set when the store knows the run, or is known not to answer.
+        settled: Set when the store knows the run, has refused it, or has failed to answer.
         refusal: Why the store refuses, or None.
-        beginning: Whether the run may still end with the refusal, which then says it alone.
+        beginning: Whether a refusal can still end the run. The run then reports it, and the
+            sender logs no warning.
     """
 
     def __init__(self, spool: Spool, delivery: Delivery) -> None:
@@ -46,11 +48,11 @@ class Sender(threading.Thread):
         self._progress = time.monotonic()
 
     def pace(self) -> None:
-        """From now on leave the processor to the training."""
+        """Limit the sender's share of the processor from now on."""
         self._paced = True
 
     def close(self, patience: float) -> None:
-        """Deliver the rest, for as long as it goes on.
+        """Deliver the rest, as long as there is progress.
 
         Args:
             patience: Seconds without any progress after which the rest is left to `sync`.
@@ -65,7 +67,7 @@ class Sender(threading.Thread):
                 break
 
     def run(self) -> None:
-        """Deliver until closed and empty, closed and failed, or abandoned."""
+        """Deliver until the sender is closed and has sent all or failed, or is abandoned."""
         wait = 0.0
         with self.delivery.folder.sending:
             while not self._abandoned.is_set():
@@ -75,7 +77,7 @@ class Sender(threading.Thread):
                 try:
                     worked = self._step()
                 except RecordLostError:
-                    return  # the run itself says so
+                    return  # the run itself reports it
                 except StoreError as error:
                     self._failed(error)
                     if closing:
@@ -88,10 +90,10 @@ class Sender(threading.Thread):
                 wait = self._rest(worked, time.thread_time() - began)
 
     def _step(self) -> bool:
-        """Deliver a batch or a file; return whether there was anything.
+        """Deliver a batch or a file; return whether there was anything to send.
 
         Raises:
-            RecordLostError: If there is no record to deliver any more.
+            RecordLostError: If the spool was deleted, moved or changed.
             StoreError: If the store refuses or does not answer, or the disk fails.
         """
         self._spool.check()
@@ -116,7 +118,7 @@ class Sender(threading.Thread):
         self.settled.set()
         if self.beginning and self.refusal is not None:
             return
-        # A single failure may be a connection that the server closed while nothing was sent.
+        # A single failure may be an idle connection that the server has closed.
         if not self._announced and (self._failures > 1 or self.refusal is not None):
             self._announced = True
             kept = self.delivery.folder.path

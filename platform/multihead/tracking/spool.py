@@ -1,7 +1,7 @@
-"""An append-only file of records: what happened in a run, before anybody else is told.
+"""An append-only file of records: everything in a run is written here first.
 
-A line is `length crc32 json`, both numbers as eight hexadecimal digits, so that a line that was
-cut by a crash is recognised. It knows nothing of what the records mean.
+A line is `length crc32 json`, both numbers as eight hexadecimal digits. They make it possible to
+recognise a line that a crash left incomplete. This module does not interpret the records.
 """
 
 import json
@@ -23,7 +23,7 @@ _HEAD = 18  # two numbers of eight digits, each followed by a space
 
 @dataclass(frozen=True)
 class Entry:
-    """A record and where the next one begins, in bytes from the start of the file."""
+    """A record, and the byte offset in the file at which it ends."""
 
     record: Record
     end: int
@@ -36,7 +36,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """Return the record of a line, or None if the line is not whole or says nothing."""
+    """Return the record of a line, or None if the line is incomplete or not a record."""
     body = line[_HEAD:-1]
     if line[-1:] != b"\n" or line[:_HEAD] != b"%08x %08x " % (len(body), zlib.crc32(body)):
         return None
@@ -48,9 +48,9 @@ def decode(line: bytes) -> Record | None:
 
 
 def read(path: Path, offset: int = 0) -> Iterator[Entry]:
-    """Yield the records from a byte on, in order; `DAMAGED` for a line that is not whole.
+    """Yield the records from a byte offset on, in order; `DAMAGED` for a damaged line.
 
-    What follows the last newline is not yielded: it is being written, or was torn.
+    Bytes after the last newline are not yielded: that line is being written, or is incomplete.
     """
     with path.open("rb") as file:
         file.seek(offset)
@@ -61,11 +61,11 @@ def read(path: Path, offset: int = 0) -> Iterator[Entry]:
 
 
 class Spool:
-    """The writing end of a spool; one process at a time, any number of its threads.
+    """Writes a spool; one process at a time, with any number of threads.
 
     Args:
-        path: The file, made if it is not there.
-        end: Where its last whole record ends; what follows is cut off.
+        path: The file, made if it does not exist.
+        end: Byte offset at which the last complete record ends; bytes after it are removed.
 
     Raises:
         StoreError: If the file cannot be written to.
@@ -83,11 +83,11 @@ class Spool:
             raise self._failed(error) from error
 
     def append(self, record: Record) -> None:
-        """Add a record; from now on it survives the end of this process, however that comes.
+        """Add a record, which then survives any end of this process; see `flush` for power cuts.
 
         Raises:
             RecordLostError: If the file is no longer as this process left it; see `check`.
-            StoreError: If the disk is full or fails; the file is as before then.
+            StoreError: If the disk is full or fails; the file then stays as it was.
         """
         line = encode(record)
         with self._lock:
@@ -101,16 +101,16 @@ class Spool:
                 raise self._failed(error) from error
             finally:
                 if written < len(line):
-                    with suppress(OSError):  # a reader drops a line that is not whole
+                    with suppress(OSError):  # a reader ignores an incomplete line
                         os.ftruncate(self._file, self._end)
             self._end += len(line)
 
     def check(self) -> None:
-        """See that the file is where it was, and as this process left it.
+        """Check that the file is still in its place and as this process left it.
 
         Raises:
-            RecordLostError: If somebody else deleted, moved, replaced or changed it, or a folder
-                above it.
+            RecordLostError: If another program deleted, moved, replaced or changed it, or a
+                folder above it.
             StoreError: If the disk fails.
         """
         with self._lock:
@@ -131,7 +131,7 @@ class Spool:
             raise _lost(self.path, "changed")
 
     def flush(self) -> None:
-        """Make what was added survive a power cut too.
+        """Write the records to the disk, so that they survive a power cut too.
 
         Raises:
             StoreError: If the disk fails.
@@ -152,7 +152,9 @@ class Spool:
             os.close(self._file)
 
     def _failed(self, error: OSError) -> StoreError:
-        return StoreError(f"{self.path} cannot be written to ({error.strerror}); make room for it.")
+        return StoreError(
+            f"{self.path} cannot be written to ({error.strerror}); free some space on its disk."
+        )
 
 
 def _lost(path: Path, how: str) -> RecordLostError:

@@ -1,4 +1,4 @@
-"""Which MLflow store holds the runs: a local SQLite database, a database or a server."""
+"""The MLflow store that holds the runs: a local SQLite file, another database or a server."""
 
 import logging
 import os
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 5000
 _FOLDER_LENGTH = 100  # of the 255 bytes that a file system allows
 _HOME_ID = ".home-id"
-# What an address or a configuration would read as something else, and what is no text.
+# Characters with a meaning in a URI or in a configuration, and characters that are not text.
 _UNFIT = re.compile(r"[%?\x00-\x1f\x7f\ud800-\udfff]|\$\{")
-# The UI's view of trainings; it opens the one of chat traces otherwise.
+# The UI's view of trainings; without it the UI opens the view of chat traces.
 UI_VIEW = "workflowType=machine_learning"
 _SERVERS = ("http", "https")
 # Without it the UI shows an experiment among chat traces and prompts.
@@ -37,7 +37,7 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _KNOCK_SECONDS = 3
 _LOCKED_SECONDS = 1
-# MLflow retries for minutes and writes tracebacks to the terminal; our sender has its own patience.
+# By default MLflow retries for minutes and prints tracebacks; our sender has its own retries.
 _MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -47,7 +47,7 @@ _MLFLOW_SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "PGCONNECT_TIMEOUT": "5",
 }
-# The codes of what may pass: everything else that a store answers is a refusal.
+# HTTP codes of temporary failures. Every other 4xx code is a refusal.
 _PASSING = {408, 425, 429}
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -56,11 +56,11 @@ class Store:
     """An MLflow tracking store.
 
     Args:
-        uri: As MLflow takes it; `MLFLOW_TRACKING_URI`, else SQLite in the home, if none.
-        home: Where local artifacts go; `MULTIHEAD_HOME` if none.
+        uri: MLflow's tracking URI. If None, `MLFLOW_TRACKING_URI`, or else SQLite in the home.
+        home: The folder for runs and local artifacts; `MULTIHEAD_HOME` if None.
 
     Raises:
-        ConfigError: For a kind of URI that no store has, or a home that MLflow would not find.
+        ConfigError: If the URI is of an unknown kind, or MLflow would misread the home's path.
     """
 
     def __init__(self, uri: str | None = None, home: Path | None = None) -> None:
@@ -75,7 +75,9 @@ class Store:
             self._parts = urlsplit(self.uri)
             self._port = self._parts.port
         except ValueError as error:
-            raise ConfigError(f"the tracking URI {self.shown_uri!r} is wrong: {error}.") from error
+            raise ConfigError(
+                f"the tracking URI {self.shown_uri!r} is not valid: {error}."
+            ) from error
         self._opened: tuple[int, int] | None = None
         self.scheme = self._parts.scheme.split("+")[0]
         if self.scheme not in (*_SERVERS, *_DATABASES):
@@ -86,7 +88,7 @@ class Store:
 
     @property
     def is_server(self) -> bool:
-        """Whether an MLflow server stands between us and the database."""
+        """Whether the store is an MLflow server."""
         return self.scheme in _SERVERS
 
     @property
@@ -101,7 +103,7 @@ class Store:
 
     @property
     def is_gone(self) -> bool:
-        """Whether this is the database in the home, and is not there."""
+        """Whether this is the database in the home, and its file does not exist."""
         return self.is_local and not self._file.is_file()
 
     @property
@@ -111,16 +113,16 @@ class Store:
 
     @property
     def identity(self) -> str:
-        """A name for the store to write down: without a password, or where the home is."""
+        """A name of the store for records, without a password and without the home's path."""
         return self.shown_uri.replace(str(self.home), "HOME")
 
     @cached_property
     def client(self) -> "MlflowClient":
-        """The MLflow client; making it creates a local database that is not there yet.
+        """The MLflow client; the first use creates a missing local database.
 
         Raises:
             StoreUnreachableError: If the store does not answer now.
-            StoreError: If it refuses.
+            StoreError: If the store refuses.
         """
         self.make_home()
         self.knock()
@@ -141,11 +143,13 @@ class Store:
         return Path(make_url(self.uri).database or "")
 
     def knock(self) -> None:
-        """See quickly whether the store would answer: MLflow itself would wait for minutes.
+        """Check quickly whether the store answers; MLflow itself would wait for minutes.
 
         Raises:
-            StoreUnreachableError: If nobody listens there, another process has locked it, or its
-                file was deleted or replaced: what is written then would be in no file.
+            StoreUnreachableError: If nothing listens at its address, another process has locked
+                the database, or its file was deleted or replaced. Writes to a deleted file would
+                be lost.
+            StoreError: If the file is not a database that can be written to.
         """
         try:
             if self.scheme == "sqlite":
@@ -177,14 +181,14 @@ class Store:
                 database.execute("ROLLBACK")
         except sqlite3.DatabaseError as error:
             kind, does = StoreError, "refuses"
-            # It cannot be opened where its folder was moved since it was looked for.
+            # CANTOPEN: its folder may have been moved since the check above.
             waits = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN)
             if error.sqlite_errorcode in waits:
                 kind, does = StoreUnreachableError, "does not answer"
             raise kind(f"the tracking store {self.shown_uri} {does}: {error}.") from error
 
     def make_home(self) -> None:
-        """Create the home, and see that it can be written to.
+        """Create the home, and check that it can be written to.
 
         Raises:
             StoreError: If it cannot.
@@ -201,9 +205,9 @@ class Store:
             ) from error
 
     def home_id(self) -> str:
-        """Return what tells this home from others: runs of it that have no folder are lost.
+        """Return the id of this home, which tells whether a run's folder belongs here.
 
-        It moves with the home, and is made with the first run.
+        The id is made with the first run, and moves with the home.
 
         Raises:
             StoreError: If the home cannot be written to.
@@ -219,10 +223,10 @@ class Store:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn errors of MLflow, the database, the network and the disk into ours, of one line.
+        """Turn errors of MLflow, the database, the network and the disk into our one-line errors.
 
         Raises:
-            StoreUnreachableError: If trying again later may help.
+            StoreUnreachableError: If a later try may succeed.
             StoreError: If the store refuses: quota, permission, schema.
         """
         from mlflow.exceptions import MlflowException
@@ -243,7 +247,7 @@ class Store:
         raise StoreError(f"the tracking store {self.shown_uri} refuses: {reason}") from error
 
     def experiment_id(self, name: str) -> str:
-        """Return the id of an experiment, making it if it is not there.
+        """Return the id of an experiment, which is made if it does not exist.
 
         Raises:
             DeletedError: If the experiment was deleted.
@@ -258,13 +262,13 @@ class Store:
                         return self._create_experiment(name)
         if found.lifecycle_stage == "deleted":
             raise DeletedError(
-                f"the experiment {name!r} is deleted in {self.shown_uri}; `{self.restoring(name)}` "
-                f"brings it back, or choose another with logger.experiment_name."
+                f"the experiment {name!r} is deleted in {self.shown_uri}; restore it with "
+                f"`{self.restoring(name)}`, or choose another with logger.experiment_name."
             )
         return found.experiment_id
 
     def restoring(self, what: str) -> str:
-        """Return the command that brings back an experiment or a run."""
+        """Return the command that restores an experiment or a run."""
         command = f"multihead restore -- {shlex.quote(what)}"
         if Store().uri == self.uri:
             return command
@@ -276,14 +280,14 @@ class Store:
         try:
             return self.client.create_experiment(name, self._artifacts(name), tags=dict(_KIND))
         except MlflowException:
-            # On a server another machine may have been first; our lock is only in our home.
+            # Another machine may have made it on the server: our lock covers only our home.
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 raise
             return found.experiment_id
 
     def _artifacts(self, name: str) -> str | None:
-        # On a database MLflow would choose ./mlruns of whatever folder the command runs in.
+        # For a database, MLflow would choose ./mlruns in the current folder.
         if self.is_server:
             return None
         folder = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:_FOLDER_LENGTH].lstrip(".") or "_"
@@ -292,8 +296,9 @@ class Store:
     def run_url(self, experiment_id: str, run_id: str) -> str:
         """Return the address of a run's page.
 
-        It is in the UI at `MULTIHEAD_UI_URL`, which people may reach under another name than
-        programs; else in the server's, or in the one that `multihead ui` starts.
+        The page is in the UI at `MULTIHEAD_UI_URL`, which people may reach under another name
+        than programs. Without it, the page is in the UI of the server, or in the UI that
+        `multihead ui` starts.
         """
         own = self.uri if self.is_server else f"http://127.0.0.1:{DEFAULT_PORT}"
         base = os.environ.get(settings.UI_VARIABLE) or own
@@ -310,14 +315,14 @@ def _check_home(home: Path) -> None:
     found = _UNFIT.search(str(home))
     if found is not None:
         raise ConfigError(
-            f"the folder of runs {str(home)!r} has {found[0]!r} in its path, which MLflow or a "
-            f"configuration would read as something else; choose another folder with "
+            f"the folder of runs {str(home)!r} has {found[0]!r} in its path, which has a special "
+            f"meaning in MLflow or in a configuration; choose another folder with "
             f"{settings.HOME_VARIABLE} or paths.home."
         )
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another at the same place, or None if there is none."""
+    """Return a file's device and inode, which a replaced file does not have; None without file."""
     try:
         found = file.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -326,7 +331,7 @@ def _identity(file: Path) -> tuple[int, int] | None:
 
 
 def _local_uri(home: Path) -> str:
-    # Not quoted: MLflow makes the folders that it reads in the text.
+    # Not quoted, because MLflow creates the folders exactly as it reads them in this text.
     return f"sqlite:///{home / 'mlflow.db'}"
 
 

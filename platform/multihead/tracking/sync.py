@@ -1,4 +1,4 @@
-"""Bring to the store what runs could not deliver themselves; once done, there is nothing to do."""
+"""Send the store what runs could not deliver themselves; a repeated call sends nothing twice."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ _LOCK_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Synced:
-    """What became of one run.
+    """The result of sending one run.
 
     Attributes:
         run_id: Our id.
-        sent: Batches and files that were delivered now.
+        sent: How many batches and files were delivered now.
         problem: Why something is still unsent, or None.
     """
 
@@ -35,13 +35,13 @@ class Synced:
 
 
 def sync(home: Path, run_id: str | None = None) -> Iterator[Synced]:
-    """Deliver what is unsent of the runs in a folder; yield those that had something.
+    """Deliver the unsent records of the runs in a folder; yield the runs that had any.
 
-    A run that trains is left to its own sender. Two of these at once take turns.
+    A run that is being trained sends by itself and is skipped. Two calls at once take turns.
 
     Args:
         home: The folder of the runs.
-        run_id: Only this run, whose artifacts are then compared with the store's too.
+        run_id: Only this run; its artifacts are then also compared with those in the store.
 
     Raises:
         ConfigError: If there is no such run.
@@ -58,10 +58,10 @@ def sync(home: Path, run_id: str | None = None) -> Iterator[Synced]:
 
 
 def send(home: Path, run_ids: Iterable[str]) -> Iterator[Synced]:
-    """Deliver what is unsent of some runs; yield those that had something.
+    """Deliver the unsent records of some runs; yield the runs that had any.
 
     Args:
-        home: The folder of the runs; runs that are not in it are somebody else's to send.
+        home: The folder of the runs; runs that are not in it are skipped.
         run_ids: Our ids.
     """
     for run_id in run_ids:
@@ -76,15 +76,15 @@ def send(home: Path, run_ids: Iterable[str]) -> Iterator[Synced]:
 
 
 def reap_and_tell(home: Path) -> list[Synced]:
-    """Mark runs as KILLED whose process is gone, in their folders and in the store."""
+    """Mark runs whose process is gone as KILLED, in their folders and in the store."""
     return [done for folder in reap(home) for done in sync(home, folder.run_id)]
 
 
 def tell_ended(store: Store) -> Iterator[Synced]:
-    """Deliver the runs that ended here and are RUNNING in the store, which was away then.
+    """Deliver runs that ended here while the store did not answer, so it shows them as RUNNING.
 
     Args:
-        store: Which to look through; its home has the folders.
+        store: The store to look through; its home has the folders.
 
     Raises:
         StoreError: If the store refuses or does not answer.
@@ -101,14 +101,16 @@ def tell_ended(store: Store) -> Iterator[Synced]:
 def _sync_one(folder: RunFolder, *, named: bool) -> Synced | None:
     try:
         return _sync_locked(folder, named=named)
-    except OSError as error:  # a folder in which no lock can be taken
+    except OSError as error:  # no lock can be taken in this folder
         return Synced(folder.run_id, problem=str(error))
 
 
 def _sync_locked(folder: RunFolder, *, named: bool) -> Synced | None:
     with folder.if_dead() as dead:
         if not dead:
-            return Synced(folder.run_id, problem="it is being trained and sends by itself")
+            return Synced(
+                folder.run_id, problem="it is being trained, and sends its records itself"
+            )
         try:
             if folder.marker.exists() or named or _is_torn(folder):
                 close_dead_attempt(folder)
@@ -131,7 +133,7 @@ def store_of(folder: RunFolder) -> Store:
     try:
         uri = read_yaml(folder.config)["logger"]["tracking_uri"]
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"{folder.config} is damaged: it names no store.") from error
+        raise ConfigError(f"{folder.config} is damaged: it has no logger.tracking_uri.") from error
     return Store(uri, folder.path.parent)
 
 
@@ -143,7 +145,7 @@ def _is_torn(folder: RunFolder) -> bool:
 
 
 def _is_sent(folder: RunFolder, store: Store) -> bool:
-    """Tell by the cursor alone, so that ten thousand runs take no time."""
+    """Return whether all is sent, by the cursor alone, which is fast for thousands of runs."""
     cursor = Cursor.load(folder.delivery, store.identity)
     return cursor.offset == folder.spool.stat().st_size and cursor.sent.items() >= (
         cursor.wanted.items()

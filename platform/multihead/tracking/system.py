@@ -1,6 +1,6 @@
-"""The load of the machine while a run goes on, as metrics `system/...`.
+"""The load of the machine during a run, as metrics `system/...`.
 
-MLflow's own monitor needs its fluent API, whose runs end with the process.
+MLflow's own monitor is not used: it needs the fluent API, which ends its run with the process.
 """
 
 import threading
@@ -24,9 +24,9 @@ def system_metrics(
     """Log the machine's load at the start, every few seconds, and at the end.
 
     Args:
-        log: Takes metrics and a step; called from a thread of its own.
-        step: Returns where the run is, such as its age in seconds; a step is logged once.
-        interval: Seconds between two looks.
+        log: Takes metrics and a step; called from a separate thread.
+        step: Returns the current step, such as the run's age in seconds; each step is logged once.
+        interval: Seconds between two measurements.
     """
     stop = threading.Event()
     look = _Machine()
@@ -58,21 +58,21 @@ def _watch(
         try:
             log(look(), now)
         except MultiheadError:
-            return  # the run itself will say so; its load is no reason to end it
+            return  # the run itself reports the error; the system metrics must not end it
 
 
 class _Machine:
-    """What the processors, the memory and the GPUs do right now."""
+    """Measures the load of processors, memory and GPUs."""
 
     def __init__(self) -> None:
         self.is_new = True
         self._process = psutil.Process()
         self._gpus = _gpu_handles()
-        psutil.cpu_percent()  # what it returns next is the load since this call
+        psutil.cpu_percent()  # the next call returns the load since this one
         self._process.cpu_percent()
 
     def __call__(self) -> dict[str, float]:
-        """Return loads in percent (of a process: of one core) and memory in GB."""
+        """Return loads in percent (100 is one core for a process) and memory in GB (1e9 bytes)."""
         self.is_new = False
         memory = psutil.virtual_memory()
         found = {
@@ -96,7 +96,7 @@ class _Machine:
 
 
 def _gpu_handles() -> list[object]:
-    """Return NVIDIA's handles of the GPUs; none without a driver or the extra `gpu`."""
+    """Return NVIDIA's handles of the GPUs; an empty list without a driver or the extra `gpu`."""
     try:
         import pynvml
 
