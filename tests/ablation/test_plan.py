@@ -36,7 +36,7 @@ def test_every_part_has_a_cell_per_seed() -> None:
         ({"overrides": ["data.seed=3"]}, "different test sets"),
         ({"overrides": ["data.seed=1"]}, "data.seed its seed and 1"),
         ({"overrides": ["data.heads.thickness.map={0:1}"]}, "different training data"),
-        ({"overrides": ["test=false"]}, "'odd' has train or test false"),
+        ({"overrides": ["test=false"]}, "'odd' has train=false or test=false"),
         ({"overrides": ["model.net.fc_hiden=3"]}, "did you mean 'fc_hidden'"),
         ({"study": "nowhere"}, "no recorded study 'nowhere'|no study storage"),
     ],
