@@ -115,7 +115,7 @@ def test_another_seed_draws_other_weights() -> None:
         ({"single_task": ["digt"]}, "did you mean 'digit'"),
         ({"loss_weights": {"colour": 1.0}}, "names head 'colour'"),
         ({"pairs": ["digit", "digt"]}, "did you mean 'digit'"),
-        ({"pairs": ["digit"]}, "is pairs of heads, but there is only 'digit'"),
+        ({"pairs": ["digit"]}, "has pairs of heads, but only the head 'digit'"),
     ],
 )
 def test_an_unknown_head_or_a_pair_of_one_is_named(arm: dict[str, object], message: str) -> None:

@@ -109,7 +109,7 @@ def _data_reason(result: Result) -> str:
 @pytest.mark.parametrize(
     ("chosen", "error", "said"),
     [
-        ([0, 1], ConfigError, "differ in nothing but their seeds"),
+        ([0, 1], ConfigError, "differ only in their seeds"),
         ([0, 0], ConfigError, "named twice"),
         ([0, 2, 4], DataError, "keep one run"),
     ],

@@ -43,7 +43,7 @@ def test_a_shipped_ablation_has_seeds_enough_for_a_verdict(path: Path) -> None:
         ("arms.pair={heads: [digit, digit]}", "heads names 'digit' twice"),
         ("arms.pair={heads: []}", "give 1 or more entries"),
         ("arms.pair={heads: [digit], pairs: all}", "heads and pairs are two arms"),
-        ("arms={single: {pairs: all}, b: {}}", "the baseline is several arms"),
+        ("arms={single: {pairs: all}, b: {}}", "the baseline stands for several arms"),
         ("arms.uniform={trials: 3}", "there is no tuning"),
         ("arms={alone: {}}", "at least 2"),
         ("arms.methods={balancers: [dwa, dwa]}", "each once"),
@@ -72,7 +72,7 @@ def test_a_method_can_be_the_baseline_but_not_all_of_them(file: Path) -> None:
     methods = "arms.methods={balancers: [uniform, dwa]}"
     arms = "arms={methods: {balancers: [uniform, dwa]}}"
     assert load_definition(str(file), [arms, "baseline=dwa"]).baseline == "dwa"
-    with pytest.raises(ConfigError, match="the baseline is several arms"):
+    with pytest.raises(ConfigError, match="the baseline stands for several arms"):
         load_definition(str(file), [methods, "baseline=methods"])
 
 

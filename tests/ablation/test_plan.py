@@ -36,9 +36,9 @@ def test_every_part_has_a_cell_per_seed() -> None:
         ({"overrides": ["data.seed=3"]}, "different test sets"),
         ({"overrides": ["data.seed=1"]}, "data.seed its seed and 1"),
         ({"overrides": ["data.heads.thickness.map={0:1}"]}, "different training data"),
-        ({"overrides": ["test=false"]}, "'odd' has train or test false"),
+        ({"overrides": ["test=false"]}, "'odd' has train=false or test=false"),
         ({"overrides": ["model.net.fc_hiden=3"]}, "did you mean 'fc_hidden'"),
-        ({"study": "nowhere"}, "no study 'nowhere' on record|no study storage"),
+        ({"study": "nowhere"}, "no recorded study 'nowhere'|no study storage"),
     ],
 )
 def test_an_arm_that_cannot_be_compared_is_refused(arm: dict[str, object], message: str) -> None:
@@ -85,5 +85,5 @@ def test_an_arm_of_no_trials_is_not_waiting_to_be_tuned() -> None:
 
 
 def test_a_metric_that_no_head_has_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"metrics has 'mae'.*acc, loss"):
+    with pytest.raises(ConfigError, match=r"no head has the metric 'mae'.*acc, loss"):
         prepare(define(metrics=["mae"]))

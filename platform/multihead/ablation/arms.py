@@ -1,6 +1,6 @@
-"""From an ablation's arms to the overrides that train them.
+"""Translate an ablation's arms into the overrides that train them.
 
-A part is one training setup: an arm has one, or, of single-task networks, one per head.
+A part is one training setup. An arm has one part; an arm of single-task networks has one per head.
 """
 
 import re
@@ -16,7 +16,7 @@ from multihead.runs.config import Base
 from multihead.studies.space import lookup
 from multihead.text import nearest
 
-# What a configuration has by head name.
+# Settings that a configuration has by head name.
 _BY_HEAD = (
     *("model.loss_weights", "model.criteria", "model.eval_weights"),
     *("model.class_weights", "model.pos_weight", "model.label_smoothing"),
@@ -30,11 +30,11 @@ class Part:
     Attributes:
         arm: Name of the arm.
         head: The head of a single-task network; empty otherwise.
-        heads: Those of the network.
-        overrides: Of the ablation's base, in Hydra's grammar.
+        heads: The heads of the network.
+        overrides: Overrides of the ablation's base, in Hydra's grammar.
         definition: The arm in the file.
         method: The choice of `model/balancer` that the arm is named after; empty otherwise.
-        ranges: What its tuning searches because of its method, as a study's space has it.
+        ranges: The search space of its method, in the form of a study's space.
     """
 
     arm: str
@@ -47,14 +47,14 @@ class Part:
 
     @property
     def name(self) -> str:
-        """The arm, and the head if there is one."""
+        """The name of the arm, followed by that of the head if there is one."""
         return f"{self.arm}-{self.head}" if self.head else self.arm
 
 
 def base_overrides(definition: Definition) -> list[str]:
     """Return the overrides that compose an ablation's base."""
     chosen = [] if definition.experiment is None else [f"experiment={definition.experiment}"]
-    # No head that an arm may lack is watched, and nothing depends on this.
+    # An arm may lack the head of optimized_metric, and ablations do not use this metric.
     own = [f"logger.experiment_name={definition.name}", "optimized_metric=null"]
     return [*chosen, *own, *definition.overrides]
 
@@ -65,15 +65,16 @@ def parts_of(definition: Definition, base: Mapping[str, Any], heads: Sequence[st
     Args:
         definition: The ablation.
         base: Its composed base.
-        heads: Those of the base's data.
+        heads: The heads of the base's data.
 
     Raises:
-        ConfigError: For a head that the data do not have, too few of them, or two arms of a name.
+        ConfigError: If the data lack a head, an arm has too few heads, or two arms have the same
+            name.
     """
     parts = [p for name, arm in definition.arms.items() for p in _parts(name, arm, base, heads)]
     for part in parts:
         same = [o for o in parts if o.arm == part.arm]
-        # Only the networks of a single-task arm are one arm together.
+        # Only the networks of a single-task arm may share the name of their arm.
         if any(o.definition is not part.definition or (o != part and not o.head) for o in same):
             raise ConfigError(f"two arms would have the name {part.arm!r}; rename one of them.")
     return parts
@@ -90,7 +91,7 @@ def _parts(name: str, arm: Arm, base: Mapping[str, Any], heads: Sequence[str]) -
         left_out = _named(name, arm.leave_one_head_out, heads)
         rests = {head: [other for other in heads if other != head] for head in left_out}
         if len(heads) < 2:
-            raise ConfigError(f"arm {name!r} leaves a head out, but there is only {heads[0]!r}.")
+            raise ConfigError(f"arm {name!r} leaves a head out, but the only head is {heads[0]!r}.")
         return [
             Part(f"{name}_{head}", "", tuple(rest), (*keep(base, rest), *arm.overrides), arm)
             for head, rest in rests.items()
@@ -98,7 +99,7 @@ def _parts(name: str, arm: Arm, base: Mapping[str, Any], heads: Sequence[str]) -
     if arm.pairs is not None:
         named = _named(name, arm.pairs, heads)
         if len(set(named)) < 2:
-            raise ConfigError(f"arm {name!r} is pairs of heads, but there is only {named[0]!r}.")
+            raise ConfigError(f"arm {name!r} has pairs of heads, but only the head {named[0]!r}.")
         return [
             Part(f"{name}_{a}_{b}", "", (a, b), (*keep(base, [a, b]), *arm.overrides), arm)
             for a, b in combinations(dict.fromkeys(named), 2)
@@ -115,8 +116,8 @@ def _parts(name: str, arm: Arm, base: Mapping[str, Any], heads: Sequence[str]) -
 def _methods(name: str, arm: Arm, heads: Sequence[str]) -> list[Part]:
     if len(heads) < 2:
         raise ConfigError(
-            f"arm {name!r} has balancers, which weigh heads against each other, but there is only "
-            f"{heads[0]!r}."
+            f"arm {name!r} has balancers, which weigh heads against each other, but the only head "
+            f"is {heads[0]!r}."
         )
     return [
         Part(
@@ -133,16 +134,16 @@ def _methods(name: str, arm: Arm, heads: Sequence[str]) -> list[Part]:
 
 
 def chosen_method(method: str) -> list[str]:
-    """Return the overrides that train with a method; static weights that stay 1 are `uniform`."""
+    """Return the overrides that train with a method. `uniform` means static weights of 1."""
     if method == UNIFORM:
         return ["model/balancer=static", "model.loss_weights=null"]
     return [f"model/balancer={method}"]
 
 
 def ranges_of(method: str, heads: Sequence[str]) -> dict[str, Any]:
-    """Return what a search of a method varies beside what is common, as a study's space has it.
+    """Return the search space of a method, in the form of a study's space.
 
-    A method that is not shipped has nothing of its own.
+    It is empty for a method that is not shipped.
     """
     if method == "static":
         return {"loss_weights": {"simplex": list(heads)}}
@@ -150,7 +151,7 @@ def ranges_of(method: str, heads: Sequence[str]) -> dict[str, Any]:
 
 
 def keep(base: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
-    """Return the overrides that leave a base with some of its heads; a single one has no weight."""
+    """Return the overrides that keep some heads of a base. A single head has no loss weight."""
     overrides = [override("data.only_heads", list(heads), "++")]
     for path in _BY_HEAD:
         given = lookup(base, path) or {}
@@ -186,7 +187,7 @@ def _check_head(arm: str, name: str, heads: Sequence[str]) -> None:
 
 
 def override(path: str, value: Any, prefix: str = "") -> str:
-    """Return an override in Hydra's grammar that gives a path a value in plain types."""
+    """Return an override in Hydra's grammar that sets a path to a value of plain types."""
     return f"{prefix}{path}={_text(value)}"
 
 
@@ -202,7 +203,7 @@ def _text(value: Any) -> str:
             return "{" + ",".join(f"{k}:{_text(v)}" for k, v in value.items()) + "}"
         case list() | tuple():
             return "[" + ",".join(map(_text, value)) + "]"
-    # In a quoted text of Hydra's a backslash stands for itself, unless a quote follows.
+    # In Hydra's quoted text, a backslash is an ordinary character unless a quote follows.
     quoted = re.sub(r"(\\+)(?='|$)", r"\1\1", str(value)).replace("'", r"\'")
     return f"'{quoted}'"
 
@@ -211,6 +212,6 @@ def compose(definition: Definition, overrides: Sequence[str] = ()) -> Base:
     """Compose the base of an ablation, or one of its parts.
 
     Raises:
-        ConfigError: In one line, if it does not compose.
+        ConfigError: If it cannot be composed. The message has one line.
     """
     return Base([*base_overrides(definition), *overrides], Definition.model_fields)

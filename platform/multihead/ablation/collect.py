@@ -1,4 +1,4 @@
-"""What an ablation has come to, read from the store: values, runs and learning curves as tables."""
+"""Read the results of an ablation from the store: tables of values, runs and learning curves."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ RUNS = (
     *("parameters", "train_seconds", "epochs", "steps", "host", "url"),
 )
 CURVES = ("arm", "seed", "head", "metric", "split", "epoch", "value")
-# Where the store has the value of each split: the one that chose best.ckpt, and the test.
+# Prefix of the metrics of each split: at the epoch of best.ckpt, and on the test split.
 _PLACES = {"val": "best/val", "test": "test"}
 
 
@@ -30,12 +30,13 @@ class Collected:
     """The tables of an ablation.
 
     Attributes:
-        values: A row per arm, seed, head, metric and split; `VALUES`.
-        runs: A row per training, failed ones among them; `RUNS`. `head` is that of a
-            single-task network, `state` MLflow's status or PENDING.
-        curves: A row per arm, seed, head, metric, split and epoch, from 1; `CURVES`.
-        affinities: A row per arm, seed and ordered pair of heads; `MEASURED`.
-        gradients: A row per arm, seed, pair of heads and epoch, from 1; `gradients.COLUMNS`.
+        values: Columns `VALUES`, a row per arm, seed, head, metric and split.
+        runs: Columns `RUNS`, a row per training, failed ones too. `head` is the head of a
+            single-task network. `state` is MLflow's status or PENDING.
+        curves: Columns `CURVES`, a row per arm, seed, head, metric, split and epoch, from 1.
+        affinities: Columns `MEASURED`, a row per arm, seed and ordered pair of heads.
+        gradients: Columns `gradients.COLUMNS`, a row per arm, seed, pair of heads and epoch, from
+            1.
     """
 
     values: pd.DataFrame
@@ -46,13 +47,13 @@ class Collected:
 
 
 def collect(plan: Plan, store: Store, works: Mapping[str, Work]) -> Collected:
-    """Read what is on record of an ablation's cells.
+    """Read the recorded results of an ablation's cells.
 
     Args:
-        plan: Of the ablation.
-        store: Where the runs are.
-        works: What became of cells on this machine, by name: a training that failed before it had
-            a run is known there only.
+        plan: Plan of the ablation.
+        store: The store with the runs.
+        works: The states of cells on this machine, by name. They are the only record of a training
+            that failed before it had a run.
     """
     on_record = plan.on_record(store)
     values: list[dict[str, Any]] = []
@@ -120,7 +121,7 @@ def _run_row(cell: Cell, run: Any, store: Store) -> dict[str, Any]:
 
 
 def steps_of(run: Any, store: Store) -> int | None:
-    """Return the optimizer's steps of a run, by when its best metrics were recorded: at its end."""
+    """Return the number of optimizer steps of a run: the step of its best metrics (logged last)."""
     name = next((name for name in sorted(run.data.metrics) if name.startswith("best/")), None)
     if name is None:
         return None

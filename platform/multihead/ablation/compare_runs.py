@@ -1,4 +1,4 @@
-"""A comparison of runs that somebody picked: arms are the configurations, apart from the seed."""
+"""Compare runs that the user picks. Runs that differ only in the seed form an arm."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from multihead.tracking.query import picked_runs
 from multihead.tracking.store import Store
 from multihead.tracking.tags import ERROR_TAG, METRICS_TAG, NOTES_TAG, RUN_TAG
 
-# What each split's metrics are called: at the epoch of best.ckpt, and on the test split.
+# Prefix of the metrics by split: at the epoch of best.ckpt, and on the test split.
 _PREFIXES = {"val": "best/val", "test": "test"}
 _SEEDS = ("seed", "data.seed")
 _WITHOUT_EFFECT = ("logger.", "optimized_metric", "num_parameters", "data.num_workers")
@@ -28,20 +28,20 @@ _LONGEST_NAME = 60
 
 
 def compare_by_hand(ids: Sequence[str], store: Store | None = None) -> Result:
-    """Compare runs; the arm of the first one is the baseline.
+    """Compare runs. The arm of the first run is the baseline.
 
-    Runs whose configurations differ in the seed alone are one arm, named by how its configuration
-    differs from the others'. Heads that the baseline lacks are left out. Compared is the test
-    split, or validation if no run was tested.
+    Runs whose configurations differ only in the seed form one arm. Its name shows how its
+    configuration differs from the others. Heads that the baseline lacks are left out. The test
+    split is compared, or the validation split if no run was tested.
 
     Args:
-        ids: Our ids, MLflow's, or unique prefixes of either.
-        store: The default store if none.
+        ids: Ids of runs (of multihead or MLflow), or unique prefixes of them.
+        store: The store with the runs; the default store if None.
 
     Raises:
-        ConfigError: If there is no second arm, a run has no seed on record, is named twice, or
+        ConfigError: If there is no second arm, a run has no recorded seed, a run is named twice, or
             arms have no metric of a head in common.
-        DataError: If two runs are the same arm with the same seed.
+        DataError: If two runs have the same arm and seed.
     """
     store = store or Store()
     table = picked_runs(ids, store)
@@ -100,24 +100,24 @@ def _check(table: pd.DataFrame) -> None:
     without = table.loc[~seeds.fillna("").str.fullmatch(r"\d+"), "mlflow_id"]
     if len(without):
         raise ConfigError(
-            f"run {without.iloc[0]} has no seed on record, so that it cannot be paired with "
-            f"others; compare runs of multihead."
+            f"run {without.iloc[0]} has no recorded seed, so it cannot be paired with "
+            f"other runs; compare runs of multihead."
         )
 
 
 def _differing(config: pd.DataFrame) -> pd.DataFrame:
-    """Return those of the parameters [P, N] that make arms differ."""
+    """Return the parameters, [P, N] of N runs, that distinguish arms."""
     keys = [str(key) for key in config.index]
     config = config[[k not in _SEEDS and not k.startswith(_WITHOUT_EFFECT) for k in keys]]
     if config.empty:
         raise ConfigError(
-            "the runs differ in nothing but their seeds; name runs of at least two configurations."
+            "the runs differ only in their seeds; name runs of at least two configurations."
         )
     return config
 
 
 def _arms(config: pd.DataFrame) -> list[str]:
-    """Return the arm of each run, from the parameters [P, N] in which runs differ."""
+    """Return the arm of each run, from the parameters [P, N] in which the N runs differ."""
     config = _without_arguments(config.fillna(""))
     keys = [str(key).removesuffix(f".{TARGET}") for key in config.index]
     last = [key.rpartition(".")[2] for key in keys]
@@ -134,7 +134,7 @@ def _arms(config: pd.DataFrame) -> list[str]:
 
 
 def _without_arguments(config: pd.DataFrame) -> pd.DataFrame:
-    """Leave out arguments of classes in which runs differ, if the classes tell the arms apart."""
+    """Leave out the arguments of classes that differ, if the classes alone distinguish the arms."""
     owners = tuple(str(k).removesuffix(TARGET) for k in config.index if str(k).endswith(TARGET))
     if not owners:
         return config
@@ -144,14 +144,14 @@ def _without_arguments(config: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name(keys: Sequence[str], values: Sequence[str], number: int) -> str:
-    """Return the parameters that an arm has; an empty value is none."""
+    """Return an arm's name from its parameters. A parameter with an empty value is left out."""
     named = [f"{key}={value}" for key, value in zip(keys, values, strict=True) if value]
     name = ", ".join(named) or f"without {', '.join(keys)}"
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 5]}… ({number})"
 
 
 def _judged(metrics: pd.DataFrame, of_baseline: Sequence[bool]) -> dict[str, str]:
-    """Return the metric by which each head of the baseline is judged."""
+    """Return the metric that judges each head of the baseline, by head."""
     there = metrics.loc[:, list(of_baseline)].notna().any(axis=1)
     names = {name for _, name in metrics.index[there]}
     heads = [head for head in dict.fromkeys(metrics.index.get_level_values(0)) if head != OVERALL]
@@ -163,8 +163,8 @@ def _judged(metrics: pd.DataFrame, of_baseline: Sequence[bool]) -> dict[str, str
             found[head] = metric.name
     if not found:
         raise ConfigError(
-            "the first run has no accuracy and no mean absolute error of a head; "
-            "name a run first that was trained to its end."
+            "the first run has no metric that can judge a head; put a run first that was trained "
+            "to its end."
         )
     return found
 
@@ -217,7 +217,7 @@ def _run(arm: str, seed: int, run: Any, store: Store) -> dict[str, Any]:
 
 
 def _functions(runs: Sequence[Any]) -> tuple[str, ...]:
-    """Return what the runs' notes say of heads that are functions of others."""
+    """Return the notes of the runs about heads that are functions of other heads."""
     notes = [n for run in runs for n in run.data.tags.get(NOTES_TAG, "").split("; ")]
     return tuple(dict.fromkeys(note for note in notes if " function" in note))
 

@@ -1,4 +1,4 @@
-"""An ablation is a file: `studies/ablation/NAME.yaml`, checked here key by key."""
+"""Read an ablation's file, `studies/ablation/NAME.yaml`, and check each of its keys."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from multihead.studies.file import apply_argument, explain, find_file, read_file
 
 GROUP = "ablation"
 _MOST_SEEDS = 1000
-_FEW = "differences need two seeds or more, each once; six can reach p < 0.05"
+_FEW = "give two or more different seeds; six or more can reach p < 0.05"
 Chosen = Literal["all"] | tuple[str, ...]
 UNIFORM = "uniform"
 
@@ -21,20 +21,22 @@ class _Strict(BaseModel):
 
 
 class Arm(_Strict):
-    """One side of the comparison: at most one of the first six keys, and any overrides.
+    """An arm of the comparison: at most one of the first seven keys, and any overrides.
 
     Attributes:
-        heads: Those of one network, which leaves the others out.
-        single_task: One network per head, for all heads or those named; together they are an arm.
-        leave_one_head_out: One arm per head, `ARM_HEAD`, of a network with all other heads.
-        pairs: One arm per two heads, `ARM_HEAD_HEAD`, of all heads or of those named.
-        loss_weights: `uniform`, or a weight by head name; 1 for a head without one.
-        balancers: One arm per method of `model/balancer`, named after it and tuned by itself: all
-            shipped ones or those named. `uniform` is static weights that are not searched.
-        study: Name of a study whose best trial this is.
-        overrides: Of the base, in Hydra's grammar.
-        space: What this arm's tuning searches beside the common space, such as loss weights.
-        trials: Of this arm's tuning, where that is unequal.
+        heads: The heads of one network; the other heads are left out.
+        single_task: One network per head, for all heads or the named ones. Together these networks
+            are one arm.
+        leave_one_head_out: One arm per head, named `ARM_HEAD`: a network with all other heads.
+        pairs: One arm per two heads, named `ARM_HEAD_HEAD`, of all heads or the named ones.
+        loss_weights: `uniform`, or a weight by head name; 1 for a head without a weight.
+        balancers: One arm per method of `model/balancer`, for all shipped methods or the named
+            ones. Each arm is named after its method and tuned separately. `uniform` means static
+            weights of 1 that are not searched.
+        study: Name of a study whose best trial is this arm.
+        overrides: Overrides of the base, in Hydra's grammar.
+        space: Additions to the common search space for this arm's tuning, such as loss weights.
+        trials: Number of trials of this arm's tuning, if it differs from the common number.
     """
 
     heads: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -50,7 +52,7 @@ class Arm(_Strict):
 
     @property
     def is_several(self) -> bool:
-        """Whether the key of the file makes several arms."""
+        """Whether this entry of the file creates several arms."""
         return self.leave_one_head_out is not None or self.pairs is not None
 
     @model_validator(mode="after")
@@ -59,7 +61,7 @@ class Arm(_Strict):
         kinds = (*one, "leave_one_head_out", "pairs", "balancers")
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are two arms; give each its own")
+            raise ValueError(f"{' and '.join(given)} cannot be in one arm; give each its own arm")
         twice = [name for name in self.heads or () if (self.heads or ()).count(name) > 1]
         if twice:
             raise ValueError(f"heads names {twice[0]!r} twice; name each once")
@@ -70,25 +72,25 @@ class Arm(_Strict):
     def _each_once(cls, balancers: Chosen | None) -> Chosen | None:
         if isinstance(balancers, tuple):
             if not balancers or len(set(balancers)) < len(balancers):
-                raise ValueError("give all, or a list of methods, each once")
+                raise ValueError("give all, or a list of different methods")
             for name in balancers:
                 if not PLAIN_NAME.fullmatch(name):
-                    raise ValueError(f"{name!r} is no name of a choice of model/balancer")
+                    raise ValueError(f"{name!r} cannot be the name of a choice of model/balancer")
         return balancers
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods of `balancers`, each of which is an arm of its own."""
+        """The methods of `balancers`; each one is an arm."""
         return tuple(RANGES) if self.balancers == "all" else tuple(self.balancers or ())
 
 
 class Tuning(_Strict):
-    """A search for each arm (single-task: for each head), before anything is tested.
+    """A search for each arm (for single-task networks: for each head) before any test.
 
     Attributes:
-        trials: Of each search.
-        space: What is searched, as in a study.
-        objectives: As in a study; free of loss weights.
+        trials: Number of trials of each search.
+        space: The search space, as in a study.
+        objectives: As in a study. They do not depend on loss weights.
         sampler: As in a study.
         pruner: As in a study.
     """
@@ -101,23 +103,24 @@ class Tuning(_Strict):
 
 
 class Definition(_Strict):
-    """An ablation as its file and the command line say it.
+    """An ablation, from its file and the command line.
 
     Attributes:
-        name: Of the ablation, and of its MLflow experiment.
-        experiment: The base: a choice of `experiments/experiment`, or none.
-        overrides: Of the base, in Hydra's grammar.
-        arms: By name.
+        name: Name of the ablation and of its MLflow experiment.
+        experiment: The base: a choice of `experiments/experiment`, or None.
+        overrides: Overrides of the base, in Hydra's grammar.
+        arms: The arms by name.
         baseline: The arm that the others are compared with.
-        seeds: Given as a number n, 1 to n; the same for every arm.
-        folds: Number of folds, each of which is a pair for each seed; none if pairs are seeds.
-        metrics: Of heads, such as `acc`; the accuracy of classes and the mean absolute error of
-            parameters if none.
-        workers: Processes on this machine.
-        tuning: The search that every arm gets; none if arms are trained as they are.
-        unequal: Why arms get unequal numbers of trials, if they do.
-        reuse: Which runs on record count: those of this `version` of the package, or `any`.
-        level: Of the intervals.
+        seeds: The seeds, the same for every arm. A number n means 1 to n.
+        folds: Number of folds, 2 to 1000. Every fold of every seed is then a pair. If None, every
+            seed is a pair.
+        metrics: Metrics of heads, such as `acc`. If empty, classes are compared by accuracy and
+            parameters by mean absolute error.
+        workers: Number of worker processes on this machine, 1 to 1024.
+        tuning: The search that every arm gets; None if arms are not tuned.
+        unequal: The reason why arms get unequal numbers of trials, if they do.
+        reuse: Which recorded runs count: those of this `version` of the package, or `any`.
+        level: Confidence level of the intervals, above 0.5 and below 1.
     """
 
     name: PlainName
@@ -138,7 +141,7 @@ class Definition(_Strict):
     @classmethod
     def _plain_arms(cls, arms: Any) -> Any:
         if not isinstance(arms, dict):
-            raise ValueError("give arms by name")
+            raise ValueError("give a mapping from names to arms")
         for name in arms:
             if not PLAIN_NAME.fullmatch(str(name)):
                 raise ValueError(f"{name!r} names an arm; use 1 to 80 letters, digits and _ - .")
@@ -150,7 +153,7 @@ class Definition(_Strict):
         if type(seeds) is int and seeds > _MOST_SEEDS:
             raise ValueError(f"{seeds:,} seeds are too many; at most {_MOST_SEEDS:,} are possible")
         if type(seeds) is not int and not isinstance(seeds, list | tuple):
-            raise ValueError("give the number of seeds, or a list of them")
+            raise ValueError("give the number of seeds, or a list of seeds")
         return list(range(1, seeds + 1)) if type(seeds) is int else seeds
 
     @field_validator("seeds")
@@ -164,18 +167,18 @@ class Definition(_Strict):
     def _fits(self) -> "Definition":
         single = [n for name, arm in self.arms.items() for n in arm.methods or (name,)]
         if len(single) < 2 and not any(arm.is_several for arm in self.arms.values()):
-            raise ValueError("arms: an ablation compares at least 2")
+            raise ValueError("arms: an ablation needs at least 2 arms")
         if self.baseline not in (*self.arms, *single):
-            raise ValueError(f"the baseline {self.baseline!r} is no arm; arms: {single}")
+            raise ValueError(f"the baseline {self.baseline!r} is not an arm; arms: {single}")
         several = [n for n, a in self.arms.items() if a.is_several]
         if self.baseline not in single or self.baseline in several:
-            raise ValueError("the baseline is several arms; choose one that is a single arm")
+            raise ValueError("the baseline stands for several arms; choose a single arm")
         if len(self.seeds) < 2 and self.folds is None:
             raise ValueError(f"seeds: {_FEW}")
         if self.tuning is not None and self.folds is not None:
             raise ValueError(
-                "tuning and folds do not go together: a search would see images that folds test; "
-                "remove one"
+                "tuning and folds cannot be combined, because a search would see images that "
+                "folds test; remove one of them"
             )
         if self.tuning is None:
             for name, arm in self.arms.items():
@@ -191,11 +194,12 @@ def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:
     """Read an ablation's file and apply `key=value` arguments.
 
     Args:
-        name: Of the file, without its ending, or the path of a YAML file.
-        arguments: A key of the ablation, or, where it is none, an override of the base.
+        name: Name of the file without its ending, or the path of a YAML file.
+        arguments: Each sets a key of the ablation. If there is no such key, it is an override of
+            the base.
 
     Raises:
-        ConfigError: Naming the key, the nearest valid one, or the value and what is allowed.
+        ConfigError: If a key or a value is wrong. The message names it and what is allowed.
     """
     path = find_file(name, GROUP, "ablation")
     content = read_file(path, "an ablation")
@@ -206,10 +210,14 @@ def load_definition(name: str, arguments: Sequence[str] = ()) -> Definition:
 
 
 def checked(content: dict[str, Any], where: str) -> Definition:
-    """Return the definition that some content is.
+    """Return the definition with the given content.
+
+    Args:
+        content: The content of the file, with the arguments.
+        where: Name of the file, for messages.
 
     Raises:
-        ConfigError: As `load_definition` says.
+        ConfigError: As in `load_definition`.
     """
     try:
         return Definition.model_validate(content)

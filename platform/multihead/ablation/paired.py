@@ -1,7 +1,7 @@
-"""What the differences of pairs say: interval, p, and how often the arm wins.
+"""Statistics of paired differences: intervals, p-values, and how often the arm wins.
 
-A pair is a training of the arm and one of the baseline with the same seed. All functions see the
-differences [n] alone, and give the same answer each time they are asked.
+A pair is a training of the arm and one of the baseline with the same seed. Most functions only use
+the differences [n]. All of them are deterministic.
 """
 
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 RESAMPLES = 9_999
-# Sign flips of 16 seeds; of more than that, as many random ones.
+# All sign flips of 16 seeds. With more seeds, this number of random sign flips is used.
 MOST_FLIPS = 2**16
-# Shares of the largest value below which numbers differ by rounding only.
+# Relative to the largest value. Smaller differences are rounding errors.
 _ROUNDING = 1e-12
 _TIE = 1e-9
 
 
 def differences(arm: Floats, baseline: Floats) -> Floats:
-    """Return arm - baseline, [n], with 0 for what is only rounding.
+    """Return arm - baseline, [n], with 0 instead of rounding errors.
 
     Args:
         arm: Values by seed, [n].
-        baseline: Those of the same seeds, [n].
+        baseline: Values of the baseline for the same seeds, [n].
     """
     found = arm - baseline
     scale = np.maximum(np.abs(arm), np.abs(baseline))
@@ -32,28 +32,28 @@ def differences(arm: Floats, baseline: Floats) -> Floats:
 
 
 def mean_difference(deltas: Floats) -> float:
-    """Return the mean of differences [n], n of at least 1, with 0 for what is only rounding."""
+    """Return the mean of differences [n], n >= 1, with 0 instead of a rounding error."""
     mean = float(np.mean(deltas))
     return 0.0 if abs(mean) <= _ROUNDING * np.abs(deltas).max() else mean
 
 
 def are_equal(deltas: Floats) -> bool:
-    """Return whether all differences [n] are the same number, but for rounding."""
+    """Return whether all differences [n] are the same number, apart from rounding."""
     return bool(np.ptp(deltas) <= _TIE * np.abs(deltas).max())
 
 
 def bca_interval(deltas: Floats, level: float, seed: int) -> tuple[float, float]:
     """Return the bias-corrected and accelerated bootstrap interval of the mean difference.
 
-    9,999 resamples of whole pairs. Source: Efron, JASA 1987, section 6; `scipy.stats.bootstrap`.
-    Where all differences are equal the method is undefined, and the interval is that number.
-    With few pairs it is too narrow, by how much is in
-    docs/comparing.md#how-the-statistics-are-computed.
+    It uses 9,999 resamples of whole pairs. If all differences are equal, the method is undefined,
+    and both ends of the interval are this number. With few pairs the interval is too narrow;
+    docs/comparing.md#how-the-statistics-are-computed shows by how much.
+    Source: Efron, JASA 1987, section 6; `scipy.stats.bootstrap`.
 
     Args:
-        deltas: Differences, [n] with n of at least 2.
-        level: Between 0 and 1.
-        seed: Of the resampling.
+        deltas: Differences, [n] with n >= 2.
+        level: Confidence level between 0 and 1.
+        seed: Seed of the resampling.
     """
     from scipy import stats
 
@@ -74,14 +74,14 @@ def bca_interval(deltas: Floats, level: float, seed: int) -> tuple[float, float]
 def sign_flip_p(deltas: Floats, seed: int) -> float:
     """Return the two-sided p of the mean difference among all 2^n choices of signs.
 
-    If arm and baseline did not differ, each difference would have had the other sign as likely.
-    Exact up to 16 pairs, so that it is at least 2 / 2^n; with more, 65,536 random sign flips and
-    the observed one are counted. Source: Fisher, The Design of Experiments, 1935, section 21;
+    If arm and baseline do not differ, both signs of a difference are equally likely. The p is exact
+    up to 16 pairs, so it is at least 2 / 2^n. With more pairs, 65,536 random sign flips and the
+    observed signs are counted. Source: Fisher, The Design of Experiments, 1935, section 21;
     `scipy.stats.permutation_test`.
 
     Args:
-        deltas: Differences, [n] with n of at least 1.
-        seed: Of the random flips.
+        deltas: Differences, [n] with n >= 1.
+        seed: Seed of the random sign flips.
     """
     from scipy import stats
 
@@ -103,17 +103,17 @@ def sign_flip_p(deltas: Floats, seed: int) -> float:
 def corrected_t(deltas: Floats, level: float, folds: int) -> tuple[float, tuple[float, float]]:
     """Return the two-sided p and the interval of the mean difference over folds.
 
-    Training sets of folds overlap, so the variance of the mean of n differences is more than
-    s^2 / n: it is taken as (1 / n + 1 / (folds - 1)) s^2, the second term being the images tested
-    over those trained on, with n - 1 degrees of freedom. Source: Nadeau & Bengio, Inference for the
-    Generalization Error, Machine Learning 52, 2003, equation 9; for repeated folds Bouckaert &
-    Frank, PAKDD 2004. No unbiased estimate of that variance exists (Bengio & Grandvalet, JMLR
-    2004), so it is an approximation.
+    Training sets of folds overlap, so the variance of the mean of n differences is larger than
+    s^2 / n. The test uses (1 / n + 1 / (folds - 1)) s^2 and n - 1 degrees of freedom. The second
+    term is the number of tested images divided by the number of training images. Source: Nadeau &
+    Bengio, Inference for the Generalization Error, Machine Learning 52, 2003, equation 9; for
+    repeated folds Bouckaert & Frank, PAKDD 2004. The result is an approximation, because no
+    unbiased estimate of this variance exists (Bengio & Grandvalet, JMLR 2004).
 
     Args:
-        deltas: Differences, [n] with n of at least 2, not all equal.
-        level: Of the interval, between 0 and 1.
-        folds: At least 2.
+        deltas: Differences, [n] with n >= 2, not all equal.
+        level: Confidence level of the interval, between 0 and 1.
+        folds: Number of folds, at least 2.
     """
     from scipy import stats
 
@@ -124,10 +124,10 @@ def corrected_t(deltas: Floats, level: float, folds: int) -> tuple[float, tuple[
 
 
 def holm(p: Floats) -> Floats:
-    """Return the p of a family of tests [m], corrected for their number.
+    """Return the p-values of a family of tests, [m], corrected for the number of tests.
 
-    Holm, Scandinavian Journal of Statistics 1979: the smallest is multiplied by m, the next by
-    m - 1 and so on; none may be below that of a smaller p, or above 1.
+    The smallest p is multiplied by m, the next one by m - 1 and so on. A corrected p is never below
+    that of a smaller p, and never above 1. Source: Holm, Scandinavian Journal of Statistics 1979.
     """
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
@@ -137,9 +137,10 @@ def holm(p: Floats) -> Floats:
 
 
 def improvement(arm: Floats, baseline: Floats) -> float:
-    """Return how often a training of the arm has more than one of the baseline, ties for half.
+    """Return the share of pairs in which the arm has the larger value; ties count as half.
 
-    Over all n x n pairs, as the seeds of two trainings that somebody else makes will differ.
+    All n x n pairs of a training of the arm and one of the baseline count, because new trainings
+    would have different seeds.
     Source: Agarwal et al., NeurIPS 2021, arXiv:2108.13264, section 4.3.
 
     Args:
@@ -151,10 +152,10 @@ def improvement(arm: Floats, baseline: Floats) -> float:
 
 
 def _mean(deltas: Floats) -> Callable[..., Floats]:
-    """Return the mean as a statistic in which equal sums are equal numbers.
+    """Return a mean function for which equal sums give exactly equal numbers.
 
     Accuracies are multiples of one over the number of images, so different signs or resamples
-    often have the same sum; summed in another order it differs in the last bit.
+    often have the same sum. Without rounding, another order of the summands changes the last bit.
     """
     grain = _TIE * float(np.abs(deltas).max())
 

@@ -1,6 +1,6 @@
-"""What an ablation has to train: its cells, one per part of an arm and seed, and what is on record.
+"""Plan an ablation: its cells (one per part of an arm and seed), and those that runs already cover.
 
-Every part is built once, so that what cannot run is said before anything is trained.
+Every part is built once, so that errors appear before any training starts.
 """
 
 import logging
@@ -30,12 +30,12 @@ class Cell:
     """One training: a part of an arm with one seed.
 
     Attributes:
-        part: What is trained.
-        seed: With which seed.
-        fold: With which fold, where the ablation has folds.
+        part: The part that is trained.
+        seed: The seed of the training.
+        fold: The number of the test fold, from 0; None if the ablation has no folds.
         config: The run's configuration.
-        train_digest: Of the training file with the part's heads.
-        test_digest: Of the test file with the part's heads.
+        train_digest: Digest of the training file with the part's heads.
+        test_digest: Digest of the test file with the part's heads.
     """
 
     part: Part
@@ -47,18 +47,18 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Such as `single-digit-seed3`, or `single-digit-seed3-fold0`."""
+        """The cell's name, such as `single-digit-seed3` or `single-digit-seed3-fold0`."""
         of_fold = "" if self.fold is None else f"-fold{self.fold}"
         return f"{self.part.name}-seed{self.seed}{of_fold}"
 
     @property
     def block(self) -> int | str:
-        """What pairs it with a training of another arm: the seed, or `3 fold 0`."""
+        """The key that pairs this training with one of another arm: the seed, or `3 fold 0`."""
         return self.seed if self.fold is None else f"{self.seed}{FOLD}{self.fold}"
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What a run on record has to share: config hash and the digests of the data."""
+        """What a recorded run must share with this cell: config hash and digests of the data."""
         return (config_hash(self.config.composed), self.train_digest, self.test_digest)
 
 
@@ -67,15 +67,16 @@ class Plan:
     """An ablation that can run.
 
     Attributes:
-        definition: As asked for.
+        definition: The ablation's definition.
         base: Its composed base.
-        data: The base's data, read.
-        cells: All of them, seed by seed, so that what is done early can be compared early.
-        metrics: The metrics of each head, the first being the one it is judged by.
-        tuned: What tuning came to, by part; a part without one is still to be tuned.
-        measured: (arm, head, metric) of what its trainings measure, in the order of the cells.
-        parameters: Trainable parameters by part name.
-        notes: Ways in which arms differ that a reader has to know.
+        data: The base's data, already read.
+        cells: All cells, ordered by seed. So arms can be compared as soon as the first seeds end.
+        metrics: The metrics of each head. The first one judges the head.
+        tuned: The results of tuning, by part. A part without a result is not tuned yet.
+        measured: (arm, head, metric) of all values that the trainings measure, in the order of the
+            parts.
+        parameters: Number of trainable parameters, by part name.
+        notes: Differences between arms that a reader has to know.
     """
 
     definition: Definition
@@ -95,7 +96,7 @@ class Plan:
 
     @property
     def untuned(self) -> list[Part]:
-        """The parts that have to be tuned before they can be trained."""
+        """The parts that must be tuned before they can be trained."""
         searched = [p for p in self.parts if trials_of(self.definition, p)]
         return [p for p in searched if p.name not in self.tuned]
 
@@ -106,11 +107,11 @@ class Plan:
 
     @property
     def trainable(self) -> list[Cell]:
-        """The cells whose part is not lost."""
+        """The cells whose part can be trained."""
         return [cell for cell in self.cells if cell.part.name not in self.lost]
 
     def on_record(self, store: Store) -> dict[str, list[Any]]:
-        """Return the runs that trained what a cell trains, by cell name, the oldest first."""
+        """Return the recorded runs of each cell, by cell name, the oldest first."""
         settings = [settings_hash(cell.config.composed) for cell in self.trainable]
         found = trainings(store, settings, any_version=self.definition.reuse == "any")
         runs: dict[str, list[Any]] = {cell.name: [] for cell in self.cells}
@@ -127,8 +128,8 @@ class _Reader:
     """Reads each set of files once.
 
     Attributes:
-        opened: As `build_data` takes it.
-        digests: By settings of the data.
+        opened: The open data modules, as `build_data` takes them.
+        digests: Digests of the training and the test file, by the settings of the data.
     """
 
     opened: dict[str, MultiheadDataModule] = field(default_factory=dict)
@@ -147,11 +148,11 @@ def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
     """Compose and build every part, and read the data.
 
     Args:
-        definition: The person's own.
-        trust: Targets that studies of a storage may name where they are not the person's own.
+        definition: The ablation that the user wrote.
+        trust: Classes that studies in a storage may name although the user did not write them.
 
     Raises:
-        MultiheadError: In one line, for whatever cannot run or be compared.
+        MultiheadError: If a part cannot run or cannot be compared. The message has one line.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     base = RunConfig.of(compose(definition).variant({}))
@@ -205,7 +206,7 @@ def _values(definition: Definition, part: Part, seed: int, fold: int | None) -> 
 
 def _built(part: Part, config: RunConfig, reader: _Reader) -> Parts:
     if not (config.run.train and config.run.test):
-        raise ConfigError(f"arm {part.arm!r} has train or test false; each arm is trained, tested.")
+        raise ConfigError(f"arm {part.arm!r} has train=false or test=false; set both to true.")
     try:
         return build(config.composed, opened=reader.opened)
     except ConfigError as error:
@@ -215,10 +216,10 @@ def _built(part: Part, config: RunConfig, reader: _Reader) -> Parts:
 def _metrics(
     definition: Definition, heads: Heads, built: Iterable[Parts]
 ) -> dict[str, tuple[str, ...]]:
-    """Return which metrics of each head are compared.
+    """Return the metrics that are compared, by head.
 
     Raises:
-        ConfigError: For a metric that no head has.
+        ConfigError: If no head has a metric that the definition names.
     """
     modules = [parts.module for parts in built]
     has = {name: _tested(name, modules) for name in heads}
@@ -226,7 +227,7 @@ def _metrics(
         if not any(metric in names for names in has.values()):
             known = sorted({name for names in has.values() for name in names})
             raise ConfigError(
-                f"metrics has {metric!r}; heads of these data have {', '.join(known)}."
+                f"no head has the metric {metric!r} of metrics; allowed: {', '.join(known)}."
             )
     if definition.metrics:
         return {h: tuple(m for m in definition.metrics if m in names) for h, names in has.items()}
@@ -235,7 +236,7 @@ def _metrics(
 
 
 def _tested(head: str, modules: Iterable[MultiheadLitModule]) -> tuple[str, ...]:
-    """Return which metrics of a head the first module that has it will test."""
+    """Return the test metrics of a head in the first module that has this head."""
     having = (module.head_metrics for module in modules if head in (module.heads or ()))
     return next((tuple(metrics.names(head, "test")) for metrics in having), ())
 
@@ -243,7 +244,7 @@ def _tested(head: str, modules: Iterable[MultiheadLitModule]) -> tuple[str, ...]
 def _measured(
     parts: Sequence[Part], built: Mapping[str, Parts], metrics: Mapping[str, tuple[str, ...]]
 ) -> list[tuple[str, str, str]]:
-    """Return (arm, head, metric) of what the trainings of some parts measure."""
+    """Return (arm, head, metric) of every value that the trainings of the parts measure."""
     return [
         (part.arm, name, metric)
         for part in parts
@@ -256,7 +257,7 @@ def _measured(
 def _check_metrics(
     definition: Definition, parts: Sequence[Part], measured: Sequence[tuple[str, str, str]]
 ) -> None:
-    """Refuse an arm that shares no metric of a head with the baseline."""
+    """Raise a ConfigError if an arm shares no metric of a head with the baseline."""
     has: dict[str, set[str]] = {part.arm: set() for part in parts}
     for arm, head, metric in measured:
         has[arm].add(f"{head}_{metric}")
@@ -269,13 +270,13 @@ def _check_metrics(
 
 
 def _check_data(cells: Sequence[Cell], reader: _Reader) -> list[str]:
-    """See that all arms are tested on the same images and labels.
+    """Check that all arms are tested on the same images and labels.
 
     Returns:
-        In what they are trained differently.
+        A note for each arm that is trained on other images than the first arm.
 
     Raises:
-        ConfigError: For arms with different data or test sets.
+        ConfigError: If arms have different data or test sets.
     """
     seen: dict[str, tuple[tuple[str, str], list[int] | None, dict[int, Any]]] = {}
     for cell in cells:
@@ -291,13 +292,13 @@ def _check_data(cells: Sequence[Cell], reader: _Reader) -> list[str]:
             if a != b:
                 raise ConfigError(
                     f"arms {first!r} and {arm!r} have different {what} data ({a[:8]} and {b[:8]}); "
-                    f"compare arms on the same data only."
+                    f"use the same data for all arms."
                 )
         if (split and split[2]) != (sizes and sizes[2]) or its_seeds != seeds:
             raise ConfigError(
                 f"arms {first!r} and {arm!r} have different test sets (data.train_val_test_split "
                 f"{sizes} and {split}, data.seed {_shown(seeds)} and {_shown(its_seeds)}); "
-                f"test all arms on the same."
+                f"use the same test set for all arms."
             )
         if split != sizes:
             notes.append(f"arm {arm} is trained on other images than {first}: {split}, {sizes}")
@@ -305,7 +306,7 @@ def _check_data(cells: Sequence[Cell], reader: _Reader) -> list[str]:
 
 
 def _shown(seeds: Mapping[int, Any]) -> str:
-    """Return the seeds of the splits, by the seed of the training, in words."""
+    """Return the seeds of the splits as text. The keys are the seeds of the trainings."""
     if all(seed == own for own, seed in seeds.items()):
         return "its seed"
     return ", ".join(map(str, dict.fromkeys(seeds.values())))

@@ -1,4 +1,4 @@
-"""What a fair comparison of arms demands, and whether an ablation meets it."""
+"""Check whether an ablation meets the rules of a fair comparison."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,13 +19,13 @@ def checks(
     early: Mapping[str, pd.DataFrame],
     functions: Sequence[str],
 ) -> tuple[Check, ...]:
-    """Return the demands, met or not, with reasons.
+    """Return the rules, each with whether it is met and a reason.
 
     Args:
-        plan: Of the ablation.
-        runs: As `collect.RUNS` says.
-        reads: As `ledger.COLUMNS` says.
-        early: From `ledger.early_reads`.
+        plan: Plan of the ablation.
+        runs: Table with the columns `collect.RUNS`.
+        reads: Table with the columns `ledger.COLUMNS`.
+        early: Result of `ledger.early_reads`.
         functions: A sentence for each head that is a function of another.
     """
     return (
@@ -77,13 +77,13 @@ def _data(plan: Plan) -> Check:
 
 
 def equal_steps(runs: pd.DataFrame) -> Check:
-    """Return whether all trainings that ended took the same number of the optimizer's steps."""
+    """Check that all trainings that ended took the same number of optimizer steps."""
     rule, done = "the same steps in every training", runs[runs["state"] == "FINISHED"]
     if done.empty:
         return Check(rule, False, "no training has ended yet")
     steps, epochs = done["steps"].astype("float64"), done["epochs"].astype("float64")
     if unknown := int(steps.isna().sum()):
-        reason = f"the steps of {unknown} of {len(done)} trainings are not on record"
+        reason = f"{unknown} of {len(done)} trainings have no recorded number of steps"
         return Check(rule, False, f"{reason}; {_range(epochs)} epochs")
     return Check(rule, steps.nunique() == 1, f"{_range(steps)} steps in {_range(epochs)} epochs")
 
@@ -94,7 +94,7 @@ def _range(counts: pd.Series) -> str:
 
 
 def tuning(plan: Plan) -> Check:
-    """Return whether all arms had the same number of trials."""
+    """Check that all arms had the same number of trials."""
     counts = {
         p.name: plan.tuned[p.name].trials if p.name in plan.tuned else trials_of(plan.definition, p)
         for p in plan.parts
@@ -110,9 +110,9 @@ def tuning(plan: Plan) -> Check:
 
 
 def no_trial_failed(plan: Plan) -> Check:
-    """Return whether the searches of all arms had as many trials with a result as planned.
+    """Check that no trial failed in the searches of all arms.
 
-    A trial that failed counts in the budget, so an arm with failures chose among fewer.
+    A failed trial counts in the budget. So an arm with failed trials chose among fewer trials.
     """
     said = [
         f"{name}: {result.failed} of {result.trials} failed"
@@ -140,20 +140,20 @@ def _independent(plan: Plan) -> Check:
     return Check(
         "pairs that are independent",
         False,
-        f"{folds} folds are not: the training sets of two of them share {share:.0f}% of their "
-        f"images; p and intervals are those of the corrected resampled t test (Nadeau & Bengio "
-        f"2003), which allows for that roughly",
+        f"{folds} folds are not independent: the training sets of two folds share {share:.0f}% of "
+        f"their images; p and intervals come from the corrected resampled t test (Nadeau & Bengio "
+        f"2003), which corrects for this approximately",
     )
 
 
 def enough_seeds(count: int, heads: int, level: float) -> Check:
-    """Return whether some number of seeds can come to a verdict on every head at once."""
+    """Check that this number of seeds can give a verdict on every head at once."""
     corrected = min(1.0, smallest_p(count) * heads)
     return Check(
         "seeds enough for a verdict on every head",
         corrected <= 1 - level,
-        f"{count} seeds can reach p = {smallest_p(count):.2g}, after Holm's correction for {heads} "
-        f"heads {corrected:.2g}; {1 - level:.2g} is demanded",
+        f"{count} seeds can reach p = {smallest_p(count):.2g}; Holm's correction for {heads} heads "
+        f"makes it {corrected:.2g}; a verdict needs {1 - level:.2g} or less",
     )
 
 

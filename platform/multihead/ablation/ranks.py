@@ -1,7 +1,7 @@
-"""Rank arms over seeds, and say which of them the seeds can tell apart.
+"""Rank arms over seeds, and find the arms that differ significantly.
 
-A block is a seed: the ranks of its heads are averaged first, because heads of one training are not
-independent. Friedman's test asks whether the arms differ at all; only if they do, every two arms
+A block is a seed. The ranks of its heads are averaged first, because heads of one training are not
+independent. Friedman's test checks whether the arms differ at all. Only if they do, every two arms
 are compared. docs/comparing.md#how-the-statistics-are-computed has the formulas.
 """
 
@@ -34,13 +34,13 @@ class Ranking:
     """How the arms that have all heads rank.
 
     Attributes:
-        table: `TABLE`, the best arm first; `groups` holds the letters of the groups it is in.
-        pairs: `PAIRS`, every two arms; empty where the seeds do not carry it.
-        groups: Maximal sets of arms of which no two can be told apart, best first; none where
-            the seeds do not carry it.
+        table: Columns `TABLE`, the best arm first. `groups` holds the letters of the arm's groups.
+        pairs: Columns `PAIRS`, a row for every two arms. Empty if there are too few seeds.
+        groups: Maximal sets of arms in which no two arms differ significantly, best first. Empty
+            if there are too few seeds.
         seeds: The number of blocks.
-        p: Of Friedman's test; NaN if it was not made.
-        sentence: What may be said.
+        p: The p-value of Friedman's test; NaN if the test was not made.
+        sentence: The conclusion, as one sentence.
     """
 
     table: pd.DataFrame
@@ -60,18 +60,21 @@ def ranking(
 ) -> Ranking | None:
     """Rank the arms over the seeds that all of them have.
 
-    Source: Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7, 2006;
-    pairs by Wilcoxon's test with Holm's correction instead of mean ranks, which depend on the arms
-    that happen to be there: Benavoli, Corani & Mangili, JMLR 17, 2016.
+    Source: Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7, 2006.
+    Pairs are compared by Wilcoxon's test with Holm's correction. Mean ranks are not used for this,
+    because they depend on the other arms: Benavoli, Corani & Mangili, JMLR 17, 2016.
 
     Args:
-        values: Of one split: arm, seed, head, metric, value. A head is judged by its first metric.
-        lower_is_better: Metrics of which less is better.
-        level: `1 - level` is what a p has to be below.
-        arms: All there are, so that those without any value are named.
+        values: Values of one split: arm, seed, head, metric, value. A head is judged by its first
+            metric.
+        lower_is_better: Metrics of which a lower value is better.
+        level: Confidence level between 0 and 1. A difference is significant if its p-value is at
+            most `1 - level`.
+        arms: All arms. The sentence names those that have no value.
 
     Returns:
-        None for fewer than three arms with all heads and a seed: two are compared head by head.
+        The ranking, or None for fewer than three arms with all heads and a common seed. Two arms
+        are compared head by head instead.
     """
     cube, left_out = goodness(values, lower_is_better)
     if cube is None:
@@ -98,15 +101,16 @@ def ranked(
     """Rank arms over blocks that are independent of each other.
 
     Args:
-        found: Values that are better where they are larger, [blocks, arms, heads].
-        arms: Their names, three or more.
-        alpha: What a p has to be below.
-        blocks: What a block is, in the plural: seeds, data sets.
-        over: What else to say of the ranks.
-        why_not: Why no groups may be drawn whatever the values are; empty if they may.
+        found: Values, [blocks, arms, heads]. A larger value is better.
+        arms: Names of the arms, three or more.
+        alpha: Significance level between 0 and 1.
+        blocks: The name of the blocks in the plural: seeds, data sets.
+        over: An addition to the sentence about the ranks.
+        why_not: The reason why no groups are formed, whatever the values are; empty if there is
+            none.
     """
     by_head = np.stack([_ranks(found[:, :, head]) for head in range(found.shape[2])])
-    ranks = by_head.mean(0).round(9)  # equal sums are equal numbers
+    ranks = by_head.mean(0).round(9)  # so that equal sums compare as equal
     means = pd.Series(ranks.mean(0), index=list(arms)).sort_values(kind="stable")
     p = friedman_p(ranks)
     why_not = why_not or _why_not(found.shape, p, alpha, blocks)
@@ -134,14 +138,14 @@ def ranked(
 def goodness(
     values: pd.DataFrame, lower_is_better: Collection[str]
 ) -> tuple[pd.DataFrame | None, list[str]]:
-    """Return values that are better where they are larger, and the arms that have none.
+    """Return values for which larger is better, and the arms that are left out.
 
-    Left out are arms without all heads, and those with few seeds where others have enough: their
-    blocks would be the others' as well.
+    An arm is left out if it lacks a head. It is also left out if it has too few seeds while other
+    arms have enough. Otherwise its missing seeds would be lost for all arms.
 
     Returns:
-        A row per seed that all arms have, columns (arm, head), or None for fewer than three arms;
-        and the names of the arms left out.
+        Two values. First, a table with a row per seed that all arms have and columns (arm, head),
+        or None for fewer than three arms. Second, the names of the arms that are left out.
     """
     rows = judging_values(values)
     sign = np.where(rows["metric"].isin(lower_is_better), -1.0, 1.0)
@@ -171,7 +175,7 @@ def _blocks(cube: pd.DataFrame) -> Floats:
 
 
 def _ranks(scores: Floats) -> Floats:
-    """Return the ranks within each row [blocks, arms]; 1 is the largest, ties share."""
+    """Return the ranks in each row, [blocks, arms]. The largest has rank 1; ties share a rank."""
     from scipy import stats
 
     ranks: Floats = stats.rankdata(-scores, axis=1)
@@ -195,13 +199,13 @@ def _compared(
 
 
 def _why_not(shape: tuple[int, ...], p: float, alpha: float, blocks: str) -> str:
-    """Return why no groups may be drawn; empty if they may.
+    """Return the reason why no groups are formed; empty if there is none.
 
     Args:
         shape: Numbers of blocks, arms and heads.
-        p: Of Friedman's test.
-        alpha: What it has to be below.
-        blocks: What they are.
+        p: The p-value of Friedman's test.
+        alpha: Significance level.
+        blocks: The name of the blocks in the plural.
     """
     count, arms, _ = shape
     if count < FEWEST_SEEDS:

@@ -1,6 +1,6 @@
-"""Compare the arms of an ablation with its baseline: one call, two tables and words.
+"""Compare the arms of an ablation with its baseline. The result has two tables and sentences.
 
-It sees numbers only: no runs, no store. Every column has its formula in
+This module uses tables of numbers only, no runs and no store. The formulas of all columns are in
 docs/comparing.md#how-the-statistics-are-computed.
 """
 
@@ -27,12 +27,12 @@ class Comparison:
         table: A row per arm (without the baseline), head and metric. Columns arm, head, metric,
             n (seeds that both have), mean, sd, baseline_mean, baseline_sd, delta, ci_low,
             ci_high, p, p_holm, p_smallest, improvement, verdict, seeds_needed, note. `delta` is
-            arm - baseline with the metric's sign: of an error, a negative one is better;
-            `improvement` and `verdict` (better, worse, inconclusive) know the direction.
+            arm - baseline, so a negative `delta` of an error is better. `improvement` and `verdict`
+            (better, worse, inconclusive) take into account whether lower is better.
         summary: A row per arm: arm, delta_m (percent, positive is better), delta_m_note,
             worst_head, worst_delta (as in `table`), mean_rank (1 is best), n_heads.
         sentences: One per arm and head, on the head's first metric, in the order of `table`.
-        level: Of the intervals; `1 - level` is what a p has to reach.
+        level: Confidence level of the intervals. A verdict needs a p of at most `1 - level`.
     """
 
     table: pd.DataFrame
@@ -54,26 +54,27 @@ def compare(
 ) -> Comparison:
     """Compare each arm with the baseline, head by head, over the seeds that both have.
 
-    An arm is better or worse if the interval of the mean difference excludes 0 and the p, after
-    Holm's correction across the heads, is at most `1 - level`; else it is inconclusive.
+    An arm is better or worse if two conditions hold. The interval of the mean difference excludes
+    0, and the p is at most `1 - level` after Holm's correction across the heads. Otherwise the
+    verdict is inconclusive.
 
     Args:
         values: Columns arm, seed, head, metric, split, value. Arms, heads and metrics keep the
-            order in which they appear; a head's first metric is the one it is judged by. The
-            mean over the heads is added here, and rows of a head `mean` are made anew. A value
-            that is not finite is none.
+            order in which they appear. A head's first metric judges the head. This function adds
+            the mean over the heads, and replaces rows of a head `mean`. A value that is not finite
+            counts as missing.
         baseline: The arm that the others are compared with.
-        lower_is_better: The metrics of which less is better; see `falling_metrics`.
-        level: Of the intervals, between 0 and 1.
-        seed: Of the resampling.
-        split: The one that is compared.
-        planned: (arm, head, metric) of what was to be measured, so that what is lost has a row
-            and counts in the correction; what was measured if none.
-        folds: How many there are, where a pair is a fold and the column seed names it: then p and
+        lower_is_better: The metrics of which a lower value is better; see `falling_metrics`.
+        level: Confidence level of the intervals, between 0 and 1.
+        seed: Seed of the resampling.
+        split: The split that is compared.
+        planned: (arm, head, metric) of all planned values. A planned value that is missing has a
+            row and counts in the correction. If None, the measured values count as planned.
+        folds: Number of folds, if a pair is a fold and the column seed names it. Then p and
             interval are those of `paired.corrected_t`.
 
     Raises:
-        ConfigError: If the baseline has no values, or an arm no metric in common with it.
+        ConfigError: If the baseline has no values, or an arm has no metric in common with it.
         DataError: If there are two values for the same arm, seed, head and metric.
     """
     measured = values[(values["split"] == split) & (values["head"] != MEAN)]
@@ -86,21 +87,21 @@ def compare(
 
 
 def falling_metrics(metrics: Iterable[str]) -> frozenset[str]:
-    """Return those metrics of heads (`mae`, not `val/slant_mae`) of which less is better.
+    """Return the metrics of heads (`mae`, not `val/slant_mae`) of which a lower value is better.
 
     Raises:
-        ConfigError: For a name of no metric.
+        ConfigError: If there is no metric with a name.
     """
     return frozenset(name for name in metrics if not metric_of(name).higher_is_better)
 
 
 def families(tested: Sequence[Tested]) -> list[list[int]]:
-    """Return which tests are corrected together, as places in the sequence.
+    """Return the families of tests that are corrected together, as indices of the sequence.
 
-    Those of an arm across its heads: the heads' first metrics are one family, their second ones
-    another, as each is a table of its own. The mean over the heads asks one question about all
-    of them, and is corrected with nothing. A pair without seeds is a test only if it was planned:
-    what is lost must not make the correction of the others milder.
+    A family has the tests of one arm across its heads. The first metrics of the heads are one
+    family, their second metrics another one. The mean over the heads is a single test, so it is not
+    corrected. A pair without seeds counts as a test only if it was planned. So missing values do
+    not weaken the correction of the others.
     """
     found: dict[object, list[int]] = {}
     seen: dict[tuple[str, str], int] = {}
@@ -120,7 +121,7 @@ def _rows(
     sizes = np.ones(len(tested), dtype=int)
     for places in families(tested):
         p = np.array([tested[place].p for place in places])
-        lost = np.isnan(p)  # as if it had the largest p there is
+        lost = np.isnan(p)  # counts as p = 1 in the correction
         p_holm[places] = np.where(lost, np.nan, holm(np.where(lost, 1.0, p)))
         sizes[places] = len(places)
     return [
@@ -135,7 +136,7 @@ def _sentences(table: pd.DataFrame, baseline: str, level: float) -> Iterator[str
 
 
 def _check(measured: pd.DataFrame, baseline: str, split: str, planned: Planned | None) -> None:
-    """Refuse what cannot be compared at all."""
+    """Raise an error if arms cannot be compared at all."""
     arms = list(dict.fromkeys(measured["arm"]))
     if baseline not in arms:
         raise ConfigError(

@@ -1,6 +1,6 @@
 """Tune arms by equal rules before any of them is tested: a study for each part, on one seed.
 
-What was chosen is retrained on the ablation's seeds, which no search has seen.
+The chosen settings are trained again with the ablation's seeds. No search uses these seeds.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -29,17 +29,17 @@ from multihead.training.interrupts import RunInterrupted
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
-        study: Its name.
-        overrides: That set what the best trial had.
-        trials: How many ended.
-        seeds: Those that it trained with.
-        ended: When the last trial did, in seconds since 1970.
-        failed: How many of them failed.
-        lost: Why there is no best trial; empty if there is one.
-        stopped: Why fewer trials ended than planned; empty if all did.
+        study: Name of the study.
+        overrides: Overrides that set the values of the best trial.
+        trials: Number of trials that ended.
+        seeds: Seeds that the trials trained with.
+        ended: Time when the last trial ended, in seconds since 1970.
+        failed: Number of trials that failed.
+        lost: The reason why there is no best trial; empty if there is one.
+        stopped: The reason why fewer trials ended than planned; empty if all ended.
     """
 
     study: str
@@ -55,16 +55,16 @@ class Tuned:
 def tuned(
     definition: Definition, parts: Sequence[Part], trust: Collection[str] = ()
 ) -> dict[str, Tuned]:
-    """Return what the searches came to that have ended, by part.
+    """Return the results of the searches that have ended, by part.
 
     Args:
         definition: The ablation.
-        parts: Of its arms.
-        trust: Targets that a named study may name if it is not the person's own.
+        parts: The parts of its arms.
+        trust: Classes that a named study may use although the user did not write the study.
 
     Raises:
-        ConfigError: If arms get unequal numbers of trials without a reason, a study is not
-            there or has no finished trial, or a search has seen a seed of the ablation.
+        ConfigError: If arms get unequal numbers of trials without a reason, a study does not
+            exist or has no finished trial, or a search used a seed of the ablation.
     """
     found: dict[str, Tuned] = {}
     for part in parts:
@@ -83,7 +83,7 @@ def tuned(
         shown = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise ConfigError(
             f"{definition.name}: arms get unequal numbers of tuning trials ({shown}), which "
-            f"favours those with more; give all the same, or say why with unequal: ..."
+            f"favours those with more; give all the same number, or set unequal: to the reason."
         )
     for name, result in found.items():
         if seen := sorted({*result.seeds} & {*definition.seeds}):
@@ -95,7 +95,7 @@ def tuned(
 
 
 def trials_of(definition: Definition, part: Part) -> int:
-    """Return how many trials a part's own search has."""
+    """Return the number of trials of a part's own search; 0 if it has none."""
     if definition.tuning is None or part.definition.study is not None:
         return 0
     given = part.definition.trials
@@ -103,7 +103,7 @@ def trials_of(definition: Definition, part: Part) -> int:
 
 
 def study_of(definition: Definition, part: Part) -> Study:
-    """Return the search of a part: the common one, and what its method and arm add to the space."""
+    """Return the search of a part: the common search, with the additions of its method and arm."""
     tuning = definition.tuning
     assert tuning is not None
     content = {
@@ -125,10 +125,10 @@ def study_of(definition: Definition, part: Part) -> Study:
 
 
 def check_searches(definition: Definition, parts: Sequence[Part]) -> None:
-    """Check searches before the first one starts: the last one may be hours away.
+    """Check all searches before the first one starts, because the last one may start hours later.
 
     Raises:
-        MultiheadError: Naming the search, and what is wrong.
+        MultiheadError: If a search cannot run. The message names the search and the problem.
     """
     for part in parts:
         study = study_of(definition, part)
@@ -139,14 +139,14 @@ def check_searches(definition: Definition, parts: Sequence[Part]) -> None:
 
 
 def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> None:
-    """Run a search to its end, or go on with it.
+    """Run a search to its end, or continue it.
 
-    One whose trials fail again and again is given up, which its arm then says: the other arms can
-    be compared all the same.
+    The search stops early if too many trials fail. The arm then reports this, and the other arms
+    can still be compared.
 
     Raises:
-        MultiheadError: If it cannot run, or another command runs it.
-        RunInterrupted: After a signal; calling again goes on.
+        MultiheadError: If the search cannot run, or another command runs it.
+        RunInterrupted: After a signal. The next call continues the search.
     """
     opened = start(study, resume=True)
     record = StudyRecord(opened)
@@ -168,7 +168,7 @@ def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> Non
 def _if_ended(study: Study) -> OpenStudy | None:
     try:
         storage = StudyStorage(study_storage())
-    except ConfigError:  # no study was ever made here
+    except ConfigError:  # there is no storage yet
         return None
     there = registered(storage, study.name)
     storage.close()
@@ -180,7 +180,7 @@ def _if_ended(study: Study) -> OpenStudy | None:
 
 
 def _given_up(opened: OpenStudy) -> str | None:
-    """Return why a search was given up, or None: its trials failed again and again."""
+    """Return the reason why a search was given up (too many trials failed), or None."""
     rows = rows_of(opened.storage, opened.name)
     done = sum(row.decided is not None for row in rows)
     return opened.budget.exhausted(rows) if done < opened.definition.n_trials else None
@@ -190,22 +190,22 @@ def _opened(name: str, wanted: Study | None, trust: Collection[str] = ()) -> Ope
     """Open a study by its name.
 
     Args:
-        name: Of the study.
-        wanted: What it has to be, or None.
-        trust: What it may name if it is not the person's own.
+        name: Name of the study.
+        wanted: The definition that the study must have; None if any is allowed.
+        trust: Classes that the study may use although the user did not write it.
 
     Raises:
-        ConfigError: If it is not there, or is another than wanted.
+        ConfigError: If the study does not exist, or differs from the wanted one.
     """
     storage = StudyStorage(study_storage())
     found = registered(storage, name)
     storage.close()
     if found is None:
-        raise ConfigError(f"there is no study {name!r} on record; run `multihead study {name}`.")
+        raise ConfigError(f"there is no recorded study {name!r}; run `multihead study {name}`.")
     if wanted is not None and found.definition.identity() != wanted.identity():
         raise ConfigError(
-            f"there is a search {name!r} with another space, sampler or base; name the new "
-            f"ablation with name=..."
+            f"the search {name!r} already exists with another space, sampler or base; give the new "
+            f"ablation another name with name=..."
         )
     own = wanted or _own(name)
     shown = (own or found.definition).model_copy(update={"storage": None})
@@ -213,7 +213,7 @@ def _opened(name: str, wanted: Study | None, trust: Collection[str] = ()) -> Ope
 
 
 def _own(name: str) -> Study | None:
-    """Return the study of this name in a file, or None."""
+    """Return the study that the user has in a file of this name, or None."""
     try:
         return load_definition(name)
     except ConfigError:
@@ -221,21 +221,26 @@ def _own(name: str) -> Study | None:
 
 
 def _result(opened: OpenStudy, definition: Definition, *, own: bool = False) -> Tuned:
-    """Return what a study came to; `own` if it is the search of an arm, which may have no result.
+    """Return the result of a study.
+
+    Args:
+        opened: The study.
+        definition: The ablation.
+        own: Whether the study is an arm's own search. Only then it may have no finished trial.
 
     Raises:
-        ConfigError: If it is of another experiment, or another's without a finished trial.
+        ConfigError: If the study has another experiment, or no finished trial and is not `own`.
     """
     name = opened.name
     if opened.definition.experiment != definition.experiment:
         raise ConfigError(
-            f"study {name!r} is of experiment {opened.definition.experiment}, the ablation of "
-            f"{definition.experiment}; its best trial would be another network here."
+            f"study {name!r} has experiment {opened.definition.experiment}, but the ablation has "
+            f"{definition.experiment}; use a study with the same experiment."
         )
     trials = opened.trials()
     order = ranked(opened.definition, trials)
     if not order and not own:
-        raise ConfigError(f"study {name!r} has no finished trial, so it has no best one; run it.")
+        raise ConfigError(f"study {name!r} has no finished trial; run it first.")
     failed = causes(trials)
     why = failed[-1] if failed else "all were pruned"
     values = opened.plan.space.values(order[0].params).items() if order else ()

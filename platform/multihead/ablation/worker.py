@@ -1,8 +1,8 @@
 """A process that trains cells of an ablation until none is left: `python -m ...worker FOLDER`.
 
-A cell is worked on by whoever holds the lock of its file; the system frees it however a process
-ends. The file says which run the cell has, written down before anything is made of it, so that
-whoever comes next goes on with that run from its last checkpoint.
+The worker that holds the lock of a cell's file trains the cell. The operating system frees the lock
+when a process ends, whatever the cause. The file contains the id of the cell's run, and it is
+written before the run starts. So the next worker can continue the run from its last checkpoint.
 """
 
 from multihead.garbage import collect_all_rarely
@@ -55,14 +55,14 @@ State = Literal["PENDING", "RUNNING", "FINISHED", "FAILED"]
 
 @dataclass(frozen=True)
 class Work:
-    """What became of a cell on this machine, as its file says.
+    """The state of a cell on this machine, as stored in its file.
 
     Attributes:
-        state: RUNNING also after a process that died at it.
-        run: Our id of its run, or None before there is one.
-        attempts: Processes that have tried.
-        reason: Why it FAILED.
-        began: When the last attempt did, in seconds since 1970.
+        state: The state. It stays RUNNING if the process died.
+        run: The id of the run, or None before there is one.
+        attempts: Number of processes that tried to train the cell.
+        reason: The reason if the state is FAILED.
+        began: Start time of the last attempt, in seconds since 1970.
     """
 
     state: State = "PENDING"
@@ -76,8 +76,8 @@ class CellFile:
     """The file of a cell, and its lock.
 
     Args:
-        folder: Of the ablation.
-        name: Of the cell.
+        folder: Folder of the ablation.
+        name: Name of the cell.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -85,10 +85,10 @@ class CellFile:
         self.lock = FileLock(self.path.with_suffix(".lock"))
 
     def read(self) -> Work:
-        """Return what became of the cell; a file that is not there says nothing did.
+        """Return the state of the cell; PENDING if the file does not exist.
 
         Raises:
-            ConfigError: If it is damaged.
+            ConfigError: If the file is damaged.
         """
         try:
             return Work(**json.loads(self.path.read_text(encoding="utf-8")))
@@ -96,22 +96,22 @@ class CellFile:
             return Work()
         except (ValueError, TypeError, RecursionError) as error:
             raise ConfigError(
-                f"{self.path} is damaged; delete it, and the cell is trained anew."
+                f"{self.path} is damaged; delete it, then the cell is trained again."
             ) from error
 
     def write(self, work: Work) -> None:
-        """Replace what the file says."""
+        """Replace the content of the file."""
         write_text_atomically(self.path, json.dumps(asdict(work)))
 
 
 @dataclass(frozen=True)
 class Task:
-    """A cell as the workers are given it.
+    """A cell in the form that workers read.
 
     Attributes:
-        name: Of the cell.
-        config: Of its run.
-        tags: Of its run.
+        name: Name of the cell.
+        config: Configuration of its run.
+        tags: Tags of its run.
     """
 
     name: str
@@ -120,25 +120,25 @@ class Task:
 
 
 def tasks_in(folder: Path) -> list[Task]:
-    """Return the cells that the command asks for."""
+    """Return the cells that the workers have to train."""
     return [Task(**each) for each in json.loads((folder / CELLS_FILE).read_text())]
 
 
 def work(folder: Path, interrupts: Interrupts) -> None:
-    """Train cells until none is left that nobody works on.
+    """Train cells until each one has ended or has another worker.
 
     Args:
-        folder: Of the ablation.
-        interrupts: Where signals are noted.
+        folder: Folder of the ablation.
+        interrupts: Records the signals that this process receives.
 
     Raises:
         StoreError: If the home cannot be written to.
-        RunInterrupted: After SIGTERM or Ctrl-C, with a checkpoint to go on from.
+        RunInterrupted: After SIGTERM or Ctrl-C. A checkpoint is saved, so the run can continue.
     """
     opened: dict[str, MultiheadDataModule] = {}
     with few_collections():
         for task, file in _claimed(folder):
-            interrupts.obey()  # whatever swallowed the exception, no other cell begins
+            interrupts.obey()  # no other cell starts, even if some code caught the exception
             _train(task, file, opened)
 
 
@@ -172,7 +172,7 @@ def _train(task: Task, file: CellFile, opened: dict[str, MultiheadDataModule]) -
         raise
     except StoreError:
         raise
-    except Exception as error:  # noqa: BLE001 - an arm may run any code, its failure is a result
+    except Exception as error:  # noqa: BLE001 - an arm may run any code; its failure is recorded
         if not isinstance(error, MultiheadError):
             traceback.print_exc()
         reason = f"{type(error).__name__}: {message_of(error)}"[:1000]
@@ -182,7 +182,7 @@ def _train(task: Task, file: CellFile, opened: dict[str, MultiheadDataModule]) -
 
 
 def _attempt(task: Task, run: str, opened: dict[str, MultiheadDataModule]) -> None:
-    """Begin the cell's run, or go on with it where an earlier attempt left it."""
+    """Start the cell's run, or continue the run of an earlier attempt."""
     member = Membership(ARM_KIND, run, task.tags, opened=opened)
     home = settings.home_folder(task.config["paths"]["home"])
     folder = RunFolder(run_path(home, run, f"the run of the cell {task.name}"))
@@ -190,23 +190,23 @@ def _attempt(task: Task, run: str, opened: dict[str, MultiheadDataModule]) -> No
         shutil.rmtree(folder.path, ignore_errors=True)
         execute(task.config, member=member)
         return
-    if folder.history().status == "FINISHED":  # killed between its end and our word of it
+    if folder.history().status == "FINISHED":  # the process died before it wrote the cell's file
         return
     config = dict(task.config)
-    with suppress(CheckpointError):  # none yet: the same record from its beginning
+    with suppress(CheckpointError):  # without a checkpoint, the same run starts anew
         _, config = resumed_config(run, [f"paths.home={home}"], trust=targets_of(config))
     execute(config, resume=run, member=member)
 
 
 def _follow(parent: int) -> None:
-    """Interrupt this process when the command that started it is gone."""
+    """Interrupt this process when the command that started it has ended."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main(folder: Path) -> int:
-    """Run a worker; returns the exit code."""
+    """Run a worker, and return the exit code."""
     interrupts = Interrupts()
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     try:
