@@ -202,7 +202,7 @@ def test_a_picture_that_is_broken_leaves_nothing(
 ) -> None:
     (pictures / "11.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     assert ended("convert", pictures, tmp_path / "out") == 2
-    assert "11.png is no picture that can be read" in capsys.readouterr().err
+    assert "11.png is not a picture that can be read" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pictures"]
 
 

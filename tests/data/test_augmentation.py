@@ -205,7 +205,7 @@ def test_a_loader_of_ones_own_that_changes_nothing_is_refused() -> None:
 
     plain = _source()
     own = Own(plain.name, plain.images, plain.labels, plain.heads, plain.mean, plain.std)
-    with pytest.raises(ConfigError, match="a ResidentLoader, which does not change images"):
+    with pytest.raises(ConfigError, match="a ResidentLoader, which does not support transforms"):
         _data(SHIFTED, of=own).train_dataloader()
 
 

@@ -158,7 +158,7 @@ def test_folds_of_a_set_in_shards_are_read_in_few_requests(tmp_path: Path) -> No
         tested += data.val_indices.tolist()
     assert sorted(tested) == list(range(50))
     data = MultiheadDataModule(tmp_path / "s", **options, fold=0, stratify=["low"])
-    with pytest.raises(ConfigError, match=r"needs all labels before training, .* leave it out"):
+    with pytest.raises(ConfigError, match=r"needs all labels before training, .* remove it"):
         _ = data.train_indices
     with pytest.raises(ConfigError, match="only 50 samples"):
         _ = MultiheadDataModule(tmp_path / "s", **{**options, "folds": 60}, fold=0).val_indices

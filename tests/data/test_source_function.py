@@ -45,7 +45,7 @@ def test_further_arguments_of_the_function_are_arguments_of_the_data() -> None:
         ({"cont": 20}, r"no key 'cont' in data \(did you mean 'count'\?\)"),
         ({"count": "many"}, "data.count is 'many'"),
         ({"split": "test"}, "no key 'split' in data"),
-        ({"source": {"_target_": f"{__name__}.pairs"}}, r"data.source .* add it"),
+        ({"source": {"_target_": f"{__name__}.pairs"}}, r"data.source .* add that"),
         ({"source": {**NODE["source"], "cont": 1}}, "no key 'cont' in data.source"),
     ],
 )

@@ -313,5 +313,5 @@ class _Wrong(Invert):
 
 
 def test_a_transform_that_makes_something_else_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"data.augment.mine makes torch.float32"):
+    with pytest.raises(ConfigError, match=r"data.augment.mine returns torch.float32"):
         Augmentation({"mine": _Wrong()}, 0).check((1, 4, 4))

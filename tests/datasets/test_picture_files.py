@@ -172,7 +172,11 @@ def test_all_damaged_and_missing_pictures_are_listed_with_their_rows(tmp_path: P
             opened(paths, **options)
         text = str(error.value)
         assert text.startswith("4 of 6 pictures cannot be used: row 2: 1.png is damaged")
-        for part in ("row 3: 2.png is empty", "row 4: 3.png is no picture", "row 5: 4.png is miss"):
+        for part in (
+            "row 3: 2.png is empty",
+            "row 4: 3.png is not a picture",
+            "row 5: 4.png is miss",
+        ):
             assert part in text
         assert "\n" not in text
         found = opened(paths, on_damaged="skip", **options)

@@ -125,7 +125,7 @@ def test_damaged_and_missing_pictures_are_listed_together(
         opened(paths)
     for text in ("3 of 12 pictures", "row 3: 2.jpg is damaged", "row 7: 6.jpg is missing"):
         assert text in str(error.value)
-    assert "row 6: 5.jpg is no picture that can be read; row 7" in str(error.value)
+    assert "row 6: 5.jpg is not a picture that can be read; row 7" in str(error.value)
     left_out = opened(paths, on_damaged="skip")
     assert left_out.kept.tolist() == [0, 1, 3, 4, 7, 8, 9, 10, 11]
     assert alike(left_out, opened(paths, on_damaged="skip", cache=False))

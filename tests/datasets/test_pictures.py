@@ -60,7 +60,7 @@ def test_a_file_that_lacks_its_end_is_refused(tmp_path: Path) -> None:
 def test_postscript_is_never_run(tmp_path: Path) -> None:
     path = tmp_path / "a.eps"
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 5\n%%EndComments\nquit\n")
-    with pytest.raises(PictureError, match="no picture"):
+    with pytest.raises(PictureError, match="not a picture"):
         AS_IT_IS.read(path)
 
 

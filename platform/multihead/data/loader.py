@@ -35,7 +35,7 @@ class EpochSampler(Sampler[list[int]]):
 
     Args:
         count: Number of samples.
-        batch_size: Samples per batch. The last batch has the rest. When shuffled, a single remaining
+        batch_size: Samples per batch. The last batch has the rest. If shuffled, a single remaining
             sample joins the batch before it, as batch norm cannot train on one image.
         seed: Fixes the order of every epoch. None keeps the samples in their own order.
         ranks: This process among those that share each batch. It draws its part of each batch.

@@ -31,7 +31,7 @@ def test_an_absent_folder_is_generated_once_with_a_notice(
     with caplog.at_level(logging.WARNING):
         prepare(folder)
         prepare(folder)
-    assert caplog.text.count("is absent: generating 32 notes there, once") == 1
+    assert caplog.text.count("is absent: generating 32 notes there once") == 1
     assert not list(validate(folder))
     assert [p.name for p in folder.parent.iterdir()] == ["notes"]
 

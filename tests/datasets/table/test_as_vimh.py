@@ -98,7 +98,7 @@ def test_turned_pictures_and_twelve_bits_are_read_as_in_a_training(tmp_path: Pat
 def test_pictures_of_several_sizes_need_one_to_be_said(tmp_path: Path) -> None:
     write_table(tmp_path, {"x": ["u", "v"] * 10})
     write_pictures(tmp_path, ["3.png"], size=9)
-    with pytest.raises(DataError, match=r"4 x 4 to 9 x 9 .* say which size they get"):
+    with pytest.raises(DataError, match=r"4 x 4 to 9 x 9 .* choose one size"):
         content(tmp_path)
     assert content(tmp_path, size=(2, 2)).content.image_shape == (1, 2, 2)
 

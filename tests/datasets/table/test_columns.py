@@ -183,7 +183,7 @@ def test_what_is_constant_in_training_is_no_head(tmp_path: Path) -> None:
         ({"grade": {"range": [0, 2]}}, "'3' in row 4, outside 0 to 2"),
         ({"grade": {"kind": "binary"}}, "has 4 values, .* so it cannot be binary"),
         ({"kind": "regression"}, "'cat' in row 1 and 'dog' .* which are no number"),
-        ({"kind": {"classes": ["cat"]}}, "'dog' in row 2, which is none of 'cat'"),
+        ({"kind": {"classes": ["cat"]}}, "'dog' in row 2, which is not among 'cat'"),
         ({"kind": "ignore", "kind ": "ignore"}, "names 'kind '"),
         ({"Größe_cm": "ignore", "Größe (cm)": "ignore"}, "'Größe .cm.' twice"),
         ({"file": "classification"}, "'file', which is the column of pictures"),

@@ -46,7 +46,8 @@ class RandAugment(Alteration):
     Args:
         operations: Number of operations on each image, 1 to 10.
         strength: 0 to 30. At 30 the sizes are 0.3 (shear), 0.45 of a side (shift), 30 degrees
-            (rotation), 0.9 (brightness, contrast, saturation), 4 bits (posterize) and 255 (solarize).
+            (rotation), 0.9 (brightness, contrast, saturation), 4 bits (posterize) and 255
+            (solarize).
         leave_out: Changes that are left out: some of shear, shift, rotate and colour.
         where_allowed: See `Transform`.
     """

@@ -7,11 +7,11 @@
 - **onset**: the rise in decibels over the previous frame, or 0 if the level falls. Before the first
   frame is silence. It shows the attack.
 
-Frames are Hann windows of WINDOW samples. Their centres are the centres of W equal parts of the time
-from the onset to the last window that ends with the sound. Bands are triangles on the mel scale
-m = 2595 log10(1 + f / 700), each from the centre of the band below to the centre of the band above,
-but never narrower than the window can resolve. Neighbouring bands overlap by half, so the ratio of
-their levels shows the position of a partial between their centres.
+Frames are Hann windows of WINDOW samples. Their centres are the centres of W equal parts of the
+time from the onset to the last window that ends with the sound. Bands are triangles on the mel
+scale m = 2595 log10(1 + f / 700), each from the centre of the band below to the centre of the band
+above, but never narrower than the window can resolve. Neighbouring bands overlap by half, so the
+ratio of their levels shows the position of a partial between their centres.
 """
 
 import math
@@ -68,7 +68,7 @@ class Spectrogram:
         return np.asarray(hann / hann.sum())
 
     def levels(self, sounds: Floats) -> Floats:
-        """Return decibels [n, H, W] of sounds [n, SAMPLES], limited to those of the smallest float."""
+        """Return decibels [n, H, W] of sounds [n, SAMPLES], clipped at the smallest float."""
         half = WINDOW // 2
         padded = np.pad(sounds, ((0, 0), (half, 0)))
         share = (np.arange(self.width) + 0.5) / self.width

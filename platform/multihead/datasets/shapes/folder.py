@@ -31,8 +31,8 @@ def write_folder(
 ) -> None:
     """Write pictures as PNG and `metadata.csv`. The folder appears only when it is complete.
 
-    The columns are `file_name`, `split` (`train` or `test`) and one column per head. A missing label
-    is an empty cell.
+    The columns are `file_name`, `split` (`train` or `test`) and one column per head. A missing
+    label is an empty cell.
 
     Args:
         plan: The settings of the pictures.

@@ -34,8 +34,8 @@ class Plan:
             0 all centres are in the middle, and there are no heads `x` and `y`.
         turn: Range of orientations, 0 to 360 degrees. They are drawn from -turn/2 to turn/2. With
             0 there is no head `orientation`.
-        period: Period of the head `orientation`, 90, 180 or 360 degrees. A shape that looks the same after
-            a smaller turn has no label: with 360 squares and ellipses, with 180 squares.
+        period: Period of the head `orientation`, 90, 180 or 360 degrees. A shape that looks the
+            same after a smaller turn has no label: with 360 squares and ellipses, with 180 squares.
         correlated: Two of `FACTORS`.
         correlation: Correlation of the normal variables behind the two `correlated` factors, -1 to
             1.

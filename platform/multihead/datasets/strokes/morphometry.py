@@ -47,9 +47,9 @@ def length(axis: NDArray[np.bool_]) -> float:
 def posture(enlarged: NDArray[np.uint8]) -> tuple[float, float, float]:
     """Measure the slant of a picture [H, W] and the parallelogram around its ink.
 
-    The slant is the angle whose tangent is `-u11 / u02`, from the central moments of the grey values.
-    It is positive if the top leans to the right. The parallelogram has horizontal edges and sides of
-    that slant. 1% of the ink is beyond each of them.
+    The slant is the angle whose tangent is `-u11 / u02`, from the central moments of the grey
+    values. It is positive if the top leans to the right. The parallelogram has horizontal edges and
+    sides of that slant. 1% of the ink is beyond each of them.
 
     Returns:
         Slant in radians, and width and height of the parallelogram in pixels.

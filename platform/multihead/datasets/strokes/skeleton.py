@@ -1,8 +1,8 @@
 """Medial axes of many shapes at once.
 
-scikit-image rebuilds the tables of its medial axis in every call, which takes longer than the axis of
-a digit. So one call processes a stack of shapes with a row between them. Each result is the same as
-for the shape alone.
+scikit-image rebuilds the tables of its medial axis in every call, which takes longer than the axis
+of a digit. So one call processes a stack of shapes with a row between them. Each result is the same
+as for the shape alone.
 """
 
 import numpy as np

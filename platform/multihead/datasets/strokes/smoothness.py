@@ -2,9 +2,9 @@
 
 The medial axis is divided at ends and branch points into paths. A Gaussian of one pixel of the
 picture smooths the points along each path. Smoothness is 1 / the root mean square of their
-curvature, weighted by length. Sharp corners count more than bends by the same angle. The mean square
-curvature is the bending energy of an elastic rod per length. The smoothness of a circle is its
-radius.
+curvature, weighted by length. Sharp corners count more than bends by the same angle. The mean
+square curvature is the bending energy of an elastic rod per length. The smoothness of a circle is
+its radius.
 """
 
 from collections.abc import Iterator
@@ -31,10 +31,10 @@ _Path = list[int]
 def smoothness(axis: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
     """Return one over the root mean square curvature of a stroke, at most `STRAIGHT`.
 
-    The medial axis runs into the corners of an outline. So branches with a free end are removed first,
-    if they are not longer than the stroke's thickness at their start. Then pixels near a free end are
-    removed, if they are nearer than 1.5 times their distance to the background. A stroke that is too
-    short to bend, such as a dot, counts as straight.
+    The medial axis runs into the corners of an outline. So branches with a free end are removed
+    first, if they are not longer than the stroke's thickness at their start. Then pixels near a
+    free end are removed, if they are nearer than 1.5 times their distance to the background. A
+    stroke that is too short to bend, such as a dot, counts as straight.
 
     Args:
         axis: The medial axis on the enlarged picture, [H, W].

@@ -13,8 +13,8 @@ _LONGEST = 80  # bytes of a head's name, with room for a number
 def different(names: Sequence[str]) -> list[str]:
     """Return unique names of columns.
 
-    Surrounding white space is removed. A column without a name is called `column 1` by its position.
-    If two names are equal, the second becomes `name (2)`.
+    Surrounding white space is removed. A column without a name is called `column 1` by its
+    position. If two names are equal, the second becomes `name (2)`.
     """
     taken: set[str] = set()
     found = []

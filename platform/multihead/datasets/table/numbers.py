@@ -64,9 +64,9 @@ class Numbers:
 def read_numbers(cells: Sequence[str]) -> Numbers:
     """Read distinct cells as numbers.
 
-    A unit that all cells have is removed, and so are thousands separators. A comma is a decimal comma
-    if this fits every cell with a comma. `1,234` alone is ambiguous, and so is a column with both
-    `1,5` and `1.5`. Then `problem` says so.
+    A unit that all cells have is removed, and so are thousands separators. A comma is a decimal
+    comma if this fits every cell with a comma. `1,234` alone is ambiguous, and so is a column with
+    both `1,5` and `1.5`. Then `problem` says so.
     """
     cells = list(cells)
     parted = without_units(cells) if cells else None

@@ -100,8 +100,8 @@ def all_parts(
 ) -> tuple[NDArray[np.int8], list[str]]:
     """Return the part of each row, and notes on what was drawn.
 
-    If the data give no parts, all are drawn. If they give no validation or test rows, these are drawn
-    from the training rows.
+    If the data give no parts, all are drawn. If they give no validation or test rows, these are
+    drawn from the training rows.
 
     Raises:
         ConfigError: If folds or sizes contradict the data, or do not fit.

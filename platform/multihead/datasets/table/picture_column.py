@@ -34,9 +34,9 @@ class PictureColumn:
 def picture_column(part: Part, wanted: str | None) -> PictureColumn:
     """Find the column that names pictures.
 
-    If `wanted` is None, it is `file_name`, else the only column whose cells are files, else the only
-    column whose cells are files without suffix. Pictures are in the folder of the table, or in one
-    subfolder.
+    If `wanted` is None, it is `file_name`, else the only column whose cells are files, else the
+    only column whose cells are files without suffix. Pictures are in the folder of the table, or in
+    one subfolder.
 
     Args:
         part: A table and its folder.

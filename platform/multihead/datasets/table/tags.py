@@ -32,8 +32,9 @@ def separator_of(cells: Sequence[Cell]) -> str | None:
 def looks_like_tags(cells: Sequence[Cell]) -> bool:
     """Return whether distinct cells are combinations of tags.
 
-    Lists and cells with `|` are. With another separator, there must be more distinct cells than tags,
-    and half of the tags must occur alone in a cell. So `dark red` and `light red` are classes.
+    Lists and cells with `|` are. With another separator, there must be more distinct cells than
+    tags, and half of the tags must occur alone in a cell. So `dark red` and `light red` are
+    classes.
     """
     cells = cells[:_LOOKED_AT]
     texts = [cell for cell in cells if isinstance(cell, str)]

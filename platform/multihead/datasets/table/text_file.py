@@ -157,7 +157,7 @@ def _first_line(text: str, delimiter: str, where: str) -> list[str]:
 
 
 def _ragged(error: str, where: str) -> DataError:
-    """Turn `CSV parse error: Row #3: Expected 2 columns, got 3: ...` into a message in terms of the table."""
+    """Make a message from `CSV parse error: Row #3: Expected 2 columns, got 3: ...`."""
     number, _, rest = error.partition("Row #")[2].partition(": ")
     if not number.isdecimal():
         return DataError(one_line(f"{where} cannot be read as a table: {error[:300]}"))
