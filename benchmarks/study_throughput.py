@@ -14,9 +14,9 @@ the same 5,000 other images. Learning rate and loss weights come from Optuna's d
 the round's number as seed; `pruned` samples more after them. Time starts with the command, so it
 includes start-up. The time to the best ends when a trial is at least as good as the best one of
 `common` in that round. Noise decides between good trials, so the time for the same trials is
-printed too. The study's timeline gives the pause between two trials of a worker. The timeline of `serial`
-gives the part of a trial outside `Trainer.fit`: study, tracking and building the network. Needs
-MNIST in MULTIHEAD_DATA_DIR.
+printed too. The study's timeline gives the pause between two trials of a worker. The timeline of
+`serial` gives the part of a trial outside `Trainer.fit`: study, tracking and building the network.
+Needs MNIST in MULTIHEAD_DATA_DIR.
 """
 
 import argparse
