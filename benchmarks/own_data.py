@@ -186,7 +186,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Read all epochs in one way, then train for a while."""
     import torch
     import torchvision.datasets
-    import torchvision.transforms.v2  # noqa: F401 : importing is not measured, and is in memory
+    import torchvision.transforms.v2  # noqa: F401 : imports are not measured
 
     from multihead.data import loader  # noqa: F401
     from multihead.datasets import picture_files  # noqa: F401

@@ -5,8 +5,8 @@
 SLOW is the number of connections that send a byte every half second to a server on loopback. A
 third never ends the headers, a third never ends a body, and a third never reads the answers. LARGE
 is the number of clients that send one large body after another: valid JSON (the file VALID.json),
-and JSON of wrong shapes. All end after SECONDS. It prints JSON: the number of answers by status, and
-the answers to VALID.json that differ from the first.
+and JSON of wrong shapes. All end after SECONDS. It prints JSON: the number of answers by status,
+and the answers to VALID.json that differ from the first.
 """
 
 import asyncio

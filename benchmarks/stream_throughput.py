@@ -1,16 +1,16 @@
-"""Epochs over a VIMH set in shards against the memory-mapped file, in one run, in alternation.
+"""Compare epochs over a VIMH dataset in shards with the memory-mapped file.
 
     python benchmarks/stream_throughput.py [--rows 100000] [--rounds 5] [--cold] [--steps 200]
 
 mapped      the binary file behind a memory map, as data=vimh reads beyond its memory budget
 stream T    the same rows in shards, as data=vimh_stream reads them, with T threads
 
-Each reads a shuffled epoch of 32x32x3 with two parameters in batches of 256, normalised as a
-training gets them. A ratio is the median over the rounds of rows per second against `mapped` in
-the same round, after a round that is not counted. Warm: the files are in the page cache. Cold:
-they are dropped from it before each epoch (posix_fadvise), and a disk is read. Rows per second of
-processors tell most on a machine that others use as well. Then both feed the training steps of a
-small network. The pixels are noise of seed 0; the files are deleted.
+Each way reads a shuffled epoch of 32x32x3 with two parameters in batches of 256, normalised as for
+training. The ways alternate in each round. A ratio is the median over the rounds of rows per second
+relative to `mapped` in the same round, after a warm-up round. Warm: the files are in the page
+cache. Cold: they are dropped from it before each epoch (posix_fadvise), so the disk is read. On a
+busy machine, rows per second of CPU time are the most reliable. Then both ways feed training steps
+of a small network. The pixels are noise with seed 0; the files are deleted.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def write(folder: Path, rows: int) -> None:
 
 
 def drop(folder: Path) -> None:
-    """Have the page cache forget the files of a folder."""
+    """Drop the files of a folder from the page cache."""
     for path in folder.iterdir():
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
@@ -63,9 +63,9 @@ def drop(folder: Path) -> None:
 
 
 def loaders(folder: Path, rows: int, threads: list[int]) -> dict[str, tuple[Path, Iterable]]:
-    """Return each way to read, with the folder that it reads."""
+    """Return each way of reading, with its folder."""
     split = (rows, 0, 0)
-    # Opened anew for each epoch: a map that is open keeps its pages in memory.
+    # Opened again for each epoch, because an open map keeps its pages in memory.
     ways = {
         "mapped": (
             folder / "file",
@@ -85,7 +85,7 @@ def loaders(folder: Path, rows: int, threads: list[int]) -> dict[str, tuple[Path
 
 
 def epoch(batches: Resumable, number: int) -> tuple[float, float]:
-    """Return seconds of one epoch, and seconds of processors that it took."""
+    """Return wall time and CPU time of one epoch in seconds."""
     batches.batch_sampler.set_epoch(number)
     start, begun = time.perf_counter(), time.process_time()
     for _ in batches:
@@ -94,7 +94,7 @@ def epoch(batches: Resumable, number: int) -> tuple[float, float]:
 
 
 def training(batches: Iterable, steps: int) -> float:
-    """Return images per second of some training steps, after ten that are not counted."""
+    """Return images per second of some training steps, after ten warm-up steps."""
     torch.manual_seed(0)
     net = SimpleCNN(input_channels=3, input_size=32, heads_config={"note": 256, "velocity": 256})
     optimizer = torch.optim.Adam(net.parameters())
@@ -112,7 +112,7 @@ def training(batches: Iterable, steps: int) -> float:
 
 
 def main() -> None:
-    """Measure every way in every round and print medians, spreads and ratios."""
+    """Measure every way in every round; print medians, spreads and ratios."""
     arguments = argparse.ArgumentParser(description="Shards against the memory-mapped file.")
     arguments.add_argument("--rows", type=int, default=100_000)
     arguments.add_argument("--rounds", type=int, default=5)
@@ -150,7 +150,7 @@ def main() -> None:
 
 
 def report(what: str, rates: dict[str, list[float]]) -> None:
-    """Print a line per way."""
+    """Print one line per way."""
     print(what)
     for way, found in rates.items():
         ratios = [rate / base for rate, base in zip(found, rates["mapped"], strict=True)]

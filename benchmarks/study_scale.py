@@ -1,21 +1,21 @@
-"""A study's storage under many workers: trials that only wait, on one PostgreSQL, three ways.
+"""Measure a study's PostgreSQL storage with many workers, in three ways. Trials only wait.
 
     python benchmarks/study_scale.py --out FOLDER                      # an hour; see --help
     python benchmarks/study_scale.py --workers 1 8 64 --seconds 0 1 --ways multihead grpc
     python benchmarks/study_scale.py --workers 1 --seconds 0 --history 0 1000 10000 --sampler tpe
-    python benchmarks/study_scale.py --beats 500                       # what a heart costs
-    python benchmarks/study_scale.py --running 100 1000                # reading trials that run
-    python benchmarks/study_scale.py --quick                           # one killed, seconds
+    python benchmarks/study_scale.py --beats 500                       # cost of heartbeats
+    python benchmarks/study_scale.py --running 100 1000                # reading running trials
+    python benchmarks/study_scale.py --quick                           # a few seconds, one kill
 
-multihead  what `multihead study` does: leases, hearts, the budget, decisions; no training
-optuna     `ask` and `tell` on Optuna's RDBStorage: nothing notices a dead worker
-grpc       the same through Optuna's gRPC proxy, which alone has connections to the database
+multihead  the same as `multihead study`, without training: leases, heartbeats, budget, decisions
+optuna     `ask` and `tell` with Optuna's RDBStorage, which does not notice dead workers
+grpc       the same through Optuna's gRPC proxy; only the proxy is connected to the database
 
 Each worker is a process. A trial is claimed, samples two numbers, waits, reports once, and is told.
-Afterwards exactly the trials asked for must be there, each once and COMPLETE, in Optuna's tables,
-in the leases and in what the workers say they did; the exit code is 1 otherwise. PostgreSQL is
-started here, with fsync, unless `--storage` names one. `--history` puts ended trials into the study
-first. FOLDER gets scale.csv and scale.svg.
+At the end exactly the requested trials must exist, each once and COMPLETE, in Optuna's tables, in
+the leases and in the workers' records, else the exit code is 1. The script starts PostgreSQL with
+fsync, unless `--storage` names a server. `--history` first adds ended trials to the study. FOLDER
+gets scale.csv and scale.svg.
 """
 
 import argparse
@@ -64,12 +64,12 @@ WAYS = ("multihead", "optuna", "grpc")
 _CONNECTIONS = 400
 _READS = 10
 _LOOK_SECONDS = 0.5  # as often as `multihead study` looks for dead workers
-_AIM_SECONDS = 0.02  # a trial may be over soon
+_AIM_SECONDS = 0.02  # trials may be short
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One measurement: which way, how many workers, trials of which length, after how many."""
+    """One measurement: way, number of workers, length of trials, number of earlier trials."""
 
     way: str
     workers: int
@@ -81,20 +81,20 @@ class Setting:
 
 
 class Broken(Exception):
-    """A trial was lost or doubled."""
+    """A trial was lost or duplicated."""
 
 
 def trials_of(workers: int, seconds: float, *, last: float, most: int) -> int:
-    """Return how many trials keep the workers busy for a while: two for each of them at least."""
+    """Return a number of trials that keeps the workers busy; at least two per worker."""
     each = max(2, round(last / (seconds + 0.05)))
     return workers * max(2, min(each, most // workers))
 
 
 def measure(setting: Setting, url: str, *, local: bool) -> dict[str, Any]:
-    """Run a study and return its figures.
+    """Run a study and return the results.
 
     Raises:
-        Broken: If a trial was lost or doubled.
+        Broken: If a trial was lost or duplicated.
     """
     name = f"scale-{time.time_ns()}"
     content = {"name": name, "space": {"x": [0]}, "objectives": "val/acc"}
@@ -125,7 +125,7 @@ def measure(setting: Setting, url: str, *, local: bool) -> dict[str, Any]:
 
 @contextmanager
 def _proxy(url: str) -> Iterator[tuple[int, int]]:
-    """Start Optuna's proxy on loopback; yield its port and the number of its process."""
+    """Start Optuna's proxy on loopback; yield its port and process id."""
     port = free_port()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(url, port))
     server.start()
@@ -143,7 +143,7 @@ def _proxy(url: str) -> Iterator[tuple[int, int]]:
 
 
 def _run(tasks: list[Task], kills: int, url: str, name: str, folder: Path, watch: Watch) -> float:
-    """Start the workers together, kill some, wait for all; return when they began."""
+    """Start the workers together, kill some, wait for all; return the start time."""
     processes, begin = start_together(work, tasks, ["scale_worker"])
     ours = StudyStorage(url) if tasks[0].way == "multihead" else None
     with watch:
@@ -184,10 +184,10 @@ def _one_killed_at_work(storage: StudyStorage, name: str) -> bool:
 
 
 def check(setting: Setting, url: str, name: str, folder: Path) -> None:
-    """See that every trial is there once, by every account.
+    """Check that every trial exists once, in the tables, the leases and the records.
 
     Raises:
-        Broken: If one is not.
+        Broken: If one does not.
     """
     engine = sa.create_engine(url)
     with engine.connect() as connection:
@@ -242,7 +242,7 @@ def _figures(
         "storage_ms_p50": 1e3 * sum(float(np.median(t)) for t in times.values()),
         "storage_ms_p95": 1e3 * sum(float(np.quantile(t, 0.95)) for t in times.values()),
         "connections": watch.connections,
-        # Workers that wait for their turn, or have it, at any moment, on average.
+        # Mean number of workers that wait for their turn or have it.
         "claiming": float(times["claim"].sum()) / wall,
         "waiting_for_rows": watch.row,
         "idle_in_transaction": watch.idle,
@@ -261,7 +261,7 @@ def _figures(
 
 
 def beats(url: str, count: int, *, local: bool) -> str:
-    """Beat as fast as one process can; return what each beat costs, as a line."""
+    """Send heartbeats as fast as possible in one process; return the cost of each, as a line."""
     name = f"beats-{time.time_ns()}"
     storage = StudyStorage(url, create=True)
     content = {"name": name, "space": {"x": [0]}, "objectives": "val/acc", "n_trials": 1}
@@ -319,7 +319,7 @@ def reads(url: str, count: int, *, local: bool) -> str:
 
 
 def size(url: str) -> str:
-    """Return what the tables keep of a trial, as a line."""
+    """Return the size of a trial in the tables, as a line."""
     engine = sa.create_engine(url)
     with engine.connect() as connection:
         count = connection.execute(sa.text("SELECT count(*) FROM trials")).scalar_one()
@@ -348,7 +348,7 @@ _SHOWN = {
 
 
 def show(table: pd.DataFrame) -> str:
-    """Return the table that a person reads; times are medians but for p95."""
+    """Return the table to print; times are medians, except p95."""
     shown = table[list(_SHOWN)].rename(columns=_SHOWN)
     whole = {"cpu", "others", "of ideal"}
     formats = {
@@ -358,7 +358,7 @@ def show(table: pd.DataFrame) -> str:
 
 
 def bends(table: pd.DataFrame) -> Iterator[str]:
-    """Yield where more workers stop to help, and what they wait for there."""
+    """Yield the numbers of workers from which more do not help, and what they wait for."""
     for (way, seconds), part in table.groupby(["way", "seconds"], sort=False):
         if part.workers.nunique() < 2:
             continue
@@ -372,7 +372,7 @@ def bends(table: pd.DataFrame) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure every setting, check each, and print and write the table."""
+    """Measure and check every setting; print and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64])
@@ -429,7 +429,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server is to be stopped, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # also stops the server
     try:
         main()
     except Broken as broken:

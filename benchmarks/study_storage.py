@@ -1,11 +1,11 @@
-"""Trials per second of a study's storage alone: trials that do nothing, from many processes.
+"""Measure trials per second of a study's storage, with empty trials from many processes.
 
     python benchmarks/study_storage.py --trials 1000 --processes 16 \
         --storage postgresql+psycopg://postgres@127.0.0.1:5432/postgres
     python benchmarks/study_storage.py --growth 1 2 4 8 16 32 64 --trials 200
 
-Each process claims a trial, samples two numbers at random, reports once, decides and tells, as a
-worker does. At the end exactly the trials asked for must be there, each COMPLETE and once.
+Each process does the same as a worker: it claims a trial, samples two numbers at random, reports
+once, decides and tells. At the end exactly the requested trials must exist, each COMPLETE and once.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def definition(name: str, trials: int) -> Definition:
 
 
 def work(url: str, name: str, trials: int, owner: str, ready: object, go: object) -> None:
-    """Work on trials until killed, or until none is left."""
+    """Run trials until killed, or until none is left."""
     storage = StudyStorage(url)
     sampler = optuna.samplers.RandomSampler()
     study = optuna.load_study(study_name=name, storage=storage.optuna, sampler=sampler)
@@ -51,7 +51,7 @@ def work(url: str, name: str, trials: int, owner: str, ready: object, go: object
 
 
 def measure(url: str, trials: int, processes: int) -> float:
-    """Return the trials per second, after checking that none is lost or doubled."""
+    """Return trials per second, after checking that none is lost or duplicated."""
     name = f"noop-{processes}-{time.time_ns()}"
     storage = StudyStorage(url, create=True)
     register(storage, definition(name, trials))
@@ -78,7 +78,7 @@ def measure(url: str, trials: int, processes: int) -> float:
 
 
 def main() -> None:
-    """Read the command line and print the figures."""
+    """Read the command line and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--storage", help="URL; SQLite in a temporary folder if none")
     parser.add_argument("--trials", type=int, default=1000)

@@ -1,4 +1,4 @@
-"""A search on MNIST four ways, alternating, in one run: trials per hour, and time to the best.
+"""Compare four ways of a search on MNIST: trials per hour, and time to the best trial.
 
     python benchmarks/study_throughput.py --rounds 3 --trials 8 --epochs 3 --images 10000
     python benchmarks/study_throughput.py --ways common pruned --trials 12 --epochs 6
@@ -6,16 +6,16 @@
 study     this platform, one worker per core, no pruning
 serial    the same in one process with all threads
 common    a fresh Lightning process per trial: torchvision data, DataLoader, float32, CSV logger
-          and checkpoints: what a tutorial teaches
+          and checkpoints, as in tutorials
 pruned    as `study`, with ASHA, and `--more` times as many trials
 
-All train the same trials (learning rate and loss weights of Optuna's default sampler, seeded with
-the number of the round; `pruned` samples more after them) on the same images, and judge them by
-the same 5,000 others. Time is from the start of the command, so start-up counts for all. Time to
-the best is until a trial ended as well as the best one of `common` in that round, or better; as the
-noise of 5,000 images decides between good trials, the time for the same trials is told beside it.
-The study's own timeline gives the pause between two trials of a worker; that of `serial`, how
-much of a trial is not training (`Trainer.fit`), but study, tracking, and building the network.
+The ways alternate in each round. All train the same trials on the same images, and validate them on
+the same 5,000 other images. Learning rate and loss weights come from Optuna's default sampler with
+the round's number as seed; `pruned` samples more after them. Time starts with the command, so it
+includes start-up. The time to the best ends when a trial is at least as good as the best one of
+`common` in that round. Noise decides between good trials, so the time for the same trials is
+printed too. The study's timeline gives the pause between two trials of a worker. The timeline of
+`serial` gives the part of a trial outside `Trainer.fit`: study, tracking and building the network.
 Needs MNIST in MULTIHEAD_DATA_DIR.
 """
 
@@ -45,7 +45,7 @@ from multihead.studies.weights import simplex_weights
 
 HERE = Path(__file__).resolve().parent
 METRIC, VALIDATION, DATA_SEED = "val/digit_acc", 5000, 12345
-HEADS, TOTAL = ("digit", "thickness", "smoothness"), 2.0  # the sum of the shipped weights
+HEADS, TOTAL = ("digit", "thickness", "smoothness"), 2.0  # the sum of the default weights
 SPACE = {
     "model.optimizer.lr": {"low": 2e-4, "high": 2e-2, "log": True},
     "loss_weights": {"simplex": list(HEADS)},
@@ -55,13 +55,13 @@ WAYS = ("study", "serial", "common", "pruned")
 
 @dataclass
 class Search:
-    """What one way of searching came to.
+    """The result of one way of searching.
 
     Attributes:
-        seconds: From the start of the command to its end.
+        seconds: Time from the start of the command to its end.
         ends: By trial, seconds from the start to its end, and its value; -inf if pruned.
         pauses: Seconds between two trials of a worker.
-        beside: Seconds per trial beside training, and share of the trial.
+        beside: Seconds per trial outside training, and their share of the trial.
     """
 
     seconds: float
@@ -75,16 +75,16 @@ class Search:
         return max(value for _, value in self.ends)
 
     def through(self, count: int) -> float:
-        """Return the seconds until the first trials had ended, whatever came of them."""
+        """Return the seconds until a number of trials had ended in any state."""
         return max(end for end, _ in self.ends[:count])
 
     def reached(self, target: float) -> float:
-        """Return the seconds until a trial had ended with a value, or infinity."""
+        """Return the seconds until a trial reached a value, or infinity."""
         return min((end for end, value in self.ends if value >= target), default=math.inf)
 
 
 def draw(seed: int, count: int) -> list[dict]:
-    """Return what Optuna's default sampler suggests without knowing any result."""
+    """Return suggestions of Optuna's default sampler without any results."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     found = []
     for _ in range(count):
@@ -161,7 +161,7 @@ def read(name: str, folder: Path, began: datetime, seconds: float, *, serial: bo
 
 
 def common(folder: Path, given: argparse.Namespace, seed: int) -> Search:
-    """Search with a fresh process per trial."""
+    """Search with a new process per trial."""
     split = folder / "split.npz"
     if not split.exists():
         data = MNISTDataModule(
@@ -216,7 +216,7 @@ def show(found: dict[str, list[Search]], count: int) -> None:
 
 
 def main() -> None:
-    """Read the command line, search, and print a line per search and the medians."""
+    """Read the command line, search, and print one line per search and the medians."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=8)

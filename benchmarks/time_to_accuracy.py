@@ -1,9 +1,9 @@
-"""How long trainings take to each accuracy: a table per minute, and a curve.
+"""Show how long trainings take to reach each accuracy: a table per minute, and a curve.
 
     python benchmarks/time_to_accuracy.py RUN [RUN...] [--metric val/class_acc] [--out FOLDER]
 
-RUN is the id of a run on record. Time is counted from the run's start, reading data and everything
-else included, to the moment of each validation.
+RUN is the id of a recorded run. Time is counted from the run's start to each validation, including
+reading data.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def first_to(curves: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def draw(curves: pd.DataFrame, metric: str, path: Path) -> None:
-    """Draw a line per run."""
+    """Draw one line per run."""
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     for run, found in curves.groupby("run", sort=False):
@@ -51,7 +51,7 @@ def draw(curves: pd.DataFrame, metric: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Read the runs and print the table; write table and picture where they are wanted."""
+    """Read the runs and print the table; optionally write the table and a figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--metric", default="val/class_acc")

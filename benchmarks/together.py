@@ -1,4 +1,4 @@
-"""Processes that have imported all they need and begin at the same moment."""
+"""Start processes that begin together after their imports."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
@@ -9,18 +9,18 @@ from typing import Any
 def start_together(
     work: Callable[..., None], tasks: Iterable[Any], imports: Sequence[str]
 ) -> tuple[list[BaseProcess], Callable[[], None]]:
-    """Start a process for each task.
+    """Start one process per task.
 
     Args:
-        work: What each does, given its task, a semaphore that it releases once it is ready, and an
-            event that it waits for then.
-        tasks: One for each process.
-        imports: Modules that are imported once for all of them.
+        work: The function of each process. It is called with its task, a semaphore to release when
+            it is ready, and an event to wait for after that.
+        tasks: One task per process.
+        imports: Modules that are imported once for all processes.
 
     Returns:
-        The processes, all of them ready, and what lets them begin.
+        The processes, when all are ready, and the event that lets them begin.
     """
-    context = multiprocessing.get_context("forkserver")  # it has no connection of anybody's
+    context = multiprocessing.get_context("forkserver")  # it inherits no open connections
     context.set_forkserver_preload(list(imports))
     ready, go = context.Semaphore(0), context.Event()
     processes: list[BaseProcess] = [

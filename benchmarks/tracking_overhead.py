@@ -1,4 +1,4 @@
-"""What recording costs a training step, four ways, in one run, in alternation.
+"""Measure the cost of tracking per training step, in four ways.
 
     python benchmarks/tracking_overhead.py [--rounds 5] [--steps 1000] [--json FILE]
 
@@ -7,10 +7,10 @@ sqlite   the default store, on this disk
 server   a real MLflow server on loopback, started here
 down     a server that does not answer
 
-One process trains the CNN of multihead_cnn_mnist on made pictures (batches of 64) and logs the
-losses of every step: five points per step. Each round takes all four ways in turn, another one
-first each time; the time is of the median step, and of all of them together, which shows what the
-sender takes from it. The rounds' ratios to `off` are what counts.
+One process trains the CNN of multihead_cnn_mnist on synthetic images (batches of 64) and logs the
+losses of every step: five points per step. Each round runs all four ways, each time in another
+order. The results are the time of the median step and the mean time, which includes the sender's
+work. The important results are the rounds' ratios to `off`.
 """
 
 import argparse
@@ -39,7 +39,7 @@ WAYS = ("off", "sqlite", "server", "down")
 
 
 def train(run: TrackedRun | None, steps: int) -> tuple[float, float]:
-    """Return milliseconds per step: of the median one, and on average."""
+    """Return milliseconds per step: the median and the mean."""
     torch.manual_seed(0)
     net = SimpleCNN(heads_config=HEADS, input_channels=1, input_size=(28, 28))
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
@@ -54,7 +54,7 @@ def train(run: TrackedRun | None, steps: int) -> tuple[float, float]:
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-        # Read in every way: what asking the device costs is not the record's.
+        # All ways read the losses, so that reading from the device is not a cost of tracking.
         values = {f"step/{name}_loss": float(loss.detach()) for name, loss in losses.items()}
         values |= {"step/loss": float(total.detach()), "step/lr": 1e-3}
         if run is not None:
@@ -65,7 +65,7 @@ def train(run: TrackedRun | None, steps: int) -> tuple[float, float]:
 
 
 def measure(uri: str | None, home: Path, steps: int) -> tuple[float, float]:
-    """Train once with a record in a store, or without."""
+    """Train once, with or without a store."""
     if uri is None:
         return train(None, steps)
     run = TrackedRun.create(Store(uri, home), "overhead", {"logger": {"tracking_uri": uri}})
@@ -121,7 +121,7 @@ def main() -> None:
         for number in range(-1, options.rounds):
             for way in WAYS[number % 4 :] + WAYS[: number % 4]:
                 figures = measure(uris[way], home, options.steps if number >= 0 else 30)
-                if number >= 0:  # the first of each fills caches and is not counted
+                if number >= 0:  # the first round is a warm-up
                     found[way].append(figures)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "

@@ -1,17 +1,17 @@
-"""Images per second of an epoch of multihead_cnn_mnist, three ways, in one run, in alternation.
+"""Compare images per second of an epoch of multihead_cnn_mnist in three ways.
 
     python benchmarks/train_throughput.py [--rounds 5] [--data-dir DIR] [--device cpu|cuda]
 
-(a) multihead   as shipped: `execute` with logging to MLflow, checkpoints and progress
+(a) multihead   the default: `execute` with logging to MLflow, checkpoints and progress
 (b) hand-written a PyTorch loop with the same numerics (precision, memory format, fused Adam,
-                batch size, split, weighted loss, validation) and nothing else
+                batch size, split, weighted loss, validation)
 (c) common      torchvision's dataset with transforms, a DataLoader, Lightning, float32,
-                torchmetrics, `self.log`: what a tutorial teaches
+                torchmetrics, `self.log`, as in tutorials
 
-After an uncounted round, each round runs all three for one epoch of 55,000 images at batch
-size 64, each way first in turn. Images/s is 55,000 over the time from the first batch's start to
-the last one's end, so that start-up, validation and test are left out for all. Accuracy is of
-the digit on the 5,000 validation images after that epoch.
+After a warm-up round, each round runs all three ways, in changing order, for one epoch of 55,000
+images at batch size 64. Images/s is 55,000 divided by the time from the start of the first batch to
+the end of the last one. So it excludes start-up, validation and test. The accuracy is that of the
+digit on the 5,000 validation images after that epoch.
 
 Needs MNIST in DIR/MNIST/raw (MULTIHEAD_DATA_DIR or ./data).
 """
@@ -51,7 +51,7 @@ BATCH, LR = 64, 0.002
 
 
 class Clock(pl.Callback):
-    """Time from the start of the first training batch to the end of the last."""
+    """Measures the time from the start of the first training batch to the end of the last."""
 
     seconds: ClassVar[float]
 
@@ -67,7 +67,7 @@ class Clock(pl.Callback):
 
 
 class TimedProgress(progress.TrainingProgress):
-    """The shipped progress, which also takes the time: a callback more would cost its own."""
+    """The default progress, which also measures time; another callback would add its own cost."""
 
     seconds: ClassVar[float]
 
@@ -87,7 +87,7 @@ def _wait(device: torch.device) -> None:
 
 
 def multihead(data_dir: Path, device: str, seed: int, home: Path) -> tuple[float, float]:
-    """(a) As shipped; from the start of the epoch to that of its validation."""
+    """(a) The default, from the start of the epoch to the start of its validation."""
     overrides = [
         "experiment=multihead_cnn_mnist",
         f"data.data_dir={data_dir}",
@@ -104,7 +104,7 @@ def multihead(data_dir: Path, device: str, seed: int, home: Path) -> tuple[float
 
 
 def hand_written(data_dir: Path, device: str, seed: int, home: Path) -> tuple[float, float]:
-    """(b) The same arithmetic in a bare loop."""
+    """(b) The same arithmetic in a simple loop."""
     del home
     torch.manual_seed(seed)
     data = MNISTDataModule(
@@ -144,7 +144,7 @@ def hand_written(data_dir: Path, device: str, seed: int, home: Path) -> tuple[fl
 
 
 class CommonModule(pl.LightningModule):
-    """What a tutorial would write for three heads."""
+    """A module for three heads as in tutorials."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ WAYS = {"multihead": multihead, "hand-written": hand_written, "common": common}
 
 
 def main() -> None:
-    """Measure, print and, if asked, write the figures."""
+    """Measure, print and optionally write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data-dir", type=Path, default=settings.data_dir())
@@ -237,7 +237,7 @@ def main() -> None:
     options = parser.parse_args()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # Progress is on, as a user at a terminal has it, but its drawing goes nowhere.
+    # Progress is on as in a terminal, but its output is discarded.
     sink = Console(file=io.StringIO(), force_terminal=True)
     progress.Console = lambda **_: sink  # type: ignore[misc,assignment]
     rates: dict[str, list[float]] = {name: [] for name in WAYS}
@@ -249,7 +249,7 @@ def main() -> None:
                 seconds, accuracy = WAYS[name](
                     options.data_dir, options.device, number + 1, Path(scratch)
                 )
-                if number < 0:  # the first of each fills caches and is not counted
+                if number < 0:  # the first round is a warm-up
                     continue
                 rates[name].append(55_000 / seconds)
                 accuracies[name].append(accuracy)

@@ -1,4 +1,4 @@
-"""Opening and reading a VIMH split three ways, in one run, in alternation.
+"""Compare three ways of opening and reading a VIMH split.
 
     python benchmarks/vimh_open.py [--samples 60000] [--rounds 5]
 
@@ -6,10 +6,10 @@
 (b) parser       the binary file parsed sample by sample with struct and numpy
 (c) unpickling   the same samples as a pickle, by pickle.load
 
-Each way opens the training split of 32x32x3 with two parameters and then reads a full shuffled
-epoch in batches of 256, images and labels as arrays, in a process of its own. Memory is how much
-that process has grown by after the epoch, in pages that are no file's. The files are in the page
-cache for all. Medians over the rounds, after one uncounted; the pixels are noise of seed 0.
+Each way has its own process. It opens the training split of 32x32x3 with two parameters, and reads
+one shuffled epoch in batches of 256, with images and labels as arrays. Memory is the growth of the
+process until the end of the epoch, without pages of files. The files are in the page cache. The
+results are medians over the rounds, after a warm-up round. The pixels are noise with seed 0.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def write(folder: Path, samples: int) -> None:
 
 
 def anonymous() -> int:
-    """Return kilobytes of resident memory that are no file's."""
+    """Return kilobytes of resident memory without pages of files."""
     status = Path("/proc/self/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return int(fields["RssAnon"].split()[0])
@@ -119,7 +119,7 @@ def measure(way: str, folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run every way in every round and print medians and ratios."""
+    """Run every way in every round; print medians and ratios."""
     arguments = argparse.ArgumentParser(description="Opening and reading a VIMH split three ways.")
     arguments.add_argument("--samples", type=int, default=60_000)
     arguments.add_argument("--rounds", type=int, default=5)

@@ -175,7 +175,7 @@ def test_files_of_medmnist_are_read_as_they_are(tmp_path: Path) -> None:
     assert (len(train), int(train.validation.sum()), len(test)) == (26, 6, 8)
     assert train.heads == test.heads == Heads([Head("labels", 5)])
     np.testing.assert_array_equal(test.images[3, 1], arrays["test_images"][3, :, :, 1])
-    with pytest.raises(DataError, match=r"no\.npz is not there"):
+    with pytest.raises(DataError, match=r"no\.npz does not exist"):
         npz(tmp_path, "train", "no.npz")
 
 

@@ -112,8 +112,8 @@ def test_a_wrong_json_body_is_refused_with_the_reason(
         (256, "0 to 256"),
         (-1, "-1 to 0"),
         (0.5, "fractions"),
-        ("a", "else than"),
-        (True, "else than"),
+        ("a", "other values than"),
+        (True, "other values than"),
     ],
 )
 def test_numbers_that_are_no_pixels_are_refused(

@@ -65,7 +65,11 @@ def test_a_form_without_line_feeds_of_its_own_is_read(client: TestClient) -> Non
         (FILE + b"\r\n" + b"x" * 20, 400, "not a complete form"),
         (FILE + b"\r\nx\r\n" + END, 400, "picture 0 is not a PNG"),
         (b"--b\r\nContent-Type: image/png\r\n\r\nx\r\n" + END, 400, "not a complete form"),
-        (b'--b\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n' + END, 400, "no whole"),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n' + END,
+            400,
+            "not a complete",
+        ),
         (b"--b\r\nX: " + b"y" * 5000 + b"\r\n\r\n\r\n" + END, 400, "headers of more than 4,096"),
         (field("resize", b"yes") + END, 400, "the form has 'resize' as b'yes'"),
         (field("resize", b"true") * 2 + END, 400, "true or false once"),

@@ -64,9 +64,9 @@ def test_the_split_is_drawn_by_the_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [VIMHDataModule, GenericDataModule])
 def test_what_does_not_stream_names_what_does(tmp_path: Path, kind: type) -> None:
     folder = write_shards(tmp_path / "set")
-    with pytest.raises((ConfigError, DataError), match="Use data=vimh_stream"):
+    with pytest.raises((ConfigError, DataError), match=r"[Uu]se data=vimh_stream"):
         _ = kind(folder).heads
-    with pytest.raises(ConfigError, match=r"s3://a/b, but only .* Use data=vimh_stream"):
+    with pytest.raises(ConfigError, match=r"s3://a/b, but only .* [Uu]se data=vimh_stream"):
         kind("s3://a/b")
 
 
