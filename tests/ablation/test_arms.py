@@ -180,5 +180,5 @@ def test_two_arms_of_a_name_and_methods_for_one_head_are_refused() -> None:
     definition = define(arms=arms, baseline="dwa")
     with pytest.raises(ConfigError, match="two arms would have the name 'dwa'"):
         parts_of(definition, {}, HEADS)
-    with pytest.raises(ConfigError, match="there is only 'digit'"):
+    with pytest.raises(ConfigError, match="only head is 'digit'"):
         parts_of(definition, {}, ["digit"])

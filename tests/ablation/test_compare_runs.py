@@ -97,7 +97,7 @@ def test_the_digests_of_other_heads_differ_and_that_is_said(train: Run, store: S
     both = train("seed=1")
     single = train("seed=1", *SINGLE)
     reason = _data_reason(compare_by_hand([both.run_id, single.run_id], store))
-    assert reason.startswith("the heads differ, so the digests do")
+    assert reason.startswith("the digests differ because the heads differ")
 
 
 def _data_reason(result: Result) -> str:

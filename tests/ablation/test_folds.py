@@ -53,7 +53,7 @@ def test_the_verdict_over_folds_says_that_they_are_not_independent() -> None:
     assert row["p"] == pytest.approx(corrected_t(DELTAS, 0.95, 5)[0])
     assert pd.isna(row["seeds_needed"])
     assert "folds are not independent" in row["note"]
-    assert "allowing for folds, which are not independent" in compared(5).sentences[0]
+    assert "corrected for folds, which are not independent" in compared(5).sentences[0]
     assert "folds" not in compared(None).sentences[0]
 
 
@@ -66,7 +66,7 @@ def test_each_seed_and_fold_is_a_pair() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({}, "two seeds or more"),
+        ({}, "two or more different seeds"),
         ({"folds": 1}, "folds"),
         (
             {"folds": 5, "tuning": {"trials": 2, "space": {"model.optimizer.lr": {}}}},

@@ -21,7 +21,7 @@ def test_only_seeds_of_both_arms_are_compared_and_the_others_named(values: Make)
     (pair,) = pairs(table, "single")
     assert pair.ours.tolist() == [0.5, 0.7]
     assert pair.theirs.tolist() == [0.1, 0.3]
-    assert pair.notes == ("without seeds 1, 3, which not both arms have",)
+    assert pair.notes == ("without seeds 1, 3, which are not in both arms",)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
@@ -30,7 +30,7 @@ def test_a_value_that_is_not_finite_is_none(values: Make, broken: float) -> None
         {("single", "digit", "acc"): [0.1, 0.2], ("both", "digit", "acc"): [0.5, broken]}
     )
     (pair,) = pairs(table, "single")
-    assert (pair.n, pair.notes) == (1, ("without seeds 1, which not both arms have",))
+    assert (pair.n, pair.notes) == (1, ("without seeds 1, which are not in both arms",))
 
 
 def test_the_order_of_rows_does_not_mix_up_seeds(values: Make) -> None:

@@ -14,7 +14,7 @@ from multihead.tracking.store import Store
     [
         ((40, 40), True, "40 steps in 5 epochs"),
         ((40, 80), False, "40 to 80 steps in 5 epochs"),
-        ((40, None), False, "1 of 2 trainings have no recorded number of steps; 5 epochs"),
+        ((40, None), False, "the steps of 1 of 2 trainings were not recorded; 5 epochs"),
     ],
 )
 def test_the_same_epochs_are_not_the_same_steps(

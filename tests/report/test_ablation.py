@@ -272,7 +272,7 @@ def test_affinity_has_a_section_where_it_was_measured(
     assert '<td class="h6">+0.020</td>' in text
     assert '<td class="n3">\u22120.010</td>' in text
     assert "heads: [digit, thickness]" in text
-    assert "2 ordered pairs of heads have both, 4 or more" in text
+    assert "2 ordered pairs of heads have both values, 4 or more" in text
     assert not re.search(r"\bnan\b", text.partition('id="affinity"')[2].partition("</section>")[0])
     first = write(with_affinity, tmp_path / "a")
     assert write(load(tmp_path / "a"), tmp_path / "b").read_text() == first.read_text()

@@ -1,1 +1,1 @@
-"""Ablations: arms that differ only in what a file says, compared seed by seed."""
+"""Ablations: arms that differ only as a file defines, compared seed by seed."""

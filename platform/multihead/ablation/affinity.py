@@ -1,4 +1,4 @@
-"""Affinity beside what it should predict: the gain of heads that are trained together."""
+"""Compare affinity with the value that it should predict: the gain of heads trained together."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,16 +29,18 @@ _FIGURES = ("affinity", "gain", "gain_low", "gain_high", "best_gain")
 
 @dataclass(frozen=True)
 class Affinity:
-    """Affinities of an ablation, gains beside them, and the groupings they would choose.
+    """Affinities and gains of an ablation, and the groupings that affinity would choose.
 
     Attributes:
-        pairs: A row per ordered pair of heads: `PAIRS`. `affinity` is the mean over trainings of
-            what a step on source does to target, `gain` what target gains in a network with source
-            against one of its own, in percent; `arm` trained the two.
-        groupings: A row per number of networks: `GROUPINGS`. `chosen` has the most `affinity`;
-            `gain` is its mean over heads, in percent, where each of its groups was trained, else
-            `needs` names the groups. `best_measured` has the most gain among those `measured` of
-            those `possible`. Empty for more than 8 heads.
+        pairs: Columns `PAIRS`, a row per ordered pair of heads. `affinity` is the mean effect of a
+            step on source on the loss of target, over trainings. `gain` is the gain of target in a
+            network with source, compared with its own network, in percent. `arm` is the arm that
+            trained both.
+        groupings: Columns `GROUPINGS`, a row per number of networks. `chosen` is the grouping with
+            the largest `affinity`. `gain` is its mean gain over heads, in percent, if each of its
+            groups was trained; otherwise `needs` names the missing groups. `best_measured` is the
+            grouping with the largest gain. `measured` and `possible` are numbers of groupings.
+            Empty for more than 8 heads.
     """
 
     pairs: pd.DataFrame
@@ -49,9 +51,9 @@ def pair_table(heads: Sequence[str], measured: pd.DataFrame, gains: Gains) -> pd
     """Return `PAIRS` for all ordered pairs of heads.
 
     Args:
-        heads: Of the data.
-        measured: Of one arm, as `measured_affinity.MEASURED` says.
-        gains: Of the groups that were trained.
+        heads: The heads of the data.
+        measured: The rows of one arm, with the columns `measured_affinity.MEASURED`.
+        gains: The gains in the trained groups.
     """
     rows = []
     by_pair = dict(iter(measured.groupby(["source", "target"])["value"]))
@@ -70,14 +72,14 @@ def pair_table(heads: Sequence[str], measured: pd.DataFrame, gains: Gains) -> pd
 
 
 def grouping_table(heads: Sequence[str], pairs: pd.DataFrame, gains: Gains) -> pd.DataFrame:
-    """Return `GROUPINGS`: for each number of networks what affinity chooses, and what was best."""
+    """Return `GROUPINGS`: for each number of networks, affinity's choice and the best grouping."""
     rows = list(_grouping_rows(heads, pairs, gains)) if len(heads) <= MOST_HEADS else []
     table = pd.DataFrame(rows, columns=list(GROUPINGS))
     return table.astype(dict.fromkeys(_FIGURES, np.float64))
 
 
 def matrix(pairs: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return a column of `PAIRS` as a matrix by head name, [T, T], nan in its diagonal."""
+    """Return a column of `PAIRS` as a matrix [T, T] by head name; its diagonal is nan."""
     heads = list(dict.fromkeys(pairs["source"]))
     square = pairs.pivot(index="source", columns="target", values=column)
     return square.reindex(index=heads, columns=heads)

@@ -1,4 +1,4 @@
-"""How well affinity predicted gain, in figures and in words."""
+"""How well affinity predicted gain, as numbers and as sentences."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pandas as pd
 from multihead.ablation.affinity import Affinity
 from multihead.ablation.paired import RESAMPLES, Floats
 
-_FEWEST = 4  # pairs of which a rank correlation says anything
+_FEWEST = 4  # pairs that a rank correlation needs
 _FEW = 30
 _MOST_AT_ONCE = 1_000_000
 
@@ -20,11 +20,12 @@ class Agreement:
     """The rank correlation of affinity and gain over ordered pairs of heads.
 
     Attributes:
-        rho: Spearman's; nan with fewer than four pairs, or where all of one side are equal.
-        low: Of the bootstrap interval.
-        high: Of the bootstrap interval.
-        pairs: How many have both.
-        chance: What a correlation must exceed to differ from none at 1 - level, if the pairs were
+        rho: Spearman's correlation; nan with fewer than four pairs, or if all affinities or all
+            gains are equal.
+        low: Lower end of the bootstrap interval.
+        high: Upper end of the bootstrap interval.
+        pairs: Number of pairs with both values.
+        chance: The smallest correlation that would differ from 0 at 1 - level if the pairs were
             independent.
     """
 
@@ -38,13 +39,13 @@ class Agreement:
 def agreement(pairs: pd.DataFrame, level: float, seed: int = 0) -> Agreement:
     """Compare the columns affinity and gain of `affinity.PAIRS`.
 
-    The interval is the percentile bootstrap over ordered pairs, 9,999 resamples. Pairs share heads,
-    so they are not independent, and it is too narrow.
+    The interval is the percentile bootstrap over ordered pairs with 9,999 resamples. It is too
+    narrow, because pairs share heads and are therefore not independent.
 
     Args:
-        pairs: As `affinity.PAIRS` says.
-        level: Of the interval, between 0 and 1.
-        seed: Of the resampling.
+        pairs: Table with the columns `affinity.PAIRS`.
+        level: Confidence level of the interval, between 0 and 1.
+        seed: Seed of the resampling.
     """
     both = pairs[["affinity", "gain"]].astype(np.float64).dropna().to_numpy()
     count = len(both)
@@ -76,25 +77,25 @@ def _spearman(samples: Floats) -> Floats:
 
 
 def sentences(found: Affinity, level: float) -> Iterator[str]:
-    """Yield what affinity said and what came of it."""
+    """Yield sentences about the affinities and how well they predicted gain."""
     yield _of_agreement(agreement(found.pairs, level), level)
     table = found.groupings
     known = table[(table["chosen"] != "") & table["affinity"].notna()]
     if not known.empty:
         row = known.loc[known["affinity"].idxmax()]
-        yield f"Of all groupings affinity would choose {row['chosen']}. {_measured(row, table)}"
+        yield f"Affinity would choose the grouping {row['chosen']}. {_measured(row, table)}"
     if (found.pairs["affinity"] < -1).any():
         yield (
-            "An affinity below -1 means that a step more than doubled a loss. A few batches in "
-            "which that loss is almost 0 decide such a mean, so do not trust it."
+            "An affinity below -1 means that a step more than doubled a loss. A few batches with "
+            "a loss of almost 0 determine such a mean, so do not trust it."
         )
 
 
 def _of_agreement(found: Agreement, level: float) -> str:
     if not math.isfinite(found.rho):
         return (
-            f"There is too little to say whether affinity predicted gain: {found.pairs} ordered "
-            f"pairs of heads have both, {_FEWEST} or more that differ are needed."
+            f"There are too few pairs to tell if affinity predicted gain: {found.pairs} ordered "
+            f"pairs of heads have both values, {_FEWEST} or more different ones are needed."
         )
     said = (
         f"Spearman's correlation of affinity and measured gain is {found.rho:.2f} over "
@@ -102,27 +103,27 @@ def _of_agreement(found: Agreement, level: float) -> str:
         f"{found.high:.2f}."
     )
     if found.low > 0:
-        said += " Here more affinity went with more gain."
+        said += " Here more affinity came with more gain."
     elif found.high < 0:
-        said += " Here more affinity went with less gain: it would have misled."
+        said += " Here more affinity came with less gain, so it predicted gain wrongly."
     else:
-        said += " The interval contains 0, so whether affinity predicted gain here is open."
+        said += " The interval contains 0, so it is open whether affinity predicted gain here."
     if found.pairs < _FEW:
         said += (
-            f" {found.pairs} pairs are few: even if they were independent, a correlation below "
-            f"{found.chance:.2f} could be chance."
+            f" {found.pairs} pairs are few: even if they were independent, chance could explain a "
+            f"correlation below {found.chance:.2f}."
         )
     return f"{said} Pairs share heads, so the interval is too narrow."
 
 
 def _measured(row: pd.Series, table: pd.DataFrame) -> str:
-    """Return what the chosen grouping came to, and the best one that was measured."""
+    """Return sentences about the gain of the chosen grouping, and about the best measured one."""
     if row["needs"]:
-        said = f"It was not measured; that would need these arms: {row['needs']}."
+        said = f"It was not measured; this would need these arms: {row['needs']}."
     elif not math.isfinite(row["gain"]):
-        said = "It was not measured: trainings are missing, or alone a metric is not above 0."
+        said = "It has no gain: trainings are missing, or a metric of a head alone is not above 0."
     elif row["networks"] == len(table):
-        said = "That is each head alone, so its gain is 0 by definition."
+        said = "It trains each head alone, so its gain is 0 by definition."
     else:
         said = f"It measured a mean gain of {row['gain']:+.1f}% over each head alone"
         said += (
@@ -137,5 +138,5 @@ def _measured(row: pd.Series, table: pd.DataFrame) -> str:
     counts = f"{table['measured'].sum()} of {table['possible'].sum()} groupings measured"
     return (
         f"{said} The best of the {counts} is {best['best_measured']} with "
-        f"{best['best_gain']:+.1f}%, picked by the test results that it is judged by."
+        f"{best['best_gain']:+.1f}%, but the same test results selected it and measured its gain."
     )

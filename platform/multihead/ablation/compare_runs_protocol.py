@@ -1,4 +1,4 @@
-"""Which rules of a fair comparison runs picked by hand meet, by what is on record of them."""
+"""Check the rules of a fair comparison for runs that the user picked, from their records."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ from multihead.ablation.protocol import enough_seeds
 from multihead.ablation.result import Check
 from multihead.tracking.code import DIFF_TAG
 
-# The tag by which MLflow says what a dataset was used for.
+# MLflow's tag for the use of a dataset.
 _USE = "mlflow.data.context"
 _DATA = "the same data and test set"
-# What is on record of data that does not depend on which of its heads are used.
+# Recorded facts about data that do not depend on the heads that are used.
 _HEADLESS = ("name", "images_in_file", "image_shape")
-# Tags that have to be the same for runs to be comparable, by what they are called.
+# Tags that must be equal in all runs, by the name of the rule.
 _SAME = {
     _DATA: ("data.train_digest", "data.test_digest"),
     "the same code": ("git.commit", DIFF_TAG, "multihead.version"),
@@ -32,15 +32,15 @@ def checks(
     heads: int,
     level: float,
 ) -> tuple[Check, ...]:
-    """Return the rules, met or not, with reasons.
+    """Return the rules, each with whether it is met and a reason.
 
     Args:
         runs: A row per run, as in a `Result`.
-        tags: Of each run.
-        data: From `data_of`, of each run.
+        tags: The tags of each run.
+        data: The result of `data_of` for each run.
         differing: Parameters in which the runs differ.
-        heads: How many are compared.
-        level: Of the intervals.
+        heads: Number of compared heads.
+        level: Confidence level of the intervals, between 0 and 1.
     """
     return (*_seeds(runs, heads, level), *_same(tags, data), _failures(runs), *_never(differing))
 
@@ -56,7 +56,7 @@ def _seeds(runs: pd.DataFrame, heads: int, level: float) -> Iterator[Check]:
 
 
 def data_of(run: Any) -> dict[str, Mapping[str, Any]]:
-    """Return what is on record of a run's data, by what they were used for: `train`, `test`."""
+    """Return the recorded facts about a run's data, by their use: `train` or `test`."""
     return {
         tag.value: {"name": each.dataset.name, **_profile(each.dataset.profile)}
         for each in run.inputs.dataset_inputs
@@ -82,8 +82,8 @@ def _same(
         reason = f"runs differ in {', '.join(differ)}" if differ else f"{', '.join(names)} agree"
         if rule == _DATA and differ and _by_heads_alone(tags, data):
             reason = (
-                "the heads differ, so the digests do; names, numbers and shapes of the images "
-                "agree, but whether the images do is not on record"
+                "the digests differ because the heads differ; names, numbers and shapes of the "
+                "images agree, but the records do not show whether the images are the same"
             )
         yield Check(rule, not (differ or unknown), "not on record" if unknown else reason)
 
@@ -91,10 +91,10 @@ def _same(
 def _by_heads_alone(
     tags: Sequence[Mapping[str, str]], data: Sequence[Mapping[str, Mapping[str, Any]]]
 ) -> bool:
-    """Return whether the digests of runs may differ because their heads do, and only so.
+    """Return whether different heads can be the only reason why the digests of runs differ.
 
-    That is: runs with the same heads have the same digests, and what does not depend on heads is
-    the same in all runs.
+    This is so if runs with the same heads have the same digests, and all facts that do not depend
+    on heads are the same in all runs.
     """
     digests: dict[str, set[tuple[str, ...]]] = {}
     others = set()
@@ -113,11 +113,11 @@ def _failures(runs: pd.DataFrame) -> Check:
         f"{row.arm}, seed {row.seed}: {row.state} {row.reason}".strip()
         for row in unfinished.itertuples()
     )
-    return Check("no training failed", unfinished.empty, reason or "none of those named did")
+    return Check("no training failed", unfinished.empty, reason or "none of the named runs failed")
 
 
 def _never(differing: Sequence[str]) -> Iterator[Check]:
-    """Yield the rules that no choice by hand can meet."""
+    """Yield the rules that picked runs can never meet."""
     yield Check(
         "arms differ only in what was planned",
         False,
@@ -126,15 +126,13 @@ def _never(differing: Sequence[str]) -> Iterator[Check]:
     yield Check(
         "every run is shown",
         False,
-        "these runs were picked by hand, perhaps by their results; others may exist",
+        "these runs were picked by hand, perhaps because of their results; others may exist",
     )
-    yield Check(
-        "equal tuning", False, "how much each arm was tuned cannot be told from picked runs"
-    )
+    yield Check("equal tuning", False, "picked runs do not show how much each arm was tuned")
     yield Check(
         "no test before selection",
         False,
-        "the test figures of these runs could be seen before they were picked",
+        "the test results of these runs were visible before the runs were picked",
     )
 
 

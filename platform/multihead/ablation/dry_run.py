@@ -1,4 +1,4 @@
-"""What an ablation would train, what of it is on record, what it costs and what it can show."""
+"""Describe an ablation before it runs: missing and recorded trainings, time, and smallest p."""
 
 from collections.abc import Iterator
 
@@ -12,16 +12,16 @@ from multihead.tracking.store import Store
 
 
 def describe(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield the plan in lines, with times of trainings on record that are like it.
+    """Yield the lines of the plan. Time estimates come from similar recorded trainings.
 
     Raises:
-        StoreError: If the store does not answer.
+        StoreError: If the store does not respond.
     """
     definition, missing = plan.definition, {cell.name for cell in plan.missing(store)}
     seconds: float | None = 0.0
     for part in plan.parts:
         if part.name in plan.lost:
-            yield f"{part.name}: is not trained: {plan.lost[part.name]}"
+            yield f"{part.name}: cannot be trained: {plan.lost[part.name]}"
             continue
         cells = [cell for cell in plan.cells if cell.part.name == part.name]
         left = sum(cell.name in missing for cell in cells)
@@ -43,8 +43,8 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
         names = ", ".join(part.name for part in plan.untuned)
         trials = sum(trials_of(definition, part) for part in plan.untuned)
         yield (
-            f"to be tuned before that with {trials} trials, whose time is counted above, so none "
-            f"of their trainings is on record yet: {names}"
+            f"tuning with {trials} trials comes first, so none of these trainings is recorded yet "
+            f"(the time above includes the trials): {names}"
         )
     p, heads = smallest_p(count), len(plan.metrics)
     if definition.folds is None:
@@ -53,12 +53,12 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
             f"{heads} heads {min(1.0, p * heads):.2g}"
         )
     else:
-        yield "folds are not independent, so p is that of the corrected resampled t test"
+        yield "folds are not independent, so p comes from the corrected resampled t test"
     yield from plan.notes
 
 
 def _whole(seconds: float | None, workers: int) -> str:
-    """Return how long everything takes that is left, if all of its parts have an estimate."""
+    """Return the time that is left, if all parts have an estimate."""
     if seconds is None:
         return NO_ESTIMATE
     return f"time left: about {span(seconds / workers)} with {workers} workers"
@@ -79,7 +79,7 @@ def _line(plan: Plan, part: Part, count: str, each: Estimate | None) -> str:
 
 
 def _loss(part: Part) -> str:
-    """Return how the losses of a part's heads become one, where the arm says it."""
+    """Return how the losses of a part's heads are combined, if the arm defines it."""
     weights = part.definition.loss_weights
     if part.method:
         return f"; balancer {part.method}"

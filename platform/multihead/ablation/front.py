@@ -1,7 +1,7 @@
 """The Pareto front of the arms between the heads, and their hypervolumes.
 
-An arm is a point: its means over seeds, a coordinate per head. Single-task networks are no point
-that one network reaches; they show how far each head gets alone.
+An arm is a point with a coordinate per head: its mean over seeds. Single-task networks are not on
+the front, because no single network reaches their point. They show the result of each head alone.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,10 +25,10 @@ class Front:
     """The arms as points with a coordinate per head.
 
     Attributes:
-        points: `POINTS`: the mean over the arm's seeds with its interval. `reference` and `ideal`
-            are the worst and the best value of the head in any arm and seed.
-        table: `FRONT`: a row per arm that has all heads, and one of the front of all arms. A
-            volume is NaN where there are too many points and heads to compute it.
+        points: Columns `POINTS`: the mean over the arm's seeds with its interval. `reference` and
+            `ideal` are the worst and the best value of the head in any arm and seed.
+        table: Columns `FRONT`: a row per arm that has all heads, and a row for the front of all
+            arms. A volume is NaN if there are too many points and heads to compute it.
     """
 
     points: pd.DataFrame
@@ -42,20 +42,21 @@ def front(
     *,
     level: float = 0.95,
 ) -> Front | None:
-    """Return where arms lie, which are not dominated, and their hypervolumes.
+    """Return the arms as points, whether each one is on the front, and their hypervolumes.
 
-    The box between the reference (in every head the worst value of any arm and seed) and the
-    ideal (the best one) has the hypervolume 1. Source: Zitzler & Thiele, IEEE Transactions on
+    For every head, the reference is the worst value of any arm and seed, and the ideal is the best
+    one. The box between them has the hypervolume 1. Source: Zitzler & Thiele, IEEE Transactions on
     Evolutionary Computation 3, 1999.
 
     Args:
-        values: Of one split: arm, seed, head, metric, value. A head is judged by its first metric.
-        lower_is_better: Metrics of which less is better.
-        single_task: Arms of a network per head.
-        level: Of the intervals.
+        values: Values of one split: arm, seed, head, metric, value. A head is judged by its first
+            metric.
+        lower_is_better: Metrics of which a lower value is better.
+        single_task: Arms with a network per head.
+        level: Confidence level of the intervals, between 0 and 1.
 
     Returns:
-        None for fewer than two heads.
+        The points and the table; None for fewer than two heads.
     """
     rows = judging_values(values)
     judged = rows.drop_duplicates("head").set_index("head")["metric"]
@@ -88,7 +89,7 @@ def _points(rows: pd.DataFrame, ends: pd.DataFrame, signs: pd.Series, level: flo
 def _table(
     scaled: pd.DataFrame, order: Sequence[str], single_task: Collection[str]
 ) -> pd.DataFrame:
-    """Return `FRONT` of values from 0 (the reference) to 1 (the ideal), by arm and seed."""
+    """Return `FRONT` for values from 0 (the reference) to 1 (the ideal), by arm and seed."""
     means = scaled.groupby(level="arm").mean().loc[list(order)]
     shared = [arm for arm in order if arm not in single_task]
     best = set(np.array(shared)[non_dominated(means.loc[shared].to_numpy(np.float64))])

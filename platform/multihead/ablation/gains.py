@@ -1,4 +1,4 @@
-"""What heads gain in the groups that an ablation has trained, against each head alone."""
+"""Gains of heads in the trained groups of an ablation, compared with each head alone."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +14,13 @@ from multihead.metrics.registry import metric_of
 
 @dataclass(frozen=True)
 class Gain:
-    """A mean gain, in percent, over the seeds that all the compared trainings have.
+    """A mean gain, in percent, over the seeds that all compared trainings have.
 
     Attributes:
-        mean: nan without a seed.
-        low: Of the interval; nan with fewer than two seeds.
-        high: Of the interval.
-        seeds: How many.
+        mean: The mean; nan without a seed.
+        low: Lower end of the interval; nan with fewer than two seeds.
+        high: Upper end of the interval; nan with fewer than two seeds.
+        seeds: Number of seeds (or of folds of seeds).
     """
 
     mean: float = math.nan
@@ -30,17 +30,18 @@ class Gain:
 
 
 class Gains:
-    """The gains of heads by the group that they were trained in.
+    """The gains of heads, by the group that they were trained in.
 
-    A gain is the relative change of the head's first metric against the head alone. Its sign makes
-    positive better, as in Delta-m. A metric that is not above 0 has no gain.
+    A gain is the relative change of the head's first metric, compared with the head alone. A
+    positive gain is better, as in Delta-m. There is no gain if the metric of the head alone is not
+    above 0.
 
     Args:
-        values: Of one split, as `collect.VALUES` says.
-        arms: The arm that trained a group of heads.
-        metrics: The metrics of each head; the first counts.
-        level: Of the intervals.
-        folds: How many there are, where a pair is a fold.
+        values: Values of one split, with the columns `collect.VALUES`.
+        arms: The arm that trained each group of heads.
+        metrics: The metrics of each head. Only the first one is used.
+        level: Confidence level of the intervals, between 0 and 1.
+        folds: Number of folds, if a pair is a fold.
     """
 
     def __init__(
@@ -60,11 +61,11 @@ class Gains:
         }
 
     def of_head(self, head: str, group: Iterable[str]) -> Gain:
-        """Return what a head gains in a group."""
+        """Return the gain of a head in a group."""
         return self._summary(self._by_seed(head, frozenset(group)))
 
     def of_grouping(self, grouping: Grouping) -> Gain:
-        """Return the mean gain over all heads; none if a group of several was not trained."""
+        """Return the mean gain over all heads; nan if a group of several heads was not trained."""
         found = [
             self._by_seed(head, frozenset(group))
             for group in grouping
@@ -72,7 +73,7 @@ class Gains:
             for head in group
         ]
         heads = sum(map(len, grouping))
-        if not found:  # each head alone, which is what gains are against
+        if not found:  # each head alone, which is the reference of gains
             return Gain(0.0, 0.0, 0.0, 0)
         together = pd.concat(found, axis=1).dropna()
         return self._summary(together.sum(axis=1) / heads)

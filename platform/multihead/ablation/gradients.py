@@ -1,4 +1,4 @@
-"""The conflict of the heads' gradients in runs with `callbacks=conflict`, read from the store."""
+"""Read the gradient conflicts of heads from the store, for runs with `callbacks=conflict`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,16 +11,16 @@ COLUMNS = ("arm", "seed", "a", "b", "epoch", "cosine")
 def gradient_rows(
     run: Any, arm: str, seed: int | str, store: Store
 ) -> Iterator[tuple[str, int | str, str, str, int, float]]:
-    """Yield a row per pair of heads and epoch of a run, as `COLUMNS` says; epochs from 1.
+    """Yield a row with `COLUMNS` per pair of heads and epoch of a run. Epochs start at 1.
 
     Args:
-        run: MLflow's run.
-        arm: That it is of.
-        seed: Of the run, or its seed and fold.
-        store: Where it is.
+        run: The MLflow run.
+        arm: The arm of the run.
+        seed: The seed of the run, or its seed and fold.
+        store: The store with the run.
     """
     metrics = run.data.metrics
-    # A head of one's own may be called like two others: only pairs of heads that were trained.
+    # A head may be named like a pair of others, so names are built from trained heads only.
     heads = [n.removeprefix("train/").removesuffix("_loss") for n in metrics if _is_loss(n)]
     names = {f"gradients/{a}_{b}_cosine": (a, b) for a in heads for b in heads if a != b}
     found = {name: pair for name, pair in names.items() if name in metrics}

@@ -1,7 +1,7 @@
-"""Which heads should share a network: every way to divide them, judged by pairwise affinity.
+"""Divide heads into groups that share a network, and score each grouping by pairwise affinity.
 
-Each head is in exactly one group. Choices in which a head is trained in several groups and used
-from one of them, as the paper allows, are not looked at.
+Each head is in exactly one group. The paper also allows a head that is trained in several groups
+and used from one of them; such choices are not considered.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,10 @@ Grouping = tuple[Group, ...]
 
 
 def partitions(heads: Sequence[str]) -> Iterator[Grouping]:
-    """Yield every way to divide heads into groups; heads and groups keep their order.
+    """Yield every way to divide heads into groups. Heads and groups keep their order.
 
     Args:
-        heads: At least one.
+        heads: Names of the heads, at least one.
     """
     if not heads:
         yield ()
@@ -33,15 +33,15 @@ def partitions(heads: Sequence[str]) -> Iterator[Grouping]:
 def affinity_of_grouping(grouping: Grouping, affinity: pd.DataFrame) -> float:
     """Return the mean over heads of the affinity that their group has onto them.
 
-    Onto a head it is the mean over the others of its group, as in the paper (Fifty et al. 2021,
-    section 4), and 0 for a head that is alone: nothing helps or harms it.
+    The affinity onto a head is the mean over the other heads of its group, as in the paper (Fifty
+    et al. 2021, section 4). For a head that is alone it is 0.
 
     Args:
-        grouping: Of all heads.
-        affinity: By head name, [T, T]; the row is the head that steps.
+        grouping: A grouping of all heads.
+        affinity: Affinities by head name, [T, T]. The row is the head whose loss makes the step.
 
     Returns:
-        nan if the affinity of two heads of a group is not known.
+        The mean; nan if the affinity of two heads in a group is unknown.
     """
     onto = [
         float(np.mean([affinity.loc[other, head] for other in group if other != head]))
@@ -54,5 +54,5 @@ def affinity_of_grouping(grouping: Grouping, affinity: pd.DataFrame) -> float:
 
 
 def shown(grouping: Grouping) -> str:
-    """Return a grouping in words, such as `x + y | hue`."""
+    """Return a grouping as text, such as `x + y | hue`."""
     return " | ".join(" + ".join(group) for group in grouping)

@@ -1,4 +1,4 @@
-"""Which points no other dominates, and their hypervolume; more is better in each coordinate."""
+"""Find non-dominated points and their hypervolume. A larger coordinate is better."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,17 @@ def non_dominated(points: Floats) -> NDArray[np.intp]:
 
 
 def hypervolume(points: Floats) -> float:
-    """Return the volume of the union of the boxes from 0 to each of some points [n, d].
+    """Return the volume of the union of the boxes from 0 to each of the points [n, d].
 
-    It is exact: the points are cut into slices along the last axis, and each slice is a volume of
-    one axis less. That takes n^(d - 2) areas. Source: While et al., IEEE Transactions on
+    The result is exact. The points are cut into slices along the last axis, and each slice has one
+    axis less. This computes n^(d - 2) areas. Source: While et al., IEEE Transactions on
     Evolutionary Computation 10, 2006, section 3.
 
     Args:
-        points: A part below 0 counts as 0.
+        points: The points, [n, d]. A point with a coordinate of 0 or less has no volume.
 
     Returns:
-        NaN for more points and axes than can be computed in seconds.
+        The volume; NaN if there are too many points and axes to compute it in seconds.
     """
     axes = points.shape[1]
     points = np.unique(points[(points > 0).all(axis=1)], axis=0)
@@ -48,7 +48,7 @@ def _volume(points: Floats) -> float:
         return float(points.max(initial=0.0))
     points = points[np.argsort(-points[:, -1])]
     depths = points[:, -1] - np.append(points[1:, -1], 0.0)
-    if points.shape[1] == 2:  # the widest of the boxes that reach into a slice
+    if points.shape[1] == 2:  # each slice has the width of its widest box
         return float((depths * np.maximum.accumulate(points[:, 0])).sum())
     slices = ((depth, points[: i + 1, :-1]) for i, depth in enumerate(depths) if depth > 0)
     return float(sum(depth * _volume(inside) for depth, inside in slices))

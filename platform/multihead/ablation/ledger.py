@@ -1,7 +1,7 @@
-"""Every reading of a test split that is on record, by data digest and configuration.
+"""List all recorded reads of a test split, by data digest and configuration.
 
-Nothing is kept beside the runs: whoever reads a test split here leaves a run with `test/` metrics
-and the digest of the data, be it a training, an evaluation or another ablation.
+The list comes from the runs alone. Every read of a test split leaves a run with `test/` metrics and
+the digest of the data. The read can be a training, an evaluation or another ablation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,12 +28,12 @@ COLUMNS = (
 
 
 def ledger(store: Store, digests: Iterable[str]) -> pd.DataFrame:
-    """Return every reading of test splits with these digests, the earliest first.
+    """Return all reads of test splits with these digests, the earliest first.
 
     Returns:
-        `read` (UTC, when the run that read it ended), `run`, `mlflow_id`, `kind`, `ablation`,
-        `arm`, `study`, `test_digest`, `config_hash` and `settings_hash` (the same for all
-        seeds; both empty for runs of versions that did not record them), `status`.
+        A table with the columns `read` (end of the run, UTC), `run`, `mlflow_id`, `kind`,
+        `ablation`, `arm`, `study`, `test_digest`, `config_hash`, `settings_hash` and `status`.
+        `settings_hash` is the same for all seeds. Both hashes are empty for runs of old versions.
     """
     rows = [
         _row(run)
@@ -66,16 +66,16 @@ def _row(run: Any) -> dict[str, Any]:
 def early_reads(
     table: pd.DataFrame, plan: Plan, selected: Mapping[str, pd.Timestamp]
 ) -> Mapping[str, pd.DataFrame]:
-    """Return, by arm, the readings by its own configuration before the arm was selected.
+    """Return, by arm, the reads by its own configuration before the arm was selected.
 
-    An arm that was tuned, or is the best trial of a study, is selected when its search ended; any
-    other one when it became part of the ablation.
+    An arm that was tuned, or is the best trial of a study, is selected when its search ends. Other
+    arms are selected when they become part of the ablation.
 
     Args:
-        table: From `ledger`.
-        plan: Of the ablation.
-        selected: When each configuration became part of it, by settings hash; those that are
-            not there yet do now.
+        table: Result of `ledger`.
+        plan: Plan of the ablation.
+        selected: The time when each configuration became part of the ablation, by settings hash.
+            The current time is used for configurations that are missing here.
     """
     now = pd.Timestamp.now(tz="UTC")
     found: dict[str, list[pd.DataFrame]] = {}

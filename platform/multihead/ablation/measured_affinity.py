@@ -1,4 +1,4 @@
-"""The affinities that an ablation's trainings measured, read from their runs."""
+"""Read the affinities that an ablation's trainings measured from their runs."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,12 +11,12 @@ from multihead.ablation.gains import Gains
 from multihead.ablation.plan import Cell, Plan
 from multihead.runs.affinity import mean_affinity_metric
 
-# `value` is the mean over a training of the affinity of source onto target.
+# `value` is the mean affinity of source onto target over a training.
 MEASURED = ("arm", "seed", "source", "target", "value")
 
 
 def affinities(cell: Cell, run: Any) -> Iterator[dict[str, Any]]:
-    """Yield a row for each ordered pair of heads of which a run has measured the affinity."""
+    """Yield a row for each ordered pair of heads whose affinity a run measured."""
     for source in cell.part.heads:
         for target in cell.part.heads:
             value = run.data.metrics.get(mean_affinity_metric(source, target))
@@ -26,12 +26,12 @@ def affinities(cell: Cell, run: Any) -> Iterator[dict[str, Any]]:
 
 
 def affinity_of(plan: Plan, measured: pd.DataFrame, values: pd.DataFrame) -> Affinity | None:
-    """Return affinities and gains, or None where no arm of all heads measured affinity.
+    """Return affinities and gains, or None if no arm with all heads measured affinity.
 
     Args:
-        plan: Of the ablation.
-        measured: As `MEASURED` says.
-        values: As `collect.VALUES` says, of all splits.
+        plan: Plan of the ablation.
+        measured: Table with the columns `MEASURED`.
+        values: Table with the columns `collect.VALUES`, of all splits.
     """
     heads, definition = list(plan.data.heads), plan.definition
     whole = [part.arm for part in plan.parts if set(part.heads) == set(heads)]
@@ -53,8 +53,9 @@ def arms_by_group(parts: Iterable[Part], first: str) -> dict[frozenset[str], str
     """Return the arm that trained each group of heads.
 
     Args:
-        parts: Of all arms, in the order of the file: of several arms of a group the first counts.
-        first: An arm that counts before all others.
+        parts: The parts of all arms, in the order of the file. If several arms train a group, the
+            first one is used.
+        first: An arm that has priority over all others.
     """
     found: dict[frozenset[str], str] = {}
     for part in sorted(parts, key=lambda part: part.arm != first):

@@ -1,7 +1,7 @@
-"""An arm in one line: Delta-m, its worst head, its mean rank.
+"""Summarise an arm in one row: Delta-m, its worst head, its mean rank.
 
-None of them replaces the differences head by head: Delta-m hides a head that got worse, and
-changes if accuracy becomes error.
+This summary does not replace the differences of each head. Delta-m hides a head that got worse, and
+its value changes if error replaces accuracy.
 """
 
 from collections.abc import Collection
@@ -24,17 +24,17 @@ def summarise(
     lower_is_better: Collection[str],
     planned: Planned | None = None,
 ) -> pd.DataFrame:
-    """Return a row per arm, the baseline's own among them.
+    """Return a row per arm, including the baseline.
 
     Args:
-        table: Of a `Comparison`.
-        values: Those it was made of, of one split.
-        baseline: Name of an arm.
-        lower_is_better: Metrics of which less is better.
-        planned: What was to be measured; what was measured if none.
+        table: The table of a `Comparison`.
+        values: The values of the table, of one split.
+        baseline: Name of the baseline arm.
+        lower_is_better: Metrics of which a lower value is better.
+        planned: (arm, head, metric) of all planned values; if None, the measured ones.
 
     Returns:
-        arm, delta_m (percent), delta_m_note, worst_head, worst_delta, mean_rank, n_heads.
+        Columns arm, delta_m (percent), delta_m_note, worst_head, worst_delta, mean_rank, n_heads.
     """
     ranks = mean_ranks(values, lower_is_better)
     heads = table[(table["head"] != MEAN) & (table["n"] > 0)]
@@ -58,7 +58,7 @@ def summarise(
 def relative_change(rows: pd.DataFrame, lower_is_better: Collection[str]) -> pd.Series:
     """Return (-1)^l (M - B) / B of rows of the table; nan where B is 0 or negative.
 
-    Of a negative B, as R² can be, the quotient would have the wrong sign.
+    B can be negative, for example R². Then the quotient would have the wrong sign.
     """
     sign = np.where(rows["metric"].isin(lower_is_better), -1.0, 1.0)
     base = rows["baseline_mean"].where(rows["baseline_mean"] > 0)
@@ -66,10 +66,11 @@ def relative_change(rows: pd.DataFrame, lower_is_better: Collection[str]) -> pd.
 
 
 def mean_ranks(values: pd.DataFrame, lower_is_better: Collection[str]) -> pd.Series:
-    """Return the mean rank of each arm over its heads; 1 is best, equal arms share their ranks.
+    """Return the mean rank of each arm over its heads. 1 is best; equal arms share their ranks.
 
-    Arms are ranked on each metric of a head by their mean over the seeds that all arms with that
-    head have; ranks of the metrics are averaged within the head first. nan without such seeds.
+    For each metric of a head, arms are ranked by their mean over the seeds that all arms with this
+    head have. The ranks of the metrics are averaged within the head first. The mean rank is nan
+    without such seeds.
     """
     arms = list(dict.fromkeys(values["arm"]))
     finite = values[np.isfinite(values["value"])]
@@ -85,7 +86,7 @@ def mean_ranks(values: pd.DataFrame, lower_is_better: Collection[str]) -> pd.Ser
 def _against_baseline(
     rows: pd.DataFrame, of_baseline: list[str], lower_is_better: Collection[str]
 ) -> dict[str, object]:
-    """Return what the summary says of an arm, from its rows of the table."""
+    """Return the columns of the summary for an arm, from its rows of the table."""
     changes = rows.groupby("head", sort=False)["change"].agg(lambda c: c.mean(skipna=False))
     undefined = rows[rows["change"].isna()]
     worst = _worst(rows.drop_duplicates("head"), lower_is_better)
@@ -99,9 +100,10 @@ def _against_baseline(
 
 
 def _worst(rows: pd.DataFrame, lower_is_better: Collection[str]) -> pd.Series | None:
-    """Return the row of the head that fares worst on its first metric.
+    """Return the row of the head with the worst result on its first metric.
 
-    By the difference where all heads have the same metric, else by the relative change.
+    Heads are compared by the difference if all heads have the same metric, else by the relative
+    change.
     """
     if rows["metric"].nunique() == 1:
         sign = -1 if rows["metric"].iloc[0] in lower_is_better else 1

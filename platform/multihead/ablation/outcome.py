@@ -1,4 +1,4 @@
-"""Put together what an ablation came to: from the store, by the file, to a Result."""
+"""Collect the results of an ablation from the store into a `Result`."""
 
 import shlex
 from collections.abc import Mapping
@@ -21,15 +21,15 @@ from multihead.tracking.store import Store
 
 
 def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
-    """Return what an ablation came to, as far as it was run.
+    """Return the results of an ablation so far.
 
     Args:
-        plan: Of the ablation.
-        store: Where its runs are.
-        works: What became of cells on this machine, by name.
+        plan: Plan of the ablation.
+        store: The store with its runs.
+        works: The states of cells on this machine, by name.
 
     Raises:
-        MultiheadError: If there is nothing to compare yet, or the store does not answer.
+        MultiheadError: If there is nothing to compare yet, or the store does not respond.
     """
     definition = plan.definition
     found = collect(plan, store, works)
@@ -69,13 +69,13 @@ def outcome(plan: Plan, store: Store, works: Mapping[str, Work]) -> Result:
 
 
 def head_redundancy(plan: Plan) -> Redundancy:
-    """Compare the labels of every two heads, on the training images."""
+    """Return the redundancy of every two heads, from the labels of the training images."""
     labels = plan.data.train_source.take_labels(np.asarray(plan.data.train_indices))
     return redundancy(labels, plan.data.heads)
 
 
 def commands(plan: Plan) -> tuple[str, ...]:
-    """Return what makes the ablation again from its file, and each of its networks alone."""
+    """Return the commands that repeat the ablation from its file, and train each network alone."""
     definition = plan.definition
     seeds = ",".join(map(str, definition.seeds))
     trainings = []

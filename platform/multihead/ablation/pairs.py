@@ -1,4 +1,4 @@
-"""The values of an arm and of the baseline, seed by seed."""
+"""Pair the values of an arm and of the baseline by seed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,24 +11,25 @@ from multihead.metrics.metric import Unit
 from multihead.metrics.registry import unit_of
 
 MEAN = "mean"
-# Between seed and fold in the column `seed` of an ablation over folds, such as `1 fold 0`.
+# Separates seed and fold in the column `seed` of an ablation with folds, such as `1 fold 0`.
 FOLD = " fold "
-# (arm, head, metric) of what was to be measured, in the order of the values.
+# (arm, head, metric) of all planned values, in the order of the values.
 Planned = Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What is compared: an arm and the baseline, on a metric of a head.
+    """The values of an arm and of the baseline for a metric of a head.
 
     Attributes:
-        arm: Name.
-        head: Name, or `mean`.
-        metric: Name, without split and head.
-        ours: Values of the arm, [n], of the seeds that both have.
-        theirs: Values of the baseline, [n], of the same seeds.
-        notes: What a reader has to know of the choice of values.
-        planned: Whether both were to have values, so that it is a test even where they are lost.
+        arm: Name of the arm.
+        head: Name of the head, or `mean`.
+        metric: Name of the metric, without split and head.
+        ours: Values of the arm, [n], for the seeds that both have.
+        theirs: Values of the baseline, [n], for the same seeds.
+        notes: What a reader has to know about the choice of values.
+        planned: Whether values of both were planned. If so, the pair counts as a test even if its
+            values are missing.
     """
 
     arm: str
@@ -41,24 +42,25 @@ class Pair:
 
     @property
     def n(self) -> int:
-        """How many seeds both have."""
+        """The number of seeds that both have."""
         return len(self.ours)
 
 
 def over_folds(values: pd.DataFrame) -> bool:
-    """Return whether the pairs of an ablation are folds, by its column `seed`."""
+    """Return whether the pairs of an ablation are folds, according to its column `seed`."""
     return bool(values["seed"].astype(str).str.contains(FOLD, regex=False).any())
 
 
 def with_mean(values: pd.DataFrame, count: int | None = None) -> pd.DataFrame:
-    """Return values with rows of the head `mean`, made anew: the mean over the heads.
+    """Return values with new rows of the head `mean`: the mean over the heads.
 
-    A metric has one where all heads of the table share it, and an arm and seed where it has all
-    of them, as means over different heads say nothing about each other. One head has no mean.
+    Means over different heads cannot be compared. So only a metric that all heads share has a mean,
+    and only for an arm and seed with values of all heads. A single head has no mean.
 
     Args:
-        values: Columns arm, seed, head, metric, split, value; others become "" in the new rows.
-        count: How many heads there are; those of the table if none.
+        values: Columns arm, seed, head, metric, split, value. Other columns are "" in the new rows.
+            Existing rows of the head `mean` are replaced.
+        count: Number of heads; if None, the number of heads in the table.
     """
     heads = values[values["head"] != MEAN]
     count = heads["head"].nunique() if count is None else count
@@ -73,12 +75,13 @@ def with_mean(values: pd.DataFrame, count: int | None = None) -> pd.DataFrame:
 
 
 def judging_values(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the finite values by which heads are judged: those of each head's first metric.
+    """Return the finite values that judge the heads: those of each head's first metric.
 
-    That is the first one in the table that is finite anywhere, and the same in all arms.
+    The first metric of a head is the first one in the table that has a finite value. It is the same
+    in all arms.
 
     Args:
-        values: Of one split: arm, seed, head, metric, value. The head `mean` is left out.
+        values: Values of one split: arm, seed, head, metric, value. The head `mean` is left out.
 
     Returns:
         At most one row per arm, seed and head.
@@ -93,15 +96,15 @@ def judging_values(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairs(values: pd.DataFrame, baseline: str, planned: Planned | None = None) -> Iterator[Pair]:
-    """Yield what can be compared with the baseline, by arm, head (the mean last) and metric.
+    """Yield the pairs of each arm with the baseline, by arm, head (the mean last) and metric.
 
-    Heads that the arm does not have are left out. A metric that only one of the two has of the
-    arm's heads makes an empty pair, which says so, and so does what was planned and is lost.
+    Heads that the arm lacks are left out. A metric of a head that only one of the two arms has
+    gives an empty pair with a note. So does a planned metric without values.
 
     Args:
-        values: Of one split, at most one per arm, seed, head and metric.
-        baseline: Name of an arm.
-        planned: What was to be measured; what was measured if none.
+        values: Values of one split, at most one per arm, seed, head and metric.
+        baseline: Name of the baseline arm.
+        planned: (arm, head, metric) of all planned values; if None, the measured ones.
     """
     whole = with_mean(values, None if planned is None else len({head for _, head, _ in planned}))
     wide = whole.assign(value=whole["value"].where(np.isfinite(whole["value"]))).pivot(
@@ -110,7 +113,7 @@ def pairs(values: pd.DataFrame, baseline: str, planned: Planned | None = None) -
     found = list(zip(whole["head"], whole["metric"], strict=True))
     wanted = [] if planned is None else with_planned_means(planned)
     columns = list(dict.fromkeys([*((head, metric) for _, head, metric in wanted), *found]))
-    # A head's metrics stand together, in the order in which they appear in the table.
+    # The metrics of a head are adjacent, in the order in which they appear in the table.
     heads = {head: i for i, head in enumerate(dict.fromkeys(head for head, _ in columns))}
     columns.sort(key=lambda column: heads[column[0]])
     wide = wide.reindex(columns=pd.MultiIndex.from_tuples(columns, names=wide.columns.names))
@@ -127,7 +130,7 @@ def pairs(values: pd.DataFrame, baseline: str, planned: Planned | None = None) -
 
 
 def with_planned_means(planned: Planned) -> list[tuple[str, str, str]]:
-    """Return what was planned with the means that `with_mean` makes of it, last."""
+    """Return the planned values, followed by the means that `with_mean` adds to them."""
     heads = {head for _, head, _ in planned}
     by_arm: dict[tuple[str, str], set[str]] = {}
     for arm, head, metric in planned:
@@ -145,7 +148,7 @@ def _pair(
     if len(both) == 0:
         notes.append(f"no seed has {metric} in both arms")
     elif left:
-        notes.append(f"without seeds {', '.join(map(str, left))}, which not both arms have")
+        notes.append(f"without seeds {', '.join(map(str, left))}, which are not in both arms")
     if head == MEAN and unit_of(metric) is Unit.LABEL:
         notes.append("a mean of errors in each head's own unit")
     of_arm, of_baseline = (s.loc[both].to_numpy(np.float64) for s in (ours, theirs))

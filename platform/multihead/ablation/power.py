@@ -1,4 +1,4 @@
-"""How many seeds it takes to see a difference of a given size."""
+"""Estimate the number of seeds that can show a difference of a given size."""
 
 import math
 from bisect import bisect_left
@@ -13,17 +13,18 @@ def smallest_p(n: int) -> float:
 
 
 def seeds_needed(delta: float, sd: float, alpha: float) -> int | None:
-    """Return how many pairs would show a difference in four of five ablations.
+    """Return the number of pairs that would show a difference in four of five ablations.
 
-    The smallest n at which a two-sided paired t test at `alpha` has a power of 0.8, if the true
-    differences are as these are (noncentral t; Cohen, Statistical Power Analysis, 1988, section
-    2.3), and the sign-flip test can reach `alpha` at all. It is as uncertain as `delta / sd`,
-    which few seeds know badly: an order of magnitude, no promise.
+    This is the smallest n with two properties. A two-sided paired t test at `alpha` has a power of
+    0.8, if the true differences have this mean and standard deviation (noncentral t; Cohen,
+    Statistical Power Analysis, 1988, section 2.3). And the sign-flip test can reach `alpha`. The
+    result is only an order of magnitude, because few seeds estimate `delta / sd` badly.
 
     Args:
         delta: Mean of the differences.
-        sd: Their standard deviation.
-        alpha: The largest p that counts, of one test of the family: 0.05 / 3 of three heads.
+        sd: Standard deviation of the differences.
+        alpha: The largest significant p of one test of the family, such as 0.05 / 3 for three
+            heads.
 
     Returns:
         The number, or None if the difference is 0 or `MOST_SEEDS` are too few.
@@ -42,15 +43,15 @@ def t_power(n: int, effect: float, alpha: float) -> float:
     """Return the power of a two-sided paired t test.
 
     Args:
-        n: Pairs, at least 2.
-        effect: Mean of the differences over their standard deviation, above 0.
-        alpha: Level of the test.
+        n: Number of pairs, at least 2.
+        effect: Mean of the differences divided by their standard deviation, above 0.
+        alpha: Significance level of the test.
     """
     from scipy import stats
 
     beyond = stats.t.isf(alpha / 2, n - 1)
     shift = effect * math.sqrt(n)
-    # SciPy's noncentral t ends in nan far out, where the power is 1.
+    # For a large shift, SciPy's noncentral t gives nan; the power is 1.
     if shift > beyond + 30:
         return 1.0
     return float(stats.nct.sf(beyond, n - 1, shift) + stats.nct.cdf(-beyond, n - 1, shift))

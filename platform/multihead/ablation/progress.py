@@ -1,4 +1,4 @@
-"""What a person sees while an ablation runs: counts, time left, and what ended."""
+"""Show the progress of an ablation: counts, time left, and the trainings that ended."""
 
 import time
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ class Progress:
     """Print a line per training that ended, and keep a line of counts in a terminal.
 
     Args:
-        screen: Where to draw.
+        screen: The screen to draw on.
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -32,7 +32,7 @@ class Progress:
         self._live.stop()
 
     def show(self, works: Mapping[str, Work]) -> None:
-        """Show where the trainings are, by name."""
+        """Show the states of the trainings, by name."""
         for name, work in works.items():
             if work.state in _ENDED and name not in self._printed:
                 self._printed.add(name)

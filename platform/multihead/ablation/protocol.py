@@ -83,7 +83,7 @@ def equal_steps(runs: pd.DataFrame) -> Check:
         return Check(rule, False, "no training has ended yet")
     steps, epochs = done["steps"].astype("float64"), done["epochs"].astype("float64")
     if unknown := int(steps.isna().sum()):
-        reason = f"{unknown} of {len(done)} trainings have no recorded number of steps"
+        reason = f"the steps of {unknown} of {len(done)} trainings were not recorded"
         return Check(rule, False, f"{reason}; {_range(epochs)} epochs")
     return Check(rule, steps.nunique() == 1, f"{_range(steps)} steps in {_range(epochs)} epochs")
 

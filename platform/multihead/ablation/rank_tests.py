@@ -1,4 +1,4 @@
-"""Tests of arms over seeds, and the groups of arms that they do not tell apart."""
+"""Tests of arms over seeds, and groups of arms that do not differ significantly."""
 
 from collections.abc import Collection, Sequence
 from math import ceil, log2
@@ -7,12 +7,12 @@ import numpy as np
 
 from multihead.ablation.paired import Floats, differences
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"  # that name groups
+LETTERS = "abcdefghijklmnopqrstuvwxyz"  # names of groups
 _TIE = 1e-9
 
 
 def friedman_p(scores: Floats) -> float:
-    """Return the p of Friedman's test of scores [blocks, arms]; 1 where all are equal."""
+    """Return the p of Friedman's test of scores [blocks, arms]; 1 if all are equal."""
     from scipy import stats
 
     if (np.ptp(scores, axis=1) <= _TIE).all():
@@ -23,12 +23,12 @@ def friedman_p(scores: Floats) -> float:
 def paired_p(ours: Floats, theirs: Floats) -> float:
     """Return the two-sided p of Wilcoxon's signed-rank test of two arms over seeds.
 
-    Heads have units of their own, so the differences of a head are divided by their root mean
-    square over the seeds, and averaged over the heads. No other arm has a say in it.
+    Heads have different units, so the differences of a head are divided by their root mean square
+    over the seeds. Then they are averaged over the heads. Other arms do not affect the result.
 
     Args:
-        ours: Values that are better where they are larger, [seeds, heads].
-        theirs: Those of the other arm.
+        ours: Values of one arm, [seeds, heads]. A larger value is better.
+        theirs: Values of the other arm, [seeds, heads].
     """
     found = differences(ours, theirs)
     size = np.sqrt(np.square(found).mean(0))
@@ -39,17 +39,17 @@ def paired_p(ours: Floats, theirs: Floats) -> float:
 def signed_rank_p(deltas: Floats) -> float:
     """Return the two-sided p of Wilcoxon's signed-rank test of differences [n].
 
-    Exact also with ties, and with zeros as of Pratt (JASA 54, 1959): by the distribution of the
-    rank sum over all choices of signs. `scipy.stats.wilcoxon` gives the same p, but with ties only
-    by trying all signs one by one, which takes seconds.
+    The p comes from the distribution of the rank sum over all choices of signs. So it is exact,
+    also with ties. Zeros are treated as in Pratt (JASA 54, 1959). `scipy.stats.wilcoxon` gives the
+    same p, but with ties it tries all signs one by one, which takes seconds.
     """
     from scipy import stats
 
-    doubled = np.rint(2 * stats.rankdata(np.abs(deltas))).astype(int)  # ties share: halves
+    doubled = np.rint(2 * stats.rankdata(np.abs(deltas))).astype(int)  # ties have half ranks
     signs = np.sign(deltas)
     chances = np.zeros(int(doubled.sum()) + 1)
     chances[0] = 1.0
-    for rank in doubled[signs != 0]:  # half of the choices add it to the sum
+    for rank in doubled[signs != 0]:  # half of the choices add this rank to the sum
         chances = (chances + np.concatenate([np.zeros(rank), chances[:-rank]])) / 2
     total = int(doubled[signs > 0].sum())
     least = min(chances[: total + 1].sum(), chances[total:].sum())
@@ -57,26 +57,27 @@ def signed_rank_p(deltas: Floats) -> float:
 
 
 def seeds_to_tell_apart(pairs: int, alpha: float) -> int:
-    """Return how many seeds it takes before one of so many pairs can be told apart.
+    """Return the smallest number of seeds at which one of the pairs can differ significantly.
 
-    The smallest p of n differences is 2 / 2^n, which Holm's correction multiplies by the pairs.
+    The smallest p of n differences is 2 / 2^n. Holm's correction multiplies it by the number of
+    pairs.
 
     Args:
-        pairs: That are compared, 1 or more.
-        alpha: What the corrected p may be at most, above 0.
+        pairs: Number of compared pairs, 1 or more.
+        alpha: The largest corrected p that is significant, above 0.
     """
     return ceil(log2(2 * pairs / alpha))
 
 
 def cliques(arms: Sequence[str], apart: Collection[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """Return the maximal sets of two or more arms of which no two are apart, in the arms' order.
+    """Return the maximal sets of two or more arms in which no two differ, in the arms' order.
 
-    There can be very many; no more are looked for when they are more than the letters that name
+    There can be very many sets. The search stops when there are more sets than letters to name
     them. Source: Bron & Kerbosch, Communications of the ACM 16, 1973.
 
     Args:
-        arms: In the order in which they shall stand.
-        apart: Pairs that can be told apart, either way round.
+        arms: The arms, in the order of the result.
+        apart: Pairs of arms that differ significantly, in any order.
     """
     near = {
         arm: {o for o in arms if o != arm and not {(arm, o), (o, arm)} & set(apart)} for arm in arms

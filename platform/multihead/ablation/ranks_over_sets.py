@@ -1,4 +1,4 @@
-"""Rank arms over several data sets, from the ablations that measured them there."""
+"""Rank arms over several data sets, from an ablation of each data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from multihead.errors import ConfigError
 
 @dataclass(frozen=True)
 class OverSets:
-    """How arms rank over data sets.
+    """The ranks of arms over data sets.
 
     Attributes:
-        ranking: Its blocks are data sets; `seeds` counts them.
-        by_set: Average rank of each arm in each data set, a row per arm, the best arm first, a
+        ranking: The ranking with data sets as blocks. `seeds` is the number of data sets.
+        by_set: Average rank of each arm in each data set: a row per arm (the best first) and a
             column per ablation.
-        left_out: Arms that some ablation lacks.
+        left_out: Arms that some ablation lacks or cannot rank.
     """
 
     ranking: Ranking
@@ -30,13 +30,13 @@ class OverSets:
 def ranks_over_sets(results: Sequence[Result], level: float = 0.95) -> OverSets:
     """Rank the arms that all ablations have, with a data set as a block.
 
-    Within an ablation an arm has its average rank over seeds and heads, among the arms that all
-    ablations have; see `multihead.ablation.ranks`. Data sets are what Demsar (JMLR 7, 2006) has as
-    blocks: seeds of one set say nothing of another one.
+    In each ablation, an arm has its average rank over seeds and heads among the arms that all
+    ablations have; see `multihead.ablation.ranks`. The blocks are data sets, as in Demsar (JMLR 7,
+    2006), because seeds of one data set give no information about other data sets.
 
     Args:
         results: Ablations of different data sets, two or more.
-        level: `1 - level` is what a p has to be below.
+        level: Confidence level between 0 and 1; `1 - level` is the significance level.
 
     Raises:
         ConfigError: If an ablation is named twice, or fewer than three arms are in all of them.
@@ -44,7 +44,7 @@ def ranks_over_sets(results: Sequence[Result], level: float = 0.95) -> OverSets:
     names = [result.name for result in results]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise ConfigError(f"the ablation {twice[0]!r} is named twice; a data set counts once.")
+        raise ConfigError(f"the ablation {twice[0]!r} is named twice; name each one once.")
     everyone = [set(result.runs["arm"]) for result in results]
     first = dict.fromkeys(arm for result in results for arm in result.runs["arm"])
     common = [arm for arm in first if all(arm in each for each in everyone)]
@@ -64,12 +64,12 @@ def ranks_over_sets(results: Sequence[Result], level: float = 0.95) -> OverSets:
 def _check(arms: Sequence[str], names: Sequence[str]) -> None:
     if len(arms) < 3:
         raise ConfigError(
-            f"{len(arms)} arms are in all of {', '.join(names)}; ranks want three or more."
+            f"{len(arms)} arms are in all of {', '.join(names)}; ranks need three or more."
         )
 
 
 def _ranks(result: Result, arms: Sequence[str]) -> pd.Series:
-    """Return the average rank of arms in an ablation by name; without those it cannot rank."""
+    """Return the average ranks of the arms that an ablation can rank, by name."""
     chosen = result.compared[result.compared["arm"].isin(arms)]
     found = ranking(chosen, result.falling, level=result.comparison.level)
     return pd.Series(dtype=float) if found is None else found.table.set_index("arm")["rank"]

@@ -1,4 +1,4 @@
-"""The ablation's own run in MLflow: parent of its trainings, with its file and its tables."""
+"""The ablation's own run in MLflow: the parent of its trainings, with its file and tables."""
 
 import tempfile
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ _SINCE = "multihead.selected."
 
 
 class AblationRecord:
-    """Open an ablation's run: a new one, or the one that is there.
+    """Open an ablation's run. It is created if it does not exist.
 
     Args:
-        plan: Of the ablation.
-        store: Where its runs are.
+        plan: Plan of the ablation.
+        store: The store with its runs.
 
     Raises:
-        StoreError: If another command runs the ablation, or the store refuses.
+        StoreError: If another command runs the ablation, or the store reports an error.
     """
 
     def __init__(self, plan: Plan, store: Store) -> None:
@@ -62,23 +62,23 @@ class AblationRecord:
         """MLflow's id of the run.
 
         Raises:
-            StoreError: If the store has not made the run yet.
+            StoreError: If the store has not created the run yet.
         """
         if self.run.mlflow_id is None:
             raise StoreError(
-                f"the store {self.run.store.shown_uri} is too slow to make the ablation's run; "
-                f"call again when it answers."
+                f"the store {self.run.store.shown_uri} is too slow to create the ablation's run; "
+                f"run the command again when the store responds."
             )
         return self.run.mlflow_id
 
 
 def _begun(definition: Definition) -> str:
-    """Return the description of an ablation until its report replaces it, as Markdown."""
+    """Return a description of an ablation as Markdown. Its report later replaces this text."""
     arms = ", ".join(escaped(arm) for arm in definition.arms)
     opening = [
         f"**Ablation {escaped(definition.name)}**: {arms}; baseline {escaped(definition.baseline)}",
-        "It is training, or was stopped before its report.",
-        f"{code(typed_command())} goes on.",
+        "It is training, or was stopped before it wrote its report.",
+        f"{code(typed_command())} continues.",
     ]
     return "  \n".join(opening)
 
@@ -94,7 +94,7 @@ def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:
 
 
 def definition_text(definition: Definition) -> str:
-    """Return a definition as the YAML of its file, with what the command line changed."""
+    """Return a definition as YAML, including the changes from the command line."""
     content = definition.model_dump(mode="json", exclude_defaults=True)
     text: str = yaml.safe_dump(content, sort_keys=False)
     return text

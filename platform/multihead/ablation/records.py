@@ -1,4 +1,4 @@
-"""An ablation's runs as the store has them, found by what they trained, not by who ran them."""
+"""Find an ablation's runs in the store by what they trained, whichever command started them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ _PAGE = 1000
 
 
 def search(store: Store, condition: str) -> Iterator[Any]:
-    """Yield the MLflow runs of all experiments that fit a condition, the oldest first."""
+    """Yield the MLflow runs of all experiments that match a condition, the oldest first."""
     with store.errors():
         experiments = [e.experiment_id for e in store.client.search_experiments()]
         token = None
@@ -54,11 +54,11 @@ def parents_of(store: Store, ablation: str) -> list[Any]:
 def trainings(
     store: Store, settings: Sequence[str], *, any_version: bool
 ) -> dict[tuple[str, str, str], list[Any]]:
-    """Return the trainings with some settings by (config hash, training digest, test digest).
+    """Return the trainings with these settings, by (config hash, training digest, test digest).
 
     Args:
-        store: Where the runs are.
-        settings: Hashes from `settings_hash`.
+        store: The store with the runs.
+        settings: Results of `settings_hash`.
         any_version: Whether runs of other versions of the package count.
     """
     found: dict[tuple[str, str, str], list[Any]] = {}
@@ -80,5 +80,5 @@ def is_result(run: Any) -> bool:
 
 
 def our_id(run: Any) -> str:
-    """Return our id of an MLflow run."""
+    """Return the multihead id of an MLflow run."""
     return str(run.data.tags.get(RUN_TAG, ""))

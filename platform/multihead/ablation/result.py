@@ -1,4 +1,4 @@
-"""What an ablation came to, in one object: all that a report says."""
+"""The result of an ablation: one object with all content of a report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from multihead.ablation.statistics import Comparison, falling_metrics
 
 @dataclass(frozen=True)
 class Check:
-    """One demand of a fair comparison.
+    """One rule of a fair comparison.
 
     Attributes:
-        name: The demand.
+        name: The rule.
         met: Whether this ablation meets it.
-        reason: Why, or why not.
+        reason: Why it is met, or why not.
     """
 
     name: str
@@ -29,27 +29,26 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """An ablation and what it came to.
+    """An ablation and its results.
 
     Attributes:
-        name: Of the ablation.
-        definition: Its file as it was run, in YAML.
-        values: As `collect.VALUES` says.
-        runs: As `collect.RUNS` says.
-        curves: As `collect.CURVES` says.
-        comparison: With the baseline.
-        redundancy: Normalised mutual information of heads, [T, T] by head name.
+        name: Name of the ablation.
+        definition: Its file as it was run, in YAML; empty for runs that were picked by hand.
+        values: Table with the columns `collect.VALUES`.
+        runs: Table with the columns `collect.RUNS`.
+        curves: Table with the columns `collect.CURVES`.
+        comparison: The comparison with the baseline.
+        redundancy: Normalised mutual information of heads, [T, T] by head name, from 0 to 1.
         functions: A sentence for each head that is a function of another.
-        protocol: What a fair comparison demands, and whether it is met.
-        commands: What makes all this again.
+        protocol: The rules of a fair comparison, and whether they are met.
+        commands: Commands that reproduce the ablation and its trainings.
         baseline: The arm that the others are compared with.
-        url: Of the ablation's run, or None.
-        test_reads: As `ledger.COLUMNS` says.
-        affinity: Which heads helped each other, if an arm has measured it.
-        titles: What heads are called where people read, by name; a head that is not in it is
-            called by its name.
-        units: Of the heads' labels, by name, where they have one.
-        gradients: As `gradients.COLUMNS` says; empty where no run looked at them.
+        url: Address of the ablation's run, or None.
+        test_reads: Table with the columns `ledger.COLUMNS`.
+        affinity: Affinities and gains of heads; None if no arm measured affinity.
+        titles: Display names of heads, by name. A head without one is displayed by its name.
+        units: Units of the heads' labels, by name, for heads with a unit.
+        gradients: Table with the columns `gradients.COLUMNS`; empty if no run measured them.
     """
 
     name: str
@@ -72,36 +71,36 @@ class Result:
 
     @property
     def split(self) -> str:
-        """What is compared: the test split, or validation if no run was tested."""
+        """The compared split: the test split, or the validation split if no run was tested."""
         return "test" if "test" in set(self.values["split"]) else "val"
 
     @property
     def single_task(self) -> frozenset[str]:
-        """The arms of a network per head."""
+        """The arms with a network per head."""
         return frozenset(self.runs.loc[self.runs["head"].fillna("") != "", "arm"])
 
     @cached_property
     def ranking(self) -> Ranking | None:
-        """How arms rank over seeds; None for fewer than three."""
+        """The ranks of the arms over seeds; None for fewer than three arms."""
         level, arms = self.comparison.level, list(dict.fromkeys(self.runs["arm"]))
         return ranking(self.compared, self.falling, level=level, arms=arms)
 
     @cached_property
     def front(self) -> Front | None:
-        """Where arms lie between the heads; None for one head."""
+        """The Pareto front of the arms; None for one head."""
         level = self.comparison.level
         return front(self.compared, self.falling, self.single_task, level=level)
 
     @property
     def compared(self) -> pd.DataFrame:
-        """The values of the split that is compared."""
+        """The values of the compared split."""
         return self.values[self.values["split"] == self.split]
 
     @property
     def falling(self) -> frozenset[str]:
-        """The metrics of which less is better."""
+        """The metrics of which a lower value is better."""
         return falling_metrics(self.values["metric"].unique())
 
     def shown(self, head: str) -> str:
-        """Return what a head is called where people read."""
+        """Return the display name of a head."""
         return self.titles.get(head) or head

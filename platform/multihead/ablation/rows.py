@@ -30,15 +30,16 @@ BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
 
 @dataclass(frozen=True)
 class Tested:
-    """A pair and what its differences say alone, without the other heads.
+    """A pair with its statistics, before the correction across heads.
 
     Attributes:
-        pair: What is compared.
+        pair: The compared values.
         deltas: Differences, [n].
-        interval: Of their mean; nan with fewer than two.
-        p: Of the sign-flip test; nan without any.
-        notes: What a reader has to know of these figures.
-        folds: How many there are, where the pairs are folds.
+        interval: Interval of their mean; nan with fewer than two differences.
+        p: The p of the sign-flip test (with folds: of the corrected t test); nan without any
+            difference.
+        notes: What a reader has to know about these numbers.
+        folds: Number of folds, if the pairs are folds.
     """
 
     pair: Pair
@@ -53,10 +54,11 @@ def examine(pair: Pair, level: float, seed: int, folds: int | None = None) -> Te
     """Return the interval and the p of a pair.
 
     Args:
-        pair: What is compared.
-        level: Of the interval, between 0 and 1.
-        seed: Of the resampling; the same for each pair, so that none depends on the others.
-        folds: How many there are, where the pairs are folds.
+        pair: The compared values.
+        level: Confidence level of the interval, between 0 and 1.
+        seed: Seed of the resampling. All pairs use the same seed, so they do not depend on each
+            other.
+        folds: Number of folds, if the pairs are folds.
     """
     deltas = differences(pair.ours, pair.theirs)
     if folds is not None and pair.n > 1 and not are_equal(deltas):
@@ -71,11 +73,11 @@ def row(tested: Tested, p_holm: float, alpha: float, tests: int, *, falling: boo
     """Return a row, in the order of `COLUMNS`.
 
     Args:
-        tested: What is known without the other heads.
+        tested: The pair with its own statistics.
         p_holm: The corrected p.
-        alpha: The largest `p_holm` that counts.
-        tests: How many were corrected together.
-        falling: Whether less of the metric is better.
+        alpha: The largest `p_holm` that is significant.
+        tests: Number of tests that were corrected together.
+        falling: Whether a lower value of the metric is better.
     """
     pair, (low, high) = tested.pair, tested.interval
     delta = mean_difference(tested.deltas) if tested.pair.n else math.nan
@@ -93,8 +95,8 @@ def row(tested: Tested, p_holm: float, alpha: float, tests: int, *, falling: boo
 def verdict(low: float, high: float, p_holm: float, alpha: float, *, falling: bool) -> str:
     """Return better or worse if the interval excludes 0 and `p_holm <= alpha`, else inconclusive.
 
-    The interval alone would not do: with few seeds it is too narrow. The p alone would do, but
-    then a row could call a difference real whose interval contains 0.
+    The interval alone is not enough, because it is too narrow with few seeds. The p alone would be
+    enough, but then a row could have a verdict although its interval contains 0.
     """
     if not (low > 0 or high < 0) or not p_holm <= alpha:
         return INCONCLUSIVE
@@ -102,9 +104,9 @@ def verdict(low: float, high: float, p_holm: float, alpha: float, *, falling: bo
 
 
 def _needed(tested: Tested, delta: float, alpha: float, found: str) -> float:
-    """Return the number of seeds, or nan; more than there are where these did not suffice."""
+    """Return the needed number of seeds, or nan. It exceeds n if the verdict is inconclusive."""
     if tested.pair.n < 2 or tested.folds is not None:
-        return math.nan  # more seeds of the same folds make the overlap no smaller
+        return math.nan  # more seeds of the same folds do not reduce the overlap
     needed = seeds_needed(delta, _sd(tested.deltas), alpha)
     if needed is None:
         return math.nan
@@ -129,7 +131,7 @@ def _mean(values: Floats) -> float:
 
 
 def _sd(values: Floats) -> float:
-    """Return the standard deviation, with n - 1; exactly 0 for values that differ by rounding."""
+    """Return the standard deviation with n - 1; exactly 0 if values differ only by rounding."""
     if len(values) < 2:
         return math.nan
     return 0.0 if are_equal(values) else float(np.std(values, ddof=1))

@@ -1,4 +1,4 @@
-"""Run the missing cells of an ablation on this machine: workers, and an eye on them."""
+"""Run the missing cells of an ablation on this machine, and monitor the workers."""
 
 import json
 import time
@@ -30,8 +30,8 @@ class Runner:
     """The workers of one command.
 
     Args:
-        plan: Of the ablation.
-        store: Where its runs are.
+        plan: Plan of the ablation.
+        store: The store with its runs.
         parent: MLflow's id of the ablation's run.
     """
 
@@ -44,7 +44,7 @@ class Runner:
         self._gpus = Places(workers_of(store), 1, visible_gpus())
 
     def missing(self) -> list[Cell]:
-        """Return the cells to be trained, after what runs could not deliver is delivered."""
+        """Send unsent data of runs to the store, and return the cells that are still missing."""
         reap_and_tell(self.store.home)
         runs = self.plan.on_record(self.store)
         missing = [cell for cell in self.plan.trainable if not any(map(is_result, runs[cell.name]))]
@@ -54,11 +54,11 @@ class Runner:
         return self.plan.missing(self.store) if sent else missing
 
     def run(self, cells: Sequence[Cell], progress: Progress) -> dict[str, Work]:
-        """Train cells; return what became of each, by name.
+        """Train cells, and return the state of each one, by name.
 
         Raises:
-            StoreError: If workers die again and again, or the home cannot be written to.
-            RunInterrupted: After a signal; the runs have checkpoints to go on from.
+            StoreError: If too many workers die, or the home cannot be written to.
+            RunInterrupted: After a signal. The runs have checkpoints, so they can continue.
         """
         try:
             self.hand_out(cells)
@@ -75,22 +75,22 @@ class Runner:
         return self.states(cells)
 
     def _file(self, cell: Cell) -> CellFile:
-        # All are read again and again while workers train, so names are not computed each time.
+        # All files are read repeatedly while workers train, so their names are cached.
         if cell.name not in self._files:
-            # Another configuration, other data or another version must not go on with its run.
+            # A cell with another configuration, data or version must not continue its run.
             version = "" if self.plan.definition.reuse == "any" else __version__
             digest = sha256(" ".join((*cell.identity, version)).encode()).hexdigest()
             self._files[cell.name] = CellFile(self.folder, f"{cell.name}-{digest[:8]}")
         return self._files[cell.name]
 
     def hand_out(self, cells: Sequence[Cell]) -> None:
-        """Write down what workers are to train; what was begun goes on."""
+        """Write the list of cells for the workers. Started cells continue."""
         tasks = []
         for cell in cells:
             file = self._file(cell)
             before = file.read()
-            # What failed is tried anew, what was interrupted goes on: also where the command was
-            # killed again before a worker came to it.
+            # A failed cell starts anew, an interrupted one continues. PENDING cells have a run if
+            # the command was killed again before a worker reached them.
             interrupted = before.state in ("RUNNING", "PENDING")
             file.write(Work("PENDING", before.run if interrupted else None))
             tasks.append(
@@ -105,7 +105,7 @@ class Runner:
         return {key: value for key, value in tags.items() if value}
 
     def states(self, cells: Sequence[Cell]) -> dict[str, Work]:
-        """Return what became of cells on this machine, by name."""
+        """Return the states of cells on this machine, by name."""
         return {cell.name: self._file(cell).read() for cell in cells}
 
     def _watch(self, cells: Sequence[Cell], progress: Progress) -> None:
@@ -135,11 +135,11 @@ class Runner:
         self.processes[place] = WorkerProcess(
             "multihead.ablation.worker", [str(self.folder)], environment, self.folder / _LOG
         )
-        if self.signum is not None:  # it came while this one was being started
+        if self.signum is not None:  # the signal arrived while this worker started
             self.processes[place].interrupt()
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
-        """Have the workers end, with checkpoints."""
+        """Interrupt the workers. They save checkpoints and end."""
         self.signum = signum
         for process in self.processes.values():
             process.interrupt()

@@ -1,4 +1,4 @@
-"""Classes of a configuration by the names that a person chooses them by."""
+"""Short names of classes in a configuration: the config choices that select them."""
 
 from multihead import settings
 from multihead.errors import ConfigError
@@ -8,11 +8,11 @@ TARGET = "_target_"
 
 
 def short_value(key: str, value: str) -> str:
-    """Return `gradnorm` for `multihead.balancing.GradNorm`, and other values as they are.
+    """Return `gradnorm` for `multihead.balancing.GradNorm`, and other values unchanged.
 
     Args:
-        key: Dotted, such as `model.balancer._target_`.
-        value: What a run has there.
+        key: The dotted key, such as `model.balancer._target_`.
+        value: The value of the key in a run.
     """
     if not key.endswith(f".{TARGET}") or not value:
         return value
@@ -21,7 +21,7 @@ def short_value(key: str, value: str) -> str:
 
 
 def _choices(group: str, target: str) -> list[str]:
-    """Return the choices of a config group that are of one class."""
+    """Return the choices of a config group with this class."""
     found = []
     for folder in settings.config_folders("experiments"):
         for path in sorted((folder / group).glob("*.yaml")):

@@ -1,4 +1,4 @@
-"""What a row of the table says, in a sentence."""
+"""Express a row of the table as a sentence."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +17,12 @@ _P = ("p", "p_holm", "p_smallest", "improvement")
 
 
 def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
-    """Return what a row of a comparison's table says.
+    """Return the sentence for a row of a comparison's table.
 
     Args:
-        row: By column.
-        baseline: Name of the arm it is compared with.
-        level: Of the interval.
+        row: The values of the row, by column.
+        baseline: Name of the baseline arm.
+        level: Confidence level of the interval, between 0 and 1.
     """
     place = f"{row['arm']}, {row['head']}"
     if row["n"] == 0:
@@ -34,7 +34,7 @@ def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
     after = "" if row["head"] == MEAN else " after Holm"
     figures += f", {100 * level:g}% interval {_interval(row)}, p = {row['p_holm']:.2g}{after}"
     if folds:
-        figures += ", allowing for folds, which are not independent"
+        figures += ", corrected for folds, which are not independent"
     if row["verdict"] != "inconclusive":
         return f"{place}: {row['verdict']} than {baseline}: {figures}."
     figures += "" if folds else _reach(row, 1 - level) + _needed(row)
@@ -42,9 +42,9 @@ def sentence(row: Mapping[str, Any], baseline: str, level: float) -> str:
 
 
 def rounded_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a comparison's table for people: the figures of a row have the same decimals.
+    """Return a comparison's table for display. The numbers of a row have the same decimals.
 
-    Means decide how many, and p-values have four.
+    The means determine the number of decimals. The p-values have four.
     """
     shown = table.astype(object)
     for place, row in zip(table.index, table.to_dict("records"), strict=True):
@@ -64,7 +64,7 @@ def _reach(row: Mapping[str, Any], alpha: float) -> str:
 
 def _needed(row: Mapping[str, Any]) -> str:
     if row["delta"] == 0:
-        return "; there is no difference to see"
+        return "; there is no difference"
     if pd.isna(row["seeds_needed"]):
         return f"; more than {MOST_SEEDS:,} seeds would be needed to see this difference"
     return f"; about {row['seeds_needed']:,} seeds would be needed to see this difference"
@@ -80,7 +80,7 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _figure(row: Mapping[str, Any], name: str) -> str:
-    """Return a difference or an end of its interval, to three digits of the largest of them."""
+    """Return a difference or an end of its interval, with three digits of the largest of them."""
     factor = 100 if _is_share(row) else 1
     decimals = decimals_of((factor * row[each] for each in ("delta", "ci_low", "ci_high")), 3)
     text = rounded(factor * row[name], decimals, sign="+")
