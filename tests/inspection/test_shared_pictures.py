@@ -37,12 +37,12 @@ def test_copies_are_counted_and_the_first_places_named() -> None:
     file.images[4] = file.images[6]
     test.images[[0, 2]] = file.images[[2, 3]]
     assert found(file, test) == [
-        "1 of 2 validation pictures is also in training (by their places in the files: 4 = 6), so "
-        "validation figures are better than those of new pictures",
-        "1 of 3 test pictures is also in training (by their places in the files: 0 = 2), so test "
-        "figures are better than those of new pictures",
-        "1 of 3 test pictures is also in validation (by their places in the files: 2 = 3), so test "
-        "figures are better than those of new pictures",
+        "1 of 2 validation pictures is also in training (sample numbers in the files: 4 = 6), so "
+        "validation results are better than on new pictures",
+        "1 of 3 test pictures is also in training (sample numbers in the files: 0 = 2), so test "
+        "results are better than on new pictures",
+        "1 of 3 test pictures is also in validation (sample numbers in the files: 2 = 3), so test "
+        "results are better than on new pictures",
     ]
 
 

@@ -288,7 +288,7 @@ def test_affinity_that_is_not_of_each_head_with_each_is_refused(
     table = pd.read_parquet(path)
     many = pd.concat([table] * 1000, ignore_index=True)
     many.assign(source=[f"h{i}" for i in range(2000)]).to_parquet(path)
-    with pytest.raises(DataError, match="not of each head with each other"):
+    with pytest.raises(DataError, match="does not have every pair of heads"):
         load(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""How a step for one head changes the losses of the others, as a heat map."""
+"""A heat map of affinity: how a step for one head changes the losses of the others."""
 
 from pathlib import Path
 
@@ -11,14 +11,15 @@ from multihead.figures import words
 
 @words.plain_words()
 def affinity_figure(matrix: pd.DataFrame, path: Path) -> None:
-    """Draw a row per head that steps and a column per head whose loss changes; save the picture.
+    """Draw affinities, with a row per head that takes a step and a column per changed head.
 
-    The colours reach to the largest value of two different heads. A head's effect on itself is
-    written without a colour: it is often ten times as large.
+    The largest value of two different heads sets the colour scale. A head's effect on itself is
+    shown without a colour, since it is often ten times as large.
 
     Args:
-        matrix: Affinities by head name, [T, T]; the row is the head that steps, nan for no look.
-        path: Where to write; the suffix chooses the format.
+        matrix: Affinities by head name, [T, T]. The row is the head that takes the step. nan means
+            not measured.
+        path: The picture to write. Its suffix sets the format.
     """
     values = matrix.to_numpy(np.float64)
     count = len(values)

@@ -1,4 +1,4 @@
-"""A heat map of the conflict of the heads' gradients over a training."""
+"""A heat map of the conflict between the heads' gradients during a training."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from multihead.figures import words
 
 @words.plain_words()
 def conflict_figure(table: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a row per pair and a column per epoch, coloured by the cosine, and save the picture.
+    """Draw a row per pair of heads and a column per epoch, coloured by the cosine.
 
     Args:
-        table: Columns epoch, a, b and cosine; a row per pair and epoch.
-        title: Shown above.
-        path: Where to write; the suffix chooses the format.
+        table: Columns epoch, a, b and cosine (-1 to 1); one row per pair and epoch.
+        title: Title of the picture.
+        path: The picture to write. Its suffix sets the format.
     """
     pairs = table.assign(pair=table["a"] + " and " + table["b"])
     grid = pairs.pivot_table(index="pair", columns="epoch", values="cosine", sort=False)

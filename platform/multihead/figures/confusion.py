@@ -16,7 +16,7 @@ _LONGEST = 24
 
 
 def confusion_matrix(pairs: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Return counts [K, K], labels in rows, from label, prediction and count in rows [U, 3]."""
+    """Return counts [K, K] (rows are labels) from rows of label, prediction and count [U, 3]."""
     matrix = np.zeros((classes, classes), np.int64)
     matrix[pairs[:, 0], pairs[:, 1]] = pairs[:, 2]
     return matrix
@@ -32,13 +32,13 @@ def confusion_table(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.Dat
 def confusion_figure(
     counts: NDArray[np.int64], classes: Sequence[str], title: str, path: Path
 ) -> None:
-    """Draw counts [K, K], coloured by the share of each label, and save them as a picture.
+    """Draw a confusion matrix, coloured by the fraction of each label.
 
     Args:
-        counts: Rows are labels, columns are predictions.
-        classes: A name per class.
-        title: Shown above.
-        path: Where to write; the suffix chooses the format.
+        counts: Counts [K, K]. Rows are labels, columns are predictions.
+        classes: Names of the K classes.
+        title: Title of the picture.
+        path: The picture to write. Its suffix sets the format.
     """
     size = len(classes)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -17,14 +17,14 @@ def curves_figure(curves: Mapping[str, pd.DataFrame], title: str, path: Path) ->
     """Draw the curves of each class or tag.
 
     Args:
-        curves: By name, points with `true_positive_rate`, `false_positive_rate` and `precision`,
-            from the highest threshold to the lowest.
-        title: Shown above.
-        path: Where to write; the suffix chooses the format.
+        curves: Points of each curve by name, with columns `true_positive_rate`,
+            `false_positive_rate` and `precision`, from the highest threshold to the lowest.
+        title: Title of the picture.
+        path: The picture to write. Its suffix sets the format.
     """
     figure = Figure(figsize=(9, 4.6))
     left, right = figure.subplots(1, 2)
-    # What is on the axes is known; a layout engine would draw everything twice.
+    # Fixed margins, since a layout engine would draw everything twice.
     figure.subplots_adjust(left=0.07, right=0.98, top=0.88, bottom=0.12, wspace=0.2)
     figure.suptitle(words.title(title))
     left.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)

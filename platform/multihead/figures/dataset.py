@@ -1,4 +1,4 @@
-"""What is in a dataset, as pictures: samples, how often labels occur, what heads share."""
+"""Pictures of a dataset: samples, frequencies of labels, and redundancy of heads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from multihead.figures.words import title, word
 
-# Readable on white and on black alike, also to most of the colour-blind (Okabe and Ito, 2008).
+# Readable on white and black, also for most colour-blind readers (Okabe and Ito, 2008).
 SPLIT_COLOURS = ("#0072b2", "#e69f00", "#009e73")
 _LARGEST = 256
 _TICKS = 10
@@ -22,12 +22,12 @@ _LONGEST = 24
 
 @dataclass(frozen=True)
 class LabelBars:
-    """How often the labels of one head occur.
+    """The frequencies of one head's labels.
 
     Attributes:
         title: The head's name.
-        names: A text per bar.
-        counts: Samples per bar, by split.
+        names: The name of each bar, B of them.
+        counts: Number of samples per bar [B], by split.
     """
 
     title: str
@@ -36,10 +36,10 @@ class LabelBars:
 
 
 def shown_picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image uint8 [C, H, W] as people can look at it.
+    """Return an image uint8 [C, H, W] in a form that can be displayed.
 
-    Three channels become a picture in colour [H, W, 3], any other number grey pictures side by
-    side [H, C * W]. Every so many rows and columns are left out where a side is beyond 256.
+    Three channels become a colour picture [H, W, 3]. Otherwise the channels become grey pictures
+    side by side, [H, C * W]. If a side is longer than 256, rows or columns are skipped.
     """
     _, height, width = image.shape
     image = image[:, :: -(-height // _LARGEST), :: -(-width // _LARGEST)]
@@ -51,7 +51,7 @@ def shown_picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def draw_samples(
     figure: FigureBase, images: NDArray[np.uint8], captions: Sequence[str], columns: int = 6
 ) -> None:
-    """Draw images uint8 [n, C, H, W] in rows, each with its caption below."""
+    """Draw images uint8 [n, C, H, W] in a grid, each with its caption below."""
     rows = max(1, -(-len(images) // columns))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
@@ -62,7 +62,7 @@ def draw_samples(
 
 
 def draw_labels(axes: Axes, bars: LabelBars) -> None:
-    """Draw the share of each split's samples that a label, or a bin of levels, has."""
+    """Draw the percentage of each split's samples per label, or per bin of levels."""
     place = np.arange(len(bars.names))
     width = 0.84 / len(bars.counts)
     for i, (split, counts) in enumerate(bars.counts.items()):
@@ -85,7 +85,7 @@ def draw_labels(axes: Axes, bars: LabelBars) -> None:
 
 
 def draw_redundancy(figure: FigureBase, nmi: pd.DataFrame) -> None:
-    """Draw the normalised mutual information [T, T] of every two heads."""
+    """Draw the normalised mutual information of every two heads, [T, T], 0 to 1."""
     axes = figure.subplots()
     count = len(nmi)
     mesh = axes.pcolormesh(nmi.to_numpy(), cmap="cividis", vmin=0, vmax=1)
@@ -110,7 +110,7 @@ def draw_redundancy(figure: FigureBase, nmi: pd.DataFrame) -> None:
 
 
 def redundancy_side(heads: int) -> float:
-    """Return a side in inches at which the matrix of so many heads can be read."""
+    """Return the side in inches that a readable matrix of so many heads needs."""
     return float(np.clip(2.2 + 0.5 * heads, 3.2, 9))
 
 

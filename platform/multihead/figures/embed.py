@@ -1,4 +1,4 @@
-"""Pictures as text, to stand inside a page that needs no other file."""
+"""Pictures as text, to embed in a page that needs no other file."""
 
 import io
 import re
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from multihead.figures.words import plain_words
 from multihead.text import one_line
 
-# Drawn in this colour by `page_style`, and given the page's own text colour by `inline_svg`.
+# `page_style` draws in this colour, and `inline_svg` replaces it by the page's text colour.
 _INK = "#123456"
 _TAG = re.compile(r"<[^>]*>")
 
 
 @contextmanager
 def page_style() -> Iterator[None]:
-    """Let figures that are drawn inside take colours and font from the page around them."""
+    """Let figures drawn in this context take colours and font from the page that embeds them."""
     with plain_words():
         rcParams.update({"text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK})
         rcParams.update({"xtick.color": _INK, "ytick.color": _INK, "font.size": 9})
@@ -34,8 +34,8 @@ def inline_svg(figure: Figure, description: str) -> str:
     """Return a figure that was drawn in `page_style` as an SVG element.
 
     Args:
-        figure: Its own background is left out.
-        description: What it shows, for those who do not see it.
+        figure: The figure. Its background becomes transparent.
+        description: Description of the figure for screen readers.
     """
     file = io.StringIO()
     with page_style():

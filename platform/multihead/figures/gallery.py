@@ -1,4 +1,4 @@
-"""Pictures in a grid, each with a caption."""
+"""Images in a grid, each with a caption."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,29 +16,30 @@ _COLUMNS = 6
 def gallery_figure(
     images: NDArray[np.uint8], captions: Sequence[str], title: str, path: Path
 ) -> None:
-    """Draw images with their captions, row by row, and save them as one picture.
+    """Draw images with their captions, row by row, in one picture.
 
     Args:
-        images: uint8 [n, C, H, W]; one channel is grey, three or more are shown as colours.
+        images: uint8 [n, C, H, W]. With fewer than three channels, the first one is shown in grey;
+            else the first three are shown as red, green and blue.
         captions: One per image.
-        title: Shown above.
-        path: Where to write; the suffix chooses the format.
+        title: Title of the picture.
+        path: The picture to write. Its suffix sets the format.
     """
     captions = [words.title(caption) for caption in captions]
     rows = max(1, -(-len(images) // _COLUMNS))
     lines = 1 + max((caption.count("\n") for caption in captions), default=0)
     height, width = images.shape[2:]
-    cell = 1.1, height / width + 0.05 + 0.13 * lines  # in widths of an image
+    cell = 1.1, height / width + 0.05 + 0.13 * lines  # width and height, in widths of an image
     figure = Figure(figsize=(1.6 * _COLUMNS, 0.5 + 1.45 * cell[1] * rows))
     figure.suptitle(words.title(title))
-    # One set of axes for all: one each would take a second to lay out.
+    # All images share one set of axes, since separate axes would take a second to lay out.
     axes = figure.add_axes((0.01, 0.01, 0.98, 1 - 0.5 / figure.get_figheight()))
     axes.set_axis_off()
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         left, top = (number % _COLUMNS) * cell[0], (number // _COLUMNS + 1) * cell[1]
         shown = image[0] if image.shape[0] < 3 else image[:3].transpose(1, 2, 0)
         extent = (left, left + 1, top, top - height / width)
-        # The last three are ignored for colours.
+        # cmap, vmin and vmax have no effect on colour images.
         axes.imshow(shown, interpolation="nearest", extent=extent, cmap="gray", vmin=0, vmax=255)
         place = left + 0.5, top - height / width - 0.03
         axes.text(*place, caption, fontsize=8, ha="center", va="bottom")

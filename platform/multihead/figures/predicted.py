@@ -1,4 +1,4 @@
-"""Predicted values against the true ones."""
+"""A chart of predicted values against true values."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from multihead.figures import words
 
-# More predictions than this in one bin are coloured by their logarithm.
+# With more predictions than this in one bin, the colour scale is logarithmic.
 _MOST_LINEAR = 20
 
 
@@ -25,14 +25,14 @@ def predicted_figure(
     path: Path,
     log: bool = False,
 ) -> None:
-    """Draw how often which value was predicted for which, with the line of equality.
+    """Draw a 2-D histogram of true and predicted values, with the line of equality.
 
     Args:
-        counts: Per bin of true value, in rows, and of predicted value [B, B].
-        edges: Of the bins, rising, [B + 1].
-        quantity: What is predicted and its unit, for the axes.
-        title: Shown above.
-        path: Where to write; the suffix chooses the format.
+        counts: Number of images per bin, [B, B]. Rows are true values, columns predicted values.
+        edges: Edges of the bins, ascending, [B + 1].
+        quantity: The predicted quantity and its unit, for the axes.
+        title: Title of the picture.
+        path: The picture to write. Its suffix sets the format.
         log: Whether the axes are logarithmic.
     """
     figure = Figure(figsize=(6, 5), layout="constrained")
@@ -52,13 +52,13 @@ def predicted_figure(
 def draw_counts(
     axes: Axes, across: NDArray[np.float64], up: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> None:
-    """Colour each bin by how many images are in it, empty ones not, and say so in a bar beside it.
+    """Colour each bin by its number of images, with a colour bar. Empty bins stay blank.
 
     Args:
-        axes: To draw on.
-        across: Edges of the bins, rising, [A + 1].
-        up: The same, [U + 1].
-        counts: Images per bin, [A, U].
+        axes: The axes to draw on.
+        across: Horizontal edges of the bins, ascending, [A + 1].
+        up: Vertical edges of the bins, ascending, [U + 1].
+        counts: Number of images per bin, [A, U].
     """
     most = max(1.0, float(counts.max(initial=0)))
     norm = LogNorm(1, most) if most > _MOST_LINEAR else Normalize(0, most)

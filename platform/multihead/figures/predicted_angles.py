@@ -1,4 +1,4 @@
-"""Predicted angles against the true ones, on the circle and along it."""
+"""A chart of predicted angles against true angles, and of the error around the circle."""
 
 from pathlib import Path
 
@@ -23,19 +23,21 @@ def predicted_angles_figure(
     title: str,
     path: Path,
 ) -> None:
-    """Draw how often which angle was predicted for which, and the mean error around the circle.
+    """Draw a 2-D histogram of true and predicted angles, and the mean error around the circle.
 
-    Beside the line of equality a prediction is drawn within half a period of its label, so that
-    one just across 0 is near the line. On the circle the period is one turn, clockwise from the
-    top; a bar is the mean absolute error of the labels in its sector, the dashed ring a guess's.
+    In the histogram, a prediction is drawn within half a period of its label. So a prediction just
+    across 0 is close to the line of equality.
+
+    On the circle, the period is one turn, clockwise from the top. Each bar is the mean absolute
+    error of the labels in its sector. The dashed ring is the error of a random guess.
 
     Args:
-        true: Labels from 0 up to the period, [N].
-        error: Predicted less true angle, at most half a period either way, [N].
-        period: After which angles are the same.
-        quantity: What is predicted and its unit, for the axes.
-        title: Shown above.
-        path: Where to write; the suffix chooses the format.
+        true: Labels, 0 to below the period, [N].
+        error: Predicted minus true angle, at most half a period in either direction, [N].
+        period: The period of the angle, in its unit.
+        quantity: The predicted quantity and its unit, for the axes.
+        title: Title of the picture.
+        path: The picture to write. Its suffix sets the format.
     """
     figure = Figure(figsize=(10, 5), layout="constrained")
     quantity = words.word(quantity)

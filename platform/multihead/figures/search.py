@@ -1,4 +1,4 @@
-"""Pictures of a search, from tables and numbers alone."""
+"""Pictures of a hyperparameter search, drawn from tables and numbers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,13 +30,13 @@ def _axes(width: float = 7.5, height: float = 4.2, columns: int = 1) -> tuple[Fi
 
 
 def _is_log(values: pd.Series) -> bool:
-    """Return whether positive numbers span so much that a log scale shows them better."""
+    """Return whether values are positive and span more than a factor of 20, for a log scale."""
     return bool(values.min() > 0 and values.max() / values.min() > 20)
 
 
 @plain_words()
 def history(table: pd.DataFrame, metric: str, *, maximize: bool, path: Path) -> None:
-    """Draw an objective over the trials' numbers, with the best so far."""
+    """Draw an objective over trial numbers, with the best value so far."""
     figure, (axes,) = _axes()
     done = table[table["state"] == "COMPLETE"]
     best = done[metric].cummax() if maximize else done[metric].cummin()
@@ -54,11 +54,11 @@ def history(table: pd.DataFrame, metric: str, *, maximize: bool, path: Path) -> 
 
 @plain_words()
 def importance(importances: Mapping[str, Mapping[str, float]], path: Path) -> None:
-    """Draw how much each parameter matters, one panel per objective.
+    """Draw the importance of each parameter, one panel per objective.
 
     Args:
-        importances: Share of 1 by parameter, by objective.
-        path: Of the picture.
+        importances: For each objective, the importance of each parameter, 0 to 1.
+        path: The picture to write. Its suffix sets the format.
     """
     names = list(next(iter(importances.values())))[::-1]
     height = 1.4 + 0.38 * len(names)
@@ -74,7 +74,7 @@ def importance(importances: Mapping[str, Mapping[str, float]], path: Path) -> No
 
 @plain_words()
 def slices(table: pd.DataFrame, metric: str, params: Sequence[str], path: Path) -> None:
-    """Draw an objective over each parameter, later trials darker."""
+    """Draw an objective over each parameter; later trials are darker."""
     figure, panels = _axes(1 + 3.1 * len(params), 3.6, len(params))
     done = table[table["state"] == "COMPLETE"]
     for index, (axes, name) in enumerate(zip(panels, params, strict=True)):
@@ -98,7 +98,7 @@ def slices(table: pd.DataFrame, metric: str, params: Sequence[str], path: Path) 
 def parallel_coordinates(
     table: pd.DataFrame, metric: str, params: Sequence[str], *, maximize: bool, path: Path
 ) -> None:
-    """Draw each complete trial as a line through its parameters, the best ones on top."""
+    """Draw each complete trial as a line through its parameters; the best ones are on top."""
     figure, (axes,) = _axes(2.5 + 1.6 * (len(params) + 1))
     done = table[table["state"] == "COMPLETE"].dropna(subset=[metric])
     done = done.sort_values(metric, ascending=maximize)
@@ -135,13 +135,13 @@ def _ends(name: str, values: pd.Series) -> str:
 def pareto_front(
     table: pd.DataFrame, metrics: Sequence[str], front: Sequence[int], path: Path
 ) -> None:
-    """Draw every pair of objectives, the trials of the front marked.
+    """Draw every pair of objectives, with the trials of the Pareto front marked.
 
     Args:
-        table: With a column per objective.
+        table: Table of trials, with a column per objective.
         metrics: The objectives, two or more.
-        front: Numbers of the trials that no other dominates.
-        path: Of the picture.
+        front: Numbers of the trials that no other trial dominates.
+        path: The picture to write. Its suffix sets the format.
     """
     pairs = [(a, b) for i, a in enumerate(metrics) for b in metrics[i + 1 :]]
     figure, panels = _axes(1 + 4.2 * len(pairs), 4.0, len(pairs))
@@ -161,13 +161,13 @@ def pareto_front(
 def intermediate_values(
     curves: Mapping[int, Mapping[int, float]], states: Mapping[int, str], metric: str, path: Path
 ) -> None:
-    """Draw an objective by step for each trial, pruned ones in orange.
+    """Draw an objective by step for each trial; pruned trials are orange.
 
     Args:
-        curves: Value by step, by trial number.
+        curves: For each trial number, the value by step.
         states: State by trial number.
         metric: The objective.
-        path: Of the picture.
+        path: The picture to write. Its suffix sets the format.
     """
     figure, (axes,) = _axes()
     seen: set[str] = set()

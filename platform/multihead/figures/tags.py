@@ -1,4 +1,4 @@
-"""How well each tag is predicted."""
+"""A chart of how well each tag is predicted."""
 
 from pathlib import Path
 
@@ -14,12 +14,13 @@ _LONGEST = 24
 
 @words.plain_words()
 def tags_figure(table: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a bar per tag, the best first, at most 60.
+    """Draw the F1 score of the best 60 tags, one bar per tag.
 
     Args:
-        table: A row per tag with `tag`, `f1`, `positive` and `told`.
-        title: Shown above.
-        path: Where to write; the suffix chooses the format.
+        table: One row per tag, with columns `tag`, `f1` (0 to 1), `positive` (images with the tag)
+            and `told` (images with a known label).
+        title: Title of the picture.
+        path: The picture to write. Its suffix sets the format.
     """
     shown = table.sort_values("f1", ascending=False, kind="stable").head(_MOST)
     place = np.arange(len(shown))
@@ -32,6 +33,6 @@ def tags_figure(table: pd.DataFrame, title: str, path: Path) -> None:
     ]
     axes.set_yticks(place, names, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlabel="F1; beside each tag, how many test images have it", xlim=(0, 1))
+    axes.set(xlabel="F1 (in brackets: test images with the tag)", xlim=(0, 1))
     axes.set_title(words.title(title), fontsize="medium")
     figure.savefig(path, dpi=120)

@@ -1,7 +1,8 @@
-"""Words in pictures: no mathematics in them, and short enough for their place.
+"""Texts in pictures: shortened, and never read as formulas.
 
-To Matplotlib a name with two dollar signs is a formula, and ends the picture if it is a wrong one.
-The labels of logarithmic axes are formulas of its own, so dollar signs are escaped one by one.
+Matplotlib reads a text with two dollar signs as a formula, and raises an error if the formula is
+wrong. Formulas cannot be switched off, since logarithmic axes use them. So each dollar sign in a
+text is escaped.
 """
 
 import warnings
@@ -18,7 +19,10 @@ _TITLE = 100
 
 @contextmanager
 def plain_words() -> Iterator[None]:
-    """Draw text as text, without a warning of glyphs or room that it lacks; wraps a function."""
+    """Draw text without LaTeX, and without warnings of missing glyphs or space.
+
+    It can also be used as a decorator.
+    """
     with rc_context({"text.usetex": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         warnings.filterwarnings("ignore", "constrained_layout not applied")
@@ -26,10 +30,10 @@ def plain_words() -> Iterator[None]:
 
 
 def word(text: object, most: int = 60) -> str:
-    """Return a name as it fits beside an axis or a bar."""
+    """Return a name, shortened to fit next to an axis or a bar."""
     return one_line(str(text), most).replace("$", r"\$")
 
 
 def title(text: str) -> str:
-    """Return what stands above or below a picture; its lines stay, up to a dozen of them."""
+    """Return a title or caption of up to 12 lines, each shortened."""
     return "\n".join(word(line, _TITLE) for line in text.split("\n")[:_MOST_LINES])

@@ -1,1 +1,1 @@
-"""What a dataset holds: counts, copies, labels that follow from each other, and what is odd."""
+"""Inspect a dataset: counts, duplicate images, heads that depend on each other, and oddities."""

@@ -1,7 +1,7 @@
-"""Find pictures that occur twice, within a split or in two of them, by their content alone.
+"""Find images that occur twice, within a split or in two splits, by their content.
 
-A picture's fingerprint is the BLAKE2b hash of its bytes in 16 bytes; that is all that is kept of
-it, and equal fingerprints are found by sorting, so a file of any size can be searched.
+An image's fingerprint is the 16-byte BLAKE2b hash of its bytes. Only the fingerprints are kept, and
+equal ones are found by sorting. So a file of any size can be searched.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,14 @@ Codes = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Pictures of one split that another split, or the same one, already has.
+    """Images of one split that another split, or the same one, already has.
 
     Attributes:
         first: The split that has them first.
-        second: The split that has them again; may be the same.
-        count: How many samples of `second` are copies.
-        conflicting: How many of those have another label in some head; a missing one is none.
+        second: The split that has them again. It may be the same split.
+        count: Number of samples of `second` that are copies.
+        conflicting: Number of these copies with a different label in some head. Missing labels do
+            not count as different.
         examples: A few pairs of sample numbers, in `first` and in `second`.
     """
 
@@ -47,7 +48,7 @@ def fingerprints(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
 
 
 def copies_within(split: str, prints: NDArray[np.bytes_], codes: Codes, heads: Heads) -> Duplicates:
-    """Find samples whose picture stands earlier in the same split."""
+    """Find samples whose image occurs earlier in the same split."""
     _, earliest, inverse = np.unique(prints, return_index=True, return_inverse=True)
     first = earliest[inverse]
     again = np.flatnonzero(first != np.arange(len(prints)))
@@ -61,14 +62,14 @@ def copies_across(
     codes: tuple[Codes, Codes],
     heads: Heads,
 ) -> Duplicates:
-    """Find samples of the second split whose picture is in the first split.
+    """Find samples of the second split whose image is in the first split.
 
     Args:
         first: Name of the first split, such as `train`.
         second: Name of the second split, such as `test`.
-        prints: Fingerprints of both.
-        codes: Labels of both, [N] by head name.
-        heads: What the labels are.
+        prints: Fingerprints [N] of both.
+        codes: Labels [N] of both, by head name.
+        heads: The heads that the labels belong to.
     """
     known, earliest = np.unique(prints[0], return_index=True)
     again = np.flatnonzero(np.isin(prints[1], known))
@@ -89,7 +90,7 @@ def _duplicates(
     for name, values in codes_second.items():
         kind = heads[name].kind
         one, other = codes_first[name][matched], values[again]
-        told = (one == one) & (other == other)  # a NaN within a label says nothing
+        told = (one == one) & (other == other)  # a NaN within a label is unknown
         unlike = ((one != other) & told).any(axis=tuple(range(1, one.ndim)))
         differs |= unlike & ~kind.is_missing(one) & ~kind.is_missing(other)
     pairs = zip(matched[:_EXAMPLES].tolist(), again[:_EXAMPLES].tolist(), strict=True)

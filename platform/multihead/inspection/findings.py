@@ -1,4 +1,4 @@
-"""What an inspection amounts to: tables of figures, and a sentence per thing to look at."""
+"""Summarise an inspection: tables of figures, and a sentence per possible problem."""
 
 from collections.abc import Iterator
 
@@ -10,15 +10,15 @@ from multihead.heads import Head
 from multihead.inspection.inspect import Inspection, SplitFacts
 
 _IMBALANCED = 10.0
-_EXPECTED = 10  # samples of a label, were all alike; on fewer an empty one is no wonder
+_EXPECTED = 10  # mean samples per label; with fewer, an empty label is not remarkable
 
 
 def label_bins(
     inspection: Inspection, head: Head
 ) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
-    """Return a text per bar of a head's labels and its count by split; missing ones are left out.
+    """Return the name of each bar of a head's labels, and the counts [bars] by split.
 
-    What the bars are, the head's kind says.
+    The head's kind defines the bars. Missing labels are left out.
     """
     known = {split: facts.known(head) for split, facts in inspection.splits.items()}
     return head.kind.histogram(head, known)
@@ -27,7 +27,7 @@ def label_bins(
 def heads_table(inspection: Inspection) -> pd.DataFrame:
     """Return a row per head: kind, number of labels, range, unit and scale.
 
-    Where labels are missing, `labelled` is the share of the samples that have one.
+    If labels are missing, `labelled` is the fraction of the samples that have one, 0 to 1.
     """
     rows = []
     total = sum(facts.count for facts in inspection.splits.values())
@@ -60,12 +60,15 @@ def _ends(inspection: Inspection, head: Head) -> tuple[str, str]:
 
 
 def balance_table(inspection: Inspection) -> pd.DataFrame:
-    """Return a row per head and split on how evenly its labels are spread.
+    """Return a row per head and split that shows how balanced its labels are.
 
-    `labelled` counts samples with a label, where some have none; `seen` counts labels that occur;
-    `most` and `fewest` are shares of the labelled samples in the fullest and the emptiest class (or
-    bin, see `label_bins`); `imbalance` is their ratio, infinite where one is empty; `evenness` is
-    the entropy over that of equal shares, 1 at best.
+    Columns:
+        `labelled`: number of samples with a label; only if some have none.
+        `seen`: number of labels that occur.
+        `most`, `fewest`: fraction of the labelled samples in the largest and smallest class, or
+            bin (see `label_bins`).
+        `imbalance`: their ratio; infinite if a class is empty.
+        `evenness`: entropy divided by that of equal fractions, 0 to 1; 1 is perfectly balanced.
     """
     rows = []
     for head in inspection.heads.values():
@@ -93,7 +96,10 @@ def balance_table(inspection: Inspection) -> pd.DataFrame:
 
 
 def _evenness(present: NDArray[np.float64], count: int) -> float:
-    """Return the entropy of the shares above 0 over that of `count` equal ones; 1 for one bin."""
+    """Return the entropy of the fractions above 0, divided by that of `count` equal ones.
+
+    It is 1 if there is only one bin.
+    """
     if count < 2:
         return 1.0
     return float(-(present * np.log(present)).sum() / np.log(count))
@@ -106,7 +112,7 @@ def channels_table(inspection: Inspection) -> pd.DataFrame:
 
 
 def findings(inspection: Inspection) -> list[str]:
-    """Return a sentence per thing to look at before training; none where all is well."""
+    """Return a sentence per problem to look at before training; empty if there is none."""
     return [
         *_empty(inspection),
         *_missing(inspection),
@@ -150,7 +156,7 @@ def _redundant(inspection: Inspection) -> Iterator[str]:
     for a, b, value in found.pairs:
         if (a, b) not in found.functions and (b, a) not in found.functions:
             pair = f"{titles[a]} and {titles[b]}"
-            yield f"{pair} share much: normalised mutual information {value:.2f}."
+            yield f"{pair} share information: normalised mutual information {value:.2f}."
 
 
 def _missing(inspection: Inspection) -> Iterator[str]:
@@ -171,7 +177,7 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
     for row in table.to_dict("records"):
         head, facts = by_title[row["head"]], inspection.splits[row["split"]]
         if head.has_range and not head.num_classes:
-            continue  # numbers of any distribution have thin ends
+            continue  # the tails of any distribution of numbers are thin
         labelled = facts.labelled[head.name]
         if head.kind.class_counts(head, facts.known(head)[:0]) is None:
             yield from _rare_yes(head, row["split"], facts)
@@ -197,7 +203,7 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
 
 
 def _rare_yes(head: Head, split: str, facts: SplitFacts) -> Iterator[str]:
-    """Name the tag that is rarest, or most common, against its own absence."""
+    """Name the tag with the largest imbalance between images with it and without it."""
     counts = head.kind.yes_counts(head, facts.known(head))
     if counts is None or facts.labelled[head.name] < _EXPECTED:
         return
@@ -213,7 +219,7 @@ def _rare_yes(head: Head, split: str, facts: SplitFacts) -> Iterator[str]:
 
 
 def _mend(head: Head, split: str, key: str) -> str:
-    """Return what weighs labels alike, for the split that is trained on."""
+    """Return the override that balances the labels; empty for test splits and ranges."""
     if head.has_range or split == "test":
         return ""
     return f" (to weigh them alike: model.{key}.{head.name}=balanced)"

@@ -1,7 +1,7 @@
-"""Read a dataset once, in pieces, and say what is in it and what is wrong with it.
+"""Read a dataset once, in chunks, and collect what is in it and what may be wrong with it.
 
-Of each sample stay its fingerprint (16 bytes) and its labels (a byte or two per head), so that
-a file larger than memory can be inspected. Nothing here prints or draws.
+Only the fingerprint (16 bytes) and the labels (1 or 2 bytes per head) of each sample are kept. So a
+file larger than memory can be inspected. This module does not print or draw.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,15 +24,15 @@ _CHUNK_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """What one split holds.
+    """The content of one split.
 
     Attributes:
-        count: N samples.
-        codes: Labels [N] by head name, in the smallest type that holds them; see `Source` for
-            missing ones.
-        labelled: How many samples have a label, by head name.
-        prints: Fingerprints [N] of the pictures.
-        channels: A row per channel with `min`, `max`, `mean` and `std` of its bytes.
+        count: Number of samples, N.
+        codes: Labels [N] by head name, in the smallest type that fits; see `Source` for missing
+            labels.
+        labelled: Number of samples that have a label, by head name.
+        prints: Fingerprints [N] of the images.
+        channels: One row per channel with `min`, `max`, `mean` and `std` of its bytes, 0 to 255.
     """
 
     count: int
@@ -49,18 +49,18 @@ class SplitFacts:
 
     @property
     def constant_channels(self) -> dict[int, int]:
-        """Channels that have one value in every pixel of every picture, with that value."""
+        """Channels with the same value in every pixel of every image, and that value."""
         flat = self.channels[self.channels["min"] == self.channels["max"]]
         return {int(channel): int(value) for channel, value in flat["min"].items()}
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A few samples to look at.
+    """A few samples for display.
 
     Attributes:
-        split: Where they come from.
-        index: Sample numbers [k], rising.
+        split: The split that they come from.
+        index: Sample numbers [k], ascending.
         images: uint8 [k, C, H, W].
         codes: Labels [k] by head name.
     """
@@ -73,18 +73,19 @@ class Samples:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a dataset holds; the splits have the same heads and image shape.
+    """The content of a dataset. All splits have the same heads and image shape.
 
     Attributes:
         name: The dataset's own name.
         image_shape: Channels, height and width.
-        heads: What the labels are.
-        splits: By name, in the order in which they were given.
-        duplicates: Within each split, then across every two; those without any are left out.
-        redundancy: Over the samples of all splits together.
-        samples: From the first split that has any.
-        columns: What each column of a table became, a row each; none for other datasets.
-        notes: What the dataset itself has to say.
+        heads: The heads that the labels belong to.
+        splits: The splits by name, in the given order.
+        duplicates: Duplicates within each split, then across every two splits; empty results are
+            left out.
+        redundancy: Redundancy of heads over the samples of all splits.
+        samples: Samples from the first split that has any.
+        columns: One row per column of a table, with its use; None for other datasets.
+        notes: Notes from the dataset itself.
     """
 
     name: str
@@ -99,7 +100,7 @@ class Inspection:
 
     @property
     def nmi(self) -> pd.DataFrame:
-        """How much heads tell of each other, called as their table calls them."""
+        """Normalised mutual information of heads, [T, T], by display name."""
         names = {name: head.shown for name, head in self.heads.items()}
         return self.redundancy.nmi.rename(index=names, columns=names)
 
@@ -110,12 +111,13 @@ def inspect_sources(
     """Inspect the splits of a dataset.
 
     Args:
-        sources: By split; at least one.
-        threshold: From which normalised mutual information on two heads are named.
-        samples: How many samples to keep for looking at; drawn with a fixed seed.
+        sources: The source of each split, by name; at least one.
+        threshold: Two heads are named if their normalised mutual information is at least this, 0
+            to 1.
+        samples: Number of samples to keep for display, drawn with a fixed seed.
 
     Raises:
-        DataError: If a sample is damaged, or splits differ in heads or in the shape of images.
+        DataError: If a sample is damaged, or splits differ in heads or in image shape.
     """
     first = next(iter(sources.values()))
     for split, source in sources.items():
@@ -144,7 +146,7 @@ def inspect_sources(
 
 
 def notes_of(source: Source) -> tuple[str, ...]:
-    """Return what a source, and for a table the kinds of its heads, have to say of it."""
+    """Return the notes of a source and, for a table, those of its heads' kinds."""
     if not isinstance(source, DescribesColumns):
         return source.notes
     of_kinds = (head.kind.notes(head, source.labels[name]) for name, head in source.heads.items())
@@ -152,7 +154,7 @@ def notes_of(source: Source) -> tuple[str, ...]:
 
 
 def chunks(source: Source) -> Iterator[NDArray[np.int64]]:
-    """Yield the sample numbers of a source in order, a few megabytes of pixels at a time."""
+    """Yield the sample numbers of a source in order, in chunks of a few megabytes of pixels."""
     size = max(1, _CHUNK_BYTES // int(np.prod(source.image_shape)))
     for start in range(0, len(source), size):
         yield np.arange(start, min(start + size, len(source)))
@@ -180,7 +182,7 @@ def _facts(source: Source) -> SplitFacts:
 
 
 def _smallest(head: Head, *, incomplete: bool) -> np.dtype[Any]:
-    """Return the smallest type that holds labels, and -1 where they may be missing."""
+    """Return the smallest type for the labels of a head, including -1 if some may be missing."""
     if np.dtype(head.kind.dtype).kind == "f":
         return np.dtype(head.kind.dtype)
     smallest = np.min_scalar_type(head.num_classes - 1)
@@ -188,7 +190,7 @@ def _smallest(head: Head, *, incomplete: bool) -> np.dtype[Any]:
 
 
 class _ChannelSums:
-    """Extremes, mean and spread of each channel, exactly, from any number of pieces."""
+    """Computes exact minimum, maximum, mean and standard deviation of each channel, over chunks."""
 
     def __init__(self, channels: int) -> None:
         self.low, self.high = np.full(channels, 255), np.zeros(channels, np.int64)

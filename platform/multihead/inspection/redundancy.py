@@ -1,7 +1,7 @@
-"""How much the label of one head tells about that of another.
+"""Measure how much the label of one head tells about that of another.
 
-Two heads that say the same teach the network nothing twice, and a head that is a function of
-another cannot show that training them together helps.
+If two heads have the same information, the second one teaches the network nothing new. A head that
+is a function of another cannot show that training them together helps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,20 +17,20 @@ from multihead.heads import Head, Heads
 
 THRESHOLD = 0.5
 _MOST_BINS = 16
-# A function is named only if labels without any relation would look like one this rarely.
+# A function is reported only if unrelated labels would look like one with at most this probability.
 _CHANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Redundancy:
-    """What the labels of the heads have in common.
+    """The information that the labels of the heads share.
 
     Attributes:
-        nmi: Normalised mutual information, [T, T] by head name: see `redundancy`.
+        nmi: Normalised mutual information, 0 to 1, [T, T] by head name; see `redundancy`.
         functions: Pairs (B, A) of heads where B is a function of A.
-        pairs: Heads A, B and their normalised mutual information where it is at least
-            `threshold`, the largest first.
-        threshold: From 0 to 1.
+        pairs: Heads A, B and their normalised mutual information, if its excess over chance is at
+            least `threshold`; largest first.
+        threshold: The threshold, 0 to 1.
     """
 
     nmi: pd.DataFrame
@@ -44,20 +44,22 @@ def redundancy(
 ) -> Redundancy:
     """Compare every two heads.
 
-    The normalised mutual information is `2 I(A; B) / (H(A) + H(B))`: the arithmetic mean of both
-    entropies is the norm, as in scikit-learn's `normalized_mutual_info_score`. It is 0 for
-    independent heads and 1 for heads that determine each other; a head with one label has 0.
-    B is a function of A if `H(B|A) = 0`: each label of A occurs with one label of B only.
+    The normalised mutual information is `2 I(A; B) / (H(A) + H(B))`. It is normalised by the
+    arithmetic mean of both entropies, like scikit-learn's `normalized_mutual_info_score`. It is 0
+    for independent heads and 1 for heads that determine each other. It is 0 if a head has only one
+    label.
 
-    Entropies of many levels are too large on few samples, so the levels of a parameter are
-    gathered into `sqrt(N / 5)` equally filled bins, 2 to 16, for the mutual information (not
-    for functions), and a pair is named only where the excess over what independent heads would
-    show, `(K_A - 1) (K_B - 1) / 2N` nats, reaches the threshold.
+    B is a function of A if `H(B|A) = 0`: each label of A occurs with only one label of B.
+
+    With few samples, estimates for many levels are biased. So for the mutual information (but not
+    for functions), the levels of a parameter are grouped into `sqrt(N / 5)` equally filled bins, 2
+    to 16. And a pair is reported only if the excess over the value of independent heads,
+    `(K_A - 1) (K_B - 1) / 2N` nats, reaches the threshold.
 
     Args:
-        codes: Labels [N] by head name. Of each pair of heads, samples with both labels count.
-        heads: What the labels are.
-        threshold: From which normalised mutual information on a pair is named.
+        codes: Labels [N] by head name. For each pair of heads, only samples with both labels count.
+        heads: The heads that the labels belong to.
+        threshold: Smallest normalised mutual information of a reported pair, 0 to 1.
     """
     ranks, coarse = {}, {}
     for name, values in codes.items():
@@ -78,18 +80,18 @@ def redundancy(
 def functional_heads(codes: Mapping[str, NDArray[Any]], heads: Heads) -> dict[str, str]:
     """Return `{B: A}` for heads B whose label is determined by that of a head A.
 
-    Only where labels without any relation would hardly ever look so: in four samples, each label
-    may well occur once. Of two heads that determine each other one is named.
+    A pair is left out if unrelated labels might look the same. For example, in four samples each
+    label may occur only once. If two heads determine each other, only one is named.
 
     Args:
-        codes: Labels [N] by head name. Of each pair of heads, samples with both labels count.
-        heads: What the labels are.
+        codes: Labels [N] by head name. For each pair of heads, only samples with both labels count.
+        heads: The heads that the labels belong to.
     """
     ranks = {name: _ranks(heads[name], values) for name, values in codes.items()}
     found: dict[str, str] = {}
     for a, b in combinations(ranks, 2):
         for function, base in _functions(a, b, *_in_both(ranks[a], ranks[b])):
-            # A head that is itself a function of B would only say the same again.
+            # If A is already a function of B, the pair (B, A) adds nothing.
             if function not in found and found.get(base) != function:
                 found[function] = base
     return found
@@ -100,7 +102,7 @@ def _strength(pair: tuple[str, str, float]) -> float:
 
 
 def _ranks(head: Head, labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Replace labels [N, ...] by their place among those that occur, and missing ones by -1."""
+    """Replace labels [N, ...] by their rank among those that occur, and missing ones by -1."""
     ranks = np.full(len(labels), -1, np.int64)
     there = ~head.kind.is_missing(labels)
     ranks[there] = _places(labels[there])
@@ -132,7 +134,7 @@ def _binned(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _nmi(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the normalised mutual information, and what independent labels would show of it."""
+    """Return the normalised mutual information, and its expected value for independent labels."""
     if len(a) == 0 or a.max() == 0 or b.max() == 0:
         return 0.0, 0.0
     of_a, of_b = _entropy(np.bincount(a)), _entropy(np.bincount(b))
@@ -154,10 +156,10 @@ def _functions(
 
 
 def _by_chance(values: NDArray[np.int64], distinct: int) -> bool:
-    """Whether labels without any relation could look like a function of `distinct` labels.
+    """Return whether unrelated labels could look like a function of `distinct` labels by chance.
 
-    Each sample beyond the first of a label would have to agree with it, which happens as often
-    as two samples agree. A constant always agrees: it is a function of everything and of nothing.
+    Each sample after the first one of a label must agree with it. For unrelated labels, this has
+    the probability that two samples agree. A constant always agrees, so it is never reported.
     """
     share = np.bincount(values) / len(values)
     agree = float((share**2).sum())
@@ -165,7 +167,7 @@ def _by_chance(values: NDArray[np.int64], distinct: int) -> bool:
 
 
 def _joint(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how often each pair of labels occurs, of those that do."""
+    """Return the count of each pair of labels that occurs."""
     return np.asarray(np.unique(a * (int(b.max()) + 1) + b, return_counts=True)[1])
 
 

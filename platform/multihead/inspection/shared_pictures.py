@@ -1,6 +1,6 @@
-"""Pictures that are in two parts of one training: named before it, because tests then flatter.
+"""Warn before a training if two of its parts share images, since test results are then too good.
 
-Only where it costs little beside a training: see `MOST_BYTES`.
+This is done only if it takes little time compared with a training; see `MOST_BYTES`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from multihead.data.loader import LoadsItself
 from multihead.data.source import Source
 from multihead.inspection.duplicates import Duplicates, copies_across, fingerprints
 
-# 200,000 pictures of 28x28, or 600 MB of larger ones, took 1.6 s on one core of a busy machine;
-# 60,000 of 32x32x3 took 0.7 s.
+# 200,000 images of 28x28, or 600 MB of larger ones, took 1.6 s on one core of a busy machine.
+# 60,000 images of 32x32x3 took 0.7 s.
 MOST_BYTES, MOST_PICTURES = 600_000_000, 200_000
 _SHOWN = 3
 _BLOCK_BYTES = 4 << 20
@@ -23,13 +23,13 @@ Parts = Mapping[str, tuple[Source, NDArray[np.int64]]]
 
 
 def shared_pictures(parts: Parts) -> list[str]:
-    """Return a sentence for every two parts that have pictures in common.
+    """Return a sentence for every two parts that have images in common.
 
     Args:
-        parts: By name, a source and the places of the part's samples in it.
+        parts: For each part by name, its source and the indices [n] of its samples in the source.
 
     Returns:
-        Nothing for data that are streamed, decoded on demand, or too large to look at in passing.
+        The sentences. Empty if data are streamed, decoded on demand, or too large to check quickly.
     """
     if not all(_is_in_memory(source) for source, _ in parts.values()) or _is_too_large(parts):
         return []
@@ -51,13 +51,13 @@ def _sentence(found: Duplicates, parts: Parts) -> str:
     are = "is" if found.count == 1 else "are"
     return (
         f"{found.count:,} of {len(of_second):,} {found.second} pictures {are} also in "
-        f"{found.first} (by their places in the files: {pairs}), so {found.second} figures are "
-        f"better than those of new pictures"
+        f"{found.first} (sample numbers in the files: {pairs}), so {found.second} results are "
+        f"better than on new pictures"
     )
 
 
 def _is_in_memory(source: Source) -> bool:
-    images: object = source.images  # of a source of its own kind, anything that is indexed alike
+    images: object = source.images  # a user's own source may have another indexable type
     return isinstance(images, np.ndarray) and not isinstance(source, LoadsItself)
 
 

@@ -1,4 +1,4 @@
-"""The report on an ablation: one page that needs no other file, and its tables as files."""
+"""Write the report on an ablation: one self-contained page, and its tables as files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,14 +33,14 @@ def write(result: Result, folder: Path) -> Path:
     """Write the page, its tables as CSV and Parquet, its text as Markdown, and the definition.
 
     Args:
-        result: What to report.
-        folder: Made if it is not there; files of these names are replaced.
+        result: The result to report.
+        folder: The folder. It is made if it does not exist; files of these names are replaced.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
-        ConfigError: If the folder cannot be written to, or the name is none of an ablation.
+        ConfigError: If the folder cannot be written to, or the result's name is not valid.
     """
     definition = {_definition_file(result): result.definition} if result.definition else {}
     texts = {WORDS: words(result), TEXT: markdown(result), PAGE: page(result)}
@@ -108,30 +108,30 @@ def _many(count: int, word: str) -> str:
 
 
 def _warnings(result: Result) -> Iterator[str]:
-    """Yield what a reader must not miss."""
+    """Yield warnings that a reader must see."""
     missing = result.runs[result.runs["state"] != "FINISHED"]
     if len(missing):
         yield (
-            f"{len(missing)} of {len(result.runs)} trainings did not finish; see below which, "
-            f"and why."
+            f"{len(missing)} of {len(result.runs)} trainings did not finish; the list below says "
+            f"which, and why."
         )
     unmet = [check.name for check in result.protocol if not check.met]
     if unmet:
-        yield f"Not met of the protocol: {'; '.join(unmet)}."
+        yield f"Rules of the protocol that are not met: {'; '.join(unmet)}."
     yield from result.functions
 
 
 def _machines(runs: pd.DataFrame) -> str:
     hosts = sorted(set(runs["host"]) - {""})
-    return f"Times are of {', '.join(hosts)}." if hosts else ""
+    return f"Times were measured on {', '.join(hosts)}." if hosts else ""
 
 
 def _definition_file(result: Result) -> str:
-    """Return the name of the file that makes the ablation again.
+    """Return the name of the file with the ablation's definition.
 
     Raises:
-        ConfigError: For a name that could lead out of the folder; a record may be anyone's.
+        ConfigError: If the name could lead out of the folder. Anyone may have written the record.
     """
     if not PLAIN_NAME.fullmatch(result.name):
-        raise ConfigError(f"{result.name!r} is no name of an ablation; its record is damaged.")
+        raise ConfigError(f"{result.name!r} is not a valid name; the ablation's record is damaged.")
     return f"{result.name}.yaml"

@@ -1,4 +1,4 @@
-"""Which heads belong together, on the page of an ablation: matrices, groupings and sentences."""
+"""The section on affinity of an ablation's page: matrices, groupings and sentences."""
 
 import math
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from multihead.ablation.groupings import MOST_HEADS
 from multihead.ablation.result import Result
 from multihead.report.numbers import MISSING, interval, number, places, signed
 
-_STEPS = 6  # of shade, to the largest of a matrix
+_STEPS = 6  # shades up to the largest value of a matrix
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Matrix:
     """A matrix of ordered pairs of heads as text.
 
     Attributes:
-        title: What its cells are.
-        rows: By head: what people call it, and text and class of each cell.
+        title: The quantity in its cells.
+        rows: For each head, its display name, and the text and CSS class of each cell.
     """
 
     title: str
@@ -32,14 +32,14 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says of affinity.
+    """The page's section on affinity.
 
     Attributes:
-        sentences: How well it predicted gain, and what it would choose.
-        matrices: Affinity, and the measured gain.
-        groupings: A row per number of networks.
-        note: Why there are no groupings, if there are none.
-        trainings: How many trainings measured affinity.
+        sentences: How well affinity predicted gain, and which grouping it would choose.
+        matrices: The affinities and the measured gains.
+        groupings: One row per number of networks.
+        note: Why there are no groupings; empty if there are some.
+        trainings: Number of trainings that measured affinity.
     """
 
     sentences: list[str]
@@ -50,7 +50,7 @@ class Section:
 
 
 def affinity_section(result: Result) -> Section | None:
-    """Return what is to be said of affinity, or None where it was not measured."""
+    """Return the section on affinity, or None if affinity was not measured."""
     found = result.affinity
     if found is None:
         return None
@@ -61,28 +61,28 @@ def affinity_section(result: Result) -> Section | None:
             _matrix("Measured gain of a pair, %", result, found.pairs, "gain"),
         ],
         groupings=list(_groupings(found.groupings)),
-        note=f"Groupings are looked at for {MOST_HEADS} heads at most." * found.groupings.empty,
+        note=f"Groupings are computed for up to {MOST_HEADS} heads." * found.groupings.empty,
         trainings=int(found.pairs["trainings"].max()),
     )
 
 
 def affinity_tables(found: Affinity | None) -> dict[str, pd.DataFrame]:
-    """Return the tables by the name of their file."""
+    """Return the tables by file name without suffix."""
     return {} if found is None else {"affinity": found.pairs, "groupings": found.groupings}
 
 
 def affinity_from(tables: dict[str, pd.DataFrame]) -> Affinity | None:
-    """Return what `affinity_tables` was given, from tables that anyone may have written.
+    """Return the affinities from the tables of `affinity_tables`, which anyone may have written.
 
     Raises:
-        ValueError: If they are not of each head with each other.
+        ValueError: If the tables do not have every pair of heads.
     """
     if "affinity" not in tables:
         return None
     pairs, groupings = tables["affinity"][list(PAIRS)], tables["groupings"][list(GROUPINGS)]
     heads = pairs["source"].nunique()
     if heads * (heads - 1) != len(pairs) or set(pairs["source"]) != set(pairs["target"]):
-        raise ValueError("its affinity is not of each head with each other")
+        raise ValueError("the table of affinity does not have every pair of heads")
     return Affinity(pairs, groupings)
 
 
@@ -99,7 +99,7 @@ def _matrix(title: str, result: Result, pairs: pd.DataFrame, column: str) -> Mat
 
 
 def _shade(value: float, most: float) -> str:
-    """Return a class of the style sheet: better or worse, and how much."""
+    """Return a CSS class that shows whether a value is better or worse, and by how much."""
     if not math.isfinite(value) or most == 0:
         return "h0"
     return f"{'h' if value >= 0 else 'n'}{round(_STEPS * abs(value) / most)}"

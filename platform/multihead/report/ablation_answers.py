@@ -1,4 +1,4 @@
-"""What the statistics of an ablation say, as text: a sentence per head and arm, a table row."""
+"""Turn the statistics of an ablation into text: sentences and table rows per head and arm."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SIGNS = {BETTER: "▲", WORSE: "▼"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict that does not depend on its colour.
+    """A verdict with a sign, so that it can be read without its colour.
 
     Attributes:
         word: better, worse or inconclusive.
@@ -28,23 +28,23 @@ class Verdict:
 
     @property
     def tone(self) -> str:
-        """A class of the style sheet."""
+        """The CSS class."""
         return self.word if self.word in _SIGNS else "open"
 
     @property
     def sign(self) -> str:
-        """Up, down or neither."""
+        """A triangle up for better, down for worse, else a circle."""
         return _SIGNS.get(self.word, "○")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is to be said of a head.
+    """The conclusions on a head.
 
     Attributes:
-        head: Its name.
-        rows: One per arm, of the metric by which the head is judged.
-        sentences: One per arm, with figures.
+        head: Its display name.
+        rows: One row per arm, for the metric by which the head is judged.
+        sentences: One sentence per arm, with figures.
     """
 
     head: str
@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def verdicts(self) -> "list[tuple[Verdict, list[Row]]]":
-        """The arms by verdict: first better, then worse, then those that are open."""
+        """The arms by verdict: better, then worse, then inconclusive."""
         words = dict.fromkeys((BETTER, WORSE, *(row.verdict.word for row in self.rows)))
         found = [(word, [r for r in self.rows if r.verdict.word == word]) for word in words]
         return [(Verdict(word), rows) for word, rows in found if rows]
@@ -61,20 +61,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class Row:
-    """An arm against the baseline in one metric of one head, as the table shows it.
+    """A table row: an arm compared with the baseline on one metric of one head.
 
     Attributes:
-        arm: Which arm.
-        verdict: In a word.
+        arm: The arm.
+        verdict: The verdict.
         level: Mean and standard deviation.
         delta: Mean of the paired differences.
-        interval: Its interval.
-        p: Of the test.
-        p_holm: The same, corrected for the number of heads.
+        interval: Interval of `delta`.
+        p: The p value of the test.
+        p_holm: The p value, corrected for the number of heads.
         improvement: Probability of improvement.
         n: Number of pairs.
-        needed: Seeds that it would take to see the difference.
-        note: What else to know.
+        needed: Number of seeds needed to show the difference.
+        note: Notes for the reader.
     """
 
     arm: Arm
@@ -92,16 +92,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """All arms in one metric of one head.
+    """All arms on one metric of one head.
 
     Attributes:
-        head: Its name, or `mean`.
-        shown: What the head is called where people read.
-        metric: The metric's name.
-        unit: Of the metric, if it is that of the labels; else empty.
+        head: Name of the head, or `mean`.
+        shown: Display name of the head.
+        metric: Name of the metric.
+        unit: Unit of the metric, if it is the unit of the labels; else empty.
         falling: Whether lower values are better.
         baseline: Mean and standard deviation of the baseline over all its seeds.
-        rows: One per arm but the baseline.
+        rows: One row per arm, without the baseline.
     """
 
     head: str
@@ -120,7 +120,7 @@ class Group:
 
 
 def answers(result: Result, groups: Sequence[Group]) -> list[Answer]:
-    """Return what is to be said of every head, in the order of the groups."""
+    """Return the conclusions on every head, in the order of the groups."""
     judged = result.comparison.table.drop_duplicates(["arm", "head"])
     arms_and_heads = zip(judged["arm"], judged["head"], strict=True)
     said = dict(zip(arms_and_heads, result.comparison.sentences, strict=True))
@@ -138,7 +138,7 @@ def answers(result: Result, groups: Sequence[Group]) -> list[Answer]:
 
 
 def _renamed(sentence: str, arm: str, head: str, result: Result) -> str:
-    """Return a sentence that begins with arm and head, with the head as people read it."""
+    """Return a sentence that begins with arm and head, with the head's display name."""
     begins = f"{arm}, {head}:"
     if not sentence.startswith(begins):
         return sentence
@@ -146,7 +146,7 @@ def _renamed(sentence: str, arm: str, head: str, result: Result) -> str:
 
 
 def groups(result: Result, arms: Mapping[str, Arm], split: str) -> list[Group]:
-    """Return the statistics by head and metric, the mean over heads last."""
+    """Return the statistics by head and metric; the mean over heads comes last."""
     table = result.comparison.table.astype({"seeds_needed": "float64"})
     values = with_mean(result.values[result.values["split"] == split])
     values = values[values["arm"] == result.baseline]

@@ -1,4 +1,4 @@
-"""The charts of the page on an ablation: intervals, pairs and curves per head and metric."""
+"""The charts of an ablation's page: intervals, pairs and curves per head and metric."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -44,7 +44,7 @@ def interval_cards(
 def pair_cards(
     result: Result, groups: Sequence[Group], arms: Mapping[str, Arm], split: str
 ) -> Iterator[Card]:
-    """Yield a chart of seeds per head and metric, where a seed has both sides."""
+    """Yield a chart of paired seeds per head and metric."""
     for group in groups:
         pairs = {arms[name]: frame for name, frame in _pairs(result, group, split).items()}
         if pairs:
@@ -60,7 +60,7 @@ def pair_cards(
 
 
 def curve_cards(result: Result, groups: Sequence[Group], arms: Mapping[str, Arm]) -> Iterator[Card]:
-    """Yield learning curves on validation per head and metric that has some."""
+    """Yield validation curves for each head and metric that has some."""
     curves = result.curves[result.curves["split"] == "val"]
     for group in groups:
         chosen = curves[_of(curves, group) & curves["arm"].isin(arms)]
@@ -79,7 +79,10 @@ def _of(table: pd.DataFrame, group: Group) -> pd.Series:
 
 
 def _pairs(result: Result, group: Group, split: str) -> dict[str, pd.DataFrame]:
-    """Return by arm a row per seed with `baseline` and `arm`; no arm without a common seed."""
+    """Return, by arm, the values of each common seed: columns `baseline` and `arm`.
+
+    Arms without a common seed are left out.
+    """
     values = with_mean(result.values[result.values["split"] == split])
     chosen = values[_of(values, group)]
     table = chosen.pivot_table(index="seed", columns="arm", values="value", sort=True)

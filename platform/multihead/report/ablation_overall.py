@@ -1,4 +1,4 @@
-"""What the page says of arms over all heads: their ranks, and which lie on the front."""
+"""The page's sections on arms over all heads: ranks and the Pareto front."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ MOST_PAIRS = 6
 
 @dataclass(frozen=True)
 class Ranks:
-    """How the arms rank, for the page.
+    """The ranking of arms, for the page.
 
     Attributes:
-        sentence: What may be said.
-        chart: Average ranks, and bars over groups where the statistics carry them.
+        sentence: The conclusion in words.
+        chart: Average ranks, with bars over groups if pairs were compared.
         grouped: Whether every two arms were compared.
         rows: Arm, average rank and letters of its groups.
     """
@@ -39,7 +39,7 @@ class Ranks:
 
 
 def ranks(found: Ranking | None, arms: Mapping[str, Arm]) -> Ranks | None:
-    """Return how the arms rank; None for fewer than three."""
+    """Return the ranking of arms for the page; None without a ranking."""
     if found is None:
         return None
     order = [(arms[a], r) for a, r in zip(found.table["arm"], found.table["rank"], strict=True)]
@@ -52,7 +52,7 @@ def ranks(found: Ranking | None, arms: Mapping[str, Arm]) -> Ranks | None:
 
 
 def front_cards(result: Result, arms: Mapping[str, Arm]) -> Iterator[Card]:
-    """Yield a chart per pair of heads, of the first `MOST_PAIRS` pairs."""
+    """Yield a chart for each of the first `MOST_PAIRS` pairs of heads."""
     if result.front is None:
         return
     points = result.front.points
@@ -70,12 +70,12 @@ def front_cards(result: Result, arms: Mapping[str, Arm]) -> Iterator[Card]:
 
 
 def pairs_of_heads(front: Front) -> list[tuple[str, str]]:
-    """Return every two heads, in their order."""
+    """Return every pair of heads, in the order of the heads."""
     return list(combinations(dict.fromkeys(front.points["head"]), 2))
 
 
 def front_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
-    """Yield hypervolumes by arm, and of all that are one network."""
+    """Yield the hypervolume of each arm, and that of the front of all single networks."""
     if result.front is None:
         return
     for row in result.front.table.to_dict("records"):
@@ -99,7 +99,7 @@ def _spots(
     single_task: frozenset[str],
     arms: Mapping[str, Arm],
 ) -> list[Spot]:
-    """Return the arms that have both heads."""
+    """Return the points of the arms that have both heads."""
     by_head = {head: points[points["head"] == head].set_index("arm") for head in (across, up)}
     both = [arm for arm in by_head[across].index if arm in by_head[up].index]
     values = {

@@ -22,7 +22,7 @@ FOLDER = "report"
 
 
 def attach(result: Result, run: TrackedRun) -> None:
-    """Write the report with its tables, attach the files to a run, and describe the run by it."""
+    """Write the report with its tables, attach its files to a run, and describe the run."""
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".report.") as scratch:
         write(result, Path(scratch))
         for path in sorted(Path(scratch).iterdir()):

@@ -1,4 +1,4 @@
-"""Summary, costs, runs and redundancy on the page of an ablation, as text."""
+"""The rows of summary, costs, runs and redundancy on an ablation's page, as text."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from multihead.report.costs import cost_table
 from multihead.report.numbers import MISSING, duration, number, places, signed
 
 _DIGEST = 10
-_COLUMNS = 20  # of a heat map over epochs
+_COLUMNS = 20  # largest number of columns of a heat map over epochs
 
 
 def summary_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
@@ -28,7 +28,7 @@ def summary_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, 
 
 
 def cost_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
-    """Yield what each arm costs."""
+    """Yield the cost of each arm."""
     for row in cost_table(result.runs, result.baseline).to_dict("records"):
         yield {
             "arm": arms[row["arm"]],
@@ -45,7 +45,7 @@ def cost_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any
 
 
 def run_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]]:
-    """Yield every run, those that did not finish first."""
+    """Yield every run; those that did not finish come first."""
     order = result.runs["state"].eq("FINISHED").sort_values(kind="stable").index
     runs = result.runs.loc[order].astype({"epochs": "float64", "train_seconds": "float64"})
     for row in runs.to_dict("records"):
@@ -66,7 +66,7 @@ def run_rows(result: Result, arms: Mapping[str, Arm]) -> Iterator[dict[str, Any]
 
 
 def heat_rows(result: Result) -> list[dict[str, Any]]:
-    """Return the matrix of heads: by head, texts and steps of shade from 0 to 10."""
+    """Return the redundancy matrix: for each head, the text and shade (0 to 10) of each cell."""
     nmi = result.redundancy
     return [
         {"name": result.shown(head), "cells": [(number(v, 2), _shade(v)) for v in values]}
@@ -77,9 +77,10 @@ def heat_rows(result: Result) -> list[dict[str, Any]]:
 def conflict_cards(
     result: Result, arms: Mapping[str, Arm]
 ) -> list[tuple[Arm, list[str], list[dict[str, Any]]]]:
-    """Return a heat map per arm: the arm, its epochs, and by pair of heads texts and shades.
+    """Return a heat map per arm: the arm, its epochs, and text and shade for each pair of heads.
 
-    Cosines are means over seeds; many epochs are brought to `_COLUMNS` columns, as their means.
+    Cosines are means over seeds. If there are many epochs, each of at most `_COLUMNS` columns is a
+    mean over several epochs.
     """
     gradients = result.gradients
     if gradients.empty:
@@ -101,7 +102,7 @@ def conflict_cards(
 
 
 def web_address(url: str | None) -> str | None:
-    """Return an address that a link may lead to: none that would run something."""
+    """Return the URL if it is http or https, else None: other kinds could run a script."""
     return url if url and url.startswith(("http://", "https://")) else None
 
 
@@ -110,5 +111,5 @@ def _shade(value: float) -> int:
 
 
 def _signed_shade(value: float) -> str:
-    """Return the class of a cell: `n` for conflict and `h` for agreement, and a step to 10."""
+    """Return the CSS class of a cell: `n` for conflict or `h` for agreement, and a shade to 10."""
     return f"{'n' if value < 0 else 'h'}{_shade(abs(value))}"

@@ -1,4 +1,4 @@
-"""The tables of an ablation as files, to be recomputed from elsewhere."""
+"""Write and read the tables of an ablation's report as files."""
 
 import json
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ _VALUES = ["arm", "seed", "head", "metric", "split", "value", "run"]
 
 
 def _overall(result: Result) -> dict[str, pd.DataFrame]:
-    """Return the tables over all heads, as far as there are arms and heads enough for them."""
+    """Return the tables over all heads, if there are enough arms and heads."""
     found, front = result.ranking, result.front
     of_ranks = {} if found is None else {"ranks": found.table, "rank_pairs": found.pairs}
     return of_ranks | ({} if front is None else {"points": front.points, "front": front.table})
 
 
 def tables(result: Result) -> dict[str, pd.DataFrame]:
-    """Return the tables by the name of their file."""
+    """Return the tables by file name without suffix."""
     return {
         "values": result.values[_VALUES],
         "statistics": result.comparison.table,
@@ -53,7 +53,7 @@ def tables(result: Result) -> dict[str, pd.DataFrame]:
 
 
 def words(result: Result) -> str:
-    """Return as JSON what a result has besides its tables."""
+    """Return the parts of a result that are not tables, as JSON."""
     return json.dumps(
         {
             "name": result.name,
@@ -72,17 +72,17 @@ def words(result: Result) -> str:
 
 
 def load(folder: Path) -> Result:
-    """Return the result of which a folder has the Parquet tables and `WORDS`.
+    """Return the result whose Parquet tables and `WORDS` are in a folder.
 
     Raises:
-        DataError: If they are damaged, or were written by a version that told something else.
+        DataError: If the files are damaged, or were written by a version with another format.
     """
     try:
         return _load(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"the report's files are damaged or of another version ({message_of(error)}); "
-            f"`multihead ablate` writes them anew."
+            f"the report's files are damaged or of another version ({message_of(error)}); write "
+            f"them again with `multihead ablate`."
         ) from error
 
 
@@ -108,7 +108,7 @@ def _load(folder: Path) -> Result:
         url=said["url"],
         test_reads=found["test_reads"],
         affinity=affinity_from(found),
-        titles=_texts(said.get("titles", {})),  # reports were written without them
+        titles=_texts(said.get("titles", {})),  # reports of earlier versions lack these two
         units=_texts(said.get("units", {})),
         gradients=found.get("gradients", pd.DataFrame()),
     )
@@ -116,12 +116,12 @@ def _load(folder: Path) -> Result:
 
 def _texts(found: object) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
-        raise ValueError("titles or units of its heads are no texts")
+        raise ValueError("titles or units of its heads are not texts")
     return {name: one_line(text, _LONGEST_TITLE) for name, text in found.items()}
 
 
 def markdown(result: Result) -> str:
-    """Return what the page says as Markdown, without charts and curves."""
+    """Return the page's content as Markdown, without charts and curves."""
     return "\n\n".join(_parts(result)) + "\n"
 
 
@@ -170,31 +170,31 @@ def _parts(result: Result) -> Iterator[str]:
 
 
 def cosines(gradients: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per arm and pair of heads, with the mean over seeds and epochs."""
+    """Return one row per arm and pair of heads, with the mean over seeds and epochs."""
     means = gradients.groupby(["arm", "a", "b"], sort=False)["cosine"].mean()
     return means.round(3).reset_index()
 
 
 def _wide(values: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per head, metric, split and seed, a column per arm."""
+    """Return a table with a row per head, metric, split and seed, and a column per arm."""
     keys = ["head", "metric", "split", "seed"]
     wide = values.pivot_table(index=keys, columns="arm", values="value", sort=False)
     return wide[list(dict.fromkeys(values["arm"]))].reset_index(allow_duplicates=True)
 
 
 def _check_wide(values: pd.DataFrame) -> None:
-    """Check that the values have few arms: with an arm for each row, the page's table is square.
+    """Check that the wide table of the page does not get too large.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it would have more than `_MOST_CELLS` cells.
     """
     rows = len(values.drop_duplicates(["head", "metric", "split", "seed"]))
     if rows * values["arm"].nunique() > _MOST_CELLS:
-        raise ValueError(f"its values are of {values['arm'].nunique():,} arms")
+        raise ValueError(f"it has values of {values['arm'].nunique():,} arms, which are too many")
 
 
 def _long(nmi: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per pair of heads: a head may be called like a column."""
+    """Return a row per pair of heads, since a head may have the name of a column."""
     pairs = [(a, b, nmi.loc[a, b]) for a in nmi.index for b in nmi.columns]
     return pd.DataFrame(pairs, columns=["head", "other", "nmi"])
 
@@ -202,6 +202,6 @@ def _long(nmi: pd.DataFrame) -> pd.DataFrame:
 def _square(pairs: pd.DataFrame) -> pd.DataFrame:
     heads = list(dict.fromkeys(pairs["head"]))
     if len(heads) ** 2 != len(pairs):
-        raise ValueError("its redundancy is not of each head with each")
+        raise ValueError("the table of redundancy does not have every pair of heads")
     square = pairs.pivot(index="head", columns="other", values="nmi")
     return square.reindex(index=heads, columns=heads)

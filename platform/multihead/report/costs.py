@@ -1,4 +1,4 @@
-"""What each arm of an ablation costs for one seed: networks, parameters, time."""
+"""Compute the cost of each arm of an ablation for one seed: networks, parameters and time."""
 
 import pandas as pd
 
@@ -9,25 +9,25 @@ def _whole(numbers: pd.Series) -> float:
     return float(numbers.sum(skipna=False))
 
 
-# The sum of steps that are only partly on record would be too small.
+# If some trainings have no recorded steps, their sum would be too small, so it is NaN.
 _SUMS = dict.fromkeys(_NUMBERS, "sum") | {"steps": _whole, "run": "size"}
 
 
 def cost_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return a row per arm, in the order of the runs.
 
-    An arm that trains a network per head costs the sum of them. Costs are medians over the seeds
-    of which every training finished, NaN where there is none.
+    The cost of an arm with one network per head is their sum. Costs are medians over the seeds
+    whose trainings all finished; NaN if there is no such seed.
 
     Args:
-        runs: A row per training: arm, seed, state, parameters, train_seconds, epochs, steps, run.
-        baseline: The arm that others are divided by.
+        runs: One row per training: arm, seed, state, parameters, train_seconds, epochs, steps, run.
+        baseline: The arm that the ratios refer to.
 
     Returns:
         Columns arm, trainings, finished, networks, parameters, train_seconds, epochs,
         steps, parameters_ratio, train_seconds_ratio.
     """
-    if "steps" not in runs:  # a report of a version that did not record them
+    if "steps" not in runs:  # reports of earlier versions have no steps
         runs = runs.assign(steps=float("nan"))
     runs = runs.astype(dict.fromkeys(_NUMBERS, "float64"))
     done = runs["state"] == "FINISHED"

@@ -1,4 +1,4 @@
-"""The page on a dataset, and the same as one picture."""
+"""The page on a dataset, and the same content as one picture."""
 
 from pathlib import Path
 from textwrap import fill
@@ -77,7 +77,7 @@ def write_dataset_page(inspection: Inspection, path: Path) -> None:
 
 @plain_words()
 def save_dataset_picture(inspection: Inspection, path: Path) -> None:
-    """Draw samples, label counts and redundancy into one picture; the suffix is its format."""
+    """Draw samples, label counts and redundancy in one picture; the suffix sets its format."""
     captions = [
         "\n".join(
             fill(one_line(f"{name} {text}", 2 * _CAPTION_WIDTH), _CAPTION_WIDTH)
@@ -98,7 +98,7 @@ def save_dataset_picture(inspection: Inspection, path: Path) -> None:
 
 
 def label_bars(inspection: Inspection) -> list[LabelBars]:
-    """Return what a chart of each head's labels shows."""
+    """Return the data for a chart of each head's labels."""
     bars = []
     for head in inspection.heads.values():
         texts, counts = label_bins(inspection, head)
@@ -148,7 +148,7 @@ def _redundancy_svg(nmi: pd.DataFrame) -> Markup:
 
 
 def _pairs(inspection: Inspection) -> list[tuple[str, str, float, str]]:
-    """Return the pairs of heads to name, and how they are related."""
+    """Return the pairs of heads to show: both names, their NMI, and the relation if one follows."""
     found, heads = inspection.redundancy, inspection.heads
     functions = {frozenset(pair) for pair in found.functions}
     named = [

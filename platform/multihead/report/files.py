@@ -1,4 +1,4 @@
-"""The files of a report: its tables as CSV and Parquet, its texts, each whole or not at all."""
+"""Write the files of a report atomically: its tables as CSV and Parquet, and its texts."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -12,15 +12,15 @@ from multihead.spreadsheet import write_csv
 
 
 def write_files(tables: Mapping[str, pd.DataFrame], texts: Mapping[str, str], folder: Path) -> None:
-    """Write tables and texts into a folder, the texts last and in their order.
+    """Write tables and texts into a folder. The texts are written last, in their order.
 
     Args:
-        tables: By the name of their files without an ending.
-        texts: By the name of their file.
-        folder: Made if it is not there; files of these names are replaced.
+        tables: Tables by file name without suffix.
+        texts: Texts by file name.
+        folder: The folder. It is made if it does not exist; files of these names are replaced.
 
     Raises:
-        ConfigError: If it cannot be written to.
+        ConfigError: If the folder cannot be written to.
     """
     try:
         for name, table in tables.items():

@@ -1,4 +1,4 @@
-"""Numbers as people read them: as many digits as the spread supports, a real minus sign."""
+"""Format numbers for readers: digits that suit the spread, and a real minus sign."""
 
 import math
 from collections.abc import Iterable
@@ -10,10 +10,11 @@ _MOST_PLACES = 6
 
 
 def places(spreads: Iterable[float]) -> int:
-    """Return how many decimals to print: two digits of the median spread.
+    """Return the number of decimals to print, so that the median spread shows two digits.
 
     Args:
-        spreads: Standard deviations, differences or widths of what is printed together.
+        spreads: Standard deviations, differences or widths of the numbers that are printed
+            together.
     """
     sizes = [abs(s) for s in spreads if math.isfinite(s) and s != 0]
     if not sizes:
@@ -22,21 +23,21 @@ def places(spreads: Iterable[float]) -> int:
 
 
 def number(value: float, decimals: int) -> str:
-    """Return a number with so many decimals; a dash for none."""
+    """Return a number with so many decimals; a dash if it is not finite."""
     if not math.isfinite(value):
         return MISSING
-    # Adding 0.0 keeps what rounds to zero from a sign of its own.
+    # Adding 0.0 turns -0.0 into 0.0.
     return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", _MINUS)
 
 
 def signed(value: float, decimals: int) -> str:
-    """Return a difference, with its sign also where it is positive."""
+    """Return a difference with its sign, also if it is positive."""
     text = number(value, decimals)
     return f"+{text}" if math.isfinite(value) and round(value, decimals) > 0 else text
 
 
 def interval(low: float, high: float, decimals: int) -> str:
-    """Return `[low, high]`; a dash where there is no interval."""
+    """Return `[low, high]`; a dash if there is no interval."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
     return f"[{signed(low, decimals)}, {signed(high, decimals)}]"
@@ -50,7 +51,7 @@ def probability(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as `8.1 s`, `12.4 min` or `3.1 h`."""
+    """Return a duration in seconds as `8.1 s`, `12.4 min` or `3.1 h`."""
     if not math.isfinite(seconds):
         return MISSING
     if seconds < 90:

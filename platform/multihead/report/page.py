@@ -1,4 +1,4 @@
-"""Fill a template; the result is one file that loads nothing and reads well everywhere."""
+"""Fill a template. The result is one HTML file that loads no other file."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -16,8 +16,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def render(template: str, **values: Any) -> str:
     """Return a page: `templates/<template>.html.j2`, which extends `base.html.j2`.
 
-    Text is escaped, and shown without control characters and marks of direction; only `Markup`,
-    such as a figure of our own, is not.
+    Text is escaped, and shown without control characters and direction marks. Only `Markup`, such
+    as our own figures, is inserted unchanged.
     """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -36,10 +36,10 @@ def _shown(value: Any) -> Any:
 
 
 def trusted(svg: str) -> Markup:
-    """Mark an element that we drew ourselves as one that needs no escaping."""
+    """Mark an SVG element that this package drew as safe, so that it is not escaped."""
     return Markup(svg)
 
 
 def _digest(script: str) -> str:
-    """Return how a content security policy names a script: no other one may run."""
+    """Return the hash by which the content security policy allows a script."""
     return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"

@@ -1,4 +1,4 @@
-"""Read a table of a recorded report within bounds: a few bytes of Parquet may claim billions."""
+"""Read a table of a recorded report with size limits, since small Parquet files may expand a lot."""
 
 from pathlib import Path
 from typing import Any
@@ -7,16 +7,16 @@ import pandas as pd
 
 _LARGEST_FILE, _LARGEST_TEXT, _MOST_CELLS = 16 << 20, 256 << 20, 10_000_000
 _MOST_COLUMNS = 1000
-_CODECS = ("UNCOMPRESSED", "SNAPPY")  # what pandas writes; others pack a thousandfold
+_CODECS = ("UNCOMPRESSED", "SNAPPY")  # pandas writes these; others can expand a thousandfold
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Return a table as pandas wrote it.
+    """Read a table that pandas wrote.
 
     Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is damaged, of another kind than pandas writes, or larger than a report's
-            tables are: 16 MiB, ten million cells, 256 MiB of text.
+        OSError: If the file cannot be read.
+        ValueError: If it is damaged, of a kind that pandas does not write, or too large. The limits
+            are 16 MiB, ten million cells and 256 MiB of text.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -30,7 +30,8 @@ def read_parquet(path: Path) -> pd.DataFrame:
     other = [f for f in fields if f.name not in texts and not _is_plain(f.type)]
     if other:
         raise ValueError(f"{path.name} has a column of type {other[0].type!s:.60}")
-    # With each text once: repeated a million times, one of a megabyte would fill the memory.
+    # As dictionaries, so that equal texts are stored once: a long text repeated a million times
+    # would fill the memory.
     table = parquet.read_table(path, read_dictionary=texts)
     if sum(_text_bytes(table.column(name)) for name in texts) > _LARGEST_TEXT:
         raise ValueError(f"{path.name} has more than {_LARGEST_TEXT:,} bytes of text")
@@ -61,7 +62,7 @@ def _check_claims(facts: Any, name: str) -> None:
 
 
 def _text_bytes(column: Any) -> int:
-    """Return how many bytes a column of texts has when each is written out."""
+    """Return the size in bytes of a column of texts, counting repeated texts each time."""
     from pyarrow import compute
 
     total = 0

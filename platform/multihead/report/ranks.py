@@ -1,4 +1,4 @@
-"""The report on several ablations: how the arms rank over their data sets."""
+"""The report on several ablations: the ranks of arms over their data sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,20 +18,21 @@ PAGE, TEXT = "ranks.html", "ranks.md"
 
 
 def write_ranks(results: Sequence[Result], folder: Path) -> Path:
-    """Write how the arms of several ablations rank: a page, Markdown and tables.
+    """Write the ranking of the arms of several ablations: a page, Markdown and tables.
 
     The tables are `ranks` (arm, rank, data_sets, groups), `rank_pairs` (every two arms) and
     `ranks_by_set` (a row per arm, a column per ablation), as CSV and Parquet.
 
     Args:
-        results: Of different data sets, two or more.
-        folder: Made if it is not there; files of these names are replaced.
+        results: Ablations of different data sets, two or more.
+        folder: The folder. It is made if it does not exist; files of these names are replaced.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
-        ConfigError: If fewer than three arms are in all of them, or the folder cannot be written.
+        ConfigError: If fewer than three arms are in all ablations, or the folder cannot be
+            written to.
     """
     found = ranks_over_sets(results)
     texts = {TEXT: _markdown(found), PAGE: _page(found, results[0].baseline)}

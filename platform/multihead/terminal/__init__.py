@@ -1,1 +1,1 @@
-"""The terminal: nothing else in the package writes to it, so text of others is always text."""
+"""Output to the terminal. Only this package writes to it, so foreign text is always escaped."""

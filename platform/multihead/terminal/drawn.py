@@ -1,7 +1,7 @@
-"""Tables, bars and live displays; all of Rich that the package uses.
+"""Tables, progress bars and live displays, made with Rich.
 
-To Rich a text may be markup: `[/lr]` closes a style, `[link=...]` leads elsewhere, `:smile:` is
-a picture. On a screen of this module it is text.
+Rich interprets markup in texts: `[/lr]` closes a style, `[link=...]` makes a link, and `:smile:` is
+an emoji. A `Screen` of this module shows all of it as plain text.
 """
 
 from typing import IO, Any
@@ -26,18 +26,18 @@ __all__ = [
     "styled",
     "table",
 ]
-_WIDTH = 200  # where nobody looks, lines are not broken
+_WIDTH = 200  # columns without a terminal, so that lines are rarely broken
 _MOST = 120
 
 
 class Screen(Console):
-    """A console that takes every text for text.
+    """A console that shows every text as plain text.
 
     Args:
         err: Print to stderr.
         file: Print to this file instead.
-        width: In columns; that of the terminal if none, and 200 where there is no terminal.
-        force_terminal: Draw as in a terminal, or not; find out if none.
+        width: Width in columns. If None, it is the terminal's, or 200 without a terminal.
+        force_terminal: Whether to draw as in a terminal. If None, this is detected.
     """
 
     def __init__(
@@ -61,26 +61,26 @@ class Screen(Console):
             self.width = _WIDTH
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a text without what a terminal, or Rich, would obey."""
+        """Return a text without markup and control characters."""
         plain = {"markup": False, "emoji": False, "highlight": False}
         return super().render_str(lines(text), **{**options, **plain})
 
 
 class TextTable(Table):
-    """A table whose headings and cells are text, a line each, shortened where they are long.
+    """A table whose headings and cells are plain text on one line, shortened if they are long.
 
     Attributes:
-        most: Characters of a cell.
+        most: Largest number of characters of a cell.
     """
 
     most = _MOST
 
     def add_row(self, *cells: Any, **options: Any) -> None:
-        """Add a row of texts."""
+        """Add a row of plain texts."""
         super().add_row(*(self._cell(cell) for cell in cells), **options)
 
     def add_column(self, header: Any = "", *rest: Any, **options: Any) -> None:
-        """Add a column with a text as its heading."""
+        """Add a column with a plain text as its heading."""
         super().add_column(self._cell(header), *rest, **options)
 
     def _cell(self, cell: Any) -> Any:
@@ -91,7 +91,7 @@ def table(most: int = _MOST) -> TextTable:
     """Return an empty table.
 
     Args:
-        most: Characters of a cell from which its middle is left out.
+        most: Largest number of characters of a cell. In a longer one, the middle is left out.
     """
     made = TextTable(box=box.SIMPLE_HEAD, pad_edge=False)
     made.most = most
@@ -106,30 +106,30 @@ def grid() -> TextTable:
 
 
 def styled(*texts: str, style: str = "") -> Text:
-    """Return texts below each other, in a style of Rich's."""
+    """Return texts below each other, in one of Rich's styles."""
     return Text("\n".join(one_line(text, _MOST) for text in texts), style=style)
 
 
 def stacked(*parts: Any) -> Group:
-    """Return what is shown below each other."""
+    """Return a group of parts that are shown below each other."""
     return Group(*parts)
 
 
 def live(screen: Screen) -> Live:
-    """Return a display that is drawn when it is told to, and vanishes at its end."""
+    """Return a display that is drawn only on request and disappears at its end."""
     return Live(console=screen, auto_refresh=False, transient=True)
 
 
 def progress(
     screen: Screen, shows: str, *, transient: bool = False, auto_refresh: bool = True
 ) -> Progress:
-    """Return a bar with its description, a figure, the time since it began and the time left.
+    """Return a progress bar with a description, a figure, the time elapsed and the time left.
 
     Args:
-        screen: Where to draw it.
-        shows: The figure, as a format of `task`.
-        transient: Whether the bar vanishes at its end.
-        auto_refresh: Whether it is drawn ten times a second, or when it is told to.
+        screen: The screen to draw on.
+        shows: The figure, as a format string of `task`.
+        transient: Whether the bar disappears at its end.
+        auto_refresh: Whether it is drawn ten times a second, or only on request.
     """
     return Progress(
         TextColumn("{task.description}", style="bold", markup=False),

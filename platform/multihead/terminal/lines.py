@@ -8,15 +8,15 @@ import click
 
 from multihead.text import message, one_line, shortened
 
-_MOST_OF_A_WORD = 1000  # an address may be long, and is there to be copied
+_MOST_OF_A_WORD = 1000  # characters; a URL may be long and must stay complete for copying
 _LONG_WORD = re.compile(rf"\S{{{_MOST_OF_A_WORD + 1},}}")
 
 
 def say(*texts: Any, err: bool = False) -> None:
-    """Print a line per text, whatever line ends and control characters the text has.
+    """Print each text on one line, with its line breaks and control characters removed.
 
     Args:
-        texts: A line each; an empty line if there are none.
+        texts: One text per line. Without texts, an empty line is printed.
         err: Print to stderr.
     """
     click.echo("\n".join(_line(str(text)) for text in texts), err=err)
@@ -28,7 +28,7 @@ def complain(text: str) -> None:
 
 
 def notice(text: str) -> str:
-    """Return a message as what the command says: one line of bounded length."""
+    """Return a message of the command, `multihead: ...`, as one line of bounded length."""
     return f"multihead: {message(text)}"
 
 
@@ -37,5 +37,5 @@ def _line(text: str) -> str:
 
 
 def write_document(text: str) -> None:
-    """Write a text to stdout as it is: that of a file, made by a writer that escapes."""
+    """Write a text to stdout unchanged. It must come from a writer that escapes foreign text."""
     sys.stdout.write(text)

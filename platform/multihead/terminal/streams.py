@@ -1,4 +1,4 @@
-"""What others print: libraries, the logging of Python, and errors that nobody expected."""
+"""Escape what others print: libraries, Python's logging, warnings and unexpected errors."""
 
 import io
 import logging
@@ -18,7 +18,7 @@ _FORMAT = warnings.formatwarning
 
 
 class _Record(logging.LogRecord):
-    """A record of any library's log, whose message is shown as text."""
+    """A log record of any library, whose message is shown as plain text."""
 
     def getMessage(self) -> str:
         """Return the message."""
@@ -26,7 +26,7 @@ class _Record(logging.LogRecord):
 
 
 class _Notices(logging.Handler):
-    """Print what the package has to tell, one line each, on whatever stderr is by then."""
+    """Prints each notice of the package on one line, on the present stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
@@ -34,17 +34,17 @@ class _Notices(logging.Handler):
 
 
 class _Text(io.TextIOWrapper):
-    """A stream on which everything is text."""
+    """A stream that writes plain text only."""
 
     def write(self, text: str) -> int:
-        """Write text without what a terminal would obey."""
+        """Write text without control characters that a terminal would interpret."""
         return super().write(lines(text))
 
 
 def show_notices() -> None:
-    """Show the package's notices, and only here: Hydra would write them to stdout.
+    """Show the package's notices on stderr. Hydra would otherwise write them to stdout.
 
-    From now on, logs, warnings and tracebacks of all libraries are shown as text, too.
+    From now on, logs, warnings and tracebacks of all libraries are shown as plain text, too.
     """
     notices = logging.getLogger("multihead")
     notices.propagate = False
@@ -52,12 +52,12 @@ def show_notices() -> None:
     logging.setLogRecordFactory(_Record)
     warnings.formatwarning = _warning
     sys.excepthook = _show_traceback
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name must not end a command either
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that cannot be encoded is no error
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def keep_log() -> None:
-    """Let this process, whose output is a log, print text only; so do all its libraries."""
+    """Make this process and its libraries print plain text only, since their output is a log."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         stream.flush()
@@ -69,7 +69,7 @@ def keep_log() -> None:
 
 @contextmanager
 def printed_as_text() -> Iterator[None]:
-    """Print as text whatever is printed to stdout within."""
+    """Print everything that is printed to stdout within this context as plain text."""
     printed = io.StringIO()
     try:
         with redirect_stdout(printed):
@@ -85,7 +85,7 @@ def _warning(
     lineno: int,
     line: str | None = None,
 ) -> str:
-    """Write a warning of the package as a notice: its place in the code helps no user."""
+    """Format a warning of the package as a notice, without its place in the code."""
     if category is UserWarning and Path(filename).is_relative_to(_PACKAGE):
         return f"{notice(str(message))}\n"
     return lines(_FORMAT(message, category, filename, lineno, line))
