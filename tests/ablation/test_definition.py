@@ -39,7 +39,10 @@ def test_a_shipped_ablation_has_seeds_enough_for_a_verdict(path: Path) -> None:
         ("baseline=signle", "baseline 'signle' is not an arm"),
         ("arms.single.single_taks=all", "no key 'arms.single.single_taks'"),
         ("arms.both={single_task: all, study: x}", "single_task and study cannot be in one arm"),
-        ("arms.both={single_task: all, heads: [digit]}", "heads and single_task cannot be in one arm"),
+        (
+            "arms.both={single_task: all, heads: [digit]}",
+            "heads and single_task cannot be in one arm",
+        ),
         ("arms.pair={heads: [digit, digit]}", "heads names 'digit' twice"),
         ("arms.pair={heads: []}", "give 1 or more entries"),
         ("arms.pair={heads: [digit], pairs: all}", "heads and pairs cannot be in one arm"),

@@ -1,4 +1,4 @@
-"""Read a table of a recorded report with size limits, since small Parquet files may expand a lot."""
+"""Read a table of a recorded report with limits, since a small Parquet file may expand a lot."""
 
 from pathlib import Path
 from typing import Any

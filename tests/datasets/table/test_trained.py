@@ -81,10 +81,11 @@ def test_what_the_run_does_not_know_is_listed_and_may_be_named_missing(
     tmp_path: Path, trained: Trained
 ) -> None:
     columns = {**OF_RUN, "kind": ["bear", "yak", "zebra"] * 8}
-    said = (
+    message = (
         r"'yak' in row 2 and 'zebra' \(16 rows in all\), which are "
-        r"not among 'bear', 'cat', 'dog'" with pytest.raises(DataError, match=said):
+        r"not among 'bear', 'cat', 'dog'"
     )
+    with pytest.raises(DataError, match=message):
         other(tmp_path / "other", trained, columns)
     source = other(tmp_path / "other", trained, columns, kind={"missing": ["yak", "zebra"]})
     assert set(source.labels["kind"].tolist()) == {0, -1}
