@@ -42,10 +42,12 @@ def constant_figures(parts: Parts) -> dict[str, float]:
 
 def _figure(head: Head, metric: Metric, known: NDArray[Any], true: NDArray[Any]) -> float | None:
     known, true = (labels[~head.kind.is_missing(labels)] for labels in (known, true))
-    if metric not in head.kind.metrics(head) or not len(known) or not len(true):
+    # Equal metrics may be computed differently: the kind's own one comes from means.
+    own = next((each for each in head.kind.metrics(head) if each == metric), None)
+    if own is None or not len(known) or not len(true):
         return None
     outputs = head.kind.constant(head, known)
-    return None if outputs is None else metric.of(_means(head, outputs, torch.from_numpy(true)))
+    return None if outputs is None else own.of(_means(head, outputs, torch.from_numpy(true)))
 
 
 def _means(head: Head, outputs: Tensor, true: Tensor) -> Mapping[str, float]:
