@@ -172,13 +172,13 @@ def test_vimh_is_converted_between_its_forms(vimh: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--range", "pressure"], "is no NAME=VALUE"),
-        (["--range", "pressure=low:high"], "is no MIN:MAX"),
+        (["--range", "pressure"], "is not NAME=VALUE"),
+        (["--range", "pressure=low:high"], "is not MIN:MAX"),
         (["--range", "pressure=0:1"], "outside 0 to 1"),
         (["--log", "pressure"], "cannot be log"),
         (["--classes", "weight"], "names 'weight', but table.csv has the columns"),
         (["--classes", "valve", "data.columns.valve=ignore"], "both name column 'valve'"),
-        (["data.sizes=[1,0,0]"], "is no choice of a conversion"),
+        (["data.sizes=[1,0,0]"], "is not allowed in a conversion"),
         (["--size", "4"], "--size is '4'"),
         (["--test-fraction", "1"], "--test-fraction"),
         (["--csv", "none.csv"], "none.csv cannot be read: No such file"),

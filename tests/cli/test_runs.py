@@ -78,14 +78,14 @@ def test_a_comparison_shows_differences_first_then_metrics_with_deltas(
 def test_a_search_that_finds_nothing_says_so(
     two: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no run fits" in _said(capsys, "--study", "other")
+    assert "no run matches" in _said(capsys, "--study", "other")
     assert "there is no experiment 'nope'" in _said(capsys, "--experiment", "nope")
 
 
 def test_names_and_conditions_do_not_mix(
     two: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "either named or searched for" in _said(capsys, two[0], "--kind", "run")
+    assert "both named and searched for" in _said(capsys, two[0], "--kind", "run")
 
 
 def test_a_comparison_can_be_exported(

@@ -1,4 +1,4 @@
-"""`multihead ablate`: a comparison of arms over seeds, run as far as it is not on record."""
+"""`multihead ablate`: compare arms over seeds. Recorded trainings are not repeated."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ def command(name: str, overrides: tuple[str, ...], dry_run: bool, trust: tuple[s
     try:
         _run(plan, store, trust)
     except RunInterrupted as stop:
-        complain("interrupted; the same command goes on")
+        complain("interrupted; the same command continues")
         sys.exit(stop.exit_code)
 
 
@@ -123,7 +123,7 @@ def _train(runner: "Runner") -> dict[str, "Work"]:
 
 
 def _show(result: "Result") -> None:
-    """Print the answer in words, the table, what of the protocol is not met, and the link."""
+    """Print the sentences, the table, the rules that are not met, and the link."""
     from multihead.ablation.verdict_text import rounded_rows
     from multihead.cli.tables import show_table
 

@@ -1,4 +1,4 @@
-"""`multihead cluster`: what a cluster needs to work on a study."""
+"""`multihead cluster`: the files that a cluster needs for a study."""
 
 import click
 
@@ -20,4 +20,4 @@ COMMANDS = {
     epilog=examples("multihead cluster manifest --workers 4 mnist_loss_weights"),
 )
 def command() -> None:
-    """Write manifests with which a cluster works on a study."""
+    """Write manifests for running a study on a cluster."""

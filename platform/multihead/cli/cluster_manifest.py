@@ -1,4 +1,4 @@
-"""`multihead cluster manifest`: a Kubernetes Job for the workers of a study."""
+"""`multihead cluster manifest`: write a Kubernetes Job for the workers of a study."""
 
 from pathlib import Path
 

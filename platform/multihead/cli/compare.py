@@ -1,4 +1,4 @@
-"""`multihead compare`: the page of an ablation, on runs picked by hand."""
+"""`multihead compare`: write the page of an ablation for runs picked by hand."""
 
 from pathlib import Path
 

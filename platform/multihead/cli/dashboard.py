@@ -1,4 +1,4 @@
-"""optuna-dashboard on a study's storage, on loopback: it knows neither users nor passwords."""
+"""Start optuna-dashboard on a study's storage. It has no passwords, so it listens on loopback."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`multihead data`: look at datasets, check, convert and make them."""
+"""`multihead data`: inspect, check, convert and generate datasets."""
 
 import click
 

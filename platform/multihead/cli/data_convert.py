@@ -1,4 +1,4 @@
-"""`multihead data convert`: any dataset, or pictures with a table, written as VIMH."""
+"""`multihead data convert`: write any dataset, or pictures with a table, as VIMH."""
 
 import re
 from pathlib import Path
@@ -135,7 +135,7 @@ def command(
         _tell(read)
         content = read.content
     elif chosen or size is not None or overrides:
-        raise ConfigError(f"{source} is no table and no folder of pictures; leave out its options.")
+        raise ConfigError(f"{source} is not a table or folder of pictures; leave out its options.")
     else:
         content = dataset_content(open_dataset(source), pixel_order)
     counts = convert(content, target, FORMS[to], overwrite=overwrite)
@@ -165,10 +165,10 @@ def _data(
     chosen: dict[str, dict[str, Any]],
     size: tuple[int, int] | None,
 ) -> dict[str, Any]:
-    """Return the section `data` of a training on the table, with what the options say.
+    """Return the section `data` of a training on the table, with the values of the options.
 
     Raises:
-        ConfigError: For an override that is none, or that says nothing of what is written.
+        ConfigError: If an override is not valid, or does not affect the written data.
     """
     from multihead.datasets.table.as_vimh import CHOICES
     from multihead.runs.config import compose_run
@@ -179,7 +179,7 @@ def _data(
         key = override.lstrip("+").partition("=")[0]
         if ".".join(key.split(".")[:2]) not in allowed:
             raise ConfigError(
-                f"{override!r:.100} is no choice of a conversion; there are {', '.join(allowed)}."
+                f"{override!r:.100} is not allowed in a conversion; allowed: {', '.join(allowed)}."
             )
     composed = compose_run(["data=table", *overrides])
     composed["data"]["table"] = str(table)
@@ -196,7 +196,7 @@ def _data(
 def _choices(
     classes: tuple[str, ...], ranges: tuple[str, ...], log: tuple[str, ...], units: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    """Return what the options say of columns, as `data.columns` has it."""
+    """Return the column options in the form of `data.columns`."""
     said: list[tuple[str, str, Any]] = [
         *((name, "kind", "classification") for name in classes),
         *((name, "range", _range(text)) for name, text in map(_pair, ranges)),
@@ -212,7 +212,7 @@ def _choices(
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.rpartition("=")
     if not (name and equals and value):
-        raise ConfigError(f"{text!r} is no NAME=VALUE; give the column's name and its value.")
+        raise ConfigError(f"{text!r} is not NAME=VALUE; give the column's name and its value.")
     return name, value
 
 
@@ -221,7 +221,7 @@ def _range(text: str) -> tuple[float, float]:
     try:
         return float(low), float(high)
     except ValueError:
-        raise ConfigError(f"--range {text!r} is no MIN:MAX; give two numbers.") from None
+        raise ConfigError(f"--range {text!r} is not MIN:MAX; give two numbers.") from None
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""`multihead data generate`: datasets whose labels are true because they were chosen."""
+"""`multihead data generate`: make datasets with known labels."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`multihead data generate shapes`: a folder of pictures and a table whose labels are true."""
+"""`multihead data generate shapes`: make a folder of pictures and a table of known labels."""
 
 from pathlib import Path
 from typing import Any

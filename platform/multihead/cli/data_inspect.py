@@ -1,4 +1,4 @@
-"""`multihead data inspect`: what a dataset holds, on the terminal, as a page, as a picture."""
+"""`multihead data inspect`: show a dataset on the terminal, as a page or as a picture."""
 
 from functools import partial
 from pathlib import Path
@@ -89,7 +89,7 @@ def command(
     from multihead.report.dataset import save_dataset_picture, write_dataset_page
 
     if png is not None and png.suffix not in PICTURES:
-        raise ConfigError(f"--png {png} is of an unknown kind; end it in one of {PICTURES}.")
+        raise ConfigError(f"--png {png} has an unknown suffix; use one of {PICTURES}.")
     if is_own_table(Path(where[0])):
         sources = _configured(where[1:], split, table=where[0])
     elif "=" in where[0] and not Path(where[0]).exists():
@@ -114,7 +114,7 @@ def _stored(
     from multihead.errors import ConfigError
 
     if len(where) > 1:
-        raise ConfigError(f"there are {len(where)} folders, {', '.join(where)}; name one.")
+        raise ConfigError(f"there are {len(where)} folders, {', '.join(where)}; name only one.")
     return dict(read_sources(where[0], pixel_order, wanted=split).items())
 
 
@@ -143,7 +143,7 @@ def _configured(
 
 
 def _show_columns(source: "Source", training: int, validation: int) -> None:
-    """Print what each column of a table becomes, and what is odd."""
+    """Print the use of each column of a table, and oddities."""
     from multihead.cli.tables import show_columns
     from multihead.data.source import DescribesColumns
     from multihead.inspection.inspect import notes_of
@@ -153,7 +153,7 @@ def _show_columns(source: "Source", training: int, validation: int) -> None:
     show_columns(source.described)
     for note in notes_of(source):
         say(f"- {note}")
-    say(f"of the training file {training:,} pictures train and {validation:,} validate", "")
+    say(f"training file: {training:,} pictures for training, {validation:,} for validation", "")
 
 
 def _show(inspection: "Inspection") -> None:
@@ -174,5 +174,5 @@ def _show(inspection: "Inspection") -> None:
         frame = nmi.rename_axis("head").reset_index()
         title = "normalised mutual information, 2 I(A; B) / (H(A) + H(B))"
         show_table(frame, title, dict.fromkeys(nmi.columns, "{:.3f}"))
-    for text in findings(inspection) or ["nothing stands out"]:
+    for text in findings(inspection) or ["nothing is odd"]:
         say(f"- {text}")

@@ -1,4 +1,4 @@
-"""`multihead data list`: the datasets of a folder with their sizes and heads."""
+"""`multihead data list`: list the datasets of a folder with their sizes and heads."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +28,10 @@ def command(folder: Path | None) -> None:
 
     place = settings.data_dir() if folder is None else folder
     if folder is not None and not folder.is_dir():
-        raise DataError(f"{folder} is no folder; name the one that the datasets lie in.")
+        raise DataError(f"{folder} is not a folder; name the folder that contains the datasets.")
     found = find_datasets(place)
     if not found:
-        say(f"{place} holds no dataset; `multihead data generate resonator` makes one")
+        say(f"{place} contains no dataset; `multihead data generate resonator` makes one")
         return
     show_table(pd.DataFrame([_row(dataset, place) for dataset in found]), str(place))
 

@@ -1,4 +1,4 @@
-"""`multihead data shard`: a dataset as shards that are read as they are trained on."""
+"""`multihead data shard`: write a dataset in shards, which a training reads as it needs them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`multihead data validate`: every byte of a dataset, and every problem in it."""
+"""`multihead data validate`: check every byte of a dataset, and print every problem."""
 
 import sys
 from collections.abc import Iterator

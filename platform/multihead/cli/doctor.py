@@ -1,4 +1,4 @@
-"""`multihead doctor`: what this machine would do, and what is missing."""
+"""`multihead doctor`: check this machine and the installation."""
 
 import shutil
 import subprocess
@@ -16,14 +16,14 @@ from multihead.tracking import facts
 from multihead.tracking.store import Store
 from multihead.training.hardware import choose_precision, resolve_accelerator
 
-# Whether it is good (None: to be known, but not in the way of anything), its name, a text.
+# Whether the check passed (None: a warning), its name, and a text.
 Line = tuple[bool | None, str, str]
 _MARKS = {True: "ok  ", None: "warn", False: "FAIL"}
 
-# Before it, other hosts on the same network can reach ports that are published on 127.0.0.1:
+# With older versions, other hosts on the same network can reach ports published on 127.0.0.1:
 # https://docs.docker.com/engine/network/port-publishing/. docker/engine.sh refuses older ones.
 _SAFE_DOCKER = "28.0.0"
-DOCKER_SECONDS = 10  # for an engine to answer
+DOCKER_SECONDS = 10  # time limit for a response of the engine
 
 
 @click.command("doctor", epilog=examples("multihead doctor"))
@@ -52,12 +52,12 @@ def _devices() -> Iterator[Line]:
     yield True, "device", device
     yield True, "precision", f"{precision}: {reason}"
     if "16" in precision:
-        text = "channels_last for convolutions: they are faster so in 16 bits"
+        text = "channels_last for convolutions, which makes them faster in 16 bits"
     else:
-        text = "contiguous: channels last brings nothing in float32"
+        text = "contiguous: channels_last is not faster in float32"
     yield True, "memory format", text
     fused = device in ("cpu", "cuda")
-    yield True, "optimizer", "fused, where it can be" if fused else "not fused on this device"
+    yield True, "optimizer", "fused, where possible" if fused else "not fused on this device"
 
 
 def _places() -> Iterator[Line]:
@@ -84,9 +84,9 @@ def _data(folder: Path) -> Line:
 
 
 def docker() -> Line:
-    """Return whether the container engine keeps what is published on loopback from the network."""
+    """Check that the container engine hides ports published on loopback from the network."""
     if shutil.which("docker") is None:
-        return True, "docker", "is not here; only the containers need it"
+        return True, "docker", "not installed; only the containers need it"
     command = ["docker", "version", "--format", "{{.Server.Version}} {{.Server.Platform.Name}}"]
     try:
         said = subprocess.run(
@@ -108,6 +108,6 @@ def docker() -> Line:
 
 
 def _major(version: str) -> int:
-    """Return the first number of a version, or 0 where it has none."""
+    """Return the first number of a version, or 0 if it has none."""
     first = version.partition(".")[0]
     return int(first) if first.isdecimal() else 0

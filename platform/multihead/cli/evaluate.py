@@ -1,4 +1,4 @@
-"""`multihead evaluate`: test a run or a checkpoint, and record that the test split was read."""
+"""`multihead evaluate`: test a run or a checkpoint, and record the use of the test split."""
 
 from typing import Any
 
@@ -42,9 +42,9 @@ def command(overrides: tuple[str, ...]) -> None:
     checkpoint, arguments = split_checkpoint(arguments)
     run, others = split_run(arguments)
     if trust and run is None:
-        raise click.UsageError("--trust is for records: evaluate run=<run id> --trust TARGET.")
+        raise click.UsageError("--trust needs run=: evaluate run=<run id> --trust TARGET.")
     if checkpoint is not None and run is None:
-        raise click.UsageError("--checkpoint is of a run: evaluate run=<run id> --checkpoint NAME.")
+        raise click.UsageError("--checkpoint needs run=: evaluate run=<run id> --checkpoint NAME.")
     if run is None:
         run_hydra("evaluate", _evaluate, others)
     else:
@@ -54,7 +54,7 @@ def command(overrides: tuple[str, ...]) -> None:
 
 
 def _evaluate(config: dict[str, Any]) -> None:
-    # Only now, so that what does not compose is refused at once.
+    # Imported late, so that configuration errors appear at once.
     from multihead.cli.show import Terminal, end_interrupted, show_result
     from multihead.runs.execute import execute
     from multihead.training.interrupts import RunInterrupted

@@ -1,4 +1,4 @@
-"""`multihead export`: a run's best checkpoint as ONNX, TorchScript or safetensors."""
+"""`multihead export`: write a run's best checkpoint as ONNX, TorchScript or safetensors."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the help texts of the commands share: examples, and options that Hydra does not know."""
+"""Common parts of the commands' help texts: examples, and options that Hydra does not have."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -27,16 +27,16 @@ Task = Callable[[dict[str, Any]], float | None]
 
 
 def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
-    """Compose what was typed and call the task with it, once, or once per job of a multirun.
+    """Compose the arguments and call the task, once or for each job of a multirun.
 
     Args:
-        name: The command, shown by `--help`.
-        task: Takes the composed configuration; what it returns is what a sweeper sees.
+        name: Name of the command, for `--help`.
+        task: A function of the composed configuration. Its result is the value for a sweeper.
         arguments: Overrides and Hydra's own flags.
 
     Raises:
-        MultiheadError: In one line, for what cannot be composed or run; in a multirun the first
-            of them, after the other jobs.
+        MultiheadError: If the configuration cannot be composed or run. The message has one line. A
+            multirun raises the first error after all jobs.
     """
     _check_options(name, arguments)
     register_folders()
@@ -47,7 +47,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     def job(config: DictConfig) -> float | None:
         nonlocal composed
         composed = True
-        # Raised through Hydra, an error would come with lines of Hydra's own.
+        # Hydra would add lines to an error that is raised through it.
         try:
             settled = settle(config, HydraConfig.get().runtime.choices.get("experiment"))
         except USER_ERRORS as error:
@@ -63,7 +63,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
             return None
 
     job.__name__ = name
-    # Hydra would print several lines and exit with 1; with this it raises, and we print one.
+    # Without this, Hydra prints several lines and exits with 1. With it, Hydra raises the error.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     folder = str(settings.packaged("experiments"))
     application = hydra.main(version_base="1.3", config_path=folder, config_name=ROOT)(job)
@@ -82,13 +82,13 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
 
 
 def _only_shows(arguments: Sequence[str]) -> bool:
-    """Return whether Hydra is asked to print something, and runs nothing."""
+    """Return whether Hydra only prints something and runs nothing."""
     given = get_args_parser().parse_args(list(arguments))
     return any((given.cfg, given.info, given.help, given.hydra_help))
 
 
 def _check_options(name: str, arguments: Sequence[str]) -> None:
-    """Refuse an option that Hydra does not have: argparse would print its usage and exit."""
+    """Raise an error for an unknown option. Otherwise argparse prints its usage and exits."""
 
     def refuse(message: str) -> NoReturn:
         raise ConfigError(f"{message}; see `multihead {name} --help`.")

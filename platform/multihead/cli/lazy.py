@@ -1,4 +1,4 @@
-"""Groups of commands whose modules are imported only when one of them is called."""
+"""Groups of commands. The module of a command is imported only when the command is called."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -8,10 +8,10 @@ import click
 
 
 class LazyGroup(click.Group):
-    """Commands by name, each with its module and its line in the help.
+    """A group of commands by name, each with its module and its line in the help.
 
     Args:
-        lazy: By name, a module that has a `command`, and a line of help.
+        lazy: By name of the command, a module with the attribute `command`, and a line of help.
     """
 
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:

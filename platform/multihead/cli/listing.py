@@ -1,4 +1,4 @@
-"""`multihead list`: experiments, studies and ablations with a line each."""
+"""`multihead list`: list experiments, studies and ablations, one per line."""
 
 from pathlib import Path
 
@@ -32,9 +32,9 @@ def command() -> None:
 
 
 def described(kind: str, group: str) -> dict[str, str]:
-    """Return the description of each config of a group by name, the first hit winning.
+    """Return the descriptions of the configs of a group, by name. The first folder has priority.
 
-    The description is the first line of the file's comment that is not Hydra's package directive.
+    The description is the first comment line of the file that is not Hydra's package directive.
     """
     found: dict[str, str] = {}
     for folder in settings.config_folders(kind):

@@ -67,11 +67,11 @@ Shell completion, for the current shell:
 )
 @click.version_option(__version__, prog_name="multihead")
 def cli() -> None:
-    """Hold the commands; each is imported when it is called."""
+    """The group of all commands. Each one is imported when it is called."""
 
 
 class WholeWordBash(BashComplete):
-    """Complete `key=value` as one word: bash would cut it at the equals sign."""
+    """Complete `key=value` as one word. Bash would split it at the equals sign."""
 
     source_template = (
         "export COMP_WORDBREAKS=${COMP_WORDBREAKS//=/}\n"
@@ -82,14 +82,14 @@ class WholeWordBash(BashComplete):
 
     @staticmethod
     def _check_version() -> None:
-        """Skip the check: it starts bash, and any bash of this decade will do."""
+        """Skip the check, because it starts bash and only very old versions fail it."""
 
 
 add_completion_class(WholeWordBash)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; errors a user can cause are one line and exit code 2."""
+    """Run the command line. Errors that a user can cause are one line, with exit code 2."""
     collect_all_rarely()
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     show_notices()

@@ -1,4 +1,4 @@
-"""Completion of Hydra overrides for click."""
+"""Common options, and shell completion of Hydra overrides for click."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,25 +27,28 @@ checkpoint_option = click.option("--checkpoint", **_CHECKPOINT)
 
 
 def split_checkpoint(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Part `--checkpoint NAME` and `--checkpoint=NAME` from the other arguments.
+    """Separate `--checkpoint NAME` and `--checkpoint=NAME` from the other arguments.
+
+    Returns:
+        The name or None, and the other arguments.
 
     Raises:
-        click.UsageError: For one without a name, or several.
+        click.UsageError: If the option has no name, or occurs several times.
     """
     found, rest = _split("--checkpoint", "best-digit", arguments)
     if len(found) > 1:
-        raise click.UsageError(f"--checkpoint is given {len(found)} times; name one.")
+        raise click.UsageError(f"--checkpoint is given {len(found)} times; give it only once.")
     return (found[0] if found else None), rest
 
 
 def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part `--trust TARGET` and `--trust=TARGET` from the other arguments.
+    """Separate `--trust TARGET` and `--trust=TARGET` from the other arguments.
 
     Returns:
-        The targets, and the rest.
+        The targets, and the other arguments.
 
     Raises:
-        click.UsageError: For a `--trust` at the end.
+        click.UsageError: If a `--trust` has no target.
     """
     return _split("--trust", "mypackage.MyClass", arguments)
 
@@ -61,7 +64,7 @@ def _split(option: str, example: str, arguments: Sequence[str]) -> tuple[list[st
         value = value if equals else next(waiting, "")
         if not value:
             what = "target" if option == "--trust" else "checkpoint"
-            raise click.UsageError(f"{option} names no {what}; write {option} {example}.")
+            raise click.UsageError(f"{option} has no {what}; write {option} {example}.")
         found.append(value)
     return found, rest
 
@@ -74,7 +77,7 @@ class Override(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Ask Hydra what can follow."""
+        """Return the completions that Hydra finds."""
         from hydra._internal.config_loader_impl import ConfigLoaderImpl
         from hydra._internal.utils import create_config_search_path
         from hydra.plugins.completion_plugin import DefaultCompletionPlugin
@@ -87,5 +90,5 @@ class Override(click.ParamType[str]):
         loader = ConfigLoaderImpl(create_config_search_path(folder))
         words = [*ctx.params.get(str(param.name), ()), incomplete]
         found = DefaultCompletionPlugin(loader)._query(config_name=ROOT, line=" ".join(words))
-        # A shell shows words as they are; a name that would move its cursor is left out.
+        # A shell prints words unchanged, so names with control characters are left out.
         return [CompletionItem(word) for word in sorted(found or ()) if one_line(word) == word]

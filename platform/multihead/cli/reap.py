@@ -1,4 +1,4 @@
-"""`multihead reap`: end the runs whose process or folder is gone."""
+"""`multihead reap`: mark runs as ended if their process or folder is gone."""
 
 import click
 
@@ -29,9 +29,9 @@ def command(run: str | None) -> None:
     for done in reap_and_tell(settings.home()):
         say(f"run {done.run_id}  KILLED: its process is gone")
         if done.problem is not None:
-            say(f"run {done.run_id}  the store is not told: {done.problem}", err=True)
+            say(f"run {done.run_id}  the store is not updated: {done.problem}", err=True)
     for run_id in fail_lost(Store()):
         say(f"run {run_id}  FAILED: its folder is gone")
     for done in tell_ended(Store()):
-        said = "had ended; the store knows now" if done.problem is None else done.problem
+        said = "had ended; the store is updated now" if done.problem is None else done.problem
         say(f"run {done.run_id}  {said}", err=done.problem is not None)

@@ -1,4 +1,4 @@
-"""`multihead report`: the page on an ablation, from its record, or on several."""
+"""`multihead report`: write the page on a recorded ablation, or on several."""
 
 from pathlib import Path
 

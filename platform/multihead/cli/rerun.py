@@ -1,4 +1,4 @@
-"""`multihead rerun`: a recorded run once more, with its own configuration."""
+"""`multihead rerun`: train a recorded run again, with its own configuration."""
 
 import click
 

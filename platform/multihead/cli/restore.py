@@ -1,4 +1,4 @@
-"""`multihead restore`: bring back what was deleted in MLflow."""
+"""`multihead restore`: bring back experiments and runs that were deleted in MLflow."""
 
 import click
 

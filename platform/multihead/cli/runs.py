@@ -1,4 +1,4 @@
-"""`multihead runs`: the runs as a table, side by side, or as a file."""
+"""`multihead runs`: list runs, compare them side by side, or write them to a file."""
 
 import sys
 from pathlib import Path
@@ -121,7 +121,7 @@ def command(
     parts += [f"attributes.status = '{status}'"] if status is not None else []
     whole = " AND ".join(parts)
     if ids and (whole or experiment is not None):
-        raise ConfigError("runs are either named or searched for; leave out one of the two.")
+        raise ConfigError("runs cannot be both named and searched for; leave out one of the two.")
     _check_output(form, out)
     shown = ["test/*_acc"] if form == "table" and len(ids) < 2 else None
     if ids:
@@ -151,7 +151,7 @@ def _check_output(form: str, out: Path | None) -> None:
     if form == "table" and out is not None:
         raise ConfigError("--out writes files; choose --format csv, json or parquet with it.")
     if form == "parquet" and out is None and sys.stdout.isatty():
-        raise ConfigError("parquet is binary; name a file with --out, or pipe it.")
+        raise ConfigError("parquet is binary; name a file with --out, or use a pipe.")
 
 
 def _write(table: "pd.DataFrame", form: str, out: Path | None) -> None:

@@ -10,10 +10,10 @@ from multihead.tracking.compare import compare_runs
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_OF_A_VALUE = 1000  # what differs may be in its middle
+_MOST_OF_A_VALUE = 1000  # long, because values can differ in their middle
 _FIXED = ("run", "name", "status", "started", "min")
-_YEAR = len("2026-")  # which a narrow table leaves out
-_GAP, _LEAST_ROOM = 3, 10  # columns between two cells, and what figures have at least
+_YEAR = len("2026-")  # a narrow table leaves it out
+_GAP, _LEAST_ROOM = 3, 10  # columns between two cells, and the least width for numbers
 _Row = tuple[list[str], list[str]]
 
 
@@ -21,11 +21,11 @@ def show_list(runs: "pd.DataFrame", *, searched: bool) -> None:
     """Print one row per run, with the metrics in the table.
 
     Args:
-        runs: From `runs_table`, with only the metrics to show.
-        searched: Whether an empty table means that nothing fits.
+        runs: Result of `runs_table`, with only the metrics to show.
+        searched: Whether there were conditions, so that an empty table means that no run matches.
     """
     if not len(runs):
-        none = "no run fits" if searched else "no runs yet: multihead train starts one"
+        none = "no run matches" if searched else "no runs yet: multihead train starts one"
         say(none)
         return
     metrics = [c for c in runs.columns if c.startswith("metrics.")]
@@ -63,7 +63,7 @@ def _wide_list(names: list[str], rows: list[_Row]) -> TextTable:
 
 
 def _narrow_list(names: list[str], rows: list[_Row], width: int) -> TextTable:
-    """Return a table with the figures of a run below its name, for a terminal without room."""
+    """Return a table with the numbers of a run below its name, for a narrow terminal."""
     of_test = all(name.startswith("test/") and name.endswith("_acc") for name in names)
     heads = [n.removeprefix("test/").removesuffix("_acc") if of_test else n for n in names]
     title = "name, test accuracy" if of_test and names else "name, metrics"
@@ -75,7 +75,7 @@ def _narrow_list(names: list[str], rows: list[_Row], width: int) -> TextTable:
     for column in _FIXED:
         shown.add_column(title if column == "name" else column, no_wrap=column != "name")
     for fixed, figures in rows:
-        # A space that does not break keeps a figure beside its head.
+        # A non-breaking space keeps a number beside its head.
         pairs = zip(heads, figures, strict=True)
         known = ", ".join(f"{head}\u00a0{figure}" for head, figure in pairs if figure)
         below = wrap(known, room)
@@ -96,7 +96,7 @@ def show_checkpoints(run: str) -> None:
 
 
 def show_comparison(runs: "pd.DataFrame") -> None:
-    """Print where the configurations of runs differ, then metrics and their differences."""
+    """Print the differing keys of the configurations, then metrics and their differences."""
     compared = compare_runs(runs)
     shown = table(_MOST_OF_A_VALUE)
     shown.add_column("")

@@ -1,4 +1,4 @@
-"""`multihead serve`: answer for all heads of a model over HTTP."""
+"""`multihead serve`: serve predictions of all heads of a model over HTTP."""
 
 import click
 

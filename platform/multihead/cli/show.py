@@ -1,4 +1,4 @@
-"""What a person sees of a run: the link at the start, the table of heads at the end."""
+"""Print a run on the terminal: the link at its start, and the table of heads at its end."""
 
 import shutil
 import signal
@@ -23,12 +23,12 @@ from multihead.terminal.lines import complain, say
 from multihead.tracking.run import TrackedRun
 from multihead.training.interrupts import RunInterrupted
 
-# Metrics that fit beside each other for two splits on one line.
+# Number of metrics that fit on one line for two splits.
 _FEW = 3
 
 
 class Terminal(Announcer):
-    """Print where the run is recorded and what to know of it."""
+    """Print where the run is recorded, its size and its notes."""
 
     def started(self, run: TrackedRun | None, parts: Parts, notes: list[str]) -> None:
         """Print the run's id, link, size and notes."""
@@ -43,13 +43,13 @@ class Terminal(Announcer):
             f"{_several(parts.ranks.world_size)}{parts.trainer.strategy.root_device}"
         )
         source = parts.data.train_source
-        with suppress(BrokenPipeError):  # that nobody reads it (`| head`) must not end a run
+        with suppress(BrokenPipeError):  # a closed pipe (`| head`) must not end a run
             if isinstance(source, DescribesColumns):
                 show_columns(source.described, f"columns of {parts.data.place}:")
             say(*where, what, *(f"note: {note}" for note in notes))
 
     def known(self, run: TrackedRun) -> None:
-        """Print the link, which the store has only now."""
+        """Print the link, as soon as the store has it."""
         with suppress(BrokenPipeError):
             if run.url is not None:
                 say(f"link     {run.url}")
@@ -60,7 +60,7 @@ def _several(devices: int) -> str:
 
 
 def show_result(result: RunResult) -> None:
-    """Print a row per head and what to do next."""
+    """Print a row per head, and the links and commands to continue with."""
     prefixes = {"val": ("best/val", "val"), "test": ("test",)}
     found = {split: [p for p in known if _has(result, p)] for split, known in prefixes.items()}
     shown = {split: there[0] for split, there in found.items() if there}
@@ -88,16 +88,16 @@ def show_result(result: RunResult) -> None:
 
 
 def end_interrupted(stop: RunInterrupted) -> NoReturn:
-    """Say in one line that a signal ended the run, and exit with the signal's code."""
+    """Print one line about the signal that ended the run, and exit with the signal's code."""
     for signum in SIGNALS:
-        signal.signal(signum, signal.SIG_IGN)  # a further one would only break the exit
-    complain(f"{stop}; `multihead runs` shows it, resume=<run id> goes on")
+        signal.signal(signum, signal.SIG_IGN)  # another signal would only disturb the exit
+    complain(f"{stop}; `multihead runs` shows it, resume=<run id> continues it")
     sys.exit(stop.exit_code)
 
 
 def this_command() -> str:
-    """Return how to call this command again: by its name where the shell would find it."""
-    # Not argv, in which Hydra sees a name of ours.
+    """Return how to call this command again: by its name if the shell can find it."""
+    # sys.argv has a name that was set for Hydra.
     called = next(
         (Path(word) for word in sys.orig_argv[:2] if Path(word).name == "multihead"), None
     )
@@ -128,7 +128,7 @@ def _show_classes(result: RunResult, heads: list[str], shown: dict[str, str]) ->
 def _show_splits(
     result: RunResult, heads: list[str], shown: dict[str, str], *, units: bool = False
 ) -> None:
-    """Print metrics in a row per head and split; those of parameters in their units."""
+    """Print metrics in a row per head and split. Parameters have their units."""
     metrics = _measured(result, heads, shown.values())
     left_out = (ACCURACY, LOSS) if units else (LOSS,)
     kept = [metric for metric in metrics if metric not in left_out] or metrics
@@ -151,8 +151,8 @@ def _show_splits(
 
 
 def _measured(result: RunResult, heads: Iterable[str], prefixes: Iterable[str]) -> list[Metric]:
-    """Return the metrics that some of the heads have each epoch, in the order of columns."""
-    # What is found in a test alone, such as a calibration error, is no metric of each epoch.
+    """Return the metrics that any of the heads has in each epoch, in the order of columns."""
+    # Metrics that only a test computes, such as a calibration error, are left out.
     known = list(prefixes)
     names = {f"{prefix}/{head}" for prefix in known[:1] for head in heads}
     return [

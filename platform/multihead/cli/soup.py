@@ -1,4 +1,4 @@
-"""`multihead soup`: the mean of the weights of a study's best trials, as a run."""
+"""`multihead soup`: average the weights of a study's best trials, and record a run."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from multihead.studies.create_or_resume import OpenStudy
 
-_MOST_METRICS = 4  # each on two splits, so that a line holds them
+_MOST_METRICS = 4  # each on two splits, so that they fit on a line
 
 
 @click.command(
@@ -60,7 +60,7 @@ def command(
     _show(opened, soup.table)
     left = soup.table.loc[soup.table["in_soup"].eq(False), "what"]
     if len(left):
-        say(f"left out, as validation fell with it: {', '.join(left)}")
+        say(f"left out, because they lower the validation score: {', '.join(left)}")
     say(f"run      {soup.result.run_id}", f"link     {soup.result.url or soup.result.folder}")
     say(f"weights  {soup.result.best_checkpoint}")
 
@@ -78,6 +78,6 @@ def _show(opened: "OpenStudy", table: "pd.DataFrame") -> None:
     columns = [column for column in columns if column in table]
     show_table(
         table[["what", *columns]],
-        "chosen on validation, then tested once each",
+        "chosen by validation, then each tested once",
         dict.fromkeys(columns, "{:.4f}"),
     )

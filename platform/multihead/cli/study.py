@@ -1,4 +1,4 @@
-"""`multihead study`: a search, started, resumed, watched, stopped or looked at."""
+"""`multihead study`: start, resume, watch, stop or show a search."""
 
 import sys
 from pathlib import Path
@@ -119,7 +119,7 @@ def _run(
     say(f"study {opened.name}  {record.run.url}", *opened.plan.notes)
     runner = Runner(opened, record.now_and_then)
     if not runner.left:
-        say("all its trials have ended; n_trials=N --resume adds some, name=... starts anew")
+        say("all its trials have ended; n_trials=N --resume adds trials, name=... starts anew")
     try:
         with Progress(Screen(err=True)) as progress:
             ended = runner.run(progress)
@@ -143,7 +143,7 @@ def _run(
 
 
 def _help(opened: "OpenStudy", typed: str) -> None:
-    """Work on a study whose record another command writes."""
+    """Add workers to a study that another command records."""
     from multihead.cli.study_show import show_trials
     from multihead.studies.progress import Progress
     from multihead.studies.runner import Runner
@@ -156,7 +156,7 @@ def _help(opened: "OpenStudy", typed: str) -> None:
 
 
 def _end(ended: "Ended", typed: str) -> None:
-    """Say why a study ended early, and exit if a signal ended it."""
+    """Print why a study ended early, and exit if a signal ended it."""
     if ended.signum is not None:
         _end_interrupted(ended.signum, typed)
     if ended.reason is not None:
@@ -164,7 +164,7 @@ def _end(ended: "Ended", typed: str) -> None:
 
 
 def _end_interrupted(signum: int, typed: str) -> NoReturn:
-    complain(f"interrupted; `{typed} --resume` goes on")
+    complain(f"interrupted; `{typed} --resume` continues")
     sys.exit(128 + signum)
 
 
@@ -218,7 +218,7 @@ def _stop(definition: "Definition", trust: tuple[str, ...]) -> None:
     storage = StudyStorage(definition.storage_url)
     known(storage, definition.name)
     ask_to_stop(storage, definition.name, "asked to stop", interrupt=True)
-    say(f"the workers of {definition.name} end with checkpoints; --resume goes on")
+    say(f"the workers of {definition.name} save checkpoints and end; --resume continues")
 
 
 def _check(definition: "Definition", trust: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What a person sees of a study at its end: the best trials, what mattered, the test, links."""
+"""Print a study at its end: the best trials, importances of parameters, the test and links."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ _HIDDEN = ("state", "mlflow_id", "cause", "started", "attempts")
 
 
 def again(name: str, overrides: Sequence[str]) -> str:
-    """Return how to call a study again that was called by a name and overrides."""
+    """Return the command for a study that was called with this name and these overrides."""
     kept = [o for o in overrides if o.startswith(("name=", "storage="))]
     return shlex.join([this_command(), "study", name, *kept])
 
 
 def show_trials(opened: "OpenStudy") -> None:
-    """Print how the trials ended, the best of them, and which parameters mattered."""
+    """Print the states of the trials, the best trials, and the importances of parameters."""
     from multihead.studies.record import importances
     from multihead.studies.table import ranked, trials_table
 
@@ -52,11 +52,11 @@ def show_trials(opened: "OpenStudy") -> None:
     best = best.loc[:, [(best[c] != "").any() for c in best.columns]]
     best = best.rename(columns=lambda c: c.removeprefix("model."))
     formats = dict.fromkeys([*(c.removeprefix("model.") for c in numbers), "number"], "{}")
-    show_table(best, "the best of them" if len(order) > 1 else "the only complete one", formats)
+    show_table(best, "the best of them" if len(order) > 1 else "the only complete trial", formats)
     shares = importances(opened.study, list(opened.definition.objectives))
     show_importances(shares)
     if shares and space.is_conditional:
-        say("parameters that only some choices have are not compared with those that all have", "")
+        say("parameters that only some choices have are left out of this comparison", "")
 
 
 def repeating(opened: "OpenStudy") -> str | None:
@@ -78,8 +78,8 @@ def repeating(opened: "OpenStudy") -> str | None:
 def each_once(*overrides: str) -> list[str]:
     """Return overrides without those that a later one replaces.
 
-    Hydra refuses a group that is chosen twice. A mapping is merged with what was there before, so
-    what stands before a mapping stays.
+    Hydra does not allow a group to be chosen twice. A mapping is merged with earlier values, so
+    overrides before a mapping are kept.
     """
     kept: list[str] = []
     replaced: set[str] = set()
@@ -107,7 +107,7 @@ def show_importances(found: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def show_confirmed(opened: "OpenStudy", confirmed: "Sequence[Confirmed]") -> None:
-    """Print a row per head of what the best trial came to on the test split."""
+    """Print a row per head with the test results of the best trial."""
     import pandas as pd
 
     from multihead.metrics.registry import METRICS
@@ -136,7 +136,7 @@ def show_confirmed(opened: "OpenStudy", confirmed: "Sequence[Confirmed]") -> Non
 
 
 def show_links(opened: "OpenStudy", record: "StudyRecord", typed: str) -> None:
-    """Print where to look further."""
+    """Print links, files and commands."""
     say(f"link     {record.run.url}", f"page     {record.folder / 'study.html'}")
     name = "pareto_front" if opened.definition.several else "importance"
     picture = record.folder / f"{name}.png"

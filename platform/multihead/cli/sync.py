@@ -1,4 +1,4 @@
-"""`multihead sync`: send what runs could not send to the store themselves."""
+"""`multihead sync`: send records to the store that runs could not send."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Tables on the terminal, and files that appear whole or not at all."""
+"""Print tables on the terminal, and write files atomically."""
 
 import os
 from collections.abc import Callable
@@ -16,9 +16,9 @@ def show_table(frame: "pd.DataFrame", title: str, formats: dict[str, str] | None
     """Print a table.
 
     Args:
-        frame: A row per line.
-        title: Stands above.
-        formats: By column, how its numbers are written; these columns are flush right.
+        frame: The table.
+        title: The line above the table.
+        formats: The number format by column. These columns are aligned right.
     """
     from multihead.terminal.drawn import Screen, table
 
@@ -33,10 +33,10 @@ def show_table(frame: "pd.DataFrame", title: str, formats: dict[str, str] | None
 
 
 def save(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` write a file, which appears under its name only when it is whole.
+    """Write a file with `write`. It gets its name only when it is complete.
 
     Raises:
-        ConfigError: If it cannot be written.
+        ConfigError: If the file cannot be written.
     """
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
@@ -49,5 +49,5 @@ def save(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def show_columns(described: "pd.DataFrame", title: str = "columns") -> None:
-    """Print what each column of a table becomes, as `DescribesColumns` has it."""
+    """Print the use of each column of a table, from a `DescribesColumns`."""
     show_table(described, title, {"values": "{:,}", "missing": "{:,}"})

@@ -1,4 +1,4 @@
-"""`multihead train`: one run, or one per job of a multirun."""
+"""`multihead train`: train one run, or one run for each job of a multirun."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from multihead.cli.overrides import TRUST, Override, split_trust
 def command(overrides: tuple[str, ...]) -> None:
     """Train, test and record a network; `resume=RUN` continues a run.
 
-    Hydra prints the help: it is in `experiments/train.yaml`.
+    Hydra prints the help, which is in `experiments/train.yaml`.
     """
     from multihead.cli.hydra_app import run_hydra
     from multihead.runs.config import split_run
@@ -26,7 +26,7 @@ def command(overrides: tuple[str, ...]) -> None:
     trust, arguments = split_trust(overrides)
     resumed, others = split_run(arguments, "resume")
     if trust and resumed is None:
-        raise click.UsageError("--trust is for records: train resume=<run id> --trust TARGET.")
+        raise click.UsageError("--trust needs resume=: train resume=<run id> --trust TARGET.")
     if resumed is None:
         run_hydra("train", _train, others)
     else:
@@ -37,7 +37,7 @@ def command(overrides: tuple[str, ...]) -> None:
 
 
 def _train(config: dict[str, Any], resume: str | None = None) -> float | None:
-    # Only now, so that what does not compose is refused at once.
+    # Imported late, so that configuration errors appear at once.
     from multihead.cli.show import Terminal, end_interrupted, show_result
     from multihead.runs.execute import execute
     from multihead.training.interrupts import RunInterrupted

@@ -1,4 +1,4 @@
-"""`multihead ui`: the MLflow UI on the current store, on loopback."""
+"""`multihead ui`: start the MLflow UI for the current store, on loopback."""
 
 import os
 import socket
@@ -41,16 +41,16 @@ def command(port: int) -> None:
         say(f"port {port} is busy; using the next free one, {free}", err=True)
     page = f"http://{HOST}:{free}/#/experiments?{UI_VIEW}"
     say(f"MLflow UI on {store.shown_uri}", f"  {page}", "Ctrl-C stops it")
-    # The store's address may hold a password, so it travels in the environment.
+    # The store's address can contain a password, so it is passed in the environment.
     environment = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": store.uri,
-        "MLFLOW_REGISTRY_STORE_URI": store.uri,  # as without it, but for a line that says so
+        "MLFLOW_REGISTRY_STORE_URI": store.uri,  # as by default, but without MLflow's notice
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": (store.home / "artifacts").as_uri(),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "PYTHONWARNINGS": "ignore",  # of MLflow's own imports
+        "PYTHONWARNINGS": "ignore",  # hides warnings of MLflow's own imports
     }
     environment.pop("MLFLOW_TRACKING_URI", None)
     server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(free)]
@@ -66,18 +66,18 @@ def command(port: int) -> None:
         finally:
             process.terminate()
     if code:
-        raise ConfigError(f"the MLflow UI ended with code {code}; its message stands above.")
+        raise ConfigError(f"the MLflow UI ended with code {code}; its message is printed above.")
 
 
 def _show_problems(lines: Iterable[str]) -> None:
-    """Pass on what the server prints on stderr, but for what it says at every start."""
+    """Print the stderr of the server, without the line that it prints at every start."""
     for line in lines:
         if not line.startswith(_AT_EVERY_START):
             say(line.rstrip("\n"), err=True)
 
 
 def free_port(first: int) -> int:
-    """Return the first port from `first` on that nobody listens to on loopback.
+    """Return the first free port on loopback, starting at `first`.
 
     Raises:
         ConfigError: If a hundred ports in a row are busy.
