@@ -144,4 +144,4 @@ def test_doctor_says_that_no_engine_answers(
 
 def test_doctor_needs_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor.docker() == (True, "docker", "is not here; only the containers need it")
+    assert doctor.docker() == (True, "docker", "not installed; only the containers need it")

@@ -95,7 +95,7 @@ def test_groupings_are_chosen_by_affinity_and_measured_where_all_groups_were_tra
 def test_the_sentences_say_what_was_not_measured(pairs: pd.DataFrame, gains: Gains) -> None:
     found = Affinity(pairs, grouping_table(HEADS, pairs, gains))
     text = " ".join(sentences(found, 0.95))
-    assert "affinity would choose a + c | b" in text
+    assert "Affinity would choose the grouping a + c | b" in text
     assert "It was not measured; this would need these arms: heads: [a, c]" in text
     assert "The best of the 4 of 5 groupings measured is a + b | c with +21.1%" in text
     assert "4 pairs are few" in text

@@ -99,7 +99,7 @@ def test_a_warning_about_data_is_a_line_without_code(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "multihead", "data", "list", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"multihead: {folder}/vimh_dataset_info.json: heads are named by")
+    assert line.startswith(f"multihead: {folder}/vimh_dataset_info.json: head names have")
 
 
 def test_inspect_of_one_split_reads_no_other(
@@ -230,4 +230,4 @@ def test_inspect_shows_what_a_training_would_read(
 
 def test_inspect_takes_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended("inspect", tmp_path, "data=mnist") == 2
-    assert "name one" in capsys.readouterr().err
+    assert "name only one" in capsys.readouterr().err

@@ -179,7 +179,7 @@ def test_the_file_that_the_first_command_names_defines_what_was_run(tmp_path: Pa
 
 
 def test_a_record_cannot_write_out_of_the_folder(small: Result, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no name of an ablation"):
+    with pytest.raises(ConfigError, match="is not a valid name"):
         write(replace(small, name="../evil"), tmp_path / "out")
     assert list(tmp_path.rglob("*.yaml")) == []
 

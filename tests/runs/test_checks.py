@@ -89,7 +89,7 @@ from multihead.training.checkpoints import read_checkpoint
         ("name=" + "x" * 1001, r"name is 'xxx.*give up to 1,000 characters"),
         ("name='a\0'", r"name is 'a.x00'; give up to"),
         ("tags=['lr=0.1']", r"tags has 'lr=0\.1'"),
-        ("logger.tracking_uri='http://[x'", r"is wrong: Invalid IPv6"),
+        ("logger.tracking_uri='http://[x'", r"is not valid: Invalid IPv6"),
         ("data.batch_size=true", r"data\.batch_size is true"),
         ("data.heads.thickness.num_classes=5.7", r"num_classes is 5\.7"),
         ("+data.heads.size=4", r"data\.heads\.size is 4"),

@@ -36,6 +36,6 @@ def test_a_body_that_arrives_slowly_gives_way(monkeypatch: pytest.MonkeyPatch) -
         with budget.share() as other:
             other.take(4000)
             assert (given_up, slow.gave_way, budget.used) == ([1], True, 4000)
-            with pytest.raises(RequestError, match="so slowly"):
+            with pytest.raises(RequestError, match="arrived slowly"):
                 slow.take(1)
     assert budget.used == 0

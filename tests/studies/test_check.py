@@ -85,7 +85,10 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
         ({"sampler": "cmaes", "objectives": ["val/digit_acc", "val/acc"]}, "takes one objective"),
         ({"sampler": "grid"}, "no finite set"),
         ({"experiment": "multihead_cnn_digit"}, "did you mean"),
-        ({"overrides": ["n_trial=3"]}, "did you mean 'n_trials'.*seed, .*hung_after"),
+        (
+            {"overrides": ["n_trial=3"]},
+            "did you mean 'n_trials'.*allowed: n_trials, .* more, see docs",
+        ),
         (
             {
                 "objectives": "val/digit_loss",

@@ -44,5 +44,5 @@ def test_a_record_with_other_arguments_is_found_by_its_classes(plan: Plan) -> No
 
 def test_a_run_of_another_method_is_refused(plan: Plan) -> None:
     record = plan.configs.config({"model/balancer": "uw"})
-    with pytest.raises(ConfigError, match="run r has a model/balancer that is none of the choices"):
+    with pytest.raises(ConfigError, match="model/balancer of run r matches none of the choices"):
         params_of_record(record, "r", plan.configs, plan.space)

@@ -95,7 +95,7 @@ def test_a_full_disk_of_the_artifacts_keeps_them_in_the_folder_until_sync_sends_
     run.log_file(tmp_path / "a.bin")
     run.finish("FINISHED")
     assert "a.bin was not uploaded" in caplog.text
-    assert "1 files of run" in caplog.text
+    assert "2 files of run" in caplog.text
     filler.unlink()
     assert [done.problem for done in sync(store.home, run.run_id)] == [None]
     assert len(list(small_disk.glob("e/*/artifacts/a.bin"))) == 1

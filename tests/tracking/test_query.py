@@ -201,7 +201,7 @@ def test_what_a_resume_changed_is_the_runs_parameter(store: Store) -> None:
     ("options", "message"),
     [
         ({"experiment": "frist"}, "no experiment 'frist' in .*did you mean 'first'"),
-        ({"filter": "metrics.x >"}, "filter 'metrics.x >' is wrong"),
+        ({"filter": "metrics.x >"}, "filter 'metrics.x >' is not valid"),
         ({"filter": "metrics.x > 1 OR metrics.y > 1"}, "Invalid clause.* 'OR'"),
         ({"filter": "params.x > '1'"}, "Invalid comparator '>'"),
         ({"filter": "colour = 'red'"}, "Invalid attribute key 'colour'"),

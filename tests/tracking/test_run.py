@@ -107,7 +107,7 @@ def test_a_run_starts_and_ends_without_its_store_and_sync_sends_it(
     run.finish("FINISHED")
     (away, unsent) = _said(caplog)
     assert "does not answer" in away
-    assert f"`multihead sync {run.run_id}` sends them" in unsent
+    assert f"send them with `multihead sync {run.run_id}`" in unsent
     assert run.mlflow_id is None
     (refused,) = sync(store.home)
     assert "set MLFLOW_TRACKING_URI to the run's store" in refused.problem
@@ -138,7 +138,7 @@ def test_a_torn_last_line_is_dropped_with_a_notice(
         file.truncate(killed.spool.stat().st_size - 3)
     (done,) = sync(store.home)
     assert done.problem is None
-    assert "was cut" in caplog.text
+    assert "is incomplete" in caplog.text
     assert _history(store, killed.run_id) == [(1, 0.5)]
 
 

@@ -105,7 +105,9 @@ def _searched(store: Store) -> list[Any]:
 
 
 def _in_one_go(tags: Mapping[str, str]) -> bool:
-    return tags.get(ATTEMPTS_TAG, "").count('"number":') == 1
+    attempts = tags.get(ATTEMPTS_TAG, "")
+    # Older records have a list in JSON here.
+    return attempts == "1" or attempts.count('"number":') == 1
 
 
 def _machine(

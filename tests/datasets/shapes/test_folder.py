@@ -86,7 +86,7 @@ def test_a_folder_is_replaced_only_if_asked_and_only_if_it_is_one(tmp_path: Path
     assert ended(out, *SMALL, "--seed", 1, "--overwrite") == 0
     assert (out / "metadata.csv").read_bytes() != before
     (tmp_path / "thesis").mkdir()
-    with pytest.raises(ConfigError, match=r"not replaced, because it has no metadata\.csv"):
+    with pytest.raises(ConfigError, match=r"cannot be replaced, because it has no metadata\.csv"):
         write_folder(Plan(count=10, size=16), tmp_path / "thesis", overwrite=True)
 
 
