@@ -1,1 +1,1 @@
-"""Charts of a page as inline SVG: light, in the page's colours, and answering to its script."""
+"""Charts of a page as inline SVG: small, in the page's colours, and usable by its script."""

@@ -1,7 +1,7 @@
-"""How an arm looks in every chart: a colour, a marker and a dash, so that colour is never alone.
+"""The look of an arm in every chart: a colour, a marker and a dash, to be readable without colour.
 
-Colours are classes `k0` to `k6` of the style sheet, after Okabe and Ito (2008); dashes are `m0` to
-`m6`. Of more than seven arms the colours repeat, with other markers and dashes.
+Colours are the CSS classes `k0` to `k6`, after Okabe and Ito (2008). Dashes are `m0` to `m6`. With
+more than seven arms, the colours repeat with other markers and dashes.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from multihead.report.charts.svg import element
 
 _LOOKS = 7
-# Around the origin, within a radius of 1.
+# Paths around the origin, about 1 unit in radius.
 _MARKERS = (
     "M-.9 0A.9 .9 0 1 1 .9 0A.9 .9 0 1 1-.9 0Z",  # circle
     "M-.8-.8H.8V.8H-.8Z",  # square
@@ -29,8 +29,8 @@ class Arm:
     """An arm of an ablation.
 
     Attributes:
-        name: As the user called it.
-        place: From 0; the baseline is 0.
+        name: The user's name for it.
+        place: Index from 0. The baseline is 0.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Arm:
 
     @property
     def look(self) -> str:
-        """Its classes in the style sheet."""
+        """Its CSS classes."""
         return f"arm k{self.place % _LOOKS} m{self._marker}"
 
     @property
@@ -46,7 +46,7 @@ class Arm:
         return (self.place + self.place // _LOOKS) % _LOOKS
 
     def mark(self, x: float, y: float, size: float = 4.0) -> Markup:
-        """Return its marker at a place."""
+        """Return its marker at a position, in units of the chart."""
         at = f"translate({x:g} {y:g}) scale({size:g})"
         return element("path", d=_MARKERS[self._marker], transform=at, class_="mark")
 
@@ -60,6 +60,6 @@ class Arm:
 
 
 def arms_of(names: Sequence[str], baseline: str) -> dict[str, Arm]:
-    """Return the arms by name, the baseline first, else in the order of the names."""
+    """Return the arms by name: the baseline first, then in the order of the names."""
     order = dict.fromkeys([baseline, *names])
     return {name: Arm(name, place) for place, name in enumerate(order)}

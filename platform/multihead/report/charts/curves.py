@@ -1,4 +1,4 @@
-"""How a metric of a head moved while the arms trained: mean over seeds, and their range."""
+"""A chart of learning curves: mean over seeds and their range, by epoch and arm."""
 
 import math
 from collections.abc import Mapping
@@ -31,8 +31,9 @@ def curve_chart(curves: Mapping[Arm, pd.DataFrame], *, quantity: str) -> Markup:
     """Draw a line with a band per arm.
 
     Args:
-        curves: By arm, a frame of epochs by seed, NaN where a seed has no point.
-        quantity: What is drawn, such as `digit, acc on val`.
+        curves: For each arm, a table with a row per epoch and a column per seed; NaN where a seed
+            has no point.
+        quantity: Name of the quantity, such as `digit, acc on val`.
     """
     drawn = {arm: _summary(frame) for arm, frame in curves.items()}
     epochs = sorted({int(e) for found in drawn.values() for e in found.index})
@@ -44,7 +45,7 @@ def curve_chart(curves: Mapping[Arm, pd.DataFrame], *, quantity: str) -> Markup:
         y_axis(y, _LEFT, _RIGHT),
         x_axis(x, _BOTTOM, _BOTTOM),
         label((_LEFT + _RIGHT) / 2, _BOTTOM + 30, "epoch", anchor="middle"),
-        # A window of its own cuts off what begins outside of it.
+        # A nested svg clips lines that begin outside of the axes.
         element(
             "svg",
             *(_arm(arm, found, x, y) for arm, found in drawn.items()),
@@ -63,7 +64,7 @@ def _summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown(drawn: Mapping[Arm, pd.DataFrame], epochs: list[int]) -> list[float]:
-    """Return what the y axis has to hold: not the first epochs where they would dwarf the rest."""
+    """Return the values for the y axis, without the first epochs if they would dwarf the rest."""
     whole = pd.concat(list(drawn.values()))[["min", "max"]]
     late = whole[whole.index > epochs[len(epochs) // 4]]
     values = [float(v) for v in whole.to_numpy().ravel()]
@@ -89,7 +90,7 @@ def _arm(arm: Arm, found: pd.DataFrame, x: Scale, y: Scale) -> Markup:
 def _strips(
     drawn: Mapping[Arm, pd.DataFrame], epochs: list[int], x: Scale, decimals: int
 ) -> list[Markup]:
-    """Return invisible strips, each with the values of all arms at an epoch."""
+    """Return invisible strips, each with a tooltip of the values of all arms at an epoch."""
     shown = epochs[:: math.ceil(len(epochs) / _MOST_TIPS)]
     half = (x(shown[-1]) - x(shown[0])) / max(2 * (len(shown) - 1), 1) or 10.0
     tall = {"y": _TOP, "height": _BOTTOM - _TOP}

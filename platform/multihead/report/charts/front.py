@@ -1,4 +1,4 @@
-"""Arms between two heads: their means with intervals, and those that no other arm beats on both."""
+"""A chart of arms over two heads: means with intervals, and the Pareto front."""
 
 import math
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ class Estimate:
     """The mean of a head over an arm's seeds.
 
     Attributes:
-        mean: Of the seeds.
-        low: Lower end of its interval; NaN where there is none.
-        high: Upper end.
+        mean: Mean over the seeds.
+        low: Lower end of its interval; NaN without an interval.
+        high: Upper end; NaN without an interval.
     """
 
     mean: float
@@ -42,14 +42,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Spot:
-    """Where an arm lies.
+    """The position of an arm.
 
     Attributes:
-        arm: Which arm.
-        x: Of the first head.
-        y: Of the second one.
+        arm: The arm.
+        x: Estimate of the first head.
+        y: Estimate of the second head.
         best: Whether no other arm is at least as good on both heads and better on one.
-        single_task: Whether it is a network per head: not a point, but a line for each head.
+        single_task: Whether it has one network per head. It is drawn as a line per head.
     """
 
     arm: Arm
@@ -61,10 +61,10 @@ class Spot:
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis shows.
+    """The quantity of an axis.
 
     Attributes:
-        quantity: Such as `digit, acc`.
+        quantity: Its name, such as `digit, acc`.
         falling: Whether lower values are better.
     """
 
@@ -73,7 +73,7 @@ class Axis:
 
     @property
     def title(self) -> str:
-        """The quantity, and which way is better."""
+        """The quantity, and whether higher or lower is better."""
         return f"{self.quantity} ({'lower' if self.falling else 'higher'} is better)"
 
 
@@ -82,8 +82,8 @@ def front_chart(spots: Sequence[Spot], across: Axis, up: Axis) -> Markup:
 
     Args:
         spots: One per arm that has both heads.
-        across: The first head.
-        up: The second one.
+        across: The first head, on the horizontal axis.
+        up: The second head, on the vertical axis.
     """
     x = Scale.over([v for s in spots for v in _all(s.x)], _LEFT + 4, _RIGHT - 4)
     y = Scale.over([v for s in spots for v in _all(s.y)], _BOTTOM - 4, _TOP + 4)
@@ -116,7 +116,7 @@ def _steps(
     worst_x = _RIGHT if across.falling else _LEFT
     worst_y = _TOP if up.falling else _BOTTOM
     corners, before = [], float(worst_x)
-    for at_x, at_y in best:  # from the worst on the first head to the best
+    for at_x, at_y in best:  # ordered from the worst to the best on the first head
         corners += [(before, at_y), (at_x, at_y)]
         before = at_x
     return [*corners, (before, float(worst_y))]

@@ -1,4 +1,4 @@
-"""By how much each arm differs from the baseline: every seed, the mean and its interval."""
+"""A chart of differences from the baseline: every seed, the mean and its interval."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,14 +26,14 @@ _SIDE = 52
 
 @dataclass(frozen=True)
 class Difference:
-    """How an arm differs from the baseline in one metric of one head.
+    """The difference between an arm and the baseline on one metric of one head.
 
     Attributes:
-        arm: Which arm.
-        delta: Mean difference, arm minus baseline; NaN where no seed has both.
-        low: Lower end of its interval; NaN where there is none.
-        high: Upper end.
-        verdict: Such as `better`.
+        arm: The arm.
+        delta: Mean difference, arm minus baseline; NaN without a common seed.
+        low: Lower end of its interval; NaN without an interval.
+        high: Upper end; NaN without an interval.
+        verdict: The verdict, such as `better`.
         seeds: Difference by seed.
     """
 
@@ -51,9 +51,9 @@ def interval_chart(
     """Draw a row per arm.
 
     Args:
-        differences: One per arm but the baseline.
-        quantity: What differs, such as `digit, acc`.
-        lower_is_better: Which side of 0 is the good one.
+        differences: One per arm, without the baseline.
+        quantity: Name of the quantity, such as `digit, acc`.
+        lower_is_better: Whether negative differences are better.
     """
     bottom = _TOP + _ROW * len(differences) + 4
     spread = [v for d in differences for v in (d.delta, d.low, d.high, *d.seeds.values())]
@@ -72,7 +72,7 @@ def interval_chart(
 
 
 def _sides(zero: float, left: str, right: str) -> Iterator[Markup]:
-    """Yield what a difference on either side of 0 means, where there is room to say so."""
+    """Yield the labels `better` and `worse` on either side of 0, if there is room."""
     if zero - _LEFT > _SIDE:
         yield label(zero - 6, 12, f"← {left}", class_="tick", anchor="end")
     if _RIGHT - zero > _SIDE:
@@ -88,7 +88,7 @@ def _row(found: Difference, scale: Scale, top: float, decimals: int) -> Markup:
     parts = [
         label(_LEFT, top + 12, name),
         label(_RIGHT, top + 12, said, anchor="end"),
-        # What can be pointed at, also between the marks.
+        # The whole row shows the tooltip, also between the marks.
         element("rect", x=0, y=top, width=WIDTH, height=_ROW, class_="hit"),
     ]
     parts += [

@@ -1,4 +1,4 @@
-"""Each seed under the baseline and under an arm, joined by a line."""
+"""A chart of paired seeds: the value of the baseline and of an arm, joined by a line."""
 
 from collections.abc import Mapping
 
@@ -25,13 +25,13 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, WIDTH - 6, 10, 180
 def pair_chart(
     baseline: Arm, pairs: Mapping[Arm, pd.DataFrame], *, quantity: str, lower_is_better: bool
 ) -> Markup:
-    """Draw a panel per arm, a line per seed: dashed where the arm is worse than the baseline.
+    """Draw a panel per arm with a line per seed. A line is dashed if the arm is worse.
 
     Args:
-        baseline: On the left of every panel.
-        pairs: By arm, a row per seed with `baseline` and `arm`, without NaN.
-        quantity: What is drawn, such as `digit, acc on test`.
-        lower_is_better: Which way is worse.
+        baseline: The baseline, on the left of every panel.
+        pairs: For each arm, a table with a row per seed and columns `baseline` and `arm`, no NaN.
+        quantity: Name of the quantity, such as `digit, acc on test`.
+        lower_is_better: Whether lower values are better.
     """
     values = [float(v) for frame in pairs.values() for v in frame.to_numpy().ravel()]
     y = Scale.over(values, _BOTTOM, _TOP)

@@ -1,4 +1,4 @@
-"""Average ranks of arms on a line, and bars under it that join those which cannot be told apart.
+"""A chart of average ranks of arms on a line, with bars that join arms that cannot be told apart.
 
 Source: Demsar, JMLR 7, 2006, figure 1.
 """
@@ -26,11 +26,11 @@ _BAR, _ROW = 9, 19
 
 
 def rank_chart(ranks: Sequence[tuple[Arm, float]], groups: Sequence[Sequence[Arm]]) -> Markup:
-    """Draw the better half of the arms on the left, the other on the right.
+    """Draw the better half of the arms on the left and the other half on the right.
 
     Args:
-        ranks: By arm, the best one first; 1 is best.
-        groups: Arms that cannot be told apart; none if nothing is known of it.
+        ranks: Arms and their average ranks, best first; rank 1 is best.
+        groups: Groups of arms that cannot be told apart; empty if unknown.
     """
     x = Scale(1, len(ranks), _LEFT, _RIGHT, whole=True)
     at = {arm: x(rank) for arm, rank in ranks}

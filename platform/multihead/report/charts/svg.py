@@ -1,4 +1,4 @@
-"""Elements, scales and axes of a chart. Whatever is text is escaped here."""
+"""Elements, scales and axes of a chart. All text is escaped here."""
 
 import json
 import math
@@ -10,15 +10,19 @@ from markupsafe import Markup, escape
 from multihead.text import one_line
 
 WIDTH = 400
-# The widest letters of a system font at the size of the labels.
+# Width of the widest letters of a system font at the size of the labels, in units.
 _LETTER = 6.6
 
-# Lines of a tip: the place of the arm a line is about, or None, and the line.
+# Lines of a tooltip: the `place` of the line's arm, or None, and the text.
 Tip = Sequence[tuple[int | None, str]]
 
 
 def element(tag: str, *inside: str, **attributes: object) -> Markup:
-    """Return an element; `class_` is class and underscores are hyphens, None leaves one out."""
+    """Return an SVG element.
+
+    In attribute names, `class_` becomes class and underscores become hyphens. An attribute with
+    value None is left out.
+    """
     words = [
         Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), _text(value))
         for name, value in attributes.items()
@@ -29,13 +33,13 @@ def element(tag: str, *inside: str, **attributes: object) -> Markup:
 
 
 def tip(lines: Tip) -> str:
-    """Return what the page's script shows of a mark, for the attribute `data-tip`."""
+    """Return a tooltip as JSON for the attribute `data-tip`, which the page's script shows."""
     shown = [(place, one_line(text)) for place, text in lines]
     return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
 
 
 def chart(height: float, description: str, *inside: str) -> Markup:
-    """Return a chart that is `WIDTH` units wide, can be focused and says what it shows."""
+    """Return a chart that is `WIDTH` units wide, can be focused and has a description."""
     return element(
         "svg",
         *inside,
@@ -48,7 +52,7 @@ def chart(height: float, description: str, *inside: str) -> Markup:
 
 
 def label(x: float, y: float, text: str, *, class_: str = "", anchor: str = "start") -> Markup:
-    """Return text at a place."""
+    """Return text at a position."""
     return element("text", text, x=x, y=y, class_=class_ or None, text_anchor=anchor)
 
 
@@ -58,21 +62,21 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
 
 
 def fitted(text: str, width: float) -> str:
-    """Return a text cut to a width in units, with an ellipsis where something is missing."""
+    """Return a text shortened to a width in units, with an ellipsis if it was cut."""
     room = max(int(width / _LETTER), 1)
     return text if len(text) <= room else text[: room - 1] + "…"
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A range of values on a range of units.
+    """A linear scale from values to units of the chart.
 
     Attributes:
         low: Smallest value.
         high: Largest value.
-        start: Where the smallest is drawn.
-        end: Where the largest is drawn.
-        whole: Whether values are whole numbers.
+        start: Position of the smallest value, in units.
+        end: Position of the largest value, in units.
+        whole: Whether values are integers.
     """
 
     low: float
@@ -83,19 +87,19 @@ class Scale:
 
     @classmethod
     def over(cls, values: Iterable[float], start: float, end: float) -> "Scale":
-        """Return a scale over the finite ones of some values, with a margin."""
+        """Return a scale over the finite values, with a margin."""
         finite = [v for v in values if math.isfinite(v)] or [0.0]
         low, high = min(finite), max(finite)
         margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
         return cls(low - margin, high + margin, start, end)
 
     def __call__(self, value: float) -> float:
-        """Return where a value is drawn, to a tenth of a unit."""
+        """Return the position of a value, rounded to a tenth of a unit."""
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, count: int) -> list[tuple[float, str]]:
-        """Return round values in the range, as many or up to twice as many, with their texts."""
+        """Return round values in the range and their texts: about `count` to twice as many."""
         rough = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(power * m for m in (5, 2, 1) if power * m <= rough * 1.01)

@@ -1,5 +1,5 @@
-"""Who starts the workers of a study: this machine, or a scheduler that the user has already.
+"""Engines start the workers of a study, on this machine or with the user's scheduler.
 
-A new engine is one module here, its settings in `choice`, and its line in `make_engine`. Nothing
-else of a study knows of it: workers find their trials in the storage, wherever they run.
+A new engine needs one module here, its settings in `choice` and a line in `make_engine`. The rest
+of a study does not depend on it, since workers find their trials in the storage.
 """

@@ -1,4 +1,4 @@
-"""What an engine could not do, found out before a study is made."""
+"""Check, before a study is made, that its engine can run it."""
 
 from multihead.studies.definition import Definition
 from multihead.studies.engines.choice import RayChoice, SubmititChoice
@@ -7,10 +7,10 @@ from multihead.tracking.store import Store
 
 
 def check_engine(definition: Definition, store: Store) -> None:
-    """Check that a study's engine can start its workers, and that they reach what they need.
+    """Check that a study's engine can start workers, and that they reach the storage and MLflow.
 
     Raises:
-        ConfigError: Naming what is missing, and how to mend it.
+        ConfigError: If not. The message names what is missing, and how to mend it.
         StoreError: If the engine does not answer.
     """
     url = definition.storage_url

@@ -1,4 +1,4 @@
-"""The key `engine` of a study: which engine, and its settings."""
+"""The key `engine` of a study: the engine and its settings."""
 
 import re
 from typing import Annotated, Literal
@@ -17,22 +17,23 @@ class _Strict(BaseModel):
 
 
 class LocalChoice(_Strict):
-    """Processes of this machine."""
+    """Workers are processes of this machine."""
 
     name: Literal["local"] = "local"
 
     @property
     def tells(self) -> list[str]:
-        """Which keys say what else runs, or where workers go."""
+        """The given keys that run other commands, or set where workers run."""
         return []
 
 
 class RayChoice(_Strict):
-    """Actors of a Ray cluster.
+    """Workers are actors of a Ray cluster.
 
     Attributes:
-        address: `host:port` of the cluster's head node, `auto` for the cluster that this machine
-            belongs to; one is started on this machine, for as long as the command runs, if none.
+        address: `host:port` of the cluster's head node, or `auto` for the cluster that this
+            machine belongs to. If None, a cluster is started on this machine for the duration of
+            the command.
     """
 
     name: Literal["ray"]
@@ -40,7 +41,7 @@ class RayChoice(_Strict):
 
     @property
     def tells(self) -> list[str]:
-        """Which keys say what else runs, or where workers go."""
+        """The given keys that run other commands, or set where workers run."""
         return ["address"] if self.address not in (None, "auto") else []
 
     @field_validator("address")
@@ -56,14 +57,14 @@ class RayChoice(_Strict):
 
 
 class SubmititChoice(_Strict):
-    """An array of Slurm jobs.
+    """Workers are an array of Slurm jobs.
 
     Attributes:
         executor: `slurm`, or `local` for processes of this machine that submitit starts.
-        minutes: Time limit of a job; a job that reaches it is requeued and goes on. Two of them are
-            for its start and for its last checkpoint.
-        partition: Where the jobs run; the cluster's default if none.
-        setup: Shell lines before a worker starts, such as `module load cuda`.
+        minutes: Time limit of a job, 4 or more. A job that reaches it is requeued and goes on. Two
+            minutes of it are for the start and the last checkpoint.
+        partition: The partition of the jobs; the cluster's default if None.
+        setup: Shell lines to run before a worker starts, such as `module load cuda`.
         options: Further options of sbatch, by name without dashes.
     """
 
@@ -76,7 +77,7 @@ class SubmititChoice(_Strict):
 
     @property
     def tells(self) -> list[str]:
-        """Which keys say what else runs, or where workers go."""
+        """The given keys that run other commands, or set where workers run."""
         return [key for key in ("setup", "options") if getattr(self, key)]
 
     @field_validator("options")
@@ -84,7 +85,7 @@ class SubmititChoice(_Strict):
     def _not_ours(cls, options: dict[str, str | int]) -> dict[str, str | int]:
         for name, value in options.items():
             if not _OPTION.fullmatch(name) or "\n" in str(value):
-                raise ValueError(f"{name} is no option of sbatch with its value on one line")
+                raise ValueError(f"{name} is not an option of sbatch with its value on one line")
             if name.replace("_", "-") in _OURS:
                 raise ValueError(f"{name} is set by the study: {_OURS_BY}")
         return options

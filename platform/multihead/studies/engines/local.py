@@ -1,4 +1,4 @@
-"""Workers on this machine."""
+"""The engine for workers on this machine."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from multihead.workers import Deaths
 
 
 class LocalEngine:
-    """Processes of this machine, each with its share of the cores and GPUs.
+    """Starts processes of this machine, each with its share of the cores and GPUs.
 
     Args:
         opened: The study.
@@ -40,7 +40,7 @@ class LocalEngine:
             {**cores, **self._gpus.of(number), **self.opened.told_to_workers},
             self._log,
         )
-        if self._interrupted:  # while this one was being started, so that it was not told
+        if self._interrupted:  # the interrupt arrived while this worker was being started
             self.workers[number].interrupt()
 
     def look(self, silent: Collection[str], ended: int) -> bool:

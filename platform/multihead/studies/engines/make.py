@@ -1,4 +1,4 @@
-"""From a study's key `engine` to the engine."""
+"""Make the engine for a study's key `engine`."""
 
 from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.engines.choice import LocalChoice, RayChoice, SubmititChoice
@@ -7,9 +7,9 @@ from multihead.studies.engines.local import LocalEngine
 
 
 def make_engine(opened: OpenStudy) -> Engine:
-    """Return the engine that a study asks for, which has started nothing yet.
+    """Return the study's engine, which has not started anything yet.
 
-    `checks.check_engine` has seen that it can run the study.
+    `checks.check_engine` must have checked that it can run the study.
     """
     choice = opened.definition.engine
     if isinstance(choice, RayChoice):

@@ -1,4 +1,4 @@
-"""A worker of a study as a child of another process, which any engine may use."""
+"""A worker of a study as a child process, for any engine."""
 
 import signal
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from multihead import settings
 from multihead.studies.registry import place_of
 from multihead.workers import WorkerProcess
 
-# A worker that was told to end says so with its code: it has done what it was asked.
+# Exit code of a worker that was asked to end. It counts as success.
 _TOLD = 128 + signal.SIGTERM
 
 
@@ -17,9 +17,9 @@ class StudyWorker(WorkerProcess):
 
     Args:
         study: Name of the study.
-        url: Of its storage; it may hold a password, so it is never on the command line.
-        environment: Beside that of this process.
-        log: What the worker prints is added to this file.
+        url: URL of its storage. It may hold a password, so it is never on the command line.
+        environment: Environment variables in addition to those of this process.
+        log: The file to which the worker's output is appended.
     """
 
     def __init__(self, study: str, url: str, environment: Mapping[str, str], log: Path) -> None:
@@ -32,11 +32,11 @@ class StudyWorker(WorkerProcess):
 
     @property
     def place(self) -> str:
-        """Where it runs, as the study's registry has it."""
+        """Host and process id, as in the study's registry."""
         return place_of(self.pid)
 
     @property
     def code(self) -> int | None:
-        """Its exit code, 0 also if it was told to end; None while it runs."""
+        """Its exit code; None while it runs. It is 0 also if the worker was asked to end."""
         code = super().code
         return 0 if code == _TOLD else code

@@ -1,4 +1,4 @@
-"""The jobs of a study as Slurm, or this machine, knows them."""
+"""Query and end the jobs of a study, in Slurm's queue or on this machine."""
 
 import logging
 import platform
@@ -20,46 +20,46 @@ _notices = logging.getLogger("multihead.studies")
 
 
 class Queue(Protocol):
-    """Where jobs wait for a place, and run.
+    """The queue in which jobs wait and run.
 
     Attributes:
-        patience: Seconds between two questions.
+        patience: Seconds between two queries.
     """
 
     patience: float
 
     def states(self, jobs: Collection[str]) -> dict[str, bool] | None:
-        """Return those of the jobs that are there, and whether each has begun; None if unknown."""
+        """Return the jobs that still exist, and whether each has begun; None if unknown."""
 
     def end(self, jobs: Collection[str]) -> None:
-        """Have jobs that run end with a checkpoint."""
+        """Ask running jobs to write a checkpoint and end."""
 
     def drop(self, jobs: Collection[str]) -> None:
-        """Take jobs that wait for a place out of the queue."""
+        """Remove waiting jobs from the queue."""
 
     def kill(self, job: str) -> None:
         """End a job at once."""
 
 
 class SlurmQueue:
-    """Slurm's queue, asked with `squeue`: unlike `sacct` it needs no accounting database.
+    """Slurm's queue, queried with `squeue`, which unlike `sacct` needs no accounting database.
 
-    What `scancel` answers is no matter: a job may have ended meanwhile.
+    Errors of `scancel` are ignored, since the job may have ended meanwhile.
 
     Raises:
-        ConfigError: If there is no Slurm here.
+        ConfigError: If this machine has no Slurm commands.
     """
 
-    # Sites do not like to be asked all the time. A job says itself that it ends, so only those that
-    # were killed are noticed late.
+    # Frequent queries put load on a site. A job itself records its end, so the delay only affects
+    # jobs that were killed.
     patience = 30.0
 
     def __init__(self) -> None:
         missing = [program for program in _PROGRAMS if shutil.which(program) is None]
         if missing:
             raise ConfigError(
-                f"engine submitit needs {missing[0]} on the PATH: run the command where jobs are "
-                f"submitted, or try it on this machine with engine.executor=local."
+                f"engine submitit needs {missing[0]} on the PATH; run the command on a machine "
+                f"from which jobs are submitted, or try it here with engine.executor=local."
             )
         self._answers = True
 
@@ -67,7 +67,7 @@ class SlurmQueue:
         """Return the names of the machines that jobs may run on, and of this one.
 
         Args:
-            partition: Of the jobs; none for any.
+            partition: Partition of the jobs; any if None.
 
         Raises:
             StoreError: If Slurm does not answer.
@@ -76,7 +76,7 @@ class SlurmQueue:
         printed, problem = _answer("sinfo", "--noheader", "--Node", "--format=%n", *among)
         if printed is None:
             raise StoreError(f"Slurm does not answer: {problem}")
-        # One name may have the domain where the other has not.
+        # The domain is cut off, since only some of the names may have it.
         return {name.split(".")[0] for name in [*printed.split(), platform.node()]}
 
     def states(self, jobs: Collection[str]) -> dict[str, bool] | None:
@@ -107,7 +107,7 @@ class SlurmQueue:
 
 
 def _answer(*command: str) -> tuple[str | None, str]:
-    """Return what a command of Slurm prints, or None with the problem."""
+    """Return the output of a Slurm command and "", or None and the problem."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False
@@ -118,10 +118,10 @@ def _answer(*command: str) -> tuple[str | None, str]:
 
 
 class LocalQueue:
-    """Processes of this machine that submitit started; they survive the command.
+    """Processes of this machine that submitit started. They outlive the command.
 
     Args:
-        folder: Of submitit, which their command lines name.
+        folder: Submitit's folder, which is in their command lines.
     """
 
     patience = 1.0
@@ -140,7 +140,7 @@ class LocalQueue:
                 task.send_signal(END)
 
     def drop(self, jobs: Collection[str]) -> None:
-        """See `Queue`; nothing waits here."""
+        """See `Queue`. No job waits here."""
 
     def kill(self, job: str) -> None:
         """See `Queue`."""

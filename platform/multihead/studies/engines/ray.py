@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster, which starts them again elsewhere when their node is lost."""
+"""The engine for a Ray cluster, which restarts workers elsewhere if their node is lost."""
 
 import os
 import time
@@ -16,20 +16,20 @@ from multihead.studies.registry import bury, known
 from multihead.workers import GRACE_SECONDS, Deaths
 
 _LOOK_SECONDS = 0.5
-# An actor that has a place says its first word within this time.
+# An actor with a place answers within this time.
 _PLACED_SECONDS = 20.0
-# Ray would kill what an actor has started when the actor ends; a worker sees by itself that its
-# actor is gone, and writes a checkpoint.
+# By default, Ray kills an actor's child processes when the actor ends. A worker notices itself that
+# its actor has ended, and writes a checkpoint.
 _SPARE_CHILDREN = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "0"}}
 _KILLED = -9
 
 
 class RayEngine:
-    """Named actors that hold a worker each, and outlive the command that made them.
+    """Starts named actors, each with one worker. They outlive the command.
 
-    A command finds those of an earlier one by their names. That Ray restarts the actors of lost
-    nodes, and actors their workers, takes no command. One that watches counts deaths, kills the
-    silent, and ends what is left.
+    A later command finds them by their names. Ray restarts the actors of lost nodes, and actors
+    restart their workers, also while no command runs. A running command counts deaths, kills
+    workers without heartbeats, and ends the remaining ones.
 
     Args:
         opened: The study.
@@ -39,9 +39,9 @@ class RayEngine:
         self.opened = opened
         self.note = ""
         self._actors: dict[int, Any] = {}
-        self._asked: dict[int, Any] = {}  # the one question to each that it has not answered
+        self._asked: dict[int, Any] = {}  # the pending call to each actor
         self._heard: dict[int, Report] = {}
-        self._found: set[int] = set()  # of an earlier command, perhaps about to end
+        self._found: set[int] = set()  # actors of an earlier command, which may be about to end
         self._interrupted = self._told = False
         self._deaths = Deaths(str(log_of(opened)), "trial")
 
@@ -79,7 +79,7 @@ class RayEngine:
         )
 
     def _name(self, number: int | str) -> str:
-        # A study of this name in another storage has another run.
+        # The id of the run distinguishes studies of the same name in different storages.
         return f"{self.opened.name}/{self.opened.parent[:8]}/worker-{number}"
 
     def _start(self, number: int) -> None:
@@ -117,12 +117,12 @@ class RayEngine:
         return bool(self._actors)
 
     def _answer(self, number: int, question: Any, ended: int) -> None:
-        """Take one answer, and ask again."""
+        """Process one actor's report, and request the next one."""
         import ray
 
         try:
             report: Report = ray.get(question)
-        except ray.exceptions.ActorUnavailableError:  # Ray starts it again, here or elsewhere
+        except ray.exceptions.ActorUnavailableError:  # Ray restarts it, maybe on another node
             self._bury()
             self._heard.pop(number, None)
         except ray.exceptions.ActorDiedError as error:
@@ -138,7 +138,7 @@ class RayEngine:
         self._asked[number] = self._actors[number].report.remote()
 
     def _count(self, number: int, report: Report) -> None:
-        """Hear of workers that the actor has replaced, and of one that it gave up."""
+        """Count the workers that an actor has replaced; raise if it gave up."""
         if self._interrupted:
             return
         before = self._heard.get(number)
@@ -154,15 +154,15 @@ class RayEngine:
             raise StoreError(report.reason)
 
     def _over(self, number: int, ended: int, error: Exception | None) -> None:
-        """Let go of an actor; start another if this one ended for a reason of the past.
+        """Remove an actor. Start another if it died, or was of an earlier command.
 
         Args:
-            number: Of the worker.
-            ended: Trials that have.
-            error: How the actor died, or none if it has ended well.
+            number: Number of the worker.
+            ended: Number of ended trials.
+            error: How the actor died, or None if it ended normally.
 
         Raises:
-            StoreError: If it cannot start there.
+            StoreError: If actors cannot start.
         """
         import ray
 
@@ -194,7 +194,7 @@ class RayEngine:
         return f"{waiting} of {len(self._actors)} workers wait for a place on the Ray cluster"
 
     def _tell(self) -> None:
-        """Pass on what a signal asked for; an actor that never had a place has nothing to end."""
+        """Interrupt the workers after a signal; kill actors that never got a place."""
         import ray
 
         self._told = True
@@ -207,7 +207,7 @@ class RayEngine:
 
     def interrupt(self) -> None:
         """See `Engine`."""
-        self._interrupted = True  # `look` does the rest: the handler may stop Ray in the middle
+        self._interrupted = True  # `look` does the rest, since Ray may be in the middle of a call
 
     def end(self) -> None:
         """See `Engine`."""

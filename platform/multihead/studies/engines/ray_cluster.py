@@ -1,4 +1,4 @@
-"""The Ray cluster of a study: one of its own on loopback, or one that is there."""
+"""Start a Ray cluster on this machine for a study, or join an existing one."""
 
 import atexit
 import logging
@@ -22,13 +22,13 @@ from multihead.studies.engines.choice import RayChoice
 
 NAMESPACE = "multihead"
 _ANSWER_SECONDS = 10
-# Workers hand nothing to each other through Ray; it refuses less than 75 MiB.
+# Workers share no objects through Ray, but it refuses less than 75 MiB.
 _STORE_BYTES = 80 * 2**20
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 def connect(definition: Definition) -> None:
-    """Join the study's cluster, or start one that ends with this process; once.
+    """Join the study's cluster, or start one that ends with this process. Repeats do nothing.
 
     Raises:
         ConfigError: If Ray is not installed, or the cluster cannot serve this study.
@@ -40,7 +40,7 @@ def connect(definition: Definition) -> None:
         raise ConfigError("engine=ray needs Ray; pip install 'multihead[ray]'.")
     if _connected():
         return
-    with restored():  # Ray has handlers of its own
+    with restored():  # Ray installs its own signal handlers
         if choice.address is None:
             _start(definition)
         else:
@@ -48,18 +48,18 @@ def connect(definition: Definition) -> None:
 
 
 def disconnect() -> None:
-    """Leave the cluster; one that this process started ends."""
+    """Leave the cluster. If this process started it, it ends."""
     if _connected():
         sys.modules["ray"].shutdown()
 
 
 def _connected() -> bool:
-    # Without Ray nothing but its own import would tell, which takes a second.
+    # Checked without an import of Ray, which takes a second.
     return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
 def _start(definition: Definition) -> None:
-    """Start a cluster of this machine that listens to nobody else and asks for a token."""
+    """Start a cluster that listens on loopback only and requires a token."""
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     token = folder / "token"
@@ -69,8 +69,7 @@ def _start(definition: Definition) -> None:
     os.environ |= {
         "RAY_AUTH_MODE": "token",
         _TOKENS[1]: str(token),
-        # Ray takes an address of the network for 127.0.0.1 but where it knows no clusters, and
-        # listens on all interfaces then.
+        # Otherwise Ray replaces 127.0.0.1 by a network address and listens on all interfaces.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     }
     own = cores()
@@ -93,7 +92,7 @@ def _join(address: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
         except OSError as error:
             raise StoreError(f"no Ray cluster answers at {address}: {error}.") from error
-    # Ray itself looks for a token only if it is told to, or finds the cluster by itself.
+    # Ray uses a token only with RAY_AUTH_MODE, or if it finds the cluster itself.
     default = Path.home() / ".ray" / "auth_token"
     if any(name in os.environ for name in _TOKENS) or default.is_file():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -107,7 +106,7 @@ def _join(address: str) -> None:
 def _init(problem: str, **options: Any) -> None:
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",
-        # Ray tells everybody of each actor that was killed; the study tells what that means.
+        # Silences Ray's message for each killed actor; the study reports it instead.
         "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
     }
     os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", str(2 * _ANSWER_SECONDS))
@@ -118,13 +117,13 @@ def _init(problem: str, **options: Any) -> None:
             ray.init(
                 namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
             )
-    except Exception as error:  # Ray raises just that where a node starts too slowly
+    except Exception as error:  # Ray raises a plain Exception if a node starts too slowly
         raise StoreError(f"{problem}: {message_of(error)}") from error
 
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Keep Ray's own core quiet, which knows no setting for that; what matters it raises."""
+    """Silence stderr for Ray's core, which has no setting for this. Errors are still raised."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,7 +1,7 @@
-"""The Ray actor that holds one worker: it starts with the actor and again whenever it dies.
+"""The Ray actor that runs one worker, and restarts the worker if it dies.
 
-Ray starts the actor, and so the worker, again on another node when its own is lost, also while no
-command watches. What an actor is given stays in the cluster's memory and is on no command line.
+If the actor's node is lost, Ray restarts the actor and so the worker on another node, also while no
+command runs. The actor's arguments stay in the cluster's memory, never on a command line.
 """
 
 import os
@@ -20,20 +20,20 @@ from multihead.studies.storage import StudyStorage, patiently
 from multihead.workers import Deaths
 
 _LOOK_SECONDS = 0.5
-# As long a watching command has to hear how it ended, before the actor leaves by itself.
+# A running command has this much time to read the last report, before the actor ends itself.
 _LINGER_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What an actor is told when it is made, for as long as it lives.
+    """The arguments of an actor.
 
     Attributes:
         study: Name of the study.
-        url: Of its storage; it may hold a password.
-        environment: Of the worker, beside that of its node.
-        folder: Where the worker starts, if the node has it: that of the command.
-        log: The name of the file that the worker prints to, within the node's home.
+        url: URL of its storage. It may hold a password.
+        environment: Environment variables of the worker, in addition to those of its node.
+        folder: The command's working directory. The worker uses it too, if the node has it.
+        log: Path of the worker's log, relative to the node's home folder.
     """
 
     study: str
@@ -45,13 +45,13 @@ class Orders:
 
 @dataclass(frozen=True)
 class Report:
-    """How an actor's worker does.
+    """The state of an actor's worker.
 
     Attributes:
-        place: Host and process, as `registry.place_of` tells.
-        codes: How its workers ended that did not end well, first to last.
-        over: Whether the last one ended and no other follows.
-        reason: Why not, if it died too often.
+        place: Host and process id, in the form of `registry.place_of`.
+        codes: Exit codes of its workers that failed, first to last.
+        over: Whether the last worker has ended and no other follows.
+        reason: Why no other follows, if workers died too often; else None.
     """
 
     place: str
@@ -61,10 +61,10 @@ class Report:
 
 
 class Keeper:
-    """Holds a worker; see the module.
+    """Runs a worker; see the module.
 
     Args:
-        orders: What to start.
+        orders: What to start, and how.
     """
 
     def __init__(self, orders: Orders) -> None:
@@ -84,16 +84,16 @@ class Keeper:
         return StudyWorker(self._orders.study, self._orders.url, {}, self._log)
 
     def report(self) -> Report:
-        """Say how the worker does."""
+        """Return the state of the worker."""
         return Report(self._worker.place, self._codes, self._over, self._reason)
 
     def interrupt(self) -> None:
-        """Have the worker end with a checkpoint, and start no other."""
+        """Ask the worker to write a checkpoint and end, and start no other."""
         self._told = True
         self._worker.interrupt()
 
     def kill(self, place: str) -> None:
-        """Kill the worker, if it still is the one of this place; another follows."""
+        """Kill the worker if it is still the one at this place. Another is then started."""
         if self._worker.place == place:
             self._worker.kill()
 
@@ -118,11 +118,11 @@ class Keeper:
             self._reason, self._over = message_of(error), True
             return
         self._worker = self._start()
-        if self._told:  # while it was started
+        if self._told:  # the interrupt arrived while the worker was being started
             self._worker.interrupt()
 
     def _trials(self) -> int:
-        """Return how many of the study's trials have ended."""
+        """Return the number of the study's trials that have ended."""
         storage = StudyStorage(self._orders.url)
         try:
             return ended_of(storage, self._orders.study)
@@ -131,7 +131,7 @@ class Keeper:
 
 
 def leave() -> None:
-    """End the actor of this process for good; its resources are free for others then."""
+    """End this process's actor without a restart, which frees its resources."""
     import ray
 
     ray.kill(ray.get_runtime_context().current_actor, no_restart=True)

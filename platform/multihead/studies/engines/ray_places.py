@@ -1,4 +1,4 @@
-"""What each worker asks a Ray cluster for, and whether the cluster can ever give it."""
+"""The resources that each worker requests from a Ray cluster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from multihead.studies.engines.choice import RayChoice
 
 @dataclass(frozen=True)
 class Ask:
-    """Resources of one worker, in Ray's words.
+    """Resources of one worker, in Ray's units.
 
     Attributes:
-        cpu: Cores.
-        gpu: GPUs; below 1, a share of one.
-        environment: What tells the worker its share; Ray tells which GPUs they are.
+        cpu: Number of cores.
+        gpu: Number of GPUs; below 1, a fraction of one.
+        environment: Environment variables for the worker's share. Ray itself sets which GPUs it
+            uses.
     """
 
     cpu: int
@@ -26,14 +27,14 @@ class Ask:
 
 
 def ask(definition: Definition, nodes: Sequence[Mapping[str, Any]]) -> Ask:
-    """Return what to ask for; GPUs only where there are any, as on one machine without Ray.
+    """Return the resources to request. As without Ray, GPUs are requested only if there are any.
 
     Args:
         definition: The study.
-        nodes: Of the cluster, as `ray.nodes` returns them.
+        nodes: The nodes of the cluster, from `ray.nodes`.
 
     Raises:
-        ConfigError: If no node has as much, so that waiting would not help.
+        ConfigError: If no node has enough, so that a worker would never start.
     """
     devices, choice = definition.devices_per_worker, definition.engine
     assert isinstance(choice, RayChoice)

@@ -1,4 +1,4 @@
-"""Where the nodes of a Ray cluster are, and what workers take with them to theirs."""
+"""The hosts of a Ray cluster, and the environment variables that workers get on their nodes."""
 
 import os
 import platform
@@ -8,17 +8,17 @@ from multihead.tracking.store import Store
 
 
 def hosts() -> set[str]:
-    """Return the names of the machines that the cluster's nodes are on, and of this one."""
+    """Return the host names of the cluster's nodes and of this machine."""
     import ray
 
     return {n["NodeManagerHostname"] for n in ray.nodes() if n["Alive"]} | {platform.node()}
 
 
 def travelling(store: Store) -> dict[str, str]:
-    """Return the environment that workers take with them to their nodes.
+    """Return the environment variables that workers get from this machine.
 
-    That is where the record is and how to sign in there. Folders, and how to sign in to
-    PostgreSQL, are each node's own, unless all nodes are this machine.
+    They hold MLflow's address and credentials. Folders and PostgreSQL's credentials come from each
+    node's own environment, unless all nodes are on this machine.
 
     Args:
         store: Where runs are recorded.

@@ -1,4 +1,4 @@
-"""What all machines that workers of a study are on must reach."""
+"""Check that all machines with workers of a study reach its storage and MLflow."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -11,16 +11,16 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1", None)
 
 
 def refuse_unshared(cluster: str, machines: Collection[str], url: str, store: Store) -> None:
-    """Refuse what only one machine has, if there are several.
+    """Refuse a storage or store that only this machine reaches, if there are several machines.
 
     Args:
-        cluster: What they are called together.
-        machines: Their names, that of this one among them.
-        url: Of the study's storage.
+        cluster: Name of the cluster, for the message.
+        machines: Names of its machines and of this one.
+        url: URL of the study's storage.
         store: Where its runs are recorded.
 
     Raises:
-        ConfigError: Naming it, and what is needed.
+        ConfigError: If so. The message says what to give instead.
     """
     if len(machines) == 1:
         return

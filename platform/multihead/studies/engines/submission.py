@@ -1,4 +1,4 @@
-"""What a study's jobs ask for, and what cannot be had on a cluster."""
+"""Submit the jobs of a study with submitit, and check what they request."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,24 +12,24 @@ from multihead.studies.engines.choice import SubmititChoice
 from multihead.studies.engines.submitit_job import WorkerJob
 from multihead.workers import GRACE_SECONDS
 
-# Between Slurm's signal and the end of a job's time: a checkpoint, and a requeue.
+# Time between Slurm's signal and the end of a job, for a checkpoint and the requeue.
 SIGNAL_SECONDS = GRACE_SECONDS + 30
-# submitit gives up on a job that ran out of time this often. The study's budget is the limit here.
+# submitit gives up a job after so many timeouts. Here the study's budget is the only limit.
 _TIMEOUTS = 1_000_000
 
 
 def check_submitit(definition: Definition) -> None:
-    """Find out before a study is made what its jobs could not do.
+    """Check, before a study is made, that its jobs can run.
 
     Raises:
-        ConfigError: If there is no submitit, or a job would take a part of a GPU.
+        ConfigError: If submitit is not installed, or a job would use a fraction of a GPU.
     """
     gpu = definition.devices_per_worker.gpu
     _submitit()
     if gpu != int(gpu):
         raise ConfigError(
-            f"devices_per_worker.gpu is {gpu:g}, but a job of Slurm has whole GPUs; give 0, 1 or "
-            f"more. engine=ray shares them."
+            f"devices_per_worker.gpu is {gpu:g}, but a job of Slurm has whole GPUs; give an "
+            f"integer, 0 or more. engine=ray can share a GPU."
         )
 
 
@@ -38,8 +38,8 @@ def worker_job(definition: Definition, folder: Path, trusting: Mapping[str, str]
 
     Args:
         definition: The study.
-        folder: Where jobs leave word of themselves.
-        trusting: See `OpenStudy.told_to_workers`.
+        folder: The folder for the files with which jobs report their state.
+        trusting: Environment variables from `OpenStudy.told_to_workers`.
     """
     devices, choice = definition.devices_per_worker, definition.engine
     assert isinstance(choice, SubmititChoice)
@@ -51,7 +51,7 @@ def worker_job(definition: Definition, folder: Path, trusting: Mapping[str, str]
 
 
 def make_executor(definition: Definition, folder: Path) -> Any:
-    """Return submitit's executor with what a job of the study asks for.
+    """Return submitit's executor, set up with the resources of the study's jobs.
 
     Raises:
         ConfigError: If submitit is not installed.
@@ -74,7 +74,7 @@ def make_executor(definition: Definition, folder: Path) -> Any:
         "signal_delay_s": SIGNAL_SECONDS,
         "array_parallelism": definition.workers,
         "setup": list(choice.setup),
-        # A site may have it that jobs are not requeued, unless they say so.
+        # Some sites do not requeue jobs by default.
         "additional_parameters": {"requeue": True, **choice.options},
     }
     if choice.partition is not None:
@@ -92,13 +92,13 @@ def submit(executor: Any, job: WorkerJob, count: int, url: str) -> list[Any]:
     """Submit `count` jobs, as one array.
 
     Args:
-        executor: Of submitit.
-        job: What each runs.
-        count: How many.
-        url: Of the storage; the jobs inherit it in their environment, it is in no file of theirs.
+        executor: Submitit's executor.
+        job: What each job runs.
+        count: Number of jobs.
+        url: URL of the storage. The jobs inherit it in their environment; no file has it.
 
     Raises:
-        ConfigError: If Slurm refuses them, with its reason.
+        ConfigError: If Slurm refuses the jobs. The message has its reason.
     """
     from submitit.core.utils import FailedJobError, FailedSubmissionError, environment_variables
 
@@ -107,8 +107,8 @@ def submit(executor: Any, job: WorkerJob, count: int, url: str) -> list[Any]:
             return list(executor.submit_array([job] * count))
     except (FailedJobError, FailedSubmissionError) as error:
         raise ConfigError(
-            f"Slurm refused the jobs: {' '.join(str(error).split())} They ask for what "
-            f"devices_per_worker, engine.partition, engine.minutes and engine.options say."
+            f"Slurm refused the jobs: {' '.join(str(error).split())} Change what they request "
+            f"with devices_per_worker, engine.partition, engine.minutes and engine.options."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Workers as an array of Slurm jobs, through submitit."""
+"""The engine for arrays of Slurm jobs, with submitit."""
 
 import logging
 import time
@@ -16,21 +16,21 @@ from multihead.studies.recover import workers_of
 from multihead.studies.registry import bury, known
 from multihead.workers import GRACE_SECONDS, Deaths
 
-_ENDING_SECONDS = 2.0  # between two questions to the queue when all is to end
+_ENDING_SECONDS = 2.0  # between two queries of the queue while jobs are being ended
 _KILLED = -9
 _notices = logging.getLogger("multihead.studies")
 
 
 class SubmititEngine:
-    """Jobs that outlive the command; another one with the same study finds and watches them.
+    """Submits jobs, which outlive the command. A later command of the same study watches them.
 
-    A job is known by submitit's file `JOB_submitted.pkl`, which is removed when the job is gone.
+    Each job has submitit's file `JOB_submitted.pkl`, which is removed when the job has ended.
 
     Args:
         opened: The study.
 
     Raises:
-        ConfigError: If there is no Slurm here, or no submitit.
+        ConfigError: If this machine has no Slurm commands, or submitit is not installed.
     """
 
     def __init__(self, opened: OpenStudy) -> None:
@@ -47,11 +47,11 @@ class SubmititEngine:
         self.note = ""
         self._interrupted = self._over = False
         self._asked = -inf
-        self._started: list[Any] = []  # submitit's jobs: local ones are children to be waited for
+        self._started: list[Any] = []  # submitit's jobs; local ones are child processes
 
     @property
     def _jobs(self) -> list[str]:
-        """Jobs that have not been missed yet."""
+        """Ids of the jobs that are not known to have ended."""
         found = self._folder.glob("*_submitted.pkl")
         return sorted(path.name.removesuffix("_submitted.pkl") for path in found)
 
@@ -80,11 +80,12 @@ class SubmititEngine:
         for job in self._jobs:
             if ended_file(self._folder, job).exists():
                 self._hear_of(job, int(ended_file(self._folder, job).read_text() or _KILLED))
-        replaced = self._asked == -inf and not (self._interrupted or self._over)  # by the next look
+        # The next call replaces jobs that have ended.
+        replaced = self._asked == -inf and not (self._interrupted or self._over)
         return replaced or bool(self._jobs)
 
     def _ask(self, ended: int) -> None:
-        """See which jobs are gone without a word, and have as many as there should be."""
+        """Find jobs that were killed, and submit new ones up to the number of workers."""
         self._asked = time.monotonic()
         jobs = self._jobs
         there = self._queue.states(jobs)
@@ -105,22 +106,22 @@ class SubmititEngine:
             return
         try:
             self._fill()
-        except ConfigError as error:  # Slurm took such jobs before, so it will again
+        except ConfigError as error:  # Slurm accepted such jobs before, so try again later
             _notices.warning("%s", error)
 
     def _hear_of(self, job: str, code: int) -> None:
-        """A job is gone."""
+        """Process the end of a job."""
         if not self._forget(job) or self._interrupted:
             return
         bury(self.opened.storage, self.opened.name, self._locks)
         if code == 0:
-            self._over = True  # it found nothing left
+            self._over = True  # the worker found no trial left
         else:
             self._deaths.add(code)
         self._asked = -inf
 
     def _forget(self, job: str) -> bool:
-        """Remove what tells of a job but its logs; return whether nobody else did."""
+        """Remove a job's files, except for its logs; return whether this call removed them."""
         try:
             (self._folder / f"{job}_submitted.pkl").unlink()
         except FileNotFoundError:
@@ -138,7 +139,7 @@ class SubmititEngine:
                 path.unlink(missing_ok=True)
 
     def interrupt(self) -> None:
-        """See `Engine`; `look` does it, as no command may be waited for in a signal's handler."""
+        """See `Engine`. `look` does the work: a signal handler must not wait for a command."""
         self._interrupted = True
         self._asked = -inf
 
@@ -151,4 +152,4 @@ class SubmititEngine:
         for job in self._jobs:
             self._queue.kill(job)
             self._forget(job)
-        self._started.clear()  # while the interpreter stands: submitit's jobs do things as they go
+        self._started.clear()  # before the interpreter shuts down, since jobs have finalizers

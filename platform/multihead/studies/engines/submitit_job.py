@@ -1,12 +1,13 @@
-"""What runs in a job of submitit: one worker, and what the cluster's signals mean to it.
+"""The code of a submitit job: it runs one worker and handles the cluster's signals.
 
-Slurm tells a job before its time is over, and before it is preempted. Either way the worker ends
-with a checkpoint, and its trial waits for whoever comes next. Only one side requeues the job:
+Slurm sends a signal before a job's time ends and before it preempts the job. In both cases, the
+worker writes a checkpoint and ends, and another worker continues its trial. The signal decides who
+requeues the job:
 
-- the signal that submitit asked for (SIGUSR2): submitit, which does nothing else;
-- SIGTERM: Slurm itself, if it preempts. It requeues what it has to kill, and nothing that ends
-  before, so the job stays; after `scancel` it is killed for good.
-- SIGUSR1, from the command that runs the study: nobody.
+- SIGUSR2, which submitit requests before the time limit: submitit requeues it.
+- SIGTERM: Slurm requeues it, if it preempts the job. Slurm only requeues a job that it has to kill,
+  so the job waits for that. After `scancel`, it is killed and not requeued.
+- SIGUSR1, from the command that runs the study: nobody requeues it.
 """
 
 import os
@@ -26,33 +27,33 @@ from multihead.terminal.lines import say
 
 END = signal.SIGUSR1
 _LOOK_SECONDS = 0.2
-# How long a job that was told to go waits to be killed, with nothing to do. It would otherwise keep
-# its place for ever where SIGTERM came from somebody else.
+# How long a job waits to be killed after SIGTERM. If the signal did not come from Slurm, the job
+# must not occupy its place without end.
 _STAY_SECONDS = 300
 _USER_ERROR = 2
 
 
 def ended_file(folder: Path, job: str) -> Path:
-    """Return the file that a job leaves with its exit code, unless it is killed or requeued."""
+    """Return the file to which a job writes its exit code, unless it is killed or requeued."""
     return folder / f"{job}.ended"
 
 
 def place_file(folder: Path, job: str) -> Path:
-    """Return the file in which a job says where its worker runs, as `registry.place_of` does."""
+    """Return the file to which a job writes its worker's place, see `registry.place_of`."""
     return folder / f"{job}.place"
 
 
 @dataclass
 class WorkerJob:
-    """A worker for as long as the cluster allows; pickled, so it holds no secret.
+    """Runs a worker for as long as the cluster allows. It is pickled, so it holds no secrets.
 
-    The URL of the storage is in the environment, which Slurm hands on to the jobs.
+    The URL of the storage is in the environment, which Slurm passes on to the jobs.
 
     Attributes:
         study: Name of the study.
-        folder: Where the job leaves word of itself.
-        environment: Of the worker, beside that of the job.
-        cores: For the worker; those of the job if none.
+        folder: The folder for the files with which the job reports its state.
+        environment: Environment variables of the worker, in addition to those of the job.
+        cores: Number of cores of the worker. If None, it is that of the job.
     """
 
     study: str
@@ -63,15 +64,15 @@ class WorkerJob:
     _worker: StudyWorker | None = field(default=None, init=False, repr=False)
 
     def __call__(self) -> None:
-        """Work until nothing is left, or until a signal comes."""
+        """Run the worker until no trial is left or a signal arrives."""
         from submitit import JobEnvironment
 
         job, told = JobEnvironment(), _told_by_submitit()
         url = os.environ.get(settings.STUDIES_VARIABLE)
         if url is None:
             say(
-                f"{settings.STUDIES_VARIABLE} is not in the job's environment; have sbatch hand "
-                f"on all of it (--export=ALL).",
+                f"{settings.STUDIES_VARIABLE} is not in the job's environment; sbatch must pass on "
+                f"the whole environment (--export=ALL).",
                 err=True,
             )
             self._leave(job.job_id, _USER_ERROR)
@@ -89,7 +90,8 @@ class WorkerJob:
         for signum in signals:
             signal.signal(signum, self._hear)
         cores = self.cores or int(os.environ.get("SLURM_CPUS_ON_NODE", 0)) or None
-        # Some clusters signal all processes of a job: to the worker, these would be the end.
+        # Some clusters signal all processes of a job. These signals would kill the worker, so they
+        # are blocked while it starts.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals - {signal.SIGTERM})
         self._worker = StudyWorker(
             self.study, url, threads(1, cores) | dict(self.environment), self.folder / f"{job}.log"
@@ -98,7 +100,7 @@ class WorkerJob:
         place_file(self.folder, job).write_text(self._worker.place, encoding="utf-8")
 
     def _hear(self, signum: int, frame: FrameType | None) -> None:
-        # Waiting for the worker in here could block: the signal may have come amid such a wait.
+        # The handler must not wait for the worker: the signal may have interrupted such a wait.
         self._heard.add(signum)
 
     def _wait(self) -> None:
@@ -112,7 +114,7 @@ class WorkerJob:
             time.sleep(_LOOK_SECONDS)
 
     def _end(self) -> int:
-        """End the worker, if it has not; return its code."""
+        """End the worker if it still runs; return its exit code."""
         assert self._worker is not None
         self._worker.end()
         code = self._worker.code
@@ -126,7 +128,7 @@ class WorkerJob:
         sys.exit(code if code >= 0 else 128 - code)
 
     def checkpoint(self) -> Any:
-        """Return what submitit requeues: the same job, once its worker has written a checkpoint."""
+        """End the worker with a checkpoint; return the same job for submitit to requeue."""
         from submitit.helpers import DelayedSubmission
 
         if self._worker is not None:
