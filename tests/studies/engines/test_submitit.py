@@ -146,7 +146,7 @@ def test_without_slurm_nothing_is_made(
         ({"array": "0-9"}, "array is set by the study"),
         ({"cpus_per_task": 4}, "cpus_per_task is set by the study"),
         ({"mem": "1G\nrm -r x"}, "on one line"),
-        ({"--mem": "1G"}, "--mem is no option"),
+        ({"--mem": "1G"}, "--mem is not an option"),
         ({"exclusive": False}, "options.exclusive"),
     ],
 )
