@@ -175,7 +175,7 @@ def test_the_file_that_the_first_command_names_defines_what_was_run(tmp_path: Pa
     write(load(tmp_path / "a"), tmp_path / "b")
     for folder in ("a", "b"):
         assert load_definition(str(tmp_path / folder / "mine.yaml")) == ran
-    assert "<code>mine.yaml</code> beside this page" in (tmp_path / "a" / "report.html").read_text()
+    assert "also in the file <code>mine.yaml</code>" in (tmp_path / "a" / "report.html").read_text()
 
 
 def test_a_record_cannot_write_out_of_the_folder(small: Result, tmp_path: Path) -> None:
