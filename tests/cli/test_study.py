@@ -77,3 +77,16 @@ def test_the_command_that_repeats_a_trial_gives_each_override_once(
 ) -> None:
     """But for those without which a mapping would be merged with the base's."""
     assert each_once(*given) == kept
+
+
+@pytest.mark.slow(minutes=0.2)
+def test_a_study_whose_trials_all_fail_says_why_and_exits_with_1(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rate = "space={model.optimizer.lr: {low: 1e30, high: 1e31}}"
+    small = ["n_trials=2", "confirm.seeds=0", "trainer.max_epochs=1", "defaults=false"]
+    with pytest.raises(SystemExit) as stop:
+        main(["study", "digits_quick", rate, *small])
+    assert stop.value.code == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("multihead: all 2 trials failed; the last one: the loss of head ")

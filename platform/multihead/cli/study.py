@@ -73,7 +73,7 @@ def command(
     """Search for good settings with many trainings, which may run in parallel.
 
     Each trial is a run. Without an option, the command starts the study NAME, continues it after
-    an interruption, or shows its results. Failed trials do not change the exit code.
+    an interruption, or shows its results. The exit code is 1 if all trials failed.
 
     NAME is a name from `multihead list`, or a YAML file. KEY=VALUE changes a key of the study,
     such as n_trials=50, workers=2 or pruner=none. Any other key is one of the experiment that the
@@ -140,6 +140,18 @@ def _run(
         _end_interrupted(stop.signum, typed)
     show_confirmed(opened, confirmed)
     show_links(opened, record, typed)
+    _refuse_failure(opened)
+
+
+def _refuse_failure(opened: "OpenStudy") -> None:
+    """Exit with 1 if trials failed and none was completed or pruned."""
+    from multihead.studies.table import causes
+
+    trials = [trial for trial in opened.trials() if trial.state.is_finished()]
+    failed = causes(trials)
+    if failed and len(failed) == len(trials):
+        complain(f"all {len(failed)} trials failed; the last one: {failed[-1]}")
+        sys.exit(1)
 
 
 def _help(opened: "OpenStudy", typed: str) -> None:
