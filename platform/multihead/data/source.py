@@ -7,7 +7,7 @@ normalisation are common to all datasets. If a dataset differs in one of these, 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,8 @@ class Source:
     Raises:
         DataError: If shapes, types, counts or label ranges do not fit together.
     """
+
+    is_streamed: ClassVar[bool] = False  # whether labels are read from files at each access
 
     name: str
     images: NDArray[np.uint8]

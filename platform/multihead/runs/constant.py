@@ -29,6 +29,8 @@ def constant_figures(parts: Parts) -> dict[str, float]:
         no constant outputs, whose metric does not come from means over images, or without labels.
     """
     data, metrics = parts.data, parts.module.head_metrics
+    if data.train_source.is_streamed or data.test_source.is_streamed:
+        return {}  # labels would be read with their images, a second time
     every = data.train_indices
     known = data.train_source.take_labels(every[:: max(1, len(every) // _TRAINING_LABELS)])
     true = data.test_source.take_labels(data.test_indices)

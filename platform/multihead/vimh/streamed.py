@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class StreamedSource(VIMHSource):
     determines the order in which training reads them.
     """
 
+    is_streamed: ClassVar[bool] = True
     images: ShardImages  # type: ignore[assignment]  # indexed like an array, but read from files
     labels: ShardLabels
 
