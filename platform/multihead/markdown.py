@@ -32,17 +32,26 @@ def table(frame: pd.DataFrame) -> str:
 def code(text: str) -> str:
     """Return text as code within a line, whatever backticks it has."""
     text = one_line(text, _MOST).strip()
-    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
-    ticks, space = "`" * (longest + 1), " " * (longest > 0)
+    ticks, space = _ticks(text, least=1), " " * ("`" in text)
     return f"{ticks}{space}{text}{space}{ticks}"
+
+
+def line_by_line(*texts: str) -> str:
+    """Return one paragraph in which each text begins a line."""
+    return "  \n".join(texts)
 
 
 def fenced(text: str, language: str = "") -> str:
     """Return a block of code, whatever backticks the text has."""
     text = lines(text)
-    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = _ticks(text, least=3)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _ticks(text: str, least: int) -> str:
+    """Return more backticks than stand together anywhere in a text."""
+    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
+    return "`" * max(least, longest + 1)
 
 
 def _cell(value: object) -> str:

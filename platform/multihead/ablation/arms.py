@@ -13,14 +13,9 @@ from multihead.ablation.definition import UNIFORM, Arm, Chosen, Definition
 from multihead.balancing.ranges import RANGES
 from multihead.errors import ConfigError
 from multihead.runs.config import Base
+from multihead.runs.heads_left import BY_HEAD
 from multihead.studies.space import lookup
 from multihead.text import nearest
-
-# Settings that a configuration has by head name.
-_BY_HEAD = (
-    *("model.loss_weights", "model.criteria", "model.eval_weights"),
-    *("model.class_weights", "model.pos_weight", "model.label_smoothing"),
-)
 
 
 @dataclass(frozen=True)
@@ -153,9 +148,10 @@ def ranges_of(method: str, heads: Sequence[str]) -> dict[str, Any]:
 def keep(base: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
     """Return the overrides that keep some heads of a base. A single head has no loss weight."""
     overrides = [override("data.only_heads", list(heads), "++")]
-    for path in _BY_HEAD:
+    for key in BY_HEAD:
+        path = f"model.{key}"
         given = lookup(base, path) or {}
-        if path == "model.loss_weights" and len(heads) == 1:
+        if key == "loss_weights" and len(heads) == 1:
             overrides.append(f"{path}=null")
         else:
             overrides += [f"~{path}.{name}" for name in given if name not in heads]

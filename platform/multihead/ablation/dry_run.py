@@ -6,7 +6,7 @@ from multihead.ablation.arms import Part
 from multihead.ablation.plan import Plan
 from multihead.ablation.power import smallest_p
 from multihead.ablation.tuning import study_of, trials_of
-from multihead.studies.like_trainings import NO_ESTIMATE, Estimate, estimate_time
+from multihead.studies.like_trainings import NO_ESTIMATE, Estimate, LikeTrainings
 from multihead.studies.progress import span
 from multihead.tracking.store import Store
 
@@ -18,6 +18,7 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
         StoreError: If the store does not respond.
     """
     definition, missing = plan.definition, {cell.name for cell in plan.missing(store)}
+    known = LikeTrainings(store)
     seconds: float | None = 0.0
     for part in plan.parts:
         if part.name in plan.lost:
@@ -26,7 +27,7 @@ def describe(plan: Plan, store: Store) -> Iterator[str]:
         cells = [cell for cell in plan.cells if cell.part.name == part.name]
         left = sum(cell.name in missing for cell in cells)
         to_come = left + trials_of(definition, part) * (part in plan.untuned)
-        each = estimate_time(store, cells[0].config.composed) if to_come else None
+        each = known.estimate(cells[0].config.composed) if to_come else None
         if each is not None and seconds is not None:
             seconds += each.seconds * to_come
         elif to_come:

@@ -12,7 +12,7 @@ from multihead.ablation.definition import Definition
 from multihead.ablation.plan import Plan
 from multihead.ablation.records import ABLATION_TAG, PARENT_KIND, our_id, parents_of
 from multihead.errors import StoreError
-from multihead.markdown import code, escaped
+from multihead.markdown import code, escaped, line_by_line
 from multihead.runs.fingerprint import settings_hash
 from multihead.tracking.folder import run_path
 from multihead.tracking.run import TrackedRun
@@ -80,7 +80,7 @@ def _begun(definition: Definition) -> str:
         "It is training, or was stopped before it wrote its report.",
         f"{code(typed_command())} continues.",
     ]
-    return "  \n".join(opening)
+    return line_by_line(*opening)
 
 
 def selected(store: Store, ablation: str) -> Mapping[str, pd.Timestamp]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, NoReturn
@@ -38,11 +39,12 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
         MultiheadError: If the configuration cannot be composed or run. The message has one line. A
             multirun raises the first error after all jobs.
     """
-    _check_options(name, arguments)
+    given = _parsed(name, arguments)
     register_folders()
     refused: list[MultiheadError] = []
     composed = False
-    typed = get_args_parser().parse_args(list(arguments)).overrides
+    typed = given.overrides
+    only_shows = any((given.cfg, given.info, given.help, given.hydra_help))
 
     def job(config: DictConfig) -> float | None:
         nonlocal composed
@@ -69,7 +71,7 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
     application = hydra.main(version_base="1.3", config_path=folder, config_name=ROOT)(job)
     before, sys.argv = sys.argv, [f"multihead {name}", *map(opened, arguments)]
     try:
-        with printed_as_text() if _only_shows(arguments) else nullcontext():
+        with printed_as_text() if only_shows else nullcontext():
             application()
     except (*USER_ERRORS, ValueError, OSError) as error:
         if composed and not isinstance(error, USER_ERRORS):
@@ -81,20 +83,19 @@ def run_hydra(name: str, task: Task, arguments: Sequence[str]) -> None:
         raise refused[0]
 
 
-def _only_shows(arguments: Sequence[str]) -> bool:
-    """Return whether Hydra only prints something and runs nothing."""
-    given = get_args_parser().parse_args(list(arguments))
-    return any((given.cfg, given.info, given.help, given.hydra_help))
+def _parsed(name: str, arguments: Sequence[str]) -> Namespace:
+    """Return Hydra's own options and the overrides.
 
-
-def _check_options(name: str, arguments: Sequence[str]) -> None:
-    """Raise an error for an unknown option. Otherwise argparse prints its usage and exits."""
+    Raises:
+        ConfigError: For an unknown option; argparse would print its usage and exit.
+    """
 
     def refuse(message: str) -> NoReturn:
         raise ConfigError(f"{message}; see `multihead {name} --help`.")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    _, unknown = parser.parse_known_args(list(arguments))
+    given, unknown = parser.parse_known_args(list(arguments))
     if unknown:
         refuse(f"there is no option {unknown[0]}")
+    return given

@@ -30,14 +30,12 @@ def again(name: str, overrides: Sequence[str]) -> str:
 def show_trials(opened: "OpenStudy") -> None:
     """Print the states of the trials, the best trials, and the importances of parameters."""
     from multihead.studies.record import importances
-    from multihead.studies.table import ranked, trials_table
+    from multihead.studies.table import counted, ranked, trials_table
 
     order = [t.number for t in ranked(opened.definition, opened.trials())]
     space, trials = opened.plan.space, opened.trials()
     table = trials_table(opened.definition, space, trials, opened.storage)
-    counts = table["state"].value_counts().to_dict()
-    lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
-    say(lead or "no trials yet")
+    say(counted(table["state"]) or "no trials yet")
     if not order:
         return
     columns = [c for c in table.columns if c not in _HIDDEN and not c.startswith("simplex.")]

@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 from multihead.ablation.records import parents_of
 from multihead.ablation.result import Result
 from multihead.errors import ConfigError
-from multihead.markdown import code, escaped
+from multihead.markdown import code, escaped, line_by_line
 from multihead.report.ablation import PAGE, lead, write
 from multihead.report.ablation_tables import WORDS, load
 from multihead.tracking.run import TrackedRun
@@ -47,7 +47,7 @@ def _description(result: Result, run: TrackedRun) -> str:
         f"{report} has the charts, tables and protocol; {escaped(fair)}",
         f"{code(typed_command())} trains what is missing and reports again.",
     ]
-    return "\n".join(["  \n".join(opening), "", *(f"- {escaped(each)}" for each in sentences)])
+    return "\n".join([line_by_line(*opening), "", *(f"- {escaped(each)}" for each in sentences)])
 
 
 def found_in(name: str) -> Result:

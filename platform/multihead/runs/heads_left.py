@@ -7,7 +7,7 @@ from typing import Any
 from multihead.errors import ConfigError
 
 # What a configuration has by head name, within `model`.
-_BY_HEAD = (
+BY_HEAD = (
     *("loss_weights", "criteria", "eval_weights", "class_weights"),
     *("pos_weight", "label_smoothing", "metrics"),
 )
@@ -27,7 +27,7 @@ def check_heads_left(config: Mapping[str, Any], heads: Collection[str]) -> None:
     if config["data"].get("only_heads") is None:
         return
     model = config["model"]
-    given = {key: model[key] for key in _BY_HEAD if isinstance(model.get(key), Mapping)}
+    given = {key: model[key] for key in BY_HEAD if isinstance(model.get(key), Mapping)}
     # In the order of the configuration, each once.
     gone = list(dict.fromkeys(n for named in given.values() for n in named if n not in heads))
     if gone:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 from multihead.errors import MultiheadError, message_of
 from multihead.heads import Head, Heads
-from multihead.markdown import code, escaped, fenced
+from multihead.markdown import code, escaped, fenced, line_by_line
 from multihead.metrics.registry import METRICS
 from multihead.runs.build import Parts
 from multihead.runs.constant import constant_figures
@@ -20,7 +20,6 @@ from multihead.tracking.tags import DESCRIPTION_TAG
 
 _PICTURES = ("confusion or predicted against true", "reliability", "worst predictions")
 _OPENING_HEADS = 4  # of which the opening gives figures
-_LINE_BREAK = "  \n"
 
 
 @contextmanager
@@ -32,28 +31,26 @@ def describing(run: TrackedRun, parts: Parts, *, is_part: bool) -> Iterator[None
         parts: The run's objects.
         is_part: Whether it is part of a study or an ablation, whose command goes on with it.
     """
-    run.set_tags({DESCRIPTION_TAG: _begun(run.run_id, parts, is_part=is_part)})
+    going = "It is training, or its process died before it could write how it ended."
+    run.set_tags({DESCRIPTION_TAG: _unfinished(run.run_id, parts, going, is_part=is_part)})
     try:
         yield
     except BaseException as error:
+        trainer = parts.trainer
+        stopped = (
+            f"Stopped in epoch {trainer.current_epoch}, after {trainer.global_step:,} steps: "
+            f"{escaped(message_of(error))}"
+        )
         with suppress(MultiheadError):  # it says that the record is lost, or the disk is full
-            text = _stopped(run.run_id, parts, error, is_part=is_part)
+            text = _unfinished(run.run_id, parts, stopped, is_part=is_part)
             run.set_tags({DESCRIPTION_TAG: text})
         raise
 
 
-def _begun(run_id: str, parts: Parts, *, is_part: bool) -> str:
-    ended = "It is training, or its process died before it could write how it ended."
-    opening = [_what(parts), ended, _resuming(run_id, is_part=is_part)]
-    return "\n".join([_LINE_BREAK.join(opening), "", *_command()])
-
-
-def _stopped(run_id: str, parts: Parts, error: BaseException, *, is_part: bool) -> str:
-    trainer = parts.trainer
-    reason = escaped(message_of(error) or type(error).__name__)
-    how = f"Stopped in epoch {trainer.current_epoch}, after {trainer.global_step:,} steps: {reason}"
-    opening = [_what(parts), how, _resuming(run_id, is_part=is_part)]
-    return "\n".join([_LINE_BREAK.join(opening), "", *_command()])
+def _unfinished(run_id: str, parts: Parts, state: str, *, is_part: bool) -> str:
+    command = typed_command() if is_part else f"multihead train resume={run_id}"
+    resuming = f"{code(command)} goes on from the last checkpoint."
+    return "\n".join([line_by_line(_what(parts), state, resuming), "", *_command()])
 
 
 def finished(
@@ -83,7 +80,7 @@ def finished(
     again = f"{code(f'multihead rerun {run_id}')} {'trains' if trained else 'tests'} it again"
     serves = f"; {code(f'multihead serve {run_id}')} serves it" if trained and not is_trial else ""
     opening.append(f"{again}{serves}.")
-    lines = [_LINE_BREAK.join(opening), "", *_table(parts, heads, metrics, split, constant), ""]
+    lines = [line_by_line(*opening), "", *_table(parts, heads, metrics, split, constant), ""]
     if constant:
         lines += [
             "A constant answer ignores the image: it is the most frequent class, or the mean, of "
@@ -147,11 +144,6 @@ def _figures(
     more = f" and {len(found) - _OPENING_HEADS} more" if len(found) > _OPENING_HEADS else ""
     against = ", with that of a constant answer in brackets" if constant else ""
     return f"{what} on {images:,} images{against}: {', '.join(found[:_OPENING_HEADS])}{more}"
-
-
-def _resuming(run_id: str, *, is_part: bool) -> str:
-    command = typed_command() if is_part else f"multihead train resume={run_id}"
-    return f"{code(command)} goes on from the last checkpoint."
 
 
 def _command() -> list[str]:

@@ -11,16 +11,16 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
-from multihead.markdown import code, escaped
+from multihead.markdown import code, escaped, line_by_line
 from multihead.markdown import table as markdown_table
 from multihead.studies.create_or_resume import OpenStudy
+from multihead.studies.definition import Definition
 from multihead.studies.samplers import settled
-from multihead.studies.table import best_of, ranked
+from multihead.studies.table import best_of, counted, ranked
 from multihead.studies.trial_names import MLFLOW_RUNS, WEIGHTS
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.secrets import typed_command
 
-_LINE_BREAK = "  \n"
 _SHOWN = 4  # things that are searched, in the opening
 
 
@@ -40,25 +40,24 @@ def description(opened: OpenStudy, run: TrackedRun, page: str | None) -> str:
     goals = ", ".join(
         f"{direction} {code(metric)}" for metric, direction in opened.definition.objectives.items()
     )
-    name = escaped(opened.name)
+    states = f"{len(trials)} trials: {counted(t.state.name for t in trials)}"
     opening = [
-        f"**Study {name}**: {goals}; sampler {escaped(str(sampler['name']))}",
-        f"{_counts(trials)}; {_best(opened, order, run)}",
+        f"**Study {escaped(opened.name)}**: {goals}; sampler {escaped(str(sampler['name']))}",
+        f"{states if trials else 'no trial yet'}; {_best(opened.definition, trials, order, run)}",
         f"Searched: {_searched(opened)}",
         _links(run, page),
     ]
-    lines = [_LINE_BREAK.join(opening), "", markdown_table(_space(opened, order)), ""]
+    lines = [line_by_line(*opening), "", markdown_table(_space(opened, order)), ""]
     return "\n".join(lines)
 
 
-def _counts(trials: Sequence[FrozenTrial]) -> str:
-    states = pd.Series([trial.state.name.lower() for trial in trials], dtype="str").value_counts()
-    counted = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{len(trials)} trials: {counted}" if counted else "no trial yet"
-
-
-def _best(opened: OpenStudy, order: Sequence[FrozenTrial], run: TrackedRun) -> str:
-    text = escaped(best_of(opened.definition, opened.trials()))
+def _best(
+    definition: Definition,
+    trials: Sequence[FrozenTrial],
+    order: Sequence[FrozenTrial],
+    run: TrackedRun,
+) -> str:
+    text = escaped(best_of(definition, trials))
     if not order:
         return text
     there = next(iter(order[0].user_attrs.get(MLFLOW_RUNS, {}).values()), None)

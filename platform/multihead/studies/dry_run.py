@@ -8,7 +8,7 @@ from multihead.runs.build import build
 from multihead.studies.check import Plan, check, check_directions
 from multihead.studies.create_or_resume import first_points
 from multihead.studies.definition import Definition
-from multihead.studies.like_trainings import NO_ESTIMATE, estimate_time
+from multihead.studies.like_trainings import NO_ESTIMATE, LikeTrainings
 from multihead.studies.progress import span
 from multihead.studies.pruners import make_pruner
 from multihead.studies.samplers import sampler_of
@@ -55,7 +55,7 @@ def estimate(definition: Definition, plan: Plan) -> str:
     epochs, times = base["trainer"]["max_epochs"], definition.n_trials * definition.seeds
     seeds = f" x {definition.seeds} seeds" if definition.seeds > 1 else ""
     cost = f"{definition.n_trials} trials{seeds} x {epochs} epochs"
-    found = estimate_time(Store(), base)
+    found = LikeTrainings(Store()).estimate(base)
     if found is None:
         return f"{cost}: {NO_ESTIMATE}"
     whole = span(times * found.seconds / definition.workers)

@@ -56,45 +56,48 @@ class Estimate:
         )
 
 
-def estimate_time(store: Store, config: Mapping[str, Any]) -> Estimate | None:
-    """Return how long a training will take, or None if no training on record is like it.
+class LikeTrainings:
+    """The newest trainings on record, which are read once for any number of estimates.
 
     Trainings that went on after an interruption are left out.
 
     Args:
         store: Where the runs are.
-        config: A composed configuration in plain types.
 
     Raises:
         StoreError: If the store does not answer.
     """
-    wanted = flat(masked_values(dict(config)))
-    machine = hardware()
-    like = [
-        run
-        for run in _finished(store, wanted)
-        if _deciding(run.data.params) == _deciding(wanted)
-        and _machine(run.data.params, run.data.tags, "hardware.") == _machine(wanted, machine)
-    ]
-    same = [r for r in like if all(r.data.params.get(n) == wanted.get(n) for n in _OF_METHOD)]
-    chosen = same or like
-    if not chosen:
-        return None
-    times = [(run.info.end_time - run.info.start_time) / 1000 for run in chosen]
-    return Estimate(median(times), len(times), bool(same))
 
+    def __init__(self, store: Store) -> None:
+        read = newest_runs(store, MOST)
+        self._machine = hardware()
+        self._runs: list[Any] = [
+            run
+            for run in (_searched(store) if read is None else read[0])
+            if run.info.status == "FINISHED" and run.info.end_time and _in_one_go(run.data.tags)
+        ]
 
-def _finished(store: Store, wanted: Mapping[str, str]) -> list[Any]:
-    """Return those of the newest runs that trained as many epochs as wanted in one go."""
-    read = newest_runs(store, MOST)
-    return [
-        run
-        for run in (_searched(store) if read is None else read[0])
-        if run.info.status == "FINISHED"
-        and run.info.end_time
-        and _in_one_go(run.data.tags)
-        and run.data.params.get("train") == wanted["train"]
-    ]
+    def estimate(self, config: Mapping[str, Any]) -> Estimate | None:
+        """Return how long a training will take, or None if no training on record is like it.
+
+        Args:
+            config: A composed configuration in plain types.
+        """
+        wanted = flat(masked_values(dict(config)))
+        deciding, machine = _deciding(wanted), _machine(wanted, self._machine)
+        like = [
+            run
+            for run in self._runs
+            if run.data.params.get("train") == wanted["train"]
+            and _deciding(run.data.params) == deciding
+            and _machine(run.data.params, run.data.tags, "hardware.") == machine
+        ]
+        same = [r for r in like if all(r.data.params.get(n) == wanted.get(n) for n in _OF_METHOD)]
+        chosen = same or like
+        if not chosen:
+            return None
+        times = [(run.info.end_time - run.info.start_time) / 1000 for run in chosen]
+        return Estimate(median(times), len(times), bool(same))
 
 
 def _searched(store: Store) -> list[Any]:

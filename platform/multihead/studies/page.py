@@ -14,7 +14,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from multihead.studies.definition import Definition
-from multihead.studies.table import best_of
+from multihead.studies.table import best_of, counted
 from multihead.studies.trial_names import WEIGHTS
 from multihead.text import lines, one_line, shortened
 
@@ -65,8 +65,7 @@ def write_page(
         path: The file to write. It contains plotly itself, which takes 5 MB.
         notes: Lines to show at the top.
     """
-    counts = table["state"].value_counts().to_dict()
-    lead = ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
+    lead = counted(table["state"])
     best = _escaped(best_of(definition, study.get_trials(deepcopy=False)))
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",

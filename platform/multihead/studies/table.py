@@ -88,6 +88,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         raise ConfigError(f"--export {path} cannot be written to ({reason}).") from error
 
 
+def counted(states: Iterable[str]) -> str:
+    """Return how many trials have each state, such as `9 complete, 3 pruned`."""
+    counts = pd.Series(list(states), dtype="str").value_counts()
+    return ", ".join(f"{count} {state.lower()}" for state, count in counts.items())
+
+
 def best_of(definition: Definition, trials: Sequence[FrozenTrial]) -> str:
     """Describe the best trial in a line; with several objectives, the front and its first trial."""
     order = ranked(definition, trials)
