@@ -177,7 +177,10 @@ def test_what_is_typed_trains_or_is_refused_in_one_line(home: Path) -> None:
 
 
 @pytest.mark.parametrize("key", GUARDED)
-def test_so_it_is_with_places_devices_workers_and_sources(key: str, home: Path) -> None:
+def test_so_it_is_with_places_devices_workers_and_sources(
+    key: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # as most people have it
     data = dict[str, MultiheadDataModule]()
     trained = {str(v) for v in GUARDED[key] if ends_well([], [typed(key, v)], home, data)}
     assert len(trained) < len(GUARDED[key])

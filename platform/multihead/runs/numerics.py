@@ -125,7 +125,8 @@ def _threads(processes: int, recorded: str) -> int:
     own = torch.get_num_threads()
     if recorded.isdecimal() and 1 <= int(recorded[:9]) <= max(own, cores()):
         return int(recorded)
-    if processes == 1 or _THREADS_VARIABLE in os.environ:
+    # 0: no valid devices, which the trainer refuses when it is built.
+    if processes <= 1 or _THREADS_VARIABLE in os.environ:
         return own
     return max(1, own // processes)
 
