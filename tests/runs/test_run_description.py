@@ -2,6 +2,8 @@ import pytest
 from tests.conftest import Run
 
 from multihead.errors import DivergenceError
+from multihead.runs.evaluation import evaluation_config
+from multihead.runs.execute import execute
 from multihead.tracking.find import find_run
 from multihead.tracking.query import runs_table
 from multihead.tracking.store import Store
@@ -42,3 +44,21 @@ def test_a_run_that_fails_says_where_why_and_how_to_go_on(train: Run, store: Sto
     assert "Stopped in epoch 0" in opening
     assert "is not finite" in opening
     assert f"`multihead train resume={run_id}` goes on" in opening
+
+
+def test_an_evaluation_that_fails_offers_no_resume(
+    train: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = evaluation_config(str(train().run_id), [])
+
+    def fail(*_: object) -> None:
+        raise OSError("of all things")
+
+    monkeypatch.setattr("multihead.runs.execute.store_test", fail)
+    with pytest.raises(OSError, match="of all things"):
+        execute(config)
+    (run_id, _) = runs_table(store)["run"]  # the newest first
+    text = find_run(store, run_id).data.tags[DESCRIPTION_TAG]
+    assert "of all things" in text
+    assert "tests again" in text
+    assert "resume=" not in text

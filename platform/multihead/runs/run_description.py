@@ -31,7 +31,8 @@ def describing(run: TrackedRun, parts: Parts, *, is_part: bool) -> Iterator[None
         parts: The run's objects.
         is_part: Whether it is part of a study or an ablation, whose command goes on with it.
     """
-    going = "It is training, or its process died before it could write how it ended."
+    doing = "training" if parts.settings.train else "testing"
+    going = f"It is {doing}, or its process died before it could write how it ended."
     run.set_tags({DESCRIPTION_TAG: _unfinished(run.run_id, parts, going, is_part=is_part)})
     try:
         yield
@@ -48,9 +49,12 @@ def describing(run: TrackedRun, parts: Parts, *, is_part: bool) -> Iterator[None
 
 
 def _unfinished(run_id: str, parts: Parts, state: str, *, is_part: bool) -> str:
-    command = typed_command() if is_part else f"multihead train resume={run_id}"
-    resuming = f"{code(command)} goes on from the last checkpoint."
-    return "\n".join([line_by_line(_what(parts), state, resuming), "", *_command()])
+    if not parts.settings.train:
+        again = f"{code(typed_command())} tests again."
+    else:
+        command = typed_command() if is_part else f"multihead train resume={run_id}"
+        again = f"{code(command)} goes on from the last checkpoint."
+    return "\n".join([line_by_line(_what(parts), state, again), "", *_command()])
 
 
 def finished(
