@@ -158,21 +158,22 @@ def run_study(
     )
     try:
         said, _ = command.communicate(timeout=seconds)
+        why = f"multihead study ended with {command.returncode}" if command.returncode else ""
     except subprocess.TimeoutExpired:
-        _stop(command)
-        raise RuntimeError(f"the study did not end within {seconds:.0f} s.") from None
-    if command.returncode:
-        raise RuntimeError(f"multihead study ended with {command.returncode}: {said[-2000:]}")
+        said, why = _stop(command), f"the study did not end within {seconds:.0f} s"
+    if why:
+        logs = [log.read_text() for log in (folder / "home").rglob(f"{name}.log")]  # of its workers
+        raise RuntimeError("\n".join([why, *(text[-3000:] for text in (said, *logs))]))
 
 
-def _stop(command: subprocess.Popen[str]) -> None:
-    """Stop a study, which stops its workers."""
+def _stop(command: subprocess.Popen[str]) -> str:
+    """Stop a study, which stops its workers, and return what it has printed."""
     command.terminate()
     try:
-        command.communicate(timeout=_STOP_SECONDS)
+        return command.communicate(timeout=_STOP_SECONDS)[0]
     except subprocess.TimeoutExpired:
         command.kill()
-        command.communicate()
+        return command.communicate()[0]
 
 
 def trials_of(name: str, folder: Path) -> tuple[list[optuna.trial.FrozenTrial], list[str]]:

@@ -61,6 +61,7 @@ class Window:
     ) -> None:
         self.device, self.warm, self.steps, self.trace = device, warm, steps, trace
         self.seconds, self.images = 0.0, 0
+        self._profiler: torch.profiler.profile | None = None
 
     @property
     def rate(self) -> float:
@@ -99,9 +100,16 @@ class Window:
         self._range.__exit__(None, None, None)
         self._wait()
         self.seconds = time.perf_counter() - self._began
-        if self.trace is not None:
+        profiler = self._profiler
+        self.close()
+        if profiler is not None:
+            profiler.export_chrome_trace(str(self.trace))
+
+    def close(self) -> None:
+        """Stop the profiler, if a training ended before the measured steps did."""
+        if self._profiler is not None:
             self._profiler.stop()
-            self._profiler.export_chrome_trace(str(self.trace))
+            self._profiler = None
 
     def _wait(self) -> None:
         if self.device == "cuda":
