@@ -227,3 +227,17 @@ def test_a_table_is_asked_for() -> None:
 
     with pytest.raises(ConfigError, match=r"data.table=photos/labels.csv"):
         table(Path(), "train")
+
+
+def test_two_folders_with_the_names_of_the_pictures_are_told(tmp_path: Path) -> None:
+    """Masks would be read as the pictures, because their folder comes first by name."""
+    columns = {"file": [f"{i}.png" for i in range(12)], "kind": ["a", "b", "c"] * 4}
+    folder = write_table(tmp_path, columns, pictures=False)
+    for name in ("images", "annotations"):
+        write_pictures(folder / name, columns["file"])
+    note = "the folder 'annotations', but 'images' has files of the same names"
+    assert any(note in told for told in opened(folder).notes)
+    columns["file"] = [f"images/{name}" for name in columns["file"]]
+    source = opened(write_table(tmp_path, columns, pictures=False))
+    assert not any("same names" in told for told in source.notes)
+    assert source.files[0].startswith("images/")

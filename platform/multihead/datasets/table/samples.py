@@ -177,7 +177,8 @@ def _read(wanted: Wanted) -> _Read:
         name = named[0].name
         tables = [_renamed(t, c.name, name) for t, c in zip(tables, named, strict=True)]
         table = joined(wanted.path, tables)
-    return _Read(table, root, paths, rows, _parts_of(found), named[0].name, (*notes, *table.notes))
+    notes = [*notes, *table.notes, *(note for column in named for note in column.notes)]
+    return _Read(table, root, paths, rows, _parts_of(found), named[0].name, tuple(notes))
 
 
 def _renamed(table: Table, old: str, new: str) -> Table:
