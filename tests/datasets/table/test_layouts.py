@@ -241,3 +241,14 @@ def test_two_folders_with_the_names_of_the_pictures_are_told(tmp_path: Path) -> 
     source = opened(write_table(tmp_path, columns, pictures=False))
     assert not any("same names" in told for told in source.notes)
     assert source.files[0].startswith("images/")
+
+
+@pytest.mark.parametrize("other", ["", "holdout"])
+def test_a_column_that_gives_a_split_to_most_rows_is_told(other: str, tmp_path: Path) -> None:
+    """It is no split column, so rows that it names test rows may be drawn for training."""
+    words = ["train"] * 12 + [other] * 2 + ["test"] * 6
+    folder = write_table(tmp_path, {"kind": KINDS, "part": words})
+    note = f"part has words for splits, but also '{other}' in row 13"
+    assert any(note in told for told in opened(folder).notes)
+    ignored = opened(folder, columns={"part": "ignore"})
+    assert not any("words for splits" in told for told in ignored.notes)
