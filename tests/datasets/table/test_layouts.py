@@ -252,3 +252,11 @@ def test_a_column_that_gives_a_split_to_most_rows_is_told(other: str, tmp_path: 
     assert any(note in told for told in opened(folder).notes)
     ignored = opened(folder, columns={"part": "ignore"})
     assert not any("words for splits" in told for told in ignored.notes)
+
+
+def test_a_spreadsheet_beside_pictures_is_named(tmp_path: Path) -> None:
+    """Its folder of pictures is no class."""
+    write_pictures(tmp_path / "images", ["1.png", "2.png"])
+    (tmp_path / "labels.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"labels\.xlsx is a spreadsheet; save it as CSV"):
+        opened(tmp_path)
