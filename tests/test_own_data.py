@@ -118,6 +118,9 @@ def test_a_table_is_trained_evaluated_and_trained_again(
     assert "Windows-1252" in tags["multihead.notes"]
 
     monkeypatch.chdir("/")
+    own = evaluation_config(str(first.run_id), [f"data.table={photos}/../photos/labels.csv"])
+    for key in ("sizes", "group_column"):  # else its training rows would be tested, too
+        assert own["data"][key] == record["data"][key]
     tested = execute(evaluation_config(str(first.run_id), []))
     assert tested.metrics["test/Farbe_acc"] == 1
     for name, value in first.metrics.items():

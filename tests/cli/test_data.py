@@ -102,6 +102,14 @@ def test_a_warning_about_data_is_a_line_without_code(tmp_path: Path) -> None:
     assert line.startswith(f"multihead: {folder}/vimh_dataset_info.json: head names have")
 
 
+def test_inspect_of_a_file_that_is_no_table_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.xlsx").write_bytes(b"PK")
+    assert ended("inspect", tmp_path / "labels.xlsx") == 2
+    assert "save spreadsheets as CSV" in capsys.readouterr().err
+
+
 def test_inspect_of_one_split_reads_no_other(
     vimh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

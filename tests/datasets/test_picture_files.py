@@ -13,6 +13,7 @@ from tests.datasets.test_pictures import bomb
 from tests.picture_kinds import SAVE, noise, write
 
 from multihead.datasets.picture_files import PictureOptions, Pictures, open_pictures
+from multihead.datasets.preparation import Preparation
 from multihead.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.usefixtures("own_home")
@@ -97,6 +98,59 @@ def test_twelve_bits_keep_their_range_and_all_pictures_the_same(tmp_path: Path) 
     assert images.reshape(3, 2).tolist() == [[0, 62], [128, 255], [7, 200]]
 
 
+@pytest.mark.parametrize(
+    ("brightest", "said"),
+    [
+        (4000, None),
+        (65_000, "2 of 3 pictures are of 16 bits per pixel with values above 4,095"),
+        (200, "all 3 pictures are of 16 bits per pixel, with values up to 200: 0 to 4,095"),
+    ],
+)
+def test_pictures_of_another_range_than_a_runs_are_told(
+    brightest: int, said: str | None, tmp_path: Path
+) -> None:
+    """A test on them would else be wrong in silence: all white, or nearly black."""
+    run = opened([save(tmp_path / "a/0.png", np.array([[0, 4095]], np.uint16))]).preparation
+    values = [100, brightest, brightest]
+    paths = [
+        save(tmp_path / f"b/{i}.png", np.array([[0, value]], np.uint16))
+        for i, value in enumerate(values)
+    ]
+    assert_notes(told(paths, run), said)
+
+
+@pytest.mark.parametrize(
+    ("channels", "pixels", "said"),
+    [
+        (1, noise(2, 2, 3), "the picture is in colour: read as grey"),
+        (3, noise(2, 2, 1)[..., 0], "the picture is grey: read as colour"),
+        (3, noise(2, 2, 3), None),
+    ],
+)
+def test_other_colours_than_a_runs_are_told(
+    channels: int, pixels: np.ndarray, said: str | None, tmp_path: Path
+) -> None:
+    run = Preparation(channels, (2, 2))
+    assert_notes(told([save(tmp_path / "b/0.png", pixels)], run), said)
+
+
+def test_a_set_without_sixteen_bits_is_told_if_the_runs_had_them(tmp_path: Path) -> None:
+    run = Preparation(1, (1, 2), deepest=4095)
+    notes = told([save(tmp_path / "b/0.png", np.array([[7, 200]], np.uint8))], run)
+    assert_notes(notes, "no picture has 16 bits per pixel")
+
+
+def told(paths: list[Path], run: Preparation) -> tuple[str, ...]:
+    rows = range(1, len(paths) + 1)
+    options = PictureOptions()
+    return open_pictures(paths, root=paths[0].parent, rows=rows, options=options, like=run).notes
+
+
+def assert_notes(notes: tuple[str, ...], said: str | None) -> None:
+    assert len(notes) == (said is not None)
+    assert said is None or re.match(said, notes[0]), notes
+
+
 def test_colours_of_sixteen_bits_are_told(tmp_path: Path) -> None:
     """Pillow reads the upper half of each alone."""
 
@@ -127,7 +181,7 @@ def test_of_an_animation_the_first_picture_counts_and_it_is_told(tmp_path: Path)
     frames[0].save(path, save_all=True, append_images=frames[1:])
     found = opened([path])
     assert np.unique(found.images[:]).tolist() == [10]
-    assert "animated" in found.notes[0]
+    assert found.notes[0] == "the picture is animated or of several pages: the first counts"
 
 
 @pytest.mark.parametrize("colour", ["grey", "rgb", "rgba"])

@@ -90,7 +90,7 @@ def command(
 
     if png is not None and png.suffix not in PICTURES:
         raise ConfigError(f"--png {png} has an unknown suffix; use one of {PICTURES}.")
-    if is_own_table(Path(where[0])):
+    if is_own_table(Path(where[0])) or Path(where[0]).is_file():  # no dataset is a single file
         sources = _configured(where[1:], split, table=where[0])
     elif "=" in where[0] and not Path(where[0]).exists():
         sources = _configured(where, split)

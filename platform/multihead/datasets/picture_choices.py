@@ -53,8 +53,30 @@ def choose(looks: Sequence[Look], wishes: Wishes) -> tuple[Preparation, tuple[st
     size, resize = _size(looks, wishes, notes)
     deepest = _deepest(looks, notes)
     ground: Literal["black", "white"] = "white"
+    _tell_oddities(looks, notes)
+    return Preparation(channels, size, resize, deepest, ground), tuple(notes)
+
+
+def notes_on_given(looks: Sequence[Look], given: Preparation) -> tuple[str, ...]:
+    """Return notes on pictures that are prepared as those of a trained network were.
+
+    Args:
+        looks: What was found in each picture with a readable header, 1 or more.
+        given: The preparation of the network.
+    """
+    notes: list[str] = []
+    _tell_through(looks, given.channels, notes)
+    _tell_grey(looks, given.channels, notes)
+    if given.deepest is not None:
+        _tell_range(looks, given.deepest, notes)
+    _tell_oddities(looks, notes)
+    return tuple(notes)
+
+
+def _tell_oddities(looks: Sequence[Look], notes: list[str]) -> None:
     _tell(looks, lambda one: one.turned, "{} turned upright, as the EXIF orientation says", notes)
-    _tell(looks, lambda one: one.several, "{} animated or has pages: the first counts", notes)
+    several = "{} animated or of several pages: the first counts"
+    _tell(looks, lambda one: one.several, several, notes)
     _tell(
         looks,
         lambda one: one.halved,
@@ -62,14 +84,36 @@ def choose(looks: Sequence[Look], wishes: Wishes) -> tuple[Preparation, tuple[st
         "fill only a part of the range",
         notes,
     )
-    return Preparation(channels, size, resize, deepest, ground), tuple(notes)
+
+
+def _tell_range(looks: Sequence[Look], deepest: int, notes: list[str]) -> None:
+    """Add notes if the values of pixels may not be those that a network was trained on."""
+    deep = [one.deepest for one in looks if one.deepest >= 0]
+    if not deep:
+        notes.append(
+            f"no picture has 16 bits per pixel, as some of the run's training had: their values "
+            f"stay as they are, while 0 to {deepest:,} became 0 to 255 in training"
+        )
+        return
+    above = sum(value > deepest for value in deep)
+    if above:
+        notes.append(
+            f"{_of(above, len(looks))} of 16 bits per pixel with values above {deepest:,}, the "
+            f"largest of the run's training: such pixels become white, so scale the pictures "
+            f"(largest value: {max(deep):,})"
+        )
+    elif (1 << max(deep).bit_length()) - 1 < deepest:
+        notes.append(
+            f"{_of(len(deep), len(looks))} of 16 bits per pixel, with values up to {max(deep):,}: "
+            f"0 to {deepest:,} become 0 to 255, as in the run's training; scale the pictures if "
+            f"theirs is another range"
+        )
 
 
 def _channels(looks: Sequence[Look], colour: Colour, notes: list[str]) -> int:
     count = len(looks)
     grey = sum(one.grey for one in looks)
     varying = sum(one.alpha == 2 for one in looks)
-    through = sum(one.alpha > 0 for one in looks)
     if colour == "auto":
         channels = 4 if 2 * varying > count else 1 if grey == count else 3
     else:
@@ -79,13 +123,24 @@ def _channels(looks: Sequence[Look], colour: Colour, notes: list[str]) -> int:
             f"{_of(varying, count)} transparent in parts: transparency is kept as a fourth channel "
             f"(data.colour=rgb puts them on white instead)"
         )
-    elif channels < 4 and through:
-        notes.append(f"{_of(through, count)} transparent in parts or throughout: put on white")
-    if channels > 1 and grey and (grey < count or colour != "auto"):
+    _tell_through(looks, channels, notes)
+    if grey < count or colour != "auto":
+        _tell_grey(looks, channels, notes)
+    return channels
+
+
+def _tell_through(looks: Sequence[Look], channels: int, notes: list[str]) -> None:
+    through = sum(one.alpha > 0 for one in looks)
+    if channels in (1, 3) and through:
+        notes.append(f"{_of(through, len(looks))} transparent in parts or throughout: put on white")
+
+
+def _tell_grey(looks: Sequence[Look], channels: int, notes: list[str]) -> None:
+    count, grey = len(looks), sum(one.grey for one in looks)
+    if channels > 1 and grey:
         notes.append(f"{_of(grey, count)} grey: read as colour")
     if channels == 1 and grey < count:
         notes.append(f"{_of(count - grey, count)} in colour: read as grey")
-    return channels
 
 
 def _deepest(looks: Sequence[Look], notes: list[str]) -> int | None:

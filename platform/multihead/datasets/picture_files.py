@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from multihead import settings
 from multihead.datasets.picture_arrays import DecodedPictures, PreparedPictures, StoredPictures
 from multihead.datasets.picture_cache import prepare_once
-from multihead.datasets.picture_choices import Colour, Wishes, choose
+from multihead.datasets.picture_choices import Colour, Wishes, choose, notes_on_given
 from multihead.datasets.picture_one_pass import prepare_while_looking
 from multihead.datasets.picture_opening import ignore_advice, load_decoders
 from multihead.datasets.picture_paths import PictureFile, find_files, listed
@@ -135,7 +135,10 @@ def open_pictures(
     known = [one for one in looks if one.height]
     if not known:
         raise DataError(_refusal(files, _problems(looks), options))
-    preparation, notes = choose(known, wishes) if like is None else (like, ())
+    if like is None:
+        preparation, notes = choose(known, wishes)
+    else:
+        preparation, notes = like, notes_on_given(known, like)
     digests, problems = [one.digest for one in looks], _problems(looks)
     images: PreparedPictures
     if options.cache:

@@ -13,6 +13,7 @@ from multihead.checked_json import read_json_object
 from multihead.errors import DataError, message_of
 from multihead.files import inside
 from multihead.markdown import escaped, fenced, table
+from multihead.metrics.registry import METRICS, learn, to_record
 from multihead.report.ablation_affinity import affinity_from, affinity_section, affinity_tables
 from multihead.report.costs import cost_table
 from multihead.report.parquet import read_parquet
@@ -66,6 +67,9 @@ def words(result: Result) -> str:
             "definition": result.definition,
             "titles": dict(result.titles),
             "units": dict(result.units),
+            "metrics": to_record(
+                METRICS[name] for name in result.values["metric"].unique() if name in METRICS
+            ),
         },
         indent=2,
     )
@@ -88,6 +92,7 @@ def load(folder: Path) -> Result:
 
 def _load(folder: Path) -> Result:
     said = read_json_object(inside(folder, WORDS, "a report's file"))
+    learn(said.get("metrics", ""))  # reports of earlier versions lack them
     files = [inside(folder, path.name, "a report's file") for path in folder.glob("*.parquet")]
     found = {path.stem: read_parquet(path) for path in files}
     _check_wide(found["values"])

@@ -1,6 +1,7 @@
 """Make the configuration that tests a recorded run, on its own or other data."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from multihead import settings
@@ -64,11 +65,20 @@ def evaluation_config(
     }
     if chosen:
         typed["data"] = compose_run(chosen)["data"]
-    others += _all_rows(others)
     config = recomposed(record, others, name, trust, typed)
+    if not _is_same_table(record, config):
+        # Of the run's own table, only the rows that did not train are a test.
+        config = recomposed(record, [*others, *_all_rows(others)], name, trust, typed)
     if not ours:
         check_places(RunConfig.of({**config, "ckpt_path": None}), overrides, store)
     return {**config, "ckpt_path": str(file), "train": False, "test": True}
+
+
+def _is_same_table(record: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Return whether two configurations name the same table, or the same folder with a table."""
+    tables = [part["data"].get("table") for part in (record, config)]
+    first, second = (Path(t).expanduser().resolve() if t else None for t in tables)
+    return first == second
 
 
 def _all_rows(overrides: Sequence[str]) -> list[str]:

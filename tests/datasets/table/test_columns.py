@@ -1,5 +1,6 @@
 """Columns become heads with labels; a person's choices come before what is inferred."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,36 @@ def test_an_empty_cell_of_tags_is_missing_or_no_tag_as_is_said(tmp_path: Path) -
     np.testing.assert_array_equal(said.labels["tags"][:3], [[1, 1], [0, 0], [0, 1]])
     assert np.isnan(said.labels["tags"][3]).all()
     assert not [note for note in said.notes if "empty cells" in note]
+
+
+def test_ordered_text_without_its_order_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    folder = write_table(tmp_path, {"stage": ["II", "I", "III", "I"] * 3})
+    with pytest.raises(DataError, match=r"its values are text, 'II', 'I', 'III'; give their order"):
+        opened(folder, columns={"stage": "ordinal"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (["none", "mild", "severe"], "in 4 cells, .*: data.columns.a.classes=.none, mild, severe."),
+        (["+", "-"], "a has '-' in 6 cells, .*: data.columns.a.classes=.-, [+]."),
+        (["2.5", "-", "3.5"], None),
+    ],
+)
+def test_a_word_for_missing_that_may_be_a_class_is_told(
+    cells: list[str], note: str | None, tmp_path: Path
+) -> None:
+    """Otherwise the rows without a finding, or the negative ones, are lost in silence."""
+    folder = write_table(tmp_path, {"a": cells * (12 // len(cells)), "b": ["x", "y"] * 6})
+    told = [one for one in opened(folder).notes if "which are missing labels" in one]
+    assert len(told) == (note is not None)
+    assert note is None or re.search(note, told[0])
+
+
+@pytest.mark.parametrize("classes", [["none", "mild", "severe"], None])
+def test_the_note_ends_once_the_word_is_declared(classes: list[str] | None, tmp_path: Path) -> None:
+    folder = write_table(tmp_path, {"a": ["none", "mild", "severe"] * 4})
+    choice = {"classes": classes} if classes else {"missing": ["none"]}
+    source = opened(folder, columns={"a": choice})
+    assert not any("missing labels" in note for note in source.notes)
+    assert len(source.heads["a"].classes) == (3 if classes else 2)

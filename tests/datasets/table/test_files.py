@@ -60,6 +60,13 @@ def test_lists_numbers_and_nothing_of_json_lines(tmp_path: Path) -> None:
     assert found == {"a": [("x", "y"), (), ""], "b": ["true", "", ""], "c": ["1.5", "", "2"]}
 
 
+def test_free_text_of_json_lines_may_have_any_line_separator_of_unicode(tmp_path: Path) -> None:
+    """`json` and pandas write these characters as they are if the text is not kept to ASCII."""
+    note = "a\u2028b\u2029c\u0085d"
+    raw = "\r\n".join(json.dumps({"n": note}, ensure_ascii=False) for _ in range(2)).encode()
+    assert read(tmp_path, raw, "x.jsonl") == {"n": [note, note]}
+
+
 def test_parquet_has_types_and_leaves_out_what_is_no_label(tmp_path: Path) -> None:
     columns = {
         "n": pa.array([1, None, 3]),

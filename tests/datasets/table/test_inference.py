@@ -125,12 +125,21 @@ def test_classes_that_differ_in_case_are_told() -> None:
         ([f"{10.0 ** (i % 9 - 4) * 1.5:g}" for i in TWENTY], "its logarithm: {KEY}.log=true"),
         ([f"{1.7e9 + i / 4}" for i in range(20)], "beyond the seven digits of a float32"),
         (["a", "b", "Unknown"] * 7, "a missing label: {KEY}.missing=[Unknown]"),
+        (["1", "2", "#DIV/0!"] * 7, """a missing label: '{KEY}.missing=["#DIV/0!"]'"""),
     ],
 )
 def test_what_a_person_would_overlook_is_told(cells: list[Cell], said: str) -> None:
     kind, told = inferred(cells, "weight")
     assert kind is not None
     assert said in told
+
+
+def test_cells_among_numbers_are_named_missing_as_a_shell_takes_it() -> None:
+    """A bare `>2` writes to a file, and the command line takes no `<` without quotes."""
+    kind, told = inferred([*(str(i / 4) for i in TWENTY), "<0.5", ">2", "n. d."], "crp")
+    assert kind is None
+    assert "write a number for '<0.5', or name what is missing" in told
+    assert """('{KEY}.missing=["<0.5", ">2", "n. d."]')""" in told
 
 
 def test_units_are_those_of_the_head_and_codes_keep_their_zeros(tmp_path: Path) -> None:

@@ -227,3 +227,36 @@ def test_a_table_is_asked_for() -> None:
 
     with pytest.raises(ConfigError, match=r"data.table=photos/labels.csv"):
         table(Path(), "train")
+
+
+def test_two_folders_with_the_names_of_the_pictures_are_told(tmp_path: Path) -> None:
+    """Masks would be read as the pictures, because their folder comes first by name."""
+    columns = {"file": [f"{i}.png" for i in range(12)], "kind": ["a", "b", "c"] * 4}
+    folder = write_table(tmp_path, columns, pictures=False)
+    for name in ("images", "annotations"):
+        write_pictures(folder / name, columns["file"])
+    note = "the folder 'annotations', but 'images' has files of the same names"
+    assert any(note in told for told in opened(folder).notes)
+    columns["file"] = [f"images/{name}" for name in columns["file"]]
+    source = opened(write_table(tmp_path, columns, pictures=False))
+    assert not any("same names" in told for told in source.notes)
+    assert source.files[0].startswith("images/")
+
+
+@pytest.mark.parametrize("other", ["", "holdout"])
+def test_a_column_that_gives_a_split_to_most_rows_is_told(other: str, tmp_path: Path) -> None:
+    """It is no split column, so rows that it names test rows may be drawn for training."""
+    words = ["train"] * 12 + [other] * 2 + ["test"] * 6
+    folder = write_table(tmp_path, {"kind": KINDS, "part": words})
+    note = f"part has words for splits, but also '{other}' in row 13"
+    assert any(note in told for told in opened(folder).notes)
+    ignored = opened(folder, columns={"part": "ignore"})
+    assert not any("words for splits" in told for told in ignored.notes)
+
+
+def test_a_spreadsheet_beside_pictures_is_named(tmp_path: Path) -> None:
+    """Its folder of pictures is no class."""
+    write_pictures(tmp_path / "images", ["1.png", "2.png"])
+    (tmp_path / "labels.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"labels\.xlsx is a spreadsheet; save it as CSV"):
+        opened(tmp_path)

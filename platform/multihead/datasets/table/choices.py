@@ -1,16 +1,22 @@
 """The settings of columns: `data.columns.age={kind: regression, unit: years}`."""
 
+import json
 import math
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from multihead.errors import ConfigError
+from multihead.text import one_line
 
 KindName = Literal["classification", "binary", "multilabel", "ordinal", "regression", "angle"]
 IGNORE = "ignore"
 _KINDS: tuple[str, ...] = get_args(KindName)
+# Cells that need no quotes in Hydra's lists, nor in a shell.
+_PLAIN = re.compile(r"[\w.+-]+", re.ASCII)
 _OF_NUMBERS = ("range", "unit", "levels", "log")
 
 
@@ -129,3 +135,17 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).strip()
+
+
+def typed_list(key: str, texts: Sequence[str]) -> str:
+    """Return an override that lists cells, as it can be typed in a shell.
+
+    Args:
+        key: The key, such as `data.columns.age.missing`.
+        texts: The cells. At most 20 are written.
+    """
+    cells = [one_line(text, 60) for text in texts[:20]]
+    plain = all(_PLAIN.fullmatch(cell) for cell in cells)
+    shown = cells if plain else [json.dumps(cell, ensure_ascii=False) for cell in cells]
+    override = f"{key}=[{', '.join(shown)}]"
+    return override if plain else shlex.quote(override)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multihead.datasets.table.cells import Column, Table
-from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.choices import Choice, typed_list
 from multihead.datasets.table.choosing import Chosen, chosen_for, decide
 from multihead.datasets.table.classes import grouped
 from multihead.datasets.table.described import Described
@@ -18,6 +18,9 @@ from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
 
 _MANY_BINARY = 10
+# Words that are missing labels, but in a column of text also often a class: no finding, negative.
+_MAY_BE_A_CLASS = frozenset({"none", "-"})
+_FEW_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -176,11 +179,30 @@ def _empty_tags(wanted: WantedHead, title: str, key: str) -> list[str]:
     ]
 
 
+def _words_for_none(wanted: WantedHead, title: str, key: str) -> list[str]:
+    """Return a note on cells such as `none` or `-` that count as missing but may be a class."""
+    column, choice, texts = wanted.known.column, wanted.choice, wanted.known.texts
+    if not 0 < len(texts) <= _FEW_CLASSES or wanted.known.numbers.are_numbers.all():
+        return []
+    places = {v: place for place, v in enumerate(column.values) if isinstance(v, str)}
+    left_out = {v: place for v, place in places.items() if v.casefold() in _MAY_BE_A_CLASS}
+    told = {*choice.class_texts, *choice.missing_texts}
+    word = next((v for v in left_out if v not in told), None)
+    if word is None:
+        return []
+    count = int(column.counts()[left_out[word]])
+    return [
+        f"{title} has {word!r} in {count:,} cells, which are missing labels; if that is a class: "
+        f"{typed_list(f'{key}.classes', [word, *texts])}"
+    ]
+
+
 def _add_head(found: _Collected, wanted: WantedHead, row: Described) -> None:
     verdict = decide(wanted.known, wanted.choice)
     key = f"data.columns.{wanted.name}"
     title = one_line(wanted.known.column.name, 60)
     found.notes += [f"{title} {note.replace('{KEY}', key)}" for note in verdict.notes]
+    found.notes += _words_for_none(wanted, title, key)
     if verdict.kind is None:
         if wanted.choice.kind is not None:
             raise DataError(f"{wanted.where} cannot be a head: {verdict.why}.")

@@ -44,7 +44,8 @@ def _json_lines(path: Path, raw: bytes) -> Table:
     where = one_line(str(path))
     rows: list[Mapping[str, Any]] = []
     try:
-        lines = raw.decode("utf-8-sig").splitlines()
+        # Not splitlines, which also divides at characters that may stand in a JSON text.
+        lines = raw.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is no UTF-8 ({error.reason} at byte {error.start:,}).") from None
     for number, line in enumerate(lines, start=1):

@@ -20,6 +20,7 @@ from multihead.text import one_line
 
 FILE_COLUMN, CLASS_COLUMN = "file_name", "class"
 _METADATA = "metadata"
+_SHEETS = frozenset({".xls", ".xlsx", ".xlsm", ".ods", ".numbers"})
 _NO_PICTURES = frozenset({".eps", ".ps", ".pdf", ".mpg", ".mpeg", ".h5", ".hdf", ".grib"})
 
 
@@ -69,6 +70,9 @@ def open_parts(path: Path) -> tuple[list[Part], list[str]]:
     folders = _folders_in(path)
     if have_training(split_of(folder.name) for folder in folders):
         return [_part_of_split(folder) for folder in folders], []
+    sheets = sorted(p for p in path.iterdir() if p.suffix.lower() in _SHEETS)
+    if sheets and len(folders) < 2:  # one folder of pictures is no folder per class
+        raise DataError(f"{one_line(str(sheets[0]))} is a spreadsheet; save it as CSV.")
     return [_part_of_classes(path, folders)], []
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multihead.datasets.table.choices import typed_list
 from multihead.datasets.table.known import Known
 from multihead.datasets.table.numbers import lone_value, read_numbers
 from multihead.datasets.table.tags import looks_like_tags
@@ -17,12 +18,19 @@ BINARY = (
 )
 NO, YES = (frozenset(words) for words in zip(*BINARY, strict=True))
 # Text that stands for an unknown value.
-_UNKNOWN = frozenset({"unknown", "unk", "missing", "undefined", "not available", "unbekannt"})
+_UNKNOWN = frozenset(
+    {
+        *("unknown", "unk", "missing", "undefined", "not available", "unbekannt", "nd", "n.d."),
+        # What spreadsheets write for a formula that failed.
+        *("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"),
+    }
+)
 MOST_CLASSES = 1000
 _SHORT = 32  # integers that span at most this are classes
 _NEARLY = 0.9  # share of distinct values above which a column has ids, dates or notes
 _MIXED = 0.5  # share of numbers among values from which text among them is noted
 _FEW = 10
+_BOUND = re.compile(r"[<>\u2264\u2265]")  # as in `<0.5`, below what could be measured
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _TIME = r"\d{1,2}:\d{2}(:\d{2})?.{0,25}"
 _DATE = re.compile(
@@ -86,17 +94,25 @@ def infer(known: Known) -> Verdict:
     if numbers.are_numbers.all():
         return _of_numbers(known)
     if numbers.are_numbers.mean() > _MIXED and not (_few_whole(known)):
-        place = int(np.flatnonzero(~numbers.are_numbers)[0])
-        text = one_line(known.texts[place], 60)
-        return Verdict(
-            None,
-            f"numbers, but {text!r} in row {known.row_of(place):,}",
-            (
-                f"has numbers, but {text!r} in row {known.row_of(place):,}, so it is ignored; name "
-                f"what is missing ({{KEY}}.missing=[{text}]), or {{KEY}}.kind=classification",
-            ),
-        )
+        return _of_numbers_and_text(known)
     return _of_text(known)
+
+
+def _of_numbers_and_text(known: Known) -> Verdict:
+    places = np.flatnonzero(~known.numbers.are_numbers).tolist()
+    texts = [known.texts[place] for place in places]
+    first = f"numbers, but {one_line(texts[0], 60)!r} in row {known.row_of(places[0]):,}"
+    bound = next((text for text in texts if _BOUND.match(text)), None)
+    # Rows with a value below a limit of detection are no random ones.
+    of_bound = f"write a number for {one_line(bound, 60)!r}, or " if bound else ""
+    return Verdict(
+        None,
+        first,
+        (
+            f"has {first}, so it is ignored; {of_bound}name what is missing "
+            f"({typed_list('{KEY}.missing', texts)}), or {{KEY}}.kind=classification",
+        ),
+    )
 
 
 def _of_lists(known: Known) -> Verdict:
@@ -186,7 +202,7 @@ def _lone_note(known: Known) -> tuple[str, ...]:
     rows = "row" if count == 1 else "rows"
     return (
         f"has {text} in {count:,} {rows} (such as row {known.row_of(place):,}), far from all other "
-        f"values; if it stands for a missing label: {{KEY}}.missing=[{text}]",
+        f"values; if it stands for a missing label: {typed_list('{KEY}.missing', [text])}",
     )
 
 
@@ -207,7 +223,8 @@ def _unknown_note(known: Known) -> tuple[str, ...]:
     if text is None:
         return ()
     return (
-        f"has the class {text!r:.40}; if it stands for a missing label: {{KEY}}.missing=[{text}]",
+        f"has the class {text!r:.40}; if it stands for a missing label: "
+        f"{typed_list('{KEY}.missing', [text])}",
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.choices import Choice, typed_list
 from multihead.datasets.table.inference import MOST_CLASSES
 from multihead.datasets.table.known import Known
 from multihead.errors import DataError
@@ -73,10 +73,11 @@ class WantedHead:
         row = f"in row {self.known.row_of(places[0]):,}"
         more = f" and {listed(texts[1:])} ({rows:,} rows in all)" if len(texts) > 1 else ""
         said = why.replace("{IS}", "are" if more else "is")
-        them, shown = "them" if more else "it", ", ".join(texts[:20])
+        them = "them" if more else "it"
+        override = typed_list(f"data.columns.{self.name}.missing", texts)
         return DataError(
             f"{self.where} has {texts[0]!r} {row}{more}, {said}; {advice}, or name {them} missing: "
-            f"data.columns.{self.name}.missing=[{shown}]."
+            f"{override}."
         )
 
     def check_count(self, count: int, what: str = "classes", least: int = 2) -> None:

@@ -24,11 +24,13 @@ class PictureColumn:
         name: Name of the column.
         folder: Folder that its cells are relative to.
         paths: Cell of each row as a path in the folder, [N].
+        notes: Sentences for the user.
     """
 
     name: str
     folder: Path
     paths: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 def picture_column(part: Part, wanted: str | None) -> PictureColumn:
@@ -107,12 +109,31 @@ def _with_paths(part: Part, column: Column) -> PictureColumn:
             f"{one_line(column.name, 60)!r}; remove the row."
         )
     cells = [str(cell) for cell in column.values]
+    notes: tuple[str, ...] = ()
     if part.complete:
         base, files = part.folder, [part.folder / cell for cell in cells]
     else:
-        base = max(_bases(part.folder), key=lambda place: _count(place, cells[:_LOOKED_AT]))
+        base, notes = _base_of(part.folder, cells[:_LOOKED_AT])
         files = [base / _slashed(base, cell) for cell in cells]
-    return PictureColumn(column.name, base, tuple(files[code] for code in column.codes))
+    return PictureColumn(column.name, base, tuple(files[code] for code in column.codes), notes)
+
+
+def _base_of(folder: Path, cells: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
+    """Return the folder with most of the files, and a note if others have as many of these names.
+
+    A folder of masks or thumbnails often has the names of the pictures.
+    """
+    counts = {base: _count(base, cells) for base in _bases(folder)}
+    most = max(counts.values())
+    first, *others = (base for base, count in counts.items() if count == most)
+    if first == folder or not others:
+        return first, ()
+    names = ", ".join(repr(one_line(base.name, 60)) for base in others[:5])
+    return first, (
+        f"pictures are read from the folder {one_line(first.name, 60)!r}, but {names} has files of "
+        f"the same names; to choose a folder, write it into the cells, as in "
+        f"{one_line(others[0].name, 60)}/{one_line(cells[0], 60)}",
+    )
 
 
 def _is_empty(cell: object) -> bool:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from multihead.datasets.table.classes import places
 from multihead.datasets.table.inference import MOST_CLASSES
-from multihead.datasets.table.made import Made, WantedHead
+from multihead.datasets.table.made import Made, WantedHead, listed
 from multihead.errors import ConfigError, DataError
 from multihead.heads import KINDS, Head, Parameter
 from multihead.heads.kinds.angle import Angle
@@ -47,6 +47,12 @@ def ordinal(wanted: WantedHead) -> Made:
         kind = KINDS["ordinal"]
         head = Head(wanted.name, len(names), names, kind, parameter, title=wanted.title)
         return wanted.with_labels(head, places(wanted, names))
+    if not numbers.are_numbers.any():
+        override = f"data.columns.{wanted.name}={{kind: ordinal, classes: [low, high]}}"
+        raise DataError(
+            f"{wanted.where} is ordinal, but its values are text, {listed(wanted.known.texts)}; "
+            f"give their order: '{override}'."
+        )
     low, high = _range(wanted, _numbers(wanted))
     span = high - low + 1
     each = numbers.whole and span == round(span) <= MOST_CLASSES and not choice.log

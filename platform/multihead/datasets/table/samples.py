@@ -22,6 +22,7 @@ from multihead.datasets.table.parts import (
     group_notes,
     group_numbers,
     split_column_of,
+    unused_split_notes,
 )
 from multihead.datasets.table.picture_column import column_named, picture_column
 from multihead.datasets.table.repeated import Duplicates, Repeated
@@ -129,6 +130,7 @@ def read_samples(wanted: Wanted) -> Samples:
     notes = (
         *read.notes,
         *(() if wanted.group_column else group_notes(table, {*roles, *wanted.columns})),
+        *(unused_split_notes(table, wanted.columns) if given.parts is None else ()),
     )
     samples = Samples(read.root, read.paths, read.rows, columns, tested, given, notes, table)
     return _of_pictures(samples, wanted.duplicates)
@@ -177,7 +179,8 @@ def _read(wanted: Wanted) -> _Read:
         name = named[0].name
         tables = [_renamed(t, c.name, name) for t, c in zip(tables, named, strict=True)]
         table = joined(wanted.path, tables)
-    return _Read(table, root, paths, rows, _parts_of(found), named[0].name, (*notes, *table.notes))
+    notes = [*notes, *table.notes, *(note for column in named for note in column.notes)]
+    return _Read(table, root, paths, rows, _parts_of(found), named[0].name, tuple(notes))
 
 
 def _renamed(table: Table, old: str, new: str) -> Table:
