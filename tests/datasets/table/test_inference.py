@@ -142,6 +142,13 @@ def test_cells_among_numbers_are_named_missing_as_a_shell_takes_it() -> None:
     assert """('{KEY}.missing=["<0.5", ">2", "n. d."]')""" in told
 
 
+def test_the_two_characters_for_micro_are_one_unit() -> None:
+    """Keyboards and spreadsheets write either; the message showed two units that look the same."""
+    units = ("\u00b5m", "\u03bcm")
+    kind, why = inferred([f"{i / 4} {units[i % 2]}" for i in TWENTY], "size")
+    assert kind == "regression", why
+
+
 def test_units_are_those_of_the_head_and_codes_keep_their_zeros(tmp_path: Path) -> None:
     """The last rows are empty, as spreadsheets leave them."""
     folder = write_table(
