@@ -14,20 +14,21 @@ import tempfile
 import lightning.pytorch as pl
 import numpy as np
 import torchvision
-import train_throughput as tutorial
+from three_ways import CommonModule, mnist_cnn
 from torch.utils.data import DataLoader, Subset
 from torchvision.transforms import Compose, Normalize, ToTensor
+
+BATCH = 64
 
 
 def train(data: str, split: str, lr: float, weights: dict[str, float], epochs: int) -> float:
     """Train once, and return the best validation accuracy of the digit."""
-    tutorial.LR, tutorial.WEIGHTS = lr, weights
     pl.seed_everything(12345, verbose=False)
     transform = Compose([ToTensor(), Normalize((0.1307,), (0.3081,))])
     whole = torchvision.datasets.MNIST(data, train=True, transform=transform)
     indices = np.load(split)
     loaders = [
-        DataLoader(Subset(whole, indices[part]), tutorial.BATCH, shuffle=part == "train")
+        DataLoader(Subset(whole, indices[part]), BATCH, shuffle=part == "train")
         for part in ("train", "val")
     ]
     with tempfile.TemporaryDirectory() as home:
@@ -41,7 +42,8 @@ def train(data: str, split: str, lr: float, weights: dict[str, float], epochs: i
             enable_progress_bar=False,
             logger=pl.loggers.CSVLogger(home),
         )
-        trainer.fit(tutorial.CommonModule(), *loaders)
+        module = CommonModule(mnist_cnn(), 128, "handwritten_digit", "digit", weights, lr)
+        trainer.fit(module, *loaders)
     return float(best.best_model_score)
 
 

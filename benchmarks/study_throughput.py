@@ -28,11 +28,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -51,6 +52,7 @@ SPACE = {
     "loss_weights": {"simplex": list(HEADS)},
 }
 WAYS = ("study", "serial", "common", "pruned")
+_STOP_SECONDS = 30.0
 
 
 @dataclass
@@ -119,26 +121,76 @@ def platform(way: str, folder: Path, given: argparse.Namespace, seed: int) -> Se
         "enqueue": draw(seed, given.trials),
         "keep": 1,
     }
+    began, clock = datetime.now(), time.perf_counter()
+    run_study(name, content, folder)
+    return read(name, folder, began, time.perf_counter() - clock, serial=way == "serial")
+
+
+def run_study(
+    name: str,
+    content: dict[str, Any],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Run `multihead study` with the home FOLDER/home, and wait for its end.
+
+    Args:
+        name: Name of the study.
+        content: What its file has.
+        folder: The folder for file and home.
+        environment: Further environment variables.
+        seconds: The study is stopped after this time; None means no limit.
+
+    Raises:
+        RuntimeError: If the study fails or is stopped.
+    """
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"MULTIHEAD_HOME": str(folder / "home"), "PYTHONPATH": path}
-    began, clock = datetime.now(), time.perf_counter()
-    command = [sys.executable, "-m", "multihead", "study", f"{name}.yaml"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    seconds = time.perf_counter() - clock
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    return read(name, folder, began, seconds, serial=way == "serial")
+    own = {"MULTIHEAD_HOME": str(folder / "home"), "PYTHONPATH": path}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "multihead", "study", f"{name}.yaml"],
+        cwd=folder,
+        env={**os.environ, **own, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said, _ = command.communicate(timeout=seconds)
+        why = f"multihead study ended with {command.returncode}" if command.returncode else ""
+    except subprocess.TimeoutExpired:
+        said, why = _stop(command), f"the study did not end within {seconds:.0f} s"
+    if why:
+        logs = [log.read_text() for log in (folder / "home").rglob(f"{name}.log")]  # of its workers
+        raise RuntimeError("\n".join([why, *(text[-3000:] for text in (said, *logs))]))
+
+
+def _stop(command: subprocess.Popen[str]) -> str:
+    """Stop a study, which stops its workers, and return what it has printed."""
+    command.terminate()
+    try:
+        return command.communicate(timeout=_STOP_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        command.kill()
+        return command.communicate()[0]
+
+
+def trials_of(name: str, folder: Path) -> tuple[list[optuna.trial.FrozenTrial], list[str]]:
+    """Return the trials of a study, and the worker of each."""
+    storage = StudyStorage(f"sqlite:///{folder / 'home' / 'studies.db'}")
+    trials = optuna.load_study(study_name=name, storage=storage.optuna).get_trials()
+    owners = {row.number: row.owner for row in rows_of(storage, name)}
+    storage.close()
+    return trials, [owners[trial.number] for trial in trials]
 
 
 def read(name: str, folder: Path, began: datetime, seconds: float, *, serial: bool) -> Search:
     """Return a study's timeline."""
-    storage = StudyStorage(f"sqlite:///{folder / 'home' / 'studies.db'}")
-    trials = optuna.load_study(study_name=name, storage=storage.optuna).get_trials()
+    trials, owners = trials_of(name, folder)
     by_worker: dict[str, list[optuna.trial.FrozenTrial]] = {}
-    for row in rows_of(storage, name):
-        by_worker.setdefault(row.owner, []).append(trials[row.number])
-    storage.close()
+    for trial, owner in zip(trials, owners, strict=True):
+        by_worker.setdefault(owner, []).append(trial)
     lanes = [sorted(lane, key=lambda t: t.datetime_start) for lane in by_worker.values()]
     pauses = tuple(
         (after.datetime_start - before.datetime_complete).total_seconds()

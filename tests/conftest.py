@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -42,6 +43,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         taken = 0 if mark is None else mark.kwargs.get("minutes", 0)
         minutes[item.path] = minutes.get(item.path, 0) + taken
     items.sort(key=lambda item: -minutes[item.path])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start no slow test after `SLOW_TESTS_UNTIL`, in seconds since 1970, if that is set.
+
+    Continuous integration has a time limit, and some machines are three times slower than others.
+    A test that is left out is listed as skipped.
+    """
+    until = os.environ.get("SLOW_TESTS_UNTIL")
+    is_slow = item.get_closest_marker("slow") or item.get_closest_marker("compose")
+    if until and is_slow and time.time() > float(until):
+        pytest.skip("NOT RUN: the time for slow tests is over (SLOW_TESTS_UNTIL)")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from multihead.models.simple_cnn import SimpleCNN as SimpleCNN
     from multihead.models.staged_cnn import StagedCNN as StagedCNN
     from multihead.models.timm_network import TimmNetwork as TimmNetwork
+    from multihead.models.whitened_cnn import WhitenedCNN as WhitenedCNN
     from multihead.runs.api import run as run
     from multihead.runs.execute import RunResult as RunResult
     from multihead.runs.load import LoadedRun as LoadedRun
@@ -86,6 +87,7 @@ _HOMES = {
     "VIMHDataset": "multihead.vimh.dataset",
     "VIMHStreamDataModule": "multihead.datasets.named",
     "VIMHWriter": "multihead.vimh.writer",
+    "WhitenedCNN": "multihead.models.whitened_cnn",
     "load_run": "multihead.runs.load",
     "measure_strokes": "multihead.datasets.strokes.measure",
     "rerun": "multihead.runs.rerun",

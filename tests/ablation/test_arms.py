@@ -77,6 +77,17 @@ def test_an_arm_differs_from_the_base_in_what_the_file_says_alone() -> None:
     assert differs["single-digit"] == single
 
 
+def test_an_arm_keeps_a_setting_for_all_heads_and_loses_those_of_other_heads() -> None:
+    chosen = ("model.label_smoothing=0.1", "+model.class_weights.thickness=balanced")
+    found = parts(overrides=chosen)["without_thickness"].overrides
+    assert found == (
+        "++data.only_heads=['digit','smoothness']",
+        "~model.loss_weights.thickness",
+        "~model.criteria.thickness",
+        "~model.class_weights.thickness",
+    )
+
+
 def test_arms_of_a_seed_share_weights_splits_and_order() -> None:
     """Else differences between arms are differences between draws, and do not pair."""
     definition = define()

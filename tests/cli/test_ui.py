@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from tests.conftest import Run
 from multihead.cli.main import main
 from multihead.cli.ui import HOST, free_port
 
+_MAIN_SCRIPT = re.compile(r'src="(static-files/[^"]*/main\.[^"]*\.js)"')
+
 
 def test_the_next_free_port_is_found() -> None:
     with socket.socket() as taken:
@@ -23,8 +26,12 @@ def test_the_next_free_port_is_found() -> None:
         assert free_port(busy) > busy
 
 
-def test_the_ui_serves_the_recorded_runs_on_the_next_free_port(train: Run, home: Path) -> None:
-    """A real server: its page, and the run through its interface."""
+def test_the_ui_serves_the_recorded_runs_and_opens_at_trainings(train: Run, home: Path) -> None:
+    """A real server on the next free port: its page, and the run through its interface.
+
+    MLflow's page has a view of chat traces, its default, and one of trainings. The address and the
+    kind of the experiment choose the latter, by names that the page's own script must know.
+    """
     run = train("test=false")
     with socket.socket() as taken:
         taken.bind((HOST, 0))
@@ -46,11 +53,20 @@ def test_the_ui_serves_the_recorded_runs_on_the_next_free_port(train: Run, home:
             base = f"http://{HOST}:{found[1]}"
             page = _get(f"{base}/")
             assert "MLflow" in page
-            assert run.mlflow_id in _get(f"{base}/api/2.0/mlflow/runs/get?run_id={run.mlflow_id}")
+            api = f"{base}/api/2.0/mlflow"
+            found = json.loads(_get(f"{api}/runs/get?run_id={run.mlflow_id}"))["run"]["info"]
+            experiment = _get(f"{api}/experiments/get?experiment_id={found['experiment_id']}")
+            script = _get(f"{base}/{_MAIN_SCRIPT.findall(page)[0]}")
         finally:
             os.killpg(process.pid, signal.SIGINT)
             out, err = process.communicate(timeout=30)
         assert (out.count("\n"), err) == (3, "")  # no warnings and no log of MLflow's
+        assert out.splitlines()[1] == f"  {base}/#/experiments?workflowType=machine_learning"
+        tags = {t["key"]: t["value"] for t in json.loads(experiment)["experiment"]["tags"]}
+        key, kind = "mlflow.experimentKind", "custom_model_development"
+        assert tags[key] == kind
+        for word in ("workflowType", "machine_learning", key, kind):
+            assert f'"{word}"' in script
 
 
 def _get(url: str) -> str:

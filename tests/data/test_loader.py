@@ -106,6 +106,17 @@ def test_after_a_whole_epoch_the_next_starts_at_its_first_batch(source: Source) 
     assert loader.state_dict() == {"next_batch": 0}
 
 
+@pytest.mark.parametrize("mixes", [False, True])
+def test_the_indices_of_an_epoch_are_on_the_device_before_its_first_batch(mixes: bool) -> None:
+    """On a GPU, a copy for each batch would make the CPU wait."""
+    sampler = EpochSampler(10, 3, 7)
+    sampler.with_next = mixes
+    batches = sampler.batches(torch.device("meta"))
+    assert [(batch.device.type, len(batch)) for batch in batches] == [
+        ("meta", size + mixes) for size in (3, 3, 4)
+    ]
+
+
 def test_a_single_image_left_over_joins_the_batch_before_it() -> None:
     """Batch norm cannot train on one image."""
     sampler = EpochSampler(9, 4, seed=1)

@@ -52,7 +52,7 @@ def _images(count: int = 6, channels: int = 3, height: int = 7, width: int = 5) 
 
 def _numbers(transform: Transform, count: int, epoch: int = 0) -> Tensor:
     columns = [("it", n) for n in range(transform.numbers)]
-    return uniform(streams(0, epoch, columns), torch.arange(count))
+    return uniform(streams(0, [(epoch, *each) for each in columns]), torch.arange(count))
 
 
 def _shares(pictures: Pictures) -> list[float] | None:
@@ -134,8 +134,8 @@ def test_a_record_may_not_name_anothers() -> None:
 
 
 def test_numbers_are_uniform_and_columns_samples_and_epochs_have_nothing_in_common() -> None:
-    columns = [("a", 0), ("a", 1), ("b", 0)]
-    drawn = [uniform(streams(s, e, columns), torch.arange(20_000)) for s, e in ((1, 0), (1, 1))]
+    columns = [[(epoch, "a", 0), (epoch, "a", 1), (epoch, "b", 0)] for epoch in (0, 1)]
+    drawn = [uniform(streams(1, each), torch.arange(20_000)) for each in columns]
     table = torch.cat(drawn, 1).double()
     assert float(table.min()) >= 0
     assert float(table.max()) < 1
@@ -148,12 +148,27 @@ def test_numbers_are_uniform_and_columns_samples_and_epochs_have_nothing_in_comm
 
 def test_numbers_never_change() -> None:
     """What a run was trained with must be drawn again by later releases."""
-    found = uniform(streams(12345, 3, [("shift", 0), ("shift", 1)]), torch.tensor([0, 1, 59_999]))
+    starts = streams(12345, [(3, "shift", 0), (3, "shift", 1)])
+    found = uniform(starts, torch.tensor([0, 1, 59_999]))
     assert (found * 2**24).long().tolist() == [
         [11326047, 7842270],
         [4491580, 11383349],
         [7082453, 6651528],
     ]
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.25])
+def test_alternating_flips_mirror_an_image_in_all_even_or_all_odd_epochs(
+    probability: float,
+) -> None:
+    augment = Augmentation({"hflip": HorizontalFlip(probability, alternates=True)}, seed=3)
+    images = torch.arange(2, dtype=torch.uint8).view(1, 1, 1, 2).expand(4000, 1, 1, 2)
+    epochs = [augment(images, {}, torch.arange(4000), epoch)[0][:, 0, 0, 0] for epoch in range(4)]
+    assert torch.equal(epochs[0], epochs[2])
+    assert torch.equal(epochs[1], epochs[3])
+    shown = torch.stack([epochs[0], epochs[1]]).sum(0)  # in how many of two epochs it is mirrored
+    share = [float((shown == count).float().mean()) for count in range(3)]
+    assert share == pytest.approx([1 - 2 * probability, 2 * probability, 0], abs=0.03)
 
 
 # -- what each does ------------------------------------------------------------------------

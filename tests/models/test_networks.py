@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from multihead import MultiheadNetwork, MultiLeNet, SimpleCNN, StagedCNN, TimmNetwork
+from multihead import MultiheadNetwork, MultiLeNet, SimpleCNN, StagedCNN, TimmNetwork, WhitenedCNN
 
 HEADS = {"digit": 10, "size": 1}
 Build = Callable[..., MultiheadNetwork]
@@ -26,6 +26,7 @@ NETWORKS: dict[str, Build] = {
     "simple_cnn": SimpleCNN,
     "multi_lenet": MultiLeNet,
     "staged_cnn": StagedCNN,
+    "whitened_cnn": WhitenedCNN,
     "timm": lambda **given: TimmNetwork("resnet10t", **given),
     "outside": OutsideNetwork,
 }

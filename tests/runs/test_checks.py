@@ -99,6 +99,7 @@ from multihead.training.checkpoints import read_checkpoint
         ("train=false", r"name a checkpoint"),
         ("logger.tracking_uri=ftp://host/db", r"of an unknown kind; allowed are sqlite"),
         ("logger.tracking_uri=./mlruns", r"of an unknown kind"),
+        ("logger.tracking_uri=postgresql://", r"'postgresql://' names no host and no database"),
     ],
 )
 def test_what_cannot_run_is_refused_before_a_run_is_recorded(

@@ -46,6 +46,7 @@ def test_what_changes_no_result_changes_no_hash(base: str, override: str) -> Non
         "data.heads.thickness.map={0:1}",
         "trainer.precision=bf16-mixed",
         "model/balancer=uw",
+        "model.finetune.bias_lr_scale=2",
         "ckpt_path=begun/last.ckpt",
     ],
 )
@@ -93,3 +94,13 @@ def test_a_key_newer_than_a_record_changes_no_hash_until_it_changes_results() ->
     for key in ("balancer", "metrics", "predictions_mb"):
         del config["model"][key]
     assert config_hash(config) == config_hash(compose_run(DIGITS))
+
+
+@pytest.mark.parametrize("changed", [{}, {"layer_decay": 0.5}])
+def test_a_record_from_before_a_setting_has_the_hash_of_its_default(
+    changed: dict[str, float],
+) -> None:
+    config = compose_run([*DIGITS, *(f"model.finetune.{k}={v}" for k, v in changed.items())])
+    before = {k: v for k, v in config["model"]["finetune"].items() if k != "bias_lr_scale"}
+    older = {**config, "model": {**config["model"], "finetune": before}}
+    assert config_hash(older) == config_hash(config)

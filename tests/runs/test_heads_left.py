@@ -11,7 +11,7 @@ from multihead.runs.build import build
 from multihead.runs.config import compose_run
 
 
-@pytest.mark.parametrize("kept", [["thickness"], ["digit", "smoothness"]])
+@pytest.mark.parametrize("kept", [["thickness"], ["digit", "smoothness"], ["smoothness"]])
 def test_one_error_names_all_overrides_that_leave_out_a_head(home: Path, kept: list[str]) -> None:
     """Each of three errors named one."""
     typed = [*DIGITS, f"data.only_heads=[{','.join(kept)}]"]

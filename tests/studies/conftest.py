@@ -154,5 +154,10 @@ def assert_agreement(store: Store, url: str, study: str, count: int) -> None:
         assert run.data.tags["multihead.state"] == trial.state.name
         assert run.data.tags["multihead.run"] in trial.user_attrs["runs"].values()
     every = store.client.search_runs([experiment], max_results=1000)
-    empty = [key for run in every for key, value in run.data.tags.items() if value in ("", "None")]
+    empty = [
+        key
+        for run in every
+        for key, value in run.data.tags.items()
+        if value in ("", "None", "none")
+    ]
     assert empty == []

@@ -19,7 +19,7 @@ from multihead.tracking.reap import reap
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.store import Store
 from multihead.tracking.sync import sync
-from multihead.tracking.tags import DESCRIPTION_TAG
+from multihead.tracking.tags import DESCRIPTION_TAG, NOTES_TAG
 
 CONFIG = {"logger": {"tracking_uri": None}, "seed": 1}
 NOBODY = "http://127.0.0.1:9"
@@ -153,6 +153,19 @@ def test_steps_trained_again_are_recorded_once(store: Store, killed: RunFolder) 
     assert tags["multihead.attempts"] == "2"
     assert [a["status"] for a in _attempts(store, killed.run_id)] == ["KILLED", "FINISHED"]
     assert "multihead.error" not in tags
+
+
+def test_a_tag_without_a_value_is_removed(store: Store) -> None:
+    """So that a resumed run does not keep the notes of an earlier attempt."""
+    run = _create(store)
+    run.set_tags({NOTES_TAG: "two images are equal", "t": ""})
+    run.finish("KILLED")
+    run = TrackedRun.reopen(store, run.run_id, CONFIG)
+    run.set_tags({NOTES_TAG: "", "other": "x"})
+    run.finish("FINISHED")
+    tags = find_run(store, run.run_id).data.tags
+    assert "other" in tags
+    assert not {NOTES_TAG, "t"} & tags.keys()
 
 
 @pytest.mark.parametrize("edited", [False, True])

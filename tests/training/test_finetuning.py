@@ -9,7 +9,7 @@ from tests.training.fits import built, fitted, last_of
 from timm.optim import param_groups_layer_decay
 from torch import nn
 
-from multihead import SimpleCNN, TimmNetwork
+from multihead import SimpleCNN, StagedCNN, TimmNetwork
 from multihead.errors import ConfigError
 from multihead.models.stages import count_layers, layer_numbers
 from multihead.training.finetuning import SCALE, Finetuning
@@ -99,6 +99,15 @@ def test_heads_have_a_rate_of_their_own_that_schedules_start_from() -> None:
     assert [group["lr"] for group in groups] == pytest.approx([0.1, 0.005, 0.0025, 0.00125])
 
 
+def test_biases_of_the_backbone_have_a_multiple_of_the_rate() -> None:
+    net = StagedCNN(1, [4], {"digit": 10}, 8)
+    groups = Finetuning(bias_lr_scale=64.0).groups(net, net, ())
+    scales = {id(p): group.get(SCALE, 1.0) for group in groups for p in group["params"]}
+    fast = [name for name, p in net.named_parameters() if scales[id(p)] == 64]
+    assert fast == ["backbone.0.layers.2.bias", "backbone.0.layers.5.bias"]
+    assert sorted(scales.values()) == [1.0] * (len(scales) - 2) + [64.0] * 2
+
+
 @pytest.mark.parametrize(("name", "stages"), [("resnet18", 5), ("vit_tiny_patch16_224", 3)])
 def test_stages_of_timms_networks_are_timms(name: str, stages: int) -> None:
     options = TINY["options"] if name.startswith("vit") else {}
@@ -130,6 +139,7 @@ def test_frozen_norms_of_timm_stay_in_evaluation_mode() -> None:
         (["model.finetune.unfreeze=some"], "all, none or a rising"),
         (["model.finetune.layer_decay=0"], "above 0"),
         (["model.finetune.head_lr=-1.0"], "above 0"),
+        (["model.finetune.bias_lr_scale=0"], "above 0"),
         (
             [
                 "model.finetune.layer_decay=0.5",

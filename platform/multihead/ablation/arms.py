@@ -13,8 +13,7 @@ from multihead.ablation.definition import UNIFORM, Arm, Chosen, Definition
 from multihead.balancing.ranges import RANGES
 from multihead.errors import ConfigError
 from multihead.runs.config import Base
-from multihead.runs.heads_left import BY_HEAD
-from multihead.studies.space import lookup
+from multihead.runs.heads_left import without_other_heads
 from multihead.text import nearest
 
 
@@ -147,15 +146,8 @@ def ranges_of(method: str, heads: Sequence[str]) -> dict[str, Any]:
 
 def keep(base: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
     """Return the overrides that keep some heads of a base. A single head has no loss weight."""
-    overrides = [override("data.only_heads", list(heads), "++")]
-    for key in BY_HEAD:
-        path = f"model.{key}"
-        given = lookup(base, path) or {}
-        if key == "loss_weights" and len(heads) == 1:
-            overrides.append(f"{path}=null")
-        else:
-            overrides += [f"~{path}.{name}" for name in given if name not in heads]
-    return overrides
+    only = override("data.only_heads", list(heads), "++")
+    return [only, *without_other_heads(base["model"], heads)]
 
 
 def _named(arm: str, chosen: Chosen, heads: Sequence[str]) -> Sequence[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from types import FrameType
 
-from multihead import __version__, settings
+from multihead import __version__
 from multihead.ablation.plan import Cell, Plan
 from multihead.ablation.progress import Progress
 from multihead.ablation.records import ABLATION_TAG, ARM_TAG, HEAD_TAG, PARENT_TAG, is_result
@@ -16,7 +16,7 @@ from multihead.files import inside, write_text_atomically
 from multihead.signals import handled_by
 from multihead.studies.devices import Places, threads, visible_gpus
 from multihead.studies.recover import workers_of
-from multihead.tracking.secrets import typed_command
+from multihead.tracking.secrets import command_variable
 from multihead.tracking.store import Store
 from multihead.tracking.sync import reap_and_tell, sync
 from multihead.training.interrupts import RunInterrupted
@@ -130,7 +130,7 @@ class Runner:
         environment = {
             **threads(self.plan.definition.workers),
             **self._gpus.of(place),
-            settings.COMMAND_VARIABLE: typed_command(),
+            **command_variable(),
         }
         self.processes[place] = WorkerProcess(
             "multihead.ablation.worker", [str(self.folder)], environment, self.folder / _LOG

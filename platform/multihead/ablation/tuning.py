@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from multihead.ablation.arms import Part, override
 from multihead.ablation.definition import Definition
-from multihead.errors import ConfigError, StoreError
+from multihead.errors import ConfigError, StoreError, message_of
 from multihead.settings import study_storage
 from multihead.studies.check import check
 from multihead.studies.create_or_resume import OpenStudy, load, start
@@ -153,10 +153,10 @@ def tune(study: Study, progress: Progress, notice: Callable[[str], None]) -> Non
     notice(f"tunes {study.name}  {record.run.url}")
     try:
         ended = Runner(opened, record.now_and_then).run(progress)
-    except BaseException:
-        record.end("the command failed", interrupted=True)
+    except BaseException as error:
+        record.end(message_of(error), interrupted=True)
         raise
-    record.end(ended.reason, interrupted=ended.signum is not None)
+    record.end(ended.recorded_reason, interrupted=ended.signum is not None)
     if ended.signum is not None:
         raise RunInterrupted(ended.signum)
     if _given_up(opened) is not None:

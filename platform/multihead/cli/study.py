@@ -8,7 +8,7 @@ import click
 
 from multihead.cli.help import examples
 from multihead.cli.overrides import trust_option
-from multihead.errors import StoreError
+from multihead.errors import StoreError, message_of
 from multihead.terminal.lines import complain, say
 
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ def _run(
             say(f"repaired: {line}", err=True)
         for number, problem in agreement.unsent.items():
             say(f"unsent: the run of trial {number}: {problem}", err=True)
-    except BaseException:
-        record.end("the command failed", interrupted=True)
+    except BaseException as error:
+        record.end(message_of(error), interrupted=True)
         raise
-    record.end(ended.reason, interrupted=ended.signum is not None)
+    record.end(ended.recorded_reason, interrupted=ended.signum is not None)
     _end(ended, typed)
     show_trials(opened)
     try:

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from multihead import settings
 from multihead.data.kinds import HeadKinds, fitted_to, with_fits, with_kinds
@@ -19,6 +20,7 @@ from multihead.data.loader import (
     EpochSampler,
     Loading,
     LoadsItself,
+    Normalise,
     Resumable,
     make_loader,
 )
@@ -378,6 +380,18 @@ class MultiheadDataModule(pl.LightningDataModule):
         if part == "test":
             return self.test_indices
         return self.train_indices if part == "train" else self.val_indices
+
+    def training_images(self, most: int) -> Tensor:
+        """Return normalised training images without transforms, float32 [N, C, H, W].
+
+        Args:
+            most: Largest N. Fewer images than there are are taken at equal distances.
+        """
+        index = np.sort(self.train_indices)
+        chosen = index[np.linspace(0, len(index) - 1, min(most, len(index))).astype(np.int64)]
+        source = self.train_source
+        normalise = Normalise(source.mean, source.std, torch.device("cpu"))
+        return normalise(torch.from_numpy(source.take(chosen)[0]))
 
     def label_counts(self, part: Part) -> dict[str, int]:
         """Return how many samples of a part have a label, by head name."""

@@ -25,6 +25,7 @@ from multihead.errors import ConfigError
 
 # Images and labels. If images are mixed, a `Mixed` with the other labels is added.
 Batch = tuple[Tensor, dict[str, Tensor]] | tuple[Tensor, dict[str, Tensor], Mixed]
+_CPU = torch.device("cpu")
 _AHEAD = 3  # batches read in advance
 
 
@@ -67,26 +68,37 @@ class EpochSampler(Sampler[list[int]]):
         rng = np.random.default_rng([self.seed, self.epoch])
         return torch.from_numpy(rng.permutation(self.count))
 
-    def whole_batches(self) -> tuple[Tensor, ...]:
-        """Return the sample indices of each batch of the chosen epoch, for all ranks together."""
-        order, whole = self.order(), len(self) * self.batch_size
+    def whole_batches(self, device: torch.device = _CPU) -> tuple[Tensor, ...]:
+        """Return the sample indices of each batch of the chosen epoch, for all ranks together.
+
+        Args:
+            device: The device that holds the indices.
+        """
+        order, whole = self.order().to(device), len(self) * self.batch_size
         batches = torch.split(order[:whole], self.batch_size)
         if whole < self.count:
             batches = (*batches[:-1], order[whole - self.batch_size :])
         return batches
 
-    def batches(self) -> tuple[Tensor, ...]:
-        """Return this rank's part of each batch from `first_batch` on, and reset that to 0."""
+    def batches(self, device: torch.device = _CPU) -> tuple[Tensor, ...]:
+        """Return this rank's part of each batch from `first_batch` on, and reset that to 0.
+
+        Args:
+            device: The device that holds the indices. The epoch's indices are copied at once. A
+                copy per batch would make the CPU wait for a GPU.
+        """
         first, self.first_batch = self.first_batch, 0
-        batches = self.whole_batches()
+        batches = self.whole_batches(device)
         parts = [batch[self.ranks.part(len(batch))] for batch in batches]
         if self.with_next:
-            parts = self._followed(parts, [len(batch) for batch in batches])
+            parts = self._followed(parts, [len(batch) for batch in batches], device)
         return tuple(parts[first:])
 
-    def _followed(self, parts: Sequence[Tensor], sizes: Sequence[int]) -> list[Tensor]:
+    def _followed(
+        self, parts: Sequence[Tensor], sizes: Sequence[int], device: torch.device
+    ) -> list[Tensor]:
         """Return each part with the sample that follows it; an empty part stays empty."""
-        order, start = self.order(), 0
+        order, start = self.order().to(device), 0
         found = []
         for part, size in zip(parts, sizes, strict=True):
             following = start + (self.ranks.part(size).stop or 0)
@@ -222,11 +234,10 @@ class ResidentLoader(Resumable):
         return self._counted(self._batches())
 
     def _batches(self) -> Iterator[Batch]:
-        for chosen in self.batch_sampler.batches():
-            yield self._batch(chosen)
+        for index in self.batch_sampler.batches(self.images.device):
+            yield self._batch(index)
 
-    def _batch(self, chosen: Tensor) -> Batch:
-        index = chosen.to(self.images.device)
+    def _batch(self, index: Tensor) -> Batch:
         labels = {name: values[index] for name, values in self.labels.items()}
         if self.augment is None or self.numbers is None:
             return self.normalise(self.images[index]), labels

@@ -33,12 +33,15 @@ class MultiheadNetwork(nn.Module):
     Attributes:
         initial_weights: Arguments of the class that only choose the initial weights. A network
             whose weights come from a checkpoint is built without them.
+        initial_images: Number of training images that `initialise_from` gets at most; 0 if it does
+            not need any.
 
     Raises:
         ConfigError: If the heads, `input_size` or `head_hidden` are invalid.
     """
 
     initial_weights: ClassVar[tuple[str, ...]] = ()
+    initial_images: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -77,6 +80,13 @@ class MultiheadNetwork(nn.Module):
     def from_features(self, features: Tensor) -> dict[str, Tensor]:
         """Return the logits [B, K] of every head for features [B, F]."""
         return {name: self.heads[f"{name}_head"](features) for name in self.heads_config}
+
+    def initialise_from(self, images: Tensor) -> None:
+        """Set initial weights from normalised training images, float32 [N, C, H, W].
+
+        It is called before a training, and before `model.init_from` loads weights. It is not called
+        if the weights come from a checkpoint, or if `initial_images` is 0.
+        """
 
     @property
     def loaded_part(self) -> nn.Module:

@@ -274,6 +274,8 @@ def start_module(
         derived["heads_config"] = data.num_classes
     del model["net"]
     net = make_network(section.net, derived, from_checkpoint=from_checkpoint)
+    if net.initial_images and not from_checkpoint:
+        net.initialise_from(data.training_images(net.initial_images))
     start = None if from_checkpoint else start_network(model, net, data)
     for key in (FROM, DIGEST):
         model.pop(key, None)

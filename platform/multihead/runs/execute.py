@@ -343,7 +343,7 @@ def _record_start(run: TrackedRun, config: RunConfig, parts: Parts, notes: list[
     }
     if "commit" in git:
         tags["mlflow.source.git.commit"] = git["commit"]
-    run.set_tags({key: value for key, value in tags.items() if value})
+    run.set_tags(tags)
     record_code(run)
     run.log_params(flat(masked_values(config.composed)) | _derived(config.model, parts))
     _record_data(run, parts)

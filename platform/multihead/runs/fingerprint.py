@@ -44,6 +44,7 @@ _SINCE = {
         "head_lr": None,
         "decay_norms_and_biases": True,
     },
+    "model.finetune.bias_lr_scale": 1.0,
     "model.init_digest": None,
     "model.net.mirrored": False,
     "data.stratify": None,
@@ -77,9 +78,19 @@ def _hash(config: Mapping[str, Any], left_out: tuple[str, ...]) -> str:
         left_out = (*left_out, "ckpt_path")
     if not _at(config, "data.augment"):  # null, or not in an older record
         left_out = (*left_out, "data.augment", "data.breaks")
-    left_out += tuple(path for path, value in _SINCE.items() if _at(config, path) == value)
+    left_out += tuple(path for path in _SINCE if _is_as_before(config, path))
     text = json.dumps(_plain(_as_ever(config), "", left_out), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_as_before(config: Mapping[str, Any], path: str) -> bool:
+    """Return whether a key of `_SINCE` has the value that gives the earlier behaviour."""
+    value = _at(config, path)
+    if isinstance(value, Mapping):
+        inner = [key for key in value if f"{path}.{key}" in _SINCE]
+        as_before = [key for key in inner if _is_as_before(config, f"{path}.{key}")]
+        value = {key: each for key, each in value.items() if key not in as_before}
+    return bool(value == _SINCE[path])
 
 
 def _as_ever(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -33,7 +33,7 @@ from multihead.studies.trial_names import STATE_TAG, STUDY_TAG
 from multihead.studies.warm_start import params_of_record
 from multihead.tracking.find import find_run
 from multihead.tracking.run import TrackedRun
-from multihead.tracking.secrets import typed_command
+from multihead.tracking.secrets import command_variable
 from multihead.tracking.store import Store
 from multihead.tracking.tags import RUN_TAG
 
@@ -79,7 +79,7 @@ class OpenStudy:
         return {
             settings.OWN_STUDY_VARIABLE: own,
             settings.TRUST_VARIABLE: ",".join(sorted(names)),
-            settings.COMMAND_VARIABLE: typed_command(),
+            **command_variable(),
         }
 
     @property

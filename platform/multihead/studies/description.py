@@ -16,7 +16,7 @@ from multihead.markdown import table as markdown_table
 from multihead.studies.create_or_resume import OpenStudy
 from multihead.studies.definition import Definition
 from multihead.studies.samplers import settled
-from multihead.studies.table import best_of, counted, ranked
+from multihead.studies.table import best_of_ranked, counted, ranked
 from multihead.studies.trial_names import MLFLOW_RUNS, WEIGHTS
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.secrets import typed_command
@@ -43,7 +43,7 @@ def description(opened: OpenStudy, run: TrackedRun, page: str | None) -> str:
     states = f"{len(trials)} trials: {counted(t.state.name for t in trials)}"
     opening = [
         f"**Study {escaped(opened.name)}**: {goals}; sampler {escaped(str(sampler['name']))}",
-        f"{states if trials else 'no trial yet'}; {_best(opened.definition, trials, order, run)}",
+        f"{states if trials else 'no trial yet'}; {_best(opened.definition, order, run)}",
         f"Searched: {_searched(opened)}",
         _links(run, page),
     ]
@@ -51,13 +51,8 @@ def description(opened: OpenStudy, run: TrackedRun, page: str | None) -> str:
     return "\n".join(lines)
 
 
-def _best(
-    definition: Definition,
-    trials: Sequence[FrozenTrial],
-    order: Sequence[FrozenTrial],
-    run: TrackedRun,
-) -> str:
-    text = escaped(best_of(definition, trials))
+def _best(definition: Definition, order: Sequence[FrozenTrial], run: TrackedRun) -> str:
+    text = escaped(best_of_ranked(definition, order))
     if not order:
         return text
     there = next(iter(order[0].user_attrs.get(MLFLOW_RUNS, {}).values()), None)

@@ -51,8 +51,7 @@ class StudyRecord:
     def _begin(self) -> None:
         sampler, why = settled(self.opened.definition, self.opened.plan.space)
         tags = {STATE_TAG: "RUNNING", SAMPLER_TAG: f"{sampler['name']}: {why}"}
-        # A word, not nothing: it also replaces the notes of an earlier attempt.
-        self.run.set_tags({**tags, NOTES_TAG: "; ".join(self.opened.plan.notes) or "none"})
+        self.run.set_tags({**tags, NOTES_TAG: "; ".join(self.opened.plan.notes)})
         self._describe()
         definition = self.opened.definition.model_dump(mode="json", exclude={"storage"})
         with tempfile.TemporaryDirectory(dir=self.run.folder, prefix=".study.") as scratch:
@@ -84,8 +83,13 @@ class StudyRecord:
     def _describe(self, page: str | None = None) -> None:
         self.run.set_tags({DESCRIPTION_TAG: description(self.opened, self.run, page)})
 
-    def end(self, reason: str | None, *, interrupted: bool) -> None:
-        """Write everything and give the run its status."""
+    def end(self, reason: str, *, interrupted: bool) -> None:
+        """Write everything and give the run its status.
+
+        Args:
+            reason: Why the study ended early; empty if all trials ended.
+            interrupted: Whether a signal or an error ended it.
+        """
         try:
             self.write()
         except BaseException as error:

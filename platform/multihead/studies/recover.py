@@ -248,9 +248,8 @@ def runs_of(
             return found
 
 
-def seal_parent(run: TrackedRun, reason: str | None, *, interrupted: bool) -> None:
-    """Give the study's own run its state: COMPLETE, STOPPED with the reason, or interrupted."""
-    state = "INTERRUPTED" if interrupted else "COMPLETE" if reason is None else "STOPPED"
-    why = "a signal" if interrupted else reason or "every trial that was asked for has ended"
-    run.set_tags({STATE_TAG: state, "multihead.reason": why})
-    run.finish("KILLED" if interrupted else "FINISHED")
+def seal_parent(run: TrackedRun, reason: str, *, interrupted: bool) -> None:
+    """Give the study's own run its state: INTERRUPTED or STOPPED with the reason, or COMPLETE."""
+    state = "INTERRUPTED" if interrupted else "STOPPED" if reason else "COMPLETE"
+    run.set_tags({STATE_TAG: state})
+    run.finish("KILLED" if interrupted else "FINISHED", reason)

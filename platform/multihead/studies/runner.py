@@ -1,5 +1,6 @@
 """Run a study: start its workers with an engine, watch them, and update the study's record."""
 
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,13 @@ class Ended:
 
     reason: str | None
     signum: int | None
+
+    @property
+    def recorded_reason(self) -> str:
+        """Why the study ended early, as its run records it; empty if all trials ended."""
+        if self.signum is not None:
+            return f"interrupted by {signal.Signals(self.signum).name}"
+        return self.reason or ""
 
 
 class Runner:

@@ -96,7 +96,11 @@ def counted(states: Iterable[str]) -> str:
 
 def best_of(definition: Definition, trials: Sequence[FrozenTrial]) -> str:
     """Describe the best trial in a line; with several objectives, the front and its first trial."""
-    order = ranked(definition, trials)
+    return best_of_ranked(definition, ranked(definition, trials))
+
+
+def best_of_ranked(definition: Definition, order: Sequence[FrozenTrial]) -> str:
+    """Describe the best trial as `best_of`, from trials in the order of `ranked`."""
     if not order:
         return "no complete trial yet"
     values = zip(definition.objectives, order[0].values, strict=True)

@@ -354,10 +354,20 @@ class Delivery:
                 str(self.cursor.mlflow_id),
                 values["metrics"],
                 values["params"],
-                list(tags.values()),
+                [tag for tag in tags.values() if tag.value],
             )
+        self._remove_tags({key for key, tag in tags.items() if not tag.value})
         if DESCRIPTION_TAG in tags:
             self.cursor.described = _digest(tags[DESCRIPTION_TAG].value)
+
+    def _remove_tags(self, keys: set[str]) -> None:
+        """Remove the tags of an earlier attempt; the store refuses to remove one that is absent."""
+        if not keys:
+            return
+        with self.store.errors():
+            client, mlflow_id = self.store.client, str(self.cursor.mlflow_id)
+            for key in keys & client.get_run(mlflow_id).data.tags.keys():
+                client.delete_tag(mlflow_id, key)
 
     def _is_edited(self, new: str) -> bool:
         """Return whether a person has edited the description in the store."""

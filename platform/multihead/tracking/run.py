@@ -322,7 +322,7 @@ class TrackedRun:
             self._append("params", values=part)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Record tags, replacing those of the same name."""
+        """Record tags, replacing those of the same name. An empty value removes the tag."""
         for part in _parts({k: v[:TAG_LENGTH] for k, v in tags.items()}, "tags"):
             self._append("tags", values=part)
 

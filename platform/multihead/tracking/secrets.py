@@ -48,6 +48,11 @@ def typed_command() -> str:
     return masked(" ".join([name, shlex.join(rest)]).strip())
 
 
+def command_variable() -> dict[str, str]:
+    """Return the environment variable that tells a worker the command line of this process."""
+    return {COMMAND_VARIABLE: typed_command()}
+
+
 def shareable(path: Path) -> Path:
     """Return the file itself, or a copy with masked passwords if it contains any.
 

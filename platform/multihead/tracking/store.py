@@ -12,13 +12,14 @@ from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from filelock import FileLock
 
 from multihead import settings
 from multihead.errors import ConfigError, DeletedError, StoreError, StoreUnreachableError
 from multihead.files import write_text_atomically
+from multihead.tracking.address import SERVERS, checked_address, kind_of
 from multihead.tracking.secrets import masked_uri
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _HOME_ID = ".home-id"
 _UNFIT = re.compile(r"[%?\x00-\x1f\x7f\ud800-\udfff]|\$\{")
 # The UI's view of trainings; without it the UI opens the view of chat traces.
 UI_VIEW = "workflowType=machine_learning"
-_SERVERS = ("http", "https")
 # Without it the UI shows an experiment among chat traces and prompts.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -49,7 +49,6 @@ _MLFLOW_SETTINGS = {
 }
 # HTTP codes of temporary failures. Every other 4xx code is a refusal.
 _PASSING = {408, 425, 429}
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 class Store:
@@ -60,7 +59,7 @@ class Store:
         home: The folder for runs and local artifacts; `MULTIHEAD_HOME` if None.
 
     Raises:
-        ConfigError: If the URI is of an unknown kind, or MLflow would misread the home's path.
+        ConfigError: As `checked_address`, or if MLflow would misread the home's path.
     """
 
     def __init__(self, uri: str | None = None, home: Path | None = None) -> None:
@@ -71,25 +70,14 @@ class Store:
         _check_home(self.home)
         given = uri or os.environ.get("MLFLOW_TRACKING_URI")
         self.uri = given or _local_uri(self.home)
-        try:
-            self._parts = urlsplit(self.uri)
-            self._port = self._parts.port
-        except ValueError as error:
-            raise ConfigError(
-                f"the tracking URI {self.shown_uri!r} is not valid: {error}."
-            ) from error
+        self._parts = checked_address(self.uri)
         self._opened: tuple[int, int] | None = None
-        self.scheme = self._parts.scheme.split("+")[0]
-        if self.scheme not in (*_SERVERS, *_DATABASES):
-            raise ConfigError(
-                f"the tracking URI {self.shown_uri!r} is of an unknown kind; allowed are "
-                f"sqlite:///FILE, postgresql+psycopg://..., mysql://..., mssql://..., http(s)://..."
-            )
+        self.scheme = kind_of(self._parts)
 
     @property
     def is_server(self) -> bool:
         """Whether the store is an MLflow server."""
-        return self.scheme in _SERVERS
+        return self.scheme in SERVERS
 
     @property
     def is_local(self) -> bool:
@@ -160,7 +148,7 @@ class Store:
                     )
                 self._try_to_write()
                 return
-            port = self._port or _PORTS[self.scheme]
+            port = self._parts.port or _PORTS[self.scheme]
             if self._parts.hostname is not None:
                 address = (self._parts.hostname, port)
                 socket.create_connection(address, timeout=_KNOCK_SECONDS).close()

@@ -37,6 +37,9 @@ class Finetuning:
             that of the next layer; the heads have the full learning rate. Source: H. Bao et al.,
             BEiT, ICLR 2022, arXiv:2106.08254, appendix; timm's `param_groups_layer_decay`.
         head_lr: Learning rate of the heads; by default the optimizer's.
+        bias_lr_scale: Factor above 0 for the learning rates of the backbone's biases. It speeds up
+            short trainings with large batches. Source: K. Jordan, 94% on CIFAR-10 in 3.29 Seconds
+            on a Single GPU, 2024, arXiv:2404.00498, which uses 64 for the biases of batch norms.
         decay_norms_and_biases: Whether weight decay is also applied to norms, to biases, and to
             parameters that timm excludes from it, such as position embeddings.
 
@@ -49,6 +52,7 @@ class Finetuning:
         unfreeze: str | Sequence[int] = "all",
         layer_decay: float = 1.0,
         head_lr: float | None = None,
+        bias_lr_scale: float = 1.0,
         decay_norms_and_biases: bool = True,
     ) -> None:
         self.epochs = _checked_epochs(unfreeze)
@@ -59,7 +63,11 @@ class Finetuning:
             )
         if head_lr is not None and not head_lr > 0:
             raise ConfigError(f"model.finetune.head_lr is {head_lr}; give a number above 0.")
-        self.layer_decay, self.head_lr = layer_decay, head_lr
+        if not bias_lr_scale > 0:
+            raise ConfigError(
+                f"model.finetune.bias_lr_scale is {bias_lr_scale}; give a number above 0."
+            )
+        self.layer_decay, self.head_lr, self.bias_scale = layer_decay, head_lr, bias_lr_scale
         self.decays_all = decay_norms_and_biases
 
     @property
@@ -75,7 +83,8 @@ class Finetuning:
     @property
     def groups_parameters(self) -> bool:
         """Whether the optimizer gets more than one group of the network's parameters."""
-        return self.layer_decay != 1 or self.head_lr is not None or not self.decays_all
+        alike = self.layer_decay == 1 and self.bias_scale == 1 and self.decays_all
+        return not alike or self.head_lr is not None
 
     def check(self, net: MultiheadNetwork) -> None:
         """Check that a network has a stage for each epoch, and freeze a backbone that never trains.
@@ -135,18 +144,20 @@ class Finetuning:
         layers = {id(p): (numbers[n], n) for n, p in net.backbone.named_parameters()}
         top = _layer_of_heads(net, numbers)
         spared = not_decayed(net.backbone)
-        found: dict[tuple[int, bool], dict[str, Any]] = {}
+        found: dict[tuple[int, bool, bool], dict[str, Any]] = {}
         for full_name, parameter in module.named_parameters():
             if id(parameter) in apart:
                 continue
             layer, name = layers.get(id(parameter), (top + 1, full_name))
             decays = self.decays_all or not (is_norm_or_bias(name, parameter) or name in spared)
-            group = found.setdefault((-layer, not decays), {"params": []})
+            scaled = layer <= top and name.endswith("bias") and self.bias_scale != 1
+            group = found.setdefault((-layer, not decays, scaled), {"params": []})
             group["params"].append(parameter)
             if not decays:
                 group["weight_decay"] = 0.0
             if layer <= top:
                 group[SCALE] = self.layer_decay ** (top - layer)
+                group[SCALE] *= self.bias_scale if scaled else 1
             elif self.head_lr is not None:
                 group["lr"] = self.head_lr
         return [found[key] for key in sorted(found)]

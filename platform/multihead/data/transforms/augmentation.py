@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from multihead.data.transforms.random_numbers import streams, uniform
+from multihead.data.transforms.random_numbers import opposite, streams, uniform
 from multihead.data.transforms.transform import Mixed, Pictures, Transform
 from multihead.errors import ConfigError
 
@@ -37,7 +37,11 @@ class Augmentation:
                 f"data.augment.{mixing[1]}=null."
             )
         self.transforms, self.seed, self.mixes = dict(transforms), seed, bool(mixing)
-        self._columns = [(k, n) for k, each in transforms.items() for n in range(each.numbers)]
+        self._columns = [
+            (each.alternates, key, number)
+            for key, each in transforms.items()
+            for number in range(each.numbers)
+        ]
         self._starts: tuple[int, Tensor] | None = None
 
     def __call__(
@@ -55,6 +59,7 @@ class Augmentation:
         pictures = Pictures(images)
         for each in self.transforms.values():
             own = numbers[: len(pictures.images), first : first + each.numbers]
+            own = opposite(own) if each.alternates and epoch % 2 else own
             pictures, first = each.apply(pictures, own), first + each.numbers
         if pictures.share is None:
             return pictures.images, dict(labels), None
@@ -85,5 +90,6 @@ class Augmentation:
     def _streams(self, epoch: int, device: torch.device) -> Tensor:
         """Return the start of each column's random numbers, copied once per epoch and device."""
         if self._starts is None or self._starts[0] != epoch or self._starts[1].device != device:
-            self._starts = epoch, streams(self.seed, epoch, self._columns).to(device)
+            columns = [(0 if same else epoch, key, n) for same, key, n in self._columns]
+            self._starts = epoch, streams(self.seed, columns).to(device)
         return self._starts[1]

@@ -26,10 +26,14 @@ def stream(seed: int, epoch: int, name: str, column: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
-def streams(seed: int, epoch: int, columns: Sequence[tuple[str, int]]) -> Tensor:
-    """Return the start of each column's numbers, int64 [n]. A column is a name and a number."""
-    starts = [stream(seed, epoch, name, column) for name, column in columns]
-    return torch.tensor(starts, dtype=torch.int64)
+def streams(seed: int, columns: Sequence[tuple[int, str, int]]) -> Tensor:
+    """Return the start of each column's numbers, int64 [n].
+
+    Args:
+        seed: A seed.
+        columns: Epoch, name and number of each column.
+    """
+    return torch.tensor([stream(seed, *column) for column in columns], dtype=torch.int64)
 
 
 def uniform(starts: Tensor, samples: Tensor) -> Tensor:
@@ -44,6 +48,11 @@ def uniform(starts: Tensor, samples: Tensor) -> Tensor:
     bits = (bits ^ _shifted(bits, 27)) * _SECOND
     bits = bits ^ _shifted(bits, 31)
     return _shifted(bits, 64 - _BITS).float() * 2.0**-_BITS
+
+
+def opposite(numbers: Tensor) -> Tensor:
+    """Return the numbers in reverse order, the largest for 0 and 0 for the largest."""
+    return (1 - 2.0**-_BITS) - numbers
 
 
 def _shifted(bits: Tensor, by: int) -> Tensor:

@@ -56,6 +56,8 @@ class Transform(ABC):
         name: Its name in messages, and by default the name of its change. The default is the name
             of its class.
         numbers: Number of random numbers per sample.
+        alternates: Whether a sample has the same random numbers in all even epochs, and their
+            opposites, 1 minus the number, in all odd ones. By default each epoch has new numbers.
         mixes: Whether each image is mixed with the next one.
         where_allowed: Whether it is left out, with a note, if it makes a label wrong. If false,
             such a training is refused.
@@ -63,6 +65,7 @@ class Transform(ABC):
 
     name: ClassVar[str]
     numbers: int = 0
+    alternates: bool = False
     mixes: ClassVar[bool] = False
     where_allowed: bool = False
 
