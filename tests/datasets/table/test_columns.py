@@ -236,6 +236,24 @@ def test_an_empty_cell_of_tags_is_missing_or_no_tag_as_is_said(tmp_path: Path) -
     assert not [note for note in said.notes if "empty cells" in note]
 
 
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (["Cat", "cat", "dog"], "a has the classes 'Cat' and 'cat', which differ only in case"),
+        (["red|Cat", "cat", "dog"], "a has the tags 'Cat' and 'cat', which differ only in case"),
+        (["dark red", "dark  red", "dog"], "a has the classes 'dark  red' and 'dark red', which"),
+        (["cat", "red|cat", "dog"], None),
+    ],
+)
+def test_words_that_differ_only_in_case_or_spaces_are_told(
+    cells: list[str], note: str | None, tmp_path: Path
+) -> None:
+    folder = write_table(tmp_path, {"a": cells * 4})
+    told = [one for one in opened(folder).notes if "only in case or spaces" in one]
+    assert len(told) == (note is not None)
+    assert note is None or told[0].startswith(note)
+
+
 def test_ordered_text_without_its_order_is_refused_with_what_to_write(tmp_path: Path) -> None:
     folder = write_table(tmp_path, {"stage": ["II", "I", "III", "I"] * 3})
     with pytest.raises(DataError, match=r"its values are text, 'II', 'I', 'III'; give their order"):

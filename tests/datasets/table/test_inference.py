@@ -115,10 +115,6 @@ def test_a_lone_value_is_told(cells: list[Cell], lone: str | None) -> None:
     assert lone is None or f"missing=[{lone}]" in why
 
 
-def test_classes_that_differ_in_case_are_told() -> None:
-    assert "'Cat' and 'cat'" in inferred(["Cat", "cat", "dog"] * 7)[1]
-
-
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
