@@ -13,6 +13,7 @@ from multihead.data.source import Trained
 from multihead.datasets.picture_files import PictureOptions
 from multihead.datasets.table.cells import Table, joined
 from multihead.datasets.table.choices import read_choices
+from multihead.datasets.table.choosing import check_keys
 from multihead.datasets.table.columns import Columns, heads_of
 from multihead.datasets.table.files import read_table
 from multihead.datasets.table.folders import Part, open_parts
@@ -123,6 +124,8 @@ def read_samples(wanted: Wanted) -> Samples:
         roles[group], groups = "group", group_numbers(table.columns[group])
         of_groups = list(group_spelling_notes(table.columns[group]))
     given = _given(read, split, groups, wanted)
+    if wanted.trained is None:  # another table may lack a column of the run's own
+        check_keys(table, wanted.columns)
     choices, tested = read_choices(wanted.columns), None
     if wanted.trained is not None:
         choices = that_apply(table, choices)
