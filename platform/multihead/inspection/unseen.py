@@ -10,6 +10,7 @@ from multihead.data.source import Source
 from multihead.heads import Head
 
 _SHOWN = 5
+_FIRST = 10_000  # training samples, which mostly have all labels, so that the others need no count
 
 Parts = Mapping[str, tuple[Source, NDArray[np.int64]]]
 
@@ -54,9 +55,13 @@ def _has_classes(head: Head) -> bool:
 
 
 def _unseen(head: Head, parts: Parts) -> str:
+    train, *others = parts
+    source, index = parts[train]
+    few = {train: _known(head, source, index[:_FIRST])}
+    if head.kind.histogram(head, few)[1][train].all():
+        return ""
     known = {name: _known(head, *part) for name, part in parts.items()}
     names, counts = head.kind.histogram(head, known)
-    train, *others = parts
     absent = counts[train] == 0
     having = [name for name in others if (counts[name][absent] > 0).any()]
     if not having:
