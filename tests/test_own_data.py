@@ -156,3 +156,19 @@ def test_a_study_and_an_ablation_of_a_table(
     with pytest.raises(SystemExit) as end:
         main(["ablate", "own_data", *small, "--dry-run"])
     assert end.value.code == 0, capsys.readouterr().err
+
+
+def test_a_training_names_classes_that_only_the_test_has(photos: Path, home: Path) -> None:
+    """They cannot be learned, and lower the figures of the test."""
+    table = photos / "labels.csv"
+    header, *rows = table.read_bytes().decode("cp1252").splitlines()
+    split = ["train"] * 30 + ["val"] * 8 + ["test"] * 10
+    rows = [f"{row};{part}" for row, part in zip(rows, split, strict=True)]
+    rows[-1] = rows[-1].replace("grün", "blau")
+    table.write_text("\n".join([f"{header};split", *rows]))
+    wanted = ["experiment=own_data", f"data.table={table}", "data.columns.patient=ignore", *FAST]
+    told = run([*wanted, "+trainer.fast_dev_run=true"]).notes
+    assert [note for note in told if "never occur" in note] == [
+        "Farbe: 1 of 3 labels never occur in training (blau), but in test: they cannot be learned, "
+        "and test results count them as errors"
+    ]

@@ -179,7 +179,9 @@ def test_other_formats_are_refused_whatever_they_are_called(client: TestClient, 
     file = base64.b64decode(_picture(np.zeros((8, 8), np.uint8), form))
     answer = client.post("/invocations", content=file, headers={"Content-Type": "image/png"})
     assert answer.status_code == 400
-    assert "is not a PNG, JPEG, WebP or BMP" in answer.json()["error"]
+    assert answer.json()["error"] == (
+        "picture 0 is not a PNG, JPEG, WebP or BMP file; save it as PNG."
+    )
 
 
 @pytest.mark.parametrize("lossless", [True, False])

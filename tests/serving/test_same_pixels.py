@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from starlette.testclient import TestClient
 from tests.picture_kinds import SAVE, write
@@ -111,6 +112,24 @@ def test_without_a_record_what_is_not_known_is_refused(
         headers = {"Content-Type": TYPES[path.suffix]}
         answer = client.post("/invocations", content=path.read_bytes(), headers=headers)
     assert (answer.status_code, reason in answer.json()["error"]) == (400, True), answer.text
+
+
+@pytest.mark.parametrize(("largest", "status"), [(4095, 200), (5000, 400)])
+def test_a_picture_beyond_the_range_of_the_training_is_refused(
+    largest: int, status: int, tmp_path: Path
+) -> None:
+    """Its brightest parts would become white without a word."""
+    path, values = tmp_path / "a.png", np.zeros((16, 16), np.uint16)
+    values[3, 5] = largest
+    Image.fromarray(values).save(path)
+    with client_of(served(Preparation(1, (16, 16), deepest=4095), (1, 16, 16))) as client:
+        headers = {"Content-Type": "image/png"}
+        answer = client.post("/invocations", content=path.read_bytes(), headers=headers)
+    assert answer.status_code == status, answer.text
+    assert status == 200 or answer.json()["error"] == (
+        "picture 0 has values up to 5,000, but this model takes 0 to 4,095, the range of its "
+        "training; scale the picture to that range."
+    )
 
 
 @pytest.fixture(scope="module")

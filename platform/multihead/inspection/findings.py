@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from multihead.heads import Head
 from multihead.inspection.inspect import Inspection, SplitFacts
+from multihead.inspection.unseen import never_occur
 
 _IMBALANCED = 10.0
 _EXPECTED = 10  # mean samples per label; with fewer, an empty label is not remarkable
@@ -187,13 +188,8 @@ def _imbalanced(inspection: Inspection) -> Iterator[str]:
         if row["imbalance"] < _IMBALANCED or labelled < _EXPECTED * len(names):
             continue
         if np.isinf(row["imbalance"]):
-            empty = np.flatnonzero(of_split == 0)
-            what = "bins of levels" if len(names) < head.num_classes else "labels"
-            some = ", ".join(names[i] for i in empty[:5]) + (", ..." if len(empty) > 5 else "")
-            yield (
-                f"{head.shown}: {len(empty)} of {len(names)} {what} never occur in "
-                f"{row['split']} ({some})."
-            )
+            empty = np.flatnonzero(of_split == 0).tolist()
+            yield f"{never_occur(head, names, empty, row['split'])}."
         else:
             yield (
                 f"{head.shown}: {names[int(of_split.argmax())]} occurs {row['imbalance']:.0f} "

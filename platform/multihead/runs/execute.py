@@ -19,6 +19,7 @@ from multihead.data.datamodule import MultiheadDataModule, Part
 from multihead.data.source import DescribesColumns, Source
 from multihead.inspection.redundancy import functional_heads
 from multihead.inspection.shared_pictures import shared_pictures
+from multihead.inspection.unseen import unseen_labels
 from multihead.metrics import registry
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.affinity import store_affinity
@@ -174,7 +175,7 @@ def execute(
         left_out = parts.data.notes if asked.run.train else ()
         start = None if parts.start is None else called(parts.start, asked.composed)
         of_start = [] if start is None else start.notes
-        of_data = [*left_out, *_notes(parts), *_copies(parts, member)]
+        of_data = [*left_out, *_notes(parts), *_across_parts(parts, member)]
         found = [*of_start, *of_data, *unkept_heads(parts)]
         found += _unvalidated(asked, parts)
         notes = [*([changed] if changed else []), *found]
@@ -470,8 +471,8 @@ def _unvalidated(asked: RunConfig, parts: Parts) -> list[str]:
     ]
 
 
-def _copies(parts: Parts, member: Membership) -> list[str]:
-    """Return which parts of the data have pictures in common, where that is seen in passing."""
+def _across_parts(parts: Parts, member: Membership) -> list[str]:
+    """Return labels that the training lacks, and pictures that parts share, if seen in passing."""
     if (
         not parts.settings.train or member.kind == "trial"
     ):  # of which there are many, all of one split
@@ -483,7 +484,7 @@ def _copies(parts: Parts, member: Membership) -> list[str]:
     }
     if parts.settings.test:
         used["test"] = (data.test_source, data.test_indices)
-    return shared_pictures(used)
+    return [*unseen_labels(used), *shared_pictures(used)]
 
 
 def _functions(by_base: Mapping[str, Sequence[str]]) -> list[str]:

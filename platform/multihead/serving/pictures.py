@@ -16,7 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from multihead.datasets.picture_opening import DAMAGED, OtherSizeError, PictureError
+from multihead.datasets.picture_opening import (
+    DAMAGED,
+    SIXTEEN_BITS,
+    OtherSizeError,
+    PictureError,
+)
 from multihead.datasets.preparation import Preparation
 from multihead.serving.budget import Share
 from multihead.serving.errors import too_large, wrong
@@ -142,9 +147,10 @@ def _pixels(
                 )
             stored = picture.size
             with memory.during(size * _PIXEL_BYTES):
+                _check_range(picture, number, prepared.deepest)
                 return prepared.pixels(picture).transpose(1, 2, 0), size
     except UnidentifiedImageError as error:
-        raise wrong(f"picture {number} is not a {NAMED} file.") from error
+        raise wrong(f"picture {number} is not a {NAMED} file; save it as PNG.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(f"picture {number} is too large: {error}") from error
     except OtherSizeError as error:
@@ -169,6 +175,18 @@ def _without_record(shape: tuple[int, int, int]) -> Preparation:
             f"this model takes {channels} channels, but pictures have 1 or 3; send numbers."
         )
     return Preparation(channels, (height, width), ground="black", upright=False, draft=False)
+
+
+def _check_range(picture: Image.Image, number: int, deepest: int | None) -> None:
+    """Refuse a 16-bit picture whose largest values would become white without a word."""
+    if deepest is None or picture.mode not in SIXTEEN_BITS:
+        return
+    largest = int(np.asarray(picture).max())
+    if largest > deepest:
+        raise wrong(
+            f"picture {number} has values up to {largest:,}, but this model takes 0 to "
+            f"{deepest:,}, the range of its training; scale the picture to that range."
+        )
 
 
 def _check_effort(file: bytes | bytearray, number: int) -> None:

@@ -176,7 +176,21 @@ def test_what_is_constant_in_training_is_no_head(tmp_path: Path) -> None:
     [
         ({"age": "ignore"}, "'age', but labels.csv has the columns 'file', 'kind'"),
         ({"kind": "colour"}, "data.columns.kind is 'colour'"),
-        ({"kind": {"knid": 1}}, "no key 'knid' in data.columns.kind; allowed: kind"),
+        (
+            {"kind": {"knid": 1}},
+            r"no key 'knid' \(did you mean 'kind'\?\) in data.columns.kind; al",
+        ),
+        (
+            {"grade.kidn": "regression"},
+            r"'kidn' \(did you mean 'kind'\?\) in data.columns.grade; al",
+        ),
+        (
+            {"Größe_cm.unitt": "m"},
+            r"'unitt' \(did you mean 'unit'\?\) in data.columns.Größe_cm; al",
+        ),
+        ({"both": {"columns": ["attr_a"]}, "both.unt": 1}, "no key 'unt' .* in data.columns.both"),
+        ({"grede": {"kind": "regression"}}, r"'grede' \(did you mean 'grade'\?\), but labels.csv"),
+        ({"both": {"columns": ["atr_a"]}}, r"names 'atr_a' \(did you mean 'attr_.'\?\), but"),
         ({"kind": {"kind": "binary", "unit": "m"}}, "unit is for numbers"),
         ({"grade": {"kind": "regression", "classes": [1, 2]}}, "classes and regression"),
         ({"grade": {"range": [3, 1]}}, "the second above the first"),
@@ -201,6 +215,14 @@ def test_choices_that_cannot_be_are_refused_in_a_line(
         whole(folder, columns=columns)
     assert isinstance(caught.value, ConfigError | DataError)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_with_a_dot_is_that_of_a_column(tmp_path: Path) -> None:
+    """Also beside a column of the name before the dot."""
+    folder = write_table(tmp_path, {"a": ["x", "y"] * 6, "a.b": ["p", "q", "r"] * 4})
+    assert list(opened(folder, columns={"a.b": "ignore"}).heads) == ["a"]
+    ordered = opened(folder, columns={"a.b": {"classes": ["r", "q", "p"]}})
+    assert ordered.heads["a_b"].classes == ("r", "q", "p")
 
 
 def test_a_table_of_ids_alone_says_why_there_is_nothing_to_learn(tmp_path: Path) -> None:
@@ -234,6 +256,24 @@ def test_an_empty_cell_of_tags_is_missing_or_no_tag_as_is_said(tmp_path: Path) -
     np.testing.assert_array_equal(said.labels["tags"][:3], [[1, 1], [0, 0], [0, 1]])
     assert np.isnan(said.labels["tags"][3]).all()
     assert not [note for note in said.notes if "empty cells" in note]
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (["Cat", "cat", "dog"], "a has the classes 'Cat' and 'cat', which differ only in case"),
+        (["red|Cat", "cat", "dog"], "a has the tags 'Cat' and 'cat', which differ only in case"),
+        (["dark red", "dark  red", "dog"], "a has the classes 'dark  red' and 'dark red', which"),
+        (["cat", "red|cat", "dog"], None),
+    ],
+)
+def test_words_that_differ_only_in_case_or_spaces_are_told(
+    cells: list[str], note: str | None, tmp_path: Path
+) -> None:
+    folder = write_table(tmp_path, {"a": cells * 4})
+    told = [one for one in opened(folder).notes if "only in case or spaces" in one]
+    assert len(told) == (note is not None)
+    assert note is None or told[0].startswith(note)
 
 
 def test_ordered_text_without_its_order_is_refused_with_what_to_write(tmp_path: Path) -> None:

@@ -115,10 +115,6 @@ def test_a_lone_value_is_told(cells: list[Cell], lone: str | None) -> None:
     assert lone is None or f"missing=[{lone}]" in why
 
 
-def test_classes_that_differ_in_case_are_told() -> None:
-    assert "'Cat' and 'cat'" in inferred(["Cat", "cat", "dog"] * 7)[1]
-
-
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
@@ -140,6 +136,13 @@ def test_cells_among_numbers_are_named_missing_as_a_shell_takes_it() -> None:
     assert kind is None
     assert "write a number for '<0.5', or name what is missing" in told
     assert """('{KEY}.missing=["<0.5", ">2", "n. d."]')""" in told
+
+
+def test_the_two_characters_for_micro_are_one_unit() -> None:
+    """Keyboards and spreadsheets write either; the message showed two units that look the same."""
+    units = ("\u00b5m", "\u03bcm")
+    kind, why = inferred([f"{i / 4} {units[i % 2]}" for i in TWENTY], "size")
+    assert kind == "regression", why
 
 
 def test_units_are_those_of_the_head_and_codes_keep_their_zeros(tmp_path: Path) -> None:

@@ -142,6 +142,15 @@ def test_a_column_that_sounds_like_groups_is_told(tmp_path: Path) -> None:
     assert not any("group_column" in note for note in opened(folder, group_column="Patient").notes)
 
 
+def test_groups_that_differ_only_in_case_or_spaces_are_told(tmp_path: Path) -> None:
+    """Otherwise pictures of a patient may be in training and test."""
+    patients = ["P1", "P2", "p1", "", "P 1"] * (N // 5)
+    folder = write_table(tmp_path, {"who": patients, "kind": KINDS})
+    (told,) = [one for one in opened(folder, group_column="who").notes if "spaces" in one]
+    assert told.startswith("who has the groups 'P1' and 'p1' (and 1 more), which differ only in")
+    assert not [one for one in opened(folder).notes if "groups" in one]
+
+
 def test_parts_have_equal_shares_of_labels(tmp_path: Path) -> None:
     folder = write_table(tmp_path, {"kind": (["a"] * 3 + ["b"]) * 10})
     test = opened(folder, "test", sizes=[0.5, 0.25, 0.25], stratify=["kind"])

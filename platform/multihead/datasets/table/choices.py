@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from multihead.errors import ConfigError
-from multihead.text import one_line
+from multihead.text import nearest, one_line
 
 KindName = Literal["classification", "binary", "multilabel", "ordinal", "regression", "angle"]
 IGNORE = "ignore"
@@ -118,13 +118,21 @@ def read_choices(given: Mapping[str, Any] | None) -> dict[str, Choice | None]:
     return found
 
 
+def unknown_key(key: str, where: str) -> ConfigError:
+    """Return the error of a key that columns do not have, with the nearest one."""
+    known = list(Choice.model_fields)
+    return ConfigError(
+        f"there is no key {one_line(key, 60)!r}{nearest(key, known)} in {where}; allowed: "
+        f"{', '.join(known)}."
+    )
+
+
 def _explained(error: ValidationError, where: str) -> ConfigError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
     key = key.partition(".")[0]
     if first["type"] == "extra_forbidden":
-        allowed = ", ".join(Choice.model_fields)
-        return ConfigError(f"there is no key {key!r} in {where}; allowed: {allowed}.")
+        return unknown_key(key, where)
     message = first["msg"].removeprefix("Value error, ")
     value = f".{key} is {first['input']!r:.60}" if key else " cannot be"
     return ConfigError(f"{where}{value}: {message[0].lower()}{message[1:]}.")

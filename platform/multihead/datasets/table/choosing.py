@@ -1,17 +1,17 @@
 """Apply the user's choices to the columns of a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from multihead.datasets.table.cells import Table
-from multihead.datasets.table.choices import Choice
+from multihead.datasets.table.choices import Choice, unknown_key
 from multihead.datasets.table.inference import Verdict, infer
 from multihead.datasets.table.known import Known
 from multihead.datasets.table.made import listed
 from multihead.datasets.table.names import head_names
 from multihead.errors import ConfigError
-from multihead.text import one_line
+from multihead.text import nearest, one_line
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,25 @@ def chosen_for(table: Table, choices: Mapping[str, Choice | None]) -> Chosen:
     return Chosen(names, _by_column(table, names, singles), members, groups)
 
 
+def check_keys(table: Table, given: Iterable[str]) -> None:
+    """Check that names with a dot are columns, and not a column and a key that does not exist.
+
+    Args:
+        table: The table.
+        given: Names in `data.columns`. What follows the last dot is a part of the name, unless it
+            is a key of `Choice`.
+
+    Raises:
+        ConfigError: If a name is that of a column or group, a dot and an unknown key.
+    """
+    written = [str(name) for name in given]
+    names = {*table.columns, *head_names(table.columns).values(), *written}
+    for name in written:
+        column, dot, key = name.rpartition(".")
+        if dot and column in names and name not in table.columns:
+            raise unknown_key(key, f"data.columns.{one_line(column, 80)}")
+
+
 def decide(known: Known, choice: Choice) -> Verdict:
     """Return what a column becomes: the user's choice, or what its cells suggest."""
     if not known.rows:
@@ -84,9 +103,9 @@ def _by_column(
         name = wanted if wanted in table.columns else of_head.get(wanted)
         if name is None:
             raise ConfigError(
-                f"data.columns names {one_line(wanted, 80)!r}, but {one_line(table.path.name)} has "
-                f"the columns {listed(list(table.columns))}; remove it, or say which columns it "
-                f"joins with columns: [...]."
+                f"data.columns names {one_line(wanted, 80)!r}{nearest(wanted, table.columns)}, but "
+                f"{one_line(table.path.name)} has the columns {listed(list(table.columns))}; "
+                f"remove it, or say which columns it joins with columns: [...]."
             )
         if name in found:
             raise ConfigError(f"data.columns names column {name!r} twice; keep one.")
@@ -105,8 +124,8 @@ def _members(table: Table, name: str, choice: Choice, names: Mapping[str, str]) 
         ]
         if not matching:
             raise ConfigError(
-                f"data.columns.{name}.columns names {pattern!r}, but {one_line(table.path.name)} "
-                f"has the columns {listed(list(table.columns))}."
+                f"data.columns.{name}.columns names {pattern!r}{nearest(pattern, table.columns)}, "
+                f"but {one_line(table.path.name)} has the columns {listed(list(table.columns))}."
             )
         found += [column for column in matching if column not in found]
     return found

@@ -14,6 +14,7 @@ from multihead.datasets.table.described import Described
 from multihead.datasets.table.heads import make_head
 from multihead.datasets.table.known import Known
 from multihead.datasets.table.made import Made, WantedHead
+from multihead.datasets.table.spelling import shown_pair, written_twice
 from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
 
@@ -215,9 +216,22 @@ def _add_head(found: _Collected, wanted: WantedHead, row: Described) -> None:
         wanted = replace(wanted, choice=wanted.choice.model_copy(update={"levels": levels}))
         kind = kind if wanted.choice.kind else "ordinal"
     made = make_head(wanted, kind)
+    found.notes += _spelling_notes(made, wanted.choice, title)
     found.add_head(made, wanted.choice, asked_for=wanted.choice.kind is not None)
     becomes = made.head.kind.name
     found.described.append(replace(row, head=wanted.name, becomes=becomes, why=verdict.why))
+
+
+def _spelling_notes(made: Made, choice: Choice, title: str) -> list[str]:
+    """Return a note on classes or tags that are probably one, unless the user named them."""
+    pairs = [] if choice.classes else written_twice(made.head.kind.class_names(made.head))
+    if not pairs:
+        return []
+    what = "tags" if made.head.kind.label_shape(made.head) else "classes"
+    return [
+        f"{title} has the {what} {shown_pair(pairs[0])}, which differ only in case or spaces; if "
+        f"they are one, write it alike in all rows"
+    ]
 
 
 def _nothing_to_learn(made: Made, training: NDArray[np.bool_]) -> str:

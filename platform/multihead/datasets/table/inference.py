@@ -214,8 +214,7 @@ def _of_text(known: Known) -> Verdict:
         return Verdict("multilabel", f"tags, such as {max(known.texts, key=len)!r:.60}")
     if 2 * distinct > known.rows or distinct > MOST_CLASSES:
         return Verdict(None, f"text with {distinct:,} values in {known.rows:,} rows")
-    notes = (*_case_note(known), *_unknown_note(known))
-    return Verdict("classification", f"text, {distinct:,} values", notes)
+    return Verdict("classification", f"text, {distinct:,} values", _unknown_note(known))
 
 
 def _unknown_note(known: Known) -> tuple[str, ...]:
@@ -226,12 +225,3 @@ def _unknown_note(known: Known) -> tuple[str, ...]:
         f"has the class {text!r:.40}; if it stands for a missing label: "
         f"{typed_list('{KEY}.missing', [text])}",
     )
-
-
-def _case_note(known: Known) -> tuple[str, ...]:
-    by_word: dict[str, str] = {}
-    for text in known.texts:
-        other = by_word.setdefault(text.casefold(), text)
-        if other != text:
-            return (f"has the classes {other!r:.40} and {text!r:.40}, which differ only in case",)
-    return ()

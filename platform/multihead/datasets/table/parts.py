@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from multihead.data.assign import SplitRules, assign_parts, fold_numbers
 from multihead.datasets.table.cells import Column, Table
+from multihead.datasets.table.spelling import shown_pair, written_twice
 from multihead.datasets.table.splits import TEST, TRAIN, VALIDATION, WORDS, have_training, split_of
 from multihead.errors import ConfigError, DataError
 from multihead.text import one_line
@@ -111,6 +112,19 @@ def group_numbers(column: Column) -> NDArray[np.int64]:
     alone = ~column.known[column.codes]
     groups[alone] = len(column.values) + np.arange(int(alone.sum()))
     return groups
+
+
+def group_spelling_notes(column: Column) -> Iterator[str]:
+    """Yield a note on groups that are probably one, whose rows may then be in two parts."""
+    known = zip(column.values, column.known, strict=True)
+    pairs = written_twice(str(value) for value, is_known in known if is_known)
+    if pairs:
+        more = f" (and {len(pairs) - 1:,} more)" if len(pairs) > 1 else ""
+        yield (
+            f"{one_line(column.name, 60)} has the groups {shown_pair(pairs[0])}{more}, which "
+            f"differ only in case or spaces, so their rows may be in two parts; if they are one "
+            f"group, write it alike in all rows"
+        )
 
 
 def all_parts(

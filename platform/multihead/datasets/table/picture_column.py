@@ -10,7 +10,7 @@ from multihead.datasets.table.cells import Column, Table, is_missing
 from multihead.datasets.table.folders import FILE_COLUMN, Part, picture_suffixes
 from multihead.datasets.table.names import head_names
 from multihead.errors import ConfigError, DataError
-from multihead.text import one_line
+from multihead.text import nearest, one_line
 
 _LOOKED_AT = 50  # cells of a column
 _MOST_FOLDERS = 100
@@ -93,7 +93,10 @@ def column_named(table: Table, wanted: str, key: str) -> str:
         if head == wanted:
             return name
     columns = ", ".join(repr(one_line(name, 60)) for name in list(table.columns)[:20])
-    raise ConfigError(f"{key} is {wanted!r:.80}, but {_shown(table)} has the columns {columns}.")
+    raise ConfigError(
+        f"{key} is {wanted!r:.80}{nearest(wanted, table.columns)}, but {_shown(table)} has the "
+        f"columns {columns}."
+    )
 
 
 def _shown(table: Table) -> str:

@@ -13,6 +13,7 @@ from multihead.data.source import Trained
 from multihead.datasets.picture_files import PictureOptions
 from multihead.datasets.table.cells import Table, joined
 from multihead.datasets.table.choices import read_choices
+from multihead.datasets.table.choosing import check_keys
 from multihead.datasets.table.columns import Columns, heads_of
 from multihead.datasets.table.files import read_table
 from multihead.datasets.table.folders import Part, open_parts
@@ -21,6 +22,7 @@ from multihead.datasets.table.parts import (
     given_parts,
     group_notes,
     group_numbers,
+    group_spelling_notes,
     split_column_of,
     unused_split_notes,
 )
@@ -116,11 +118,14 @@ def read_samples(wanted: Wanted) -> Samples:
         split = split_column_of(table)
     if split is not None:
         roles[split] = "split"
-    groups = None
+    groups, of_groups = None, list(group_notes(table, {*roles, *wanted.columns}))
     if wanted.group_column is not None:
         group = column_named(table, wanted.group_column, "data.group_column")
         roles[group], groups = "group", group_numbers(table.columns[group])
+        of_groups = list(group_spelling_notes(table.columns[group]))
     given = _given(read, split, groups, wanted)
+    if wanted.trained is None:  # another table may lack a column of the run's own
+        check_keys(table, wanted.columns)
     choices, tested = read_choices(wanted.columns), None
     if wanted.trained is not None:
         choices = that_apply(table, choices)
@@ -129,7 +134,7 @@ def read_samples(wanted: Wanted) -> Samples:
         tested = as_trained(table, choices, roles, columns, wanted.trained.heads)
     notes = (
         *read.notes,
-        *(() if wanted.group_column else group_notes(table, {*roles, *wanted.columns})),
+        *of_groups,
         *(unused_split_notes(table, wanted.columns) if given.parts is None else ()),
     )
     samples = Samples(read.root, read.paths, read.rows, columns, tested, given, notes, table)

@@ -19,6 +19,7 @@ from multihead.datasets.table.heads import make_head
 from multihead.datasets.table.known import Known
 from multihead.datasets.table.made import Made, WantedHead, listed
 from multihead.datasets.table.names import head_names
+from multihead.datasets.table.units import one_micro
 from multihead.errors import DataError
 from multihead.heads import Head, Heads
 from multihead.text import one_line
@@ -117,7 +118,7 @@ def _check_unit(wanted: WantedHead, head: Head) -> None:
         DataError: If the units differ. The message has both.
     """
     unit = wanted.known.numbers.unit if head.has_range else ""
-    if unit and head.unit and unit != head.unit and not wanted.choice.unit:
+    if unit and head.unit and unit != one_micro(head.unit) and not wanted.choice.unit:
         raise DataError(
             f"{wanted.where} is in {unit!r}, but the run predicts {head.unit!r}; convert the "
             f"column, or declare the same unit with data.columns.{head.name}.unit='{unit}'."

@@ -24,6 +24,11 @@ _WITH_UNIT = re.compile(r"([+-]?[\d.][\d.,'\u2019eE+-]*)\s*(\D{1,8})")
 _LONGEST = 100  # characters of a number with its unit
 
 
+def one_micro(unit: str) -> str:
+    """Return a unit with the micro sign for the Greek letter mu, which looks the same."""
+    return unit.replace("\u03bc", "\u00b5")
+
+
 def without_units(cells: Sequence[str]) -> tuple[list[str], list[str]] | None:
     """Return numbers as text and their sorted units, or None if a cell has no unit.
 
@@ -38,7 +43,7 @@ def without_units(cells: Sequence[str]) -> tuple[list[str], list[str]] | None:
             found = _WITH_UNIT.fullmatch(cell) if len(cell) <= _LONGEST else None
             if found is None:
                 return None
-            number, unit = found[1], found[2].strip()
+            number, unit = found[1], one_micro(found[2].strip())
         if unit not in UNITS:
             return None
         numbers.append(number)
