@@ -1,7 +1,7 @@
 """Pictures divided among processes are measured as if they were not."""
 
 import threading
-import time
+from contextlib import suppress
 
 import pandas as pd
 import psutil
@@ -20,15 +20,20 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def workers() -> list[psutil.Process]:
     """Return the processes that measure for this one."""
-    return [
-        child for child in psutil.Process().children() if "LokyProcess" in " ".join(child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # also one that has ended
+            if "LokyProcess" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
-def kill_the_first() -> None:
-    while not (found := workers()):
-        time.sleep(0.05)
-    found[0].kill()
+def kill_all_until(done: threading.Event) -> None:
+    """One that an earlier test has left may end by itself, so killing only the first is no test."""
+    while not done.wait(0.05):
+        for process in workers():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def test_measures_do_not_depend_on_how_the_pictures_are_divided(
@@ -42,8 +47,12 @@ def test_measures_do_not_depend_on_how_the_pictures_are_divided(
 
 
 def test_a_process_that_is_killed_is_an_error_of_one_line() -> None:
-    killer = threading.Thread(target=kill_the_first, daemon=True)
+    done = threading.Event()
+    killer = threading.Thread(target=kill_all_until, args=(done,), daemon=True)
     killer.start()
-    with pytest.raises(DataError, match="was killed; free some memory"):
-        measure_in_parallel(rings(400), chunk=2)
-    killer.join()
+    try:
+        with pytest.raises(DataError, match="was killed; free some memory"):
+            measure_in_parallel(rings(400), chunk=2)
+    finally:
+        done.set()
+        killer.join()

@@ -29,8 +29,8 @@ def measure_in_parallel(images: NDArray[np.uint8], chunk: int = 250) -> pd.DataF
     if len(images) <= _WORTH_PROCESSES * chunk:
         return measure_strokes(images)
     chunks = [images[start : start + chunk] for start in range(0, len(images), chunk)]
-    parts = process_pool()(delayed(measure_strokes)(part) for part in chunks)
     try:
+        parts = process_pool()(delayed(measure_strokes)(part) for part in chunks)
         with progress(Screen(err=True), "{task.completed}/{task.total}") as bar:
             shown = bar.track(parts, total=len(chunks), description="measuring strokes")
             return pd.concat(list(shown), ignore_index=True)
