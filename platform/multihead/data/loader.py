@@ -68,13 +68,12 @@ class EpochSampler(Sampler[list[int]]):
         rng = np.random.default_rng([self.seed, self.epoch])
         return torch.from_numpy(rng.permutation(self.count))
 
-    def whole_batches(self, device: torch.device = _CPU) -> tuple[Tensor, ...]:
-        """Return the sample indices of each batch of the chosen epoch, for all ranks together.
+    def whole_batches(self) -> tuple[Tensor, ...]:
+        """Return the sample indices of each batch of the chosen epoch, for all ranks together."""
+        return self._divided(self.order())
 
-        Args:
-            device: The device that holds the indices.
-        """
-        order, whole = self.order().to(device), len(self) * self.batch_size
+    def _divided(self, order: Tensor) -> tuple[Tensor, ...]:
+        whole = len(self) * self.batch_size
         batches = torch.split(order[:whole], self.batch_size)
         if whole < self.count:
             batches = (*batches[:-1], order[whole - self.batch_size :])
@@ -88,18 +87,18 @@ class EpochSampler(Sampler[list[int]]):
                 copy per batch would make the CPU wait for a GPU.
         """
         first, self.first_batch = self.first_batch, 0
-        batches = self.whole_batches(device)
+        order = self.order().to(device)
+        batches = self._divided(order)
         parts = [batch[self.ranks.part(len(batch))] for batch in batches]
         if self.with_next:
-            parts = self._followed(parts, [len(batch) for batch in batches], device)
+            parts = self._followed(order, parts, [len(batch) for batch in batches])
         return tuple(parts[first:])
 
     def _followed(
-        self, parts: Sequence[Tensor], sizes: Sequence[int], device: torch.device
+        self, order: Tensor, parts: Sequence[Tensor], sizes: Sequence[int]
     ) -> list[Tensor]:
         """Return each part with the sample that follows it; an empty part stays empty."""
-        order, start = self.order().to(device), 0
-        found = []
+        found, start = [], 0
         for part, size in zip(parts, sizes, strict=True):
             following = start + (self.ranks.part(size).stop or 0)
             next_one = order[following % self.count].view(1)

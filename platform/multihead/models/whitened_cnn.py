@@ -32,19 +32,9 @@ class WhitenedCNN(StagedCNN):
     It has 1.97 million parameters before the heads with 3 input channels.
 
     Args:
-        input_channels: Channels of the images.
         widths: Channels of each stage, 1 or more; at least one stage.
-        heads_config: Number of outputs by head name; by default `digit` of 10 classes.
-        input_size: Height and width of the images in pixels, or one number for squares.
-        dropout: Probability, 0 to 1, of dropping a shared feature.
-        mirrored: In evaluation mode, average the features of the image and of its mirror image. No
-            head can then distinguish left from right.
 
-    Shape:
-        images [B, input_channels, H, W] to a dict of logits [B, K] by head name.
-
-    Raises:
-        ConfigError: For a width below 1, or if the images are too small for the stages.
+    The other arguments, shapes and errors are those of `StagedCNN`.
     """
 
     lost_pixels: ClassVar[int] = 1

@@ -1,6 +1,5 @@
 """Run a study: start its workers with an engine, watch them, and update the study's record."""
 
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from multihead.studies.progress import Progress, Snapshot
 from multihead.studies.recover import Agreement, check_agreement, workers_of
 from multihead.studies.registry import ask_to_stop, bury, known, present
 from multihead.studies.storage import patiently
+from multihead.training.interrupts import RunInterrupted
 
 _LOOK_SECONDS = 0.5
 
@@ -34,7 +34,7 @@ class Ended:
     def recorded_reason(self) -> str:
         """Why the study ended early, as its run records it; empty if all trials ended."""
         if self.signum is not None:
-            return f"interrupted by {signal.Signals(self.signum).name}"
+            return str(RunInterrupted(self.signum))
         return self.reason or ""
 
 

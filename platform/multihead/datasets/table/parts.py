@@ -61,12 +61,14 @@ def _says_splits(column: Column) -> bool:
 def unused_split_notes(table: Table, chosen: Collection[str]) -> Iterator[str]:
     """Yield a note on columns of words for splits that are not used, because of other cells."""
     for name, column in table.columns.items():
+        if name in chosen:
+            continue
         said = {cell: split_of(cell) if isinstance(cell, str) else None for cell in column.values}
         count_of = dict(zip(column.values, column.counts().tolist(), strict=True))
         others = [cell for cell, place in said.items() if place is None]
         known = set(said.values()) - {None}
         rare = others and 2 * sum(count_of[cell] for cell in others) < table.count
-        if name in chosen or not rare or TRAIN not in known or len(known) < 2:
+        if not rare or TRAIN not in known or len(known) < 2:
             continue
         shown = one_line(name, 60)
         yield (

@@ -118,8 +118,10 @@ def read_samples(wanted: Wanted) -> Samples:
         split = split_column_of(table)
     if split is not None:
         roles[split] = "split"
-    groups, of_groups = None, list(group_notes(table, {*roles, *wanted.columns}))
-    if wanted.group_column is not None:
+    groups = None
+    if wanted.group_column is None:
+        of_groups = list(group_notes(table, {*roles, *wanted.columns}))
+    else:
         group = column_named(table, wanted.group_column, "data.group_column")
         roles[group], groups = "group", group_numbers(table.columns[group])
         of_groups = list(group_spelling_notes(table.columns[group]))
