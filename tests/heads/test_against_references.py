@@ -199,7 +199,7 @@ def test_a_training_on_numbers_is_plain_pytorch_to_the_bit() -> None:
     mean, deviation = labels.mean(), labels.std()
     loader = data.train_dataloader()
     for epoch in range(2):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.set_epoch(epoch)
         for images, batch in loader:
             target = ((batch["h"].double() - mean) / deviation).float()
             optimizer.zero_grad()

@@ -1,6 +1,7 @@
 import warnings
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -198,3 +199,24 @@ def test_gradients_are_clipped_in_mixed_precision() -> None:
 def test_a_choice_that_does_not_exist_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="choose one of"):
         MultiheadLitModule(SimpleCNN, torch.optim.Adam, **options)
+
+
+class _SeenImages(pl.Callback):
+    """Keeps the sum of the pixels of each training batch."""
+
+    def __init__(self) -> None:
+        self.sums: list[float] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *given: Any) -> None:
+        images = given[1][0]
+        self.sums.append(images.sum().item())
+
+
+def test_overfitting_trains_on_the_same_batches_in_every_epoch() -> None:
+    """Lightning ends the shuffling of its own loaders, and only says so of others."""
+    seen = _SeenImages()
+    trainer = _trainer(max_epochs=3, overfit_batches=2, callbacks=[seen])
+    trainer.fit(MultiheadLitModule(SimpleCNN, torch.optim.Adam), _digits())
+    assert len(seen.sums) == 6
+    assert seen.sums[:2] == seen.sums[2:4] == seen.sums[4:]
+    assert len(set(seen.sums)) == 2

@@ -353,9 +353,15 @@ class MultiheadDataModule(pl.LightningDataModule):
         return self.partition.train_val(self._whole_train_file)
 
     def train_dataloader(self) -> Resumable:
-        """Return training batches, in an order that depends on (seed, epoch)."""
+        """Return training batches, in an order that depends on (seed, epoch).
+
+        With `overfit_batches` of the trainer, all epochs have the batches of the first one.
+        """
         source, index = self.train_source, self.train_indices
-        return self._loader(source, index, self.seed, self.augmentation)
+        loader = self._loader(source, index, self.seed, self.augmentation)
+        # Lightning does not declare this attribute.
+        loader.batch_sampler.repeats = getattr(self.trainer, "overfit_batches", 0) > 0
+        return loader
 
     def count_train_batches(self) -> int:
         """Return the number of training batches, without making the loader if that is costly."""

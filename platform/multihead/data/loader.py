@@ -45,9 +45,11 @@ class EpochSampler(Sampler[list[int]]):
         with_next: Whether each batch gets one more sample, the next in the epoch's order. The first
             sample follows the last. Each image is mixed with the next one, so the mixing depends
             only on (seed, epoch), not on batches and processes.
+        repeats: Whether all epochs have the order of the first one, as `overfit_batches` needs it.
     """
 
     with_next = False
+    repeats = False
 
     def __init__(
         self, count: int, batch_size: int, seed: int | None, ranks: Ranks | None = None
@@ -61,11 +63,25 @@ class EpochSampler(Sampler[list[int]]):
         """Choose the epoch that the next iteration draws."""
         self.epoch = epoch
 
+    @property
+    def sampler(self) -> "EpochSampler":
+        """This sampler. Lightning calls `set_epoch` on `loader.batch_sampler.sampler`.
+
+        With a `loader.sampler`, Lightning would say of `overfit_batches` that it ends shuffling.
+        It cannot do so for loaders of other classes than torch's.
+        """
+        return self
+
+    @property
+    def ordered_by(self) -> int:
+        """The epoch whose order the chosen epoch has."""
+        return 0 if self.repeats else self.epoch
+
     def order(self) -> Tensor:
         """Return the sample indices [N] of the chosen epoch in order."""
         if self.seed is None:
             return torch.arange(self.count)
-        rng = np.random.default_rng([self.seed, self.epoch])
+        rng = np.random.default_rng([self.seed, self.ordered_by])
         return torch.from_numpy(rng.permutation(self.count))
 
     def whole_batches(self) -> tuple[Tensor, ...]:
@@ -176,11 +192,6 @@ class Resumable(ABC):
 
     def __len__(self) -> int:
         return len(self.batch_sampler)
-
-    @property
-    def sampler(self) -> EpochSampler:
-        """The batch sampler. Lightning calls `set_epoch` on `sampler`, not on `batch_sampler`."""
-        return self.batch_sampler
 
     def _counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield and count batches. None may be drawn before the first is requested.

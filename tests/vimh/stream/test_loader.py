@@ -39,13 +39,21 @@ def test_the_order_depends_on_seed_and_epoch_and_not_on_the_threads(
 ) -> None:
     def order(epoch: int, **options: object) -> list[list[int]]:
         loader = _loader(source, **options)
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.set_epoch(epoch)
         return all_rows(loader)
 
     first = order(3)
     assert first == order(3, num_workers=1) == order(3, num_workers=4)
     assert first != order(4)
     assert first != order(3, seed=2)
+
+
+def test_an_order_that_repeats_is_that_of_the_first_epoch(source: StreamedSource) -> None:
+    loader = _loader(source)
+    first = all_rows(loader)
+    loader.batch_sampler.repeats = True
+    loader.batch_sampler.set_epoch(4)
+    assert all_rows(loader) == first
 
 
 def test_without_a_seed_rows_come_in_their_own_order(source: StreamedSource) -> None:
@@ -79,9 +87,9 @@ def test_an_interrupted_epoch_goes_on_at_the_next_batch(
 def test_the_epoch_may_be_told_after_the_iterator_is_made(source: StreamedSource) -> None:
     """As Lightning does where it resumes within an epoch."""
     one, other = _loader(source), _loader(source)
-    one.sampler.set_epoch(2)
+    one.batch_sampler.set_epoch(2)
     batches = iter(other)
-    other.sampler.set_epoch(2)
+    other.batch_sampler.set_epoch(2)
     assert all_rows(one) == all_rows(batches)
 
 
@@ -116,7 +124,7 @@ def test_rows_left_over_by_ranks_are_others_in_each_epoch(source: StreamedSource
     missing = set()
     for epoch in range(6):
         for loader in ranks:
-            loader.sampler.set_epoch(epoch)
+            loader.batch_sampler.set_epoch(epoch)
         rows = set(chain(*chain(*(all_rows(loader) for loader in ranks))))
         missing.add(frozenset(range(50)) - rows)
     assert len(missing) > 1

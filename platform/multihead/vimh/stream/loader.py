@@ -110,7 +110,7 @@ class StreamLoader(Resumable):
         windows = read_windows(
             self.source.file,
             self.source.labels.scheme,
-            self.order.epoch(epoch, first * size),
+            self.order.epoch(self.batch_sampler.ordered_by, first * size),
             self._window_rows,
             self.num_workers,
         )
