@@ -72,7 +72,7 @@ class Training:
         self.parts.data.trainer = self.parts.trainer  # sets the device
         loader: Resumable = self.parts.data.train_dataloader()
         for epoch in range(10**9):
-            loader.sampler.set_epoch(epoch)
+            loader.batch_sampler.set_epoch(epoch)
             yield from loader
 
     def seconds(self, steps: int) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def _data(augment: Mapping[str, Transform] | None, **options: object) -> Multihe
 def _epoch(data: MultiheadDataModule, epoch: int = 2, first: int = 0) -> dict[int, list[Tensor]]:
     """Image and, where it is mixed, the other's number and the share, by the sample's number."""
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(epoch)
+    loader.batch_sampler.set_epoch(epoch)
     loader.load_state_dict({"next_batch": first})
     return _by_number(loader)
 
@@ -111,8 +111,8 @@ def test_an_epoch_goes_on_with_the_same_images(
 def test_an_image_is_mixed_with_the_next_of_the_epoch_and_the_last_with_the_first() -> None:
     data = _data({"mine": LeftHalf()})
     found, loader = _epoch(data), data.train_dataloader()
-    loader.sampler.set_epoch(2)
-    order = data.train_indices[loader.sampler.order().numpy()].tolist()
+    loader.batch_sampler.set_epoch(2)
+    order = data.train_indices[loader.batch_sampler.order().numpy()].tolist()
     others = [int(found[number][1]) for number in order]
     assert others == [*order[1:], order[0]]
     images = torch.from_numpy(data.train_source.images).float() / 255
@@ -156,7 +156,7 @@ def _streamed(folder: Path, augment: Mapping[str, Transform], **options: object)
         **{"batch_size": 6, **options},
     )  # fmt: skip
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(2)
+    loader.batch_sampler.set_epoch(2)
     found = {}
     for images, labels, *mixed in loader:
         others = mixed[0].labels["low"] if mixed else labels["low"]
@@ -176,7 +176,7 @@ def test_a_stream_changes_a_row_as_it_would_be_changed_in_memory(tmp_path: Path)
         train_val_test_split=[50, 0, 0],
     )  # fmt: skip
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(2)
+    loader.batch_sampler.set_epoch(2)
     resident = {
         row: image
         for images, labels in loader

@@ -138,7 +138,11 @@ def test_one_cycle_goes_up_to_the_rate_of_each_group_after_it_is_scaled() -> Non
     )
     module = parts.module
     made = module.optimization.configured(
-        module.parameter_groups(), parts.trainer, "cpu", 64, parts.data.count_train_batches
+        module.parameter_groups(),
+        parts.trainer,
+        "cpu",
+        64,
+        lambda: parts.data.count_batches("train"),
     )
     groups = made["optimizer"].param_groups
     assert [group["max_lr"] for group in groups[:2]] == pytest.approx([0.004, 0.002])

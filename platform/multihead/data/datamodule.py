@@ -357,29 +357,29 @@ class MultiheadDataModule(pl.LightningDataModule):
 
         With `overfit_batches` of the trainer, all epochs have the batches of the first one.
         """
-        source, index = self.train_source, self.train_indices
-        loader = self._loader(source, index, self.seed, self.augmentation)
+        loader = self._loader("train")
         # Lightning does not declare this attribute.
         loader.batch_sampler.repeats = getattr(self.trainer, "overfit_batches", 0) > 0
         return loader
 
-    def count_train_batches(self) -> int:
-        """Return the number of training batches, without making the loader if that is costly."""
-        if isinstance(self.train_source, LoadsItself):
-            return len(self.train_dataloader())
-        return len(EpochSampler(len(self.train_indices), self.batch_size, self.seed))
+    def count_batches(self, part: Part) -> int:
+        """Return the number of batches of a part, without making the loader if that is costly."""
+        count = len(self.indices(part))
+        if count and isinstance(self._source_of(part), LoadsItself):
+            return len(self._loader(part))
+        return len(EpochSampler(count, *self._batching(part)))
 
     def val_dataloader(self) -> Resumable | list[Resumable]:
         """Return validation batches in a fixed order, or an empty list if there are none."""
         if not len(self.val_indices):
             return []
-        return self._loader(self.train_source, self.val_indices, None)
+        return self._loader("val")
 
     def test_dataloader(self) -> Resumable | list[Resumable]:
         """Return test batches in a fixed order, or an empty list if there are none."""
         if not len(self.test_indices):
             return []
-        return self._loader(self.test_source, self.test_indices, None)
+        return self._loader("test")
 
     def indices(self, part: Part) -> NDArray[np.int64]:
         """Return the indices of a part's images in its file; training and validation share one."""
@@ -402,8 +402,7 @@ class MultiheadDataModule(pl.LightningDataModule):
     def label_counts(self, part: Part) -> dict[str, int]:
         """Return how many samples of a part have a label, by head name."""
         if part not in self._label_counts:
-            source = self.test_source if part == "test" else self.train_source
-            self._label_counts[part] = source.labelled(self.indices(part))
+            self._label_counts[part] = self._source_of(part).labelled(self.indices(part))
         return self._label_counts[part]
 
     def incomplete(self, part: Part) -> frozenset[str]:
@@ -459,15 +458,11 @@ class MultiheadDataModule(pl.LightningDataModule):
         moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return moved
 
-    def _loader(
-        self,
-        source: Source,
-        index: NDArray[np.int64],
-        seed: int | None,
-        augment: Augmentation | None = None,
-    ) -> Resumable:
-        # The size of an evaluation batch does not change results, so a fast size is used.
-        batch_size = self.batch_size if seed is not None else max(self.batch_size, 256)
+    def _source_of(self, part: Part) -> Source:
+        return self.test_source if part == "test" else self.train_source
+
+    def _loader(self, part: Part) -> Resumable:
+        batch_size, seed = self._batching(part)
         loading = Loading(
             batch_size=batch_size,
             seed=seed,
@@ -477,9 +472,16 @@ class MultiheadDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=self.persistent_workers,
-            augment=augment,
+            augment=self.augmentation if part == "train" else None,
         )
-        return make_loader(source, index, loading)
+        return make_loader(self._source_of(part), self.indices(part), loading)
+
+    def _batching(self, part: Part) -> tuple[int, int | None]:
+        """Return the images per batch, and the seed of the order."""
+        if part == "train":
+            return self.batch_size, self.seed
+        # The size of an evaluation batch does not change results, so a fast size is used.
+        return max(self.batch_size, 256), None
 
     def _folder_of(self, data_dir: str | Path | None) -> Path | str:
         if data_dir is None:

@@ -67,8 +67,8 @@ class EpochSampler(Sampler[list[int]]):
     def sampler(self) -> "EpochSampler":
         """This sampler. Lightning calls `set_epoch` on `loader.batch_sampler.sampler`.
 
-        With a `loader.sampler`, Lightning would say of `overfit_batches` that it ends shuffling.
-        It cannot do so for loaders of other classes than torch's.
+        If the loader had a `sampler`, Lightning would say of `overfit_batches` that it ends
+        shuffling, which it cannot do for loaders of other classes than torch's.
         """
         return self
 

@@ -3,7 +3,6 @@
 This module and `checks` detect every error of the user before a run is recorded.
 """
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -187,7 +186,7 @@ def build_run(
         if run.ckpt_path is None:  # a resumed run of an earlier release keeps its settings
             check_ours(config.trainer.node)
             check_modes(config.callbacks, _scheduler(config.model), module.optimization.monitor)
-    check_limits(config.trainer.node, batch_counts(data, run))
+    check_limits(config.trainer.node, _batches_read(data, run))
     interrupts, logger = interrupts or Interrupts(), RunLogger()
     together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
     ranks = Ranks(rank, devices.count)
@@ -376,11 +375,11 @@ def _monitors(config: RunConfig, module: MultiheadLitModule) -> dict[str, str | 
     return monitors
 
 
-def batch_counts(data: MultiheadDataModule, run: RunSection) -> dict[str, int]:
+def _batches_read(data: MultiheadDataModule, run: RunSection) -> dict[str, int]:
     """Return the number of batches of each part (train, val, test) that a run will read."""
     parts: list[Part] = ["train", "val"] if run.train else []
     parts += ["test"] if run.test else []
-    return {p: math.ceil(len(data.indices(p)) / data.batch_size) for p in parts}
+    return {part: data.count_batches(part) for part in parts}
 
 
 def check_monitors(

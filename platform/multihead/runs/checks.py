@@ -200,7 +200,7 @@ def made_scheduler(
     optimization = module.optimization
     assert optimization.scheduler is not None
     try:
-        length = planned_length(trainer, optimization.interval, data.count_train_batches())
+        length = planned_length(trainer, optimization.interval, data.count_batches("train"))
         return build_scheduler(optimization.scheduler, optimizer, length)
     except (*BUILD_ERRORS, ArithmeticError) as error:
         raise ConfigError(f"model.scheduler cannot be built: {message_of(error)}") from error

@@ -24,7 +24,7 @@ from multihead.metrics import registry
 from multihead.models.network import MultiheadNetwork
 from multihead.runs.affinity import store_affinity
 from multihead.runs.augmented import store_augmented
-from multihead.runs.build import Parts, batch_counts, build_run
+from multihead.runs.build import Parts, build_run
 from multihead.runs.collector import few_collections
 from multihead.runs.conflict import store_conflict
 from multihead.runs.fingerprint import HASH_TAG, SETTINGS_TAG, config_hash, settings_hash
@@ -462,8 +462,7 @@ def _unvalidated(asked: RunConfig, parts: Parts) -> list[str]:
     """Return that there will be no best.ckpt, where steps end before the first validation."""
     if asked.run.ckpt_path is not None or not asked.run.train or parts.checkpoint is None:
         return []
-    batches = batch_counts(parts.data, asked.run)["train"]
-    if not ends_before_validation(asked.trainer.node, batches):
+    if not ends_before_validation(asked.trainer.node, parts.data.count_batches("train")):
         return []
     return [
         "trainer.max_steps ends the training before its first validation: there will be last.ckpt, "

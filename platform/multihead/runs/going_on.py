@@ -47,7 +47,7 @@ def check_averaging(
         raise ConfigError("two callbacks average weights; keep one of them.")
     for callback in averages:
         if isinstance(callback, WeightAverage):
-            callback.plan_for(trainer, data.count_train_batches())
+            callback.plan_for(trainer, data.count_batches("train"))
     if path is not None and not averages and RAW in held:
         raise CheckpointError(
             f"{path} has averaged weights, but no callback averages weights now; resume with the "

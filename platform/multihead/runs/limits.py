@@ -14,6 +14,7 @@ _LIMITS = {
     "val": ("validated on", ""),
     "test": ("tested on", "; give 1 or more, or test=false"),
 }
+_NAMES = {"train": "training", "val": "validation", "test": "test"}
 _OURS = {
     "callbacks": "write '+callbacks.NAME={_target_: ...}'",
     "logger": "runs are recorded in the MLflow store of logger.tracking_uri",
@@ -34,7 +35,8 @@ def check_limits(trainer: Trainer, batches: Mapping[str, int]) -> None:
     """
     if trainer.get("fast_dev_run"):
         return
-    _check_share(trainer, "overfit_batches", batches.get("train", 1))
+    for part in ("train", "val"):  # Lightning takes the share of both
+        _check_share(trainer, "overfit_batches", part, batches)
     if "train" in batches:
         _check_length(trainer)
         _check_interval(trainer, batches["train"])
@@ -121,13 +123,13 @@ def _check_limit(trainer: Trainer, part: str, batches: int) -> None:
         return
     if limit == 0 and instead:
         raise ConfigError(f"trainer.{key} is {limit}, so no batch would be {done}{instead}.")
-    _check_share(trainer, key, batches)
+    _check_share(trainer, key, part, {part: batches})
 
 
-def _check_share(trainer: Trainer, key: str, batches: int) -> None:
-    limit = trainer.get(key)
-    if isinstance(limit, float) and 0 < limit < 1 and int(limit * batches) == 0:
+def _check_share(trainer: Trainer, key: str, part: str, batches: Mapping[str, int]) -> None:
+    limit, count = trainer.get(key), batches.get(part, 0)
+    if count and isinstance(limit, float) and 0 < limit < 1 and int(limit * count) == 0:
         raise ConfigError(
-            f"trainer.{key} is {limit}, which is less than one of {batches} batches; give a whole "
-            f"number of batches, such as 1, or a larger share."
+            f"trainer.{key} is {limit}, which is less than one batch of the {_NAMES[part]} "
+            f"({count} in all); give a whole number of batches, such as 1, or a larger share."
         )

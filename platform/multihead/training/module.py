@@ -322,7 +322,7 @@ class MultiheadLitModule(pl.LightningModule):
         """Return how many training batches an epoch has, without `limit_train_batches`."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, MultiheadDataModule):
-            return data.count_train_batches()
+            return data.count_batches("train")
         self.trainer.fit_loop.setup_data()
         return int(self.trainer.num_training_batches)
 
