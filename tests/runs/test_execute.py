@@ -53,6 +53,19 @@ def test_lightnings_own_checkpoints_lie_in_the_runs_folder(train: Run, home: Pat
     assert not (home / "mlflow").exists()
 
 
+def test_lightnings_profiler_writes_into_the_run(train: Run, store: Store, home: Path) -> None:
+    result = train("+trainer.profiler=simple", "+trainer.limit_train_batches=1")
+    assert result.profile == home / result.run_id / "profile"
+    reports = {path.name: path.read_text() for path in result.profile.glob("*profile*.txt")}
+    for stage in ("fit", "test"):
+        (report,) = (text for name, text in reports.items() if name.startswith(stage))
+        assert f"{stage.upper()} Profiler Report" in report
+    recorded = {
+        Path(file.path).name for file in store.client.list_artifacts(result.mlflow_id, "profile")
+    }
+    assert recorded == {path.name for path in result.profile.iterdir()}
+
+
 def test_a_runs_artifacts_are_whole(train: Run, store: Store) -> None:
     result = train()
     here = store.client.download_artifacts(result.mlflow_id, "")

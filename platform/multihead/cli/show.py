@@ -84,6 +84,8 @@ def show_result(result: RunResult) -> None:
     say(f"run      {result.run_id}", f"link     {result.url or result.folder}")
     if result.best_checkpoint is not None:
         say(f"weights  {result.best_checkpoint}")
+    if result.profile is not None:
+        say(f"profile  {result.profile}")
     say(f"browse   {this_command()} ui")
 
 

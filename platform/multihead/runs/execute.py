@@ -44,6 +44,7 @@ from multihead.runs.numerics import (
     recorded_numerics,
 )
 from multihead.runs.per_head import OwnBest, test_heads, unkept_heads
+from multihead.runs.profile import profile_into, store_profile
 from multihead.runs.results import store_test
 from multihead.runs.run_description import describing, finished
 from multihead.runs.sections import ModelSection, RunConfig
@@ -89,6 +90,7 @@ class RunResult:
         titles: What people call the heads, by name, where that is another than the name.
         per_head: The best epoch of each head beside the one network, on the test images, where a
             checkpoint of each was kept.
+        profile: The folder of the profiler's reports, if `trainer.profiler` asked for them.
     """
 
     metrics: dict[str, float]
@@ -103,6 +105,7 @@ class RunResult:
     notes: tuple[str, ...] = ()
     titles: dict[str, str] = field(default_factory=dict)
     per_head: tuple[OwnBest, ...] = ()
+    profile: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,7 @@ def execute(
                 before_it = asked.run.ckpt_path
                 parts.checkpoint.start_from = Path(before_it) if before_it else None
                 parts.checkpoint.saved = partial(_note_checkpoint, run)
+            profile_into(parts.trainer, run.folder)
             announcer.started(run, parts, notes)
             if later is None:
                 run.pace()
@@ -218,6 +222,7 @@ def execute(
                 result = _train_and_test(parts, run, notes, later)
             store_conflict(run, parts)
             store_affinity(run, parts)
+            result = replace(result, profile=store_profile(run, parts.trainer))
             is_trial = member.kind == "trial"
             text = finished(parts, result.metrics, run.run_id, result.per_head, is_trial=is_trial)
             run.set_tags({DESCRIPTION_TAG: text})

@@ -56,12 +56,15 @@ def follow(task: dict[str, Any]) -> None:
     from multihead.runs.group import READY, connected
     from multihead.runs.log_filters import quiet_libraries
     from multihead.runs.per_head import follow_tests
+    from multihead.runs.profile import profile_into
 
     torch.set_num_threads(task["threads"])
     with quiet_libraries():
         parts = build(task["config"], rank=task["rank"])
         if parts.checkpoint is not None and task["checkpoints"] is not None:
             parts.checkpoint.dirpath = Path(task["checkpoints"])
+        if task["checkpoints"] is not None:
+            profile_into(parts.trainer, Path(task["checkpoints"]).parent)
         _say(READY)
         with connected(parts, Path(task["place"])):
             if parts.settings.train:
