@@ -60,6 +60,17 @@ def test_runs_that_differ_in_the_seed_alone_are_one_arm(store: Store, four: list
     assert set(result.curves["epoch"]) == {1, 2}
 
 
+def test_curves_have_the_epochs_of_their_validations(store: Store, four: list[str]) -> None:
+    """These runs validated every second epoch: at steps 10 and 20."""
+    for name in four:
+        run = find_run(store, name).info.run_id
+        for epoch, step in enumerate((5, 10, 15, 20)):
+            store.client.log_metric(run, "epoch", epoch, step=step)
+    curves = compare_by_hand(four, store).curves
+    assert set(curves["epoch"]) == {2, 4}
+    assert curves["value"].notna().all()
+
+
 def test_arms_have_the_names_of_choices_not_of_classes(store: Store) -> None:
     runs = [_make(store, number, "0.1", 1) for number in range(2)]
     classes = ({"": "GradNorm", ".alpha": "1.5"}, {"": "StaticWeights"})

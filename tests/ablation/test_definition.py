@@ -38,6 +38,8 @@ def test_a_shipped_ablation_has_seeds_enough_for_a_verdict(path: Path) -> None:
         ("seeds=[3,3]", "different seeds"),
         ("baseline=signle", "baseline 'signle' is not an arm"),
         ("arms.single.single_taks=all", "no key 'arms.single.single_taks'"),
+        ("arms.best={study: x, trials: 5}", "an arm with a study has no search of its own"),
+        ("arms.none={trials: 0, space: {a: [1, 2]}}", "space is not searched with trials: 0"),
         ("arms.both={single_task: all, study: x}", "single_task and study cannot be in one arm"),
         (
             "arms.both={single_task: all, heads: [digit]}",

@@ -87,3 +87,11 @@ def test_an_arm_of_no_trials_is_not_waiting_to_be_tuned() -> None:
 def test_a_metric_that_no_head_has_is_named() -> None:
     with pytest.raises(ConfigError, match=r"no head has the metric 'mae'.*acc, loss"):
         prepare(define(metrics=["mae"]))
+
+
+def test_another_split_of_the_same_size_is_said() -> None:
+    other = {"overrides": ["data.stratify=[digit]"]}
+    arms = {"base": {}, "alone": {"heads": ["digit"]}, "other": other}
+    plan = prepare(define(arms=arms, baseline="base"))
+    (note,) = plan.notes
+    assert note.startswith("arm other is trained or validated on other images")

@@ -215,7 +215,8 @@ def test_a_picture_that_is_broken_leaves_nothing(
 
 
 def test_options_for_pictures_are_refused_for_a_dataset(vimh: Path, tmp_path: Path) -> None:
-    assert ended("convert", vimh, tmp_path / "out", "--size", "2x2") == 2
+    for option in (("--size", "2x2"), ("--test-fraction", "0.5"), ("--seed", "1")):
+        assert ended("convert", vimh, tmp_path / "out", *option) == 2
     assert ended("convert", vimh, vimh / "inside") == 2
 
 

@@ -80,6 +80,7 @@ def test_a_search_that_finds_nothing_says_so(
 ) -> None:
     assert "no run matches" in _said(capsys, "--study", "other")
     assert "there is no experiment 'nope'" in _said(capsys, "--experiment", "nope")
+    assert "'trail' is not one of 'run', 'evaluation', 'trial'" in _said(capsys, "--kind", "trail")
 
 
 def test_names_and_conditions_do_not_mix(

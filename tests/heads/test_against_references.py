@@ -15,6 +15,8 @@ from torch.nn import functional
 from torchmetrics.functional.classification import (
     binary_calibration_error,
     multiclass_calibration_error,
+    multiclass_f1_score,
+    multilabel_f1_score,
 )
 
 from multihead import Head, Heads, MultiheadDataModule, MultiheadLitModule, SimpleCNN, Source
@@ -138,6 +140,20 @@ def test_numbers_are_measured_as_by_scikit_learn_and_scipy(log: bool, centre: fl
     }
     found = _measured(head, outputs, labels, list(wanted))
     assert found == pytest.approx(wanted, abs=1e-6, rel=1e-6)
+
+
+def test_absent_classes_and_tags_have_the_macro_f1_of_scikit_learn_and_torchmetrics() -> None:
+    """An absent class counts as 0 only if it is predicted; an absent tag always does."""
+    labels = torch.tensor([0, 0, 1, 1, 0, 1])
+    for said in (labels, torch.tensor([0, 0, 1, 2, 0, 1])):
+        wanted = reference.f1_score(labels, said, average="macro")
+        assert wanted == pytest.approx(float(multiclass_f1_score(said, labels, 4, average="macro")))
+        found = _measured(Head("h", 4), torch.eye(4)[said], labels, ["macro_f1"])
+        assert found["macro_f1"] == pytest.approx(wanted)
+    tags = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    wanted = float(multilabel_f1_score(tags.long(), tags.long(), 3, average="macro"))
+    found = _measured(Head("h", 3, kind="multilabel"), 2 * tags - 1, tags, ["macro_f1"])
+    assert found["macro_f1"] == pytest.approx(wanted) == pytest.approx(2 / 3)
 
 
 def test_classes_are_measured_as_by_scikit_learn() -> None:

@@ -119,6 +119,25 @@ def test_ten_failures_in_a_row_with_one_cause_end_the_study(
     assert budget.claim("a") == "done"
 
 
+def test_patience_ends_a_study_although_later_trials_equal_the_best(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(50, 0, patience=3))
+    for value in (0.9, 0.8, 0.9, 0.9):
+        end(budget, claim(budget), Outcome("COMPLETE", (value,)))
+    assert budget.claim("a") == "done"
+
+
+def test_patience_begins_anew_with_each_improvement(
+    storage: StudyStorage, study: optuna.Study
+) -> None:
+    budget = Budget(storage, study, Limits(50, 0, patience=3))
+    for value in (0.8, 0.7, 0.7, 0.9, 0.7, 0.7):
+        end(budget, claim(budget), Outcome("COMPLETE", (value,)))
+    end(budget, claim(budget), Outcome("PRUNED"))
+    assert budget.claim("a") == "done"
+
+
 def test_a_success_among_failures_lets_the_study_go_on(
     storage: StudyStorage, study: optuna.Study
 ) -> None:

@@ -5,6 +5,7 @@ from tests.studies.conftest import Define
 
 from multihead.errors import ConfigError
 from multihead.studies.check import check, check_directions
+from multihead.studies.create_or_resume import first_points
 
 METHODS = {"model/balancer": ["static", "dwa", "cagrad"]}
 LR = {"model.optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}}
@@ -84,6 +85,32 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
         ),
         ({"sampler": "cmaes", "objectives": ["val/digit_acc", "val/acc"]}, "takes one objective"),
         ({"sampler": "grid"}, "no finite set"),
+        (
+            {
+                "sampler": "grid",
+                "space": {"data.batch_size": [32, 64]},
+                "enqueue": [{"data.batch_size": 32}],
+            },
+            "grid trains the points of its space",
+        ),
+        (
+            {"enqueue": [{"optimizer.lr": 0.01}]},
+            r"enqueue gives 'optimizer.lr' \(did you mean 'model.optimizer.lr'\?\), which .* not",
+        ),
+        (
+            {
+                "space": METHODS
+                | {
+                    "model.balancer.c": {
+                        **{"low": 0.1, "high": 0.9},
+                        "when": {"model/balancer": "cagrad"},
+                    }
+                },
+                "enqueue": [{"model/balancer": "static", "model.balancer.c": 0.5}],
+            },
+            "enqueue gives 'model.balancer.c' .*which the space does not search in this trial",
+        ),
+        ({"space": {"data.split_seed": [1, 2]}}, "changes the images"),
         ({"experiment": "multihead_cnn_digit"}, "did you mean"),
         (
             {"overrides": ["n_trial=3"]},
@@ -101,8 +128,6 @@ def test_a_study_that_fits_its_base_passes(define: Define) -> None:
 def test_a_study_that_cannot_work_is_refused_in_one_line(
     keys: dict[str, object], message: str, define: Define
 ) -> None:
-    from multihead.studies.create_or_resume import first_points
-
     definition = define(**keys)
     with pytest.raises(ConfigError, match=message) as caught:
         first_points(definition, check(definition))
@@ -144,3 +169,18 @@ def test_more_trials_than_points_are_told(define: Define) -> None:
     space = {"model.optimizer.lr": [1e-3, 1e-2]}
     notes = check(define(space=space, n_trials=5)).notes
     assert any("2 different points, but n_trials is 5" in note for note in notes)
+
+
+def test_an_enqueued_trial_may_give_loss_weights_in_each_way(define: Define) -> None:
+    space = LR | {"loss_weights": {"simplex": ["digit", "thickness", "smoothness"]}}
+    for path in ("loss_weights", "model.loss_weights"):
+        definition = define(space=space, enqueue=[{path: {"digit": 1.0, "thickness": 1.0}}])
+        assert len(first_points(definition, check(definition))) == 2
+
+
+def test_a_grid_says_how_many_points_it_has_if_n_trials_is_another(define: Define) -> None:
+    grid = {"space": {"data.batch_size": [32, 64]}, "sampler": "grid"}
+    told = [check(define(n_trials=n, **grid)).notes for n in (1, 2, 3)]
+    assert told[1] == ()
+    assert "only the first 1 points are trained" in told[0][0]
+    assert "1 trials repeat one at random" in told[2][0]

@@ -80,6 +80,25 @@ def test_seeds_are_runs_and_the_objective_is_their_mean(store: Store, define: De
     opened.storage.close()
 
 
+def test_several_objectives_are_pruned_after_a_seed(store: Store, define: Define) -> None:
+    pruner = {"name": "dominance", "n_dominators": 1, "n_startup_trials": 1, "n_warmup_steps": 0}
+    overrides = [*define().overrides, "data.train_val_test_split=[512,64,64]"]
+    opened = search(
+        define(
+            objectives=["val/digit_loss", "val/thickness_loss"],
+            pruner=pruner,
+            overrides=overrides,
+            enqueue=[{"model.optimizer.lr": 1e-4}],
+            seeds=2,
+            n_trials=2,
+        )
+    )
+    good, bad = opened.trials()
+    assert (good.state, bad.state) == (TrialState.COMPLETE, TrialState.PRUNED)
+    assert len(bad.user_attrs["seed_values"]) == 1
+    opened.storage.close()
+
+
 def test_an_interrupted_trial_goes_on_in_its_run(store: Store, define: Define) -> None:
     """A worker died after the run was made: number, parameters and run stay."""
     definition = define(n_trials=1)

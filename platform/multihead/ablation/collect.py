@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from multihead.ablation.epochs import Epochs
 from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.ablation.measured_affinity import MEASURED, affinities
 from multihead.ablation.plan import Cell, Plan
@@ -142,20 +143,17 @@ def _row_without_run(cell: Cell, work: Work) -> dict[str, Any]:
 
 
 def _curves(plan: Plan, cell: Cell, run: Any, store: Store) -> Iterator[dict[str, Any]]:
+    epochs = Epochs(run, store)
     for head in cell.part.heads:
         for metric in dict.fromkeys((*plan.metrics[head], "loss")):
             for split in ("train", "val"):
-                with store.errors():
-                    points = store.client.get_metric_history(
-                        run.info.run_id, f"{split}/{head}_{metric}"
-                    )
-                for epoch, point in enumerate(sorted(points, key=_step), 1):
+                for epoch, value in epochs.values(f"{split}/{head}_{metric}"):
                     yield {
                         **_key(cell, head),
                         "metric": metric,
                         "split": split,
                         "epoch": epoch,
-                        "value": point.value,
+                        "value": value,
                     }
 
 

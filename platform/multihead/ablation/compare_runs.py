@@ -7,6 +7,7 @@ import pandas as pd
 
 from multihead.ablation.collect import steps_of
 from multihead.ablation.compare_runs_protocol import checks, data_of
+from multihead.ablation.epochs import Epochs
 from multihead.ablation.gradients import COLUMNS, gradient_rows
 from multihead.ablation.result import Result
 from multihead.ablation.short_names import TARGET, short_value
@@ -185,11 +186,10 @@ def _values(keys: Sequence[tuple[str, int, Any]], judged: Mapping[str, str]) -> 
 def _curves(
     arm: str, seed: int, run: Any, judged: Mapping[str, str], store: Store
 ) -> Iterator[tuple[str, int, str, str, str, int, float]]:
+    epochs = Epochs(run, store)
     for head, metric in judged.items():
-        with store.errors():
-            points = store.client.get_metric_history(run.info.run_id, f"val/{head}_{metric}")
-        for epoch, point in enumerate(sorted(points, key=lambda point: int(point.step)), 1):
-            yield arm, seed, head, metric, "val", epoch, point.value
+        for epoch, value in epochs.values(f"val/{head}_{metric}"):
+            yield arm, seed, head, metric, "val", epoch, value
 
 
 def _run(arm: str, seed: int, run: Any, store: Store) -> dict[str, Any]:

@@ -35,8 +35,10 @@ class Arm(_Strict):
             weights of 1 that are not searched.
         study: Name of a study whose best trial is this arm.
         overrides: Overrides of the base, in Hydra's grammar.
-        space: Additions to the common search space for this arm's tuning, such as loss weights.
-        trials: Number of trials of this arm's tuning, if it differs from the common number.
+        space: Additions to the common search space for this arm's tuning, such as loss weights. Not
+            with `study`.
+        trials: Number of trials of this arm's tuning, if it differs from the common number. Not
+            with `study`.
     """
 
     heads: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -62,6 +64,12 @@ class Arm(_Strict):
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} cannot be in one arm; give each its own arm")
+        if self.study is not None and (self.space or self.trials is not None):
+            raise ValueError(
+                "an arm with a study has no search of its own; remove space and trials"
+            )
+        if self.space and self.trials == 0:
+            raise ValueError("space is not searched with trials: 0; remove one of the two")
         twice = [name for name in self.heads or () if (self.heads or ()).count(name) > 1]
         if twice:
             raise ValueError(f"heads names {twice[0]!r} twice; name each once")

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from multihead.ablation.arms import Part, compose, parts_of
 from multihead.ablation.definition import Definition
 from multihead.ablation.pairs import FOLD
@@ -174,7 +176,7 @@ def prepare(definition: Definition, trust: Collection[str] = ()) -> Plan:
                 built[part.name] = _built(part, config, reader)
             cells.append(Cell(part, seed, config, *reader.of(config.data), fold))
     cells.sort(key=lambda cell: (definition.seeds.index(cell.seed), cell.fold or 0))
-    notes = _check_data(cells, reader)
+    notes = _check_data(cells, reader) or _other_images(parts, built)
     metrics = _metrics(definition, data.heads, built.values())
     measured = _measured(parts, built, metrics)
     _check_metrics(definition, parts, measured)
@@ -303,6 +305,23 @@ def _check_data(cells: Sequence[Cell], reader: _Reader) -> list[str]:
         if split != sizes:
             notes.append(f"arm {arm} is trained on other images than {first}: {split}, {sizes}")
     return notes
+
+
+def _other_images(parts: Sequence[Part], built: Mapping[str, Parts]) -> list[str]:
+    """Return a note for each arm whose training or validation images are not those of the first.
+
+    Arms may have equal files and sizes, but for example another `data.stratify`.
+    """
+    first, arms = built[parts[0].name].data, dict[str, MultiheadDataModule]()
+    for part in parts:
+        arms.setdefault(part.arm, built[part.name].data)
+    return [
+        f"arm {arm} is trained or validated on other images of the training file than "
+        f"{parts[0].arm}"
+        for arm, data in arms.items()
+        if not np.array_equal(data.train_indices, first.train_indices)
+        or not np.array_equal(data.val_indices, first.val_indices)
+    ]
 
 
 def _shown(seeds: Mapping[int, Any]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from multihead.cli.help import examples
 from multihead.cli.overrides import Override
@@ -134,7 +135,7 @@ def command(
         read = _read_table(data, folder, test_fraction, seed)
         _tell(read)
         content = read.content
-    elif chosen or size is not None or overrides:
+    elif chosen or size is not None or overrides or _draws():
         raise ConfigError(f"{source} is not a table or folder of pictures; leave out its options.")
     else:
         content = dataset_content(open_dataset(source), pixel_order)
@@ -142,6 +143,13 @@ def command(
     shown = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     heads = ", ".join(f"{name} ({levels})" for name, levels in content.heads.levels.items())
     say(f"wrote {target}: {shown}; heads {heads}; read again and equal")
+
+
+def _draws() -> bool:
+    """Return whether the user says how to draw test rows."""
+    context = click.get_current_context()
+    sources = [context.get_parameter_source(name) for name in ("test_fraction", "seed")]
+    return ParameterSource.COMMANDLINE in sources
 
 
 def _read_table(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("table", "csv", "json", "parquet")
+KINDS = ("run", "evaluation", "trial", "confirm", "study", "arm", "ablation", "soup")
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 
 
@@ -33,10 +34,7 @@ STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
     help="Only runs with this tag (from `tags`), or with this MLflow tag, written KEY=VALUE. "
     "Repeat the option for several tags.",
 )
-@click.option(
-    "--kind",
-    help="Only runs of this kind: run, evaluation, trial, confirm, study, arm, ablation or soup.",
-)
+@click.option("--kind", type=click.Choice(KINDS), help="Only runs of this kind.")
 @click.option(
     "--status",
     type=click.Choice(STATUSES, case_sensitive=False),

@@ -49,6 +49,7 @@ from multihead.runs.results import store_test
 from multihead.runs.run_description import describing, finished
 from multihead.runs.sections import ModelSection, RunConfig
 from multihead.runs.start import Start, called, with_digest, with_file
+from multihead.runs.unused import without_effect
 from multihead.spreadsheet import write_csv
 from multihead.tracking import facts
 from multihead.tracking.code import record_code
@@ -442,6 +443,7 @@ def _notes(parts: Parts) -> list[str]:
         of_start += _idle(parts)
     return [
         *of_start,
+        *without_effect(data, module),
         *data.train_source.notes,
         *chain.from_iterable(of_kinds),
         *_functions(by_base),

@@ -200,7 +200,11 @@ class Budget:
         return None
 
     def _stale(self, numbers: list[int]) -> str | None:
-        best = {t.number for t in self.study.best_trials}
+        first: dict[tuple[float, ...], int] = {}  # an equal result later is no improvement
+        place = {number: index for index, number in enumerate(numbers)}
+        for trial in sorted(self.study.best_trials, key=lambda t: place.get(t.number, len(place))):
+            first.setdefault(tuple(trial.values), trial.number)
+        best = set(first.values())
         since = next((i for i, n in enumerate(reversed(numbers)) if n in best), 0)
         if since < (self.limits.patience or 0):
             return None

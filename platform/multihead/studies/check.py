@@ -85,7 +85,7 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     for metric in definition.objectives:
         _check_objective(metric, names, list(definition.space))
     if definition.sampler["name"] == GRID:
-        grid(plan.space)
+        _check_grid(definition, plan.space)
     check_values(plan.configs, plan.space, plan.opened)
     rule = make_best_after(definition)
     trainer = parts.trainer
@@ -94,6 +94,15 @@ def check(definition: Definition, trust: Collection[str] | None = None) -> Plan:
     notes += point_notes(definition, plan.space)
     notes += weight_notes(plan.configs, plan.space, plan.heads, plan.opened)
     return replace(plan, notes=tuple(notes))
+
+
+def _check_grid(definition: Definition, space: Space) -> None:
+    if definition.enqueue:
+        raise ConfigError(
+            "sampler grid trains the points of its space and no others, but the study has enqueue; "
+            "remove it, or choose another sampler."
+        )
+    grid(space)
 
 
 def check_directions(definition: Definition) -> None:

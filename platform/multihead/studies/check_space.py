@@ -19,6 +19,9 @@ _NOT_SEARCHED_IN = ("paths.", "logger.", "callbacks.model_checkpoint.")
 _CHANGES_VALIDATION = (
     *("data.train_val_test_split", "data.seed", "data.data_dir", "data.heads", "data/heads"),
     *("data.stratify", "data.folds", "data.fold"),
+    *("data.table", "data.columns", "data.split_column", "data.group_column", "data.duplicates"),
+    *("data.sizes", "data.split_seed", "data.pairing_seed", "data.picture_seed", "data.count"),
+    *("data.missing", "data.label_noise", "data.quantiles"),
 )
 Context = Mapping[str, Any]
 

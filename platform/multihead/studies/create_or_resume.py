@@ -28,9 +28,12 @@ from multihead.studies.registry import (
     update,
 )
 from multihead.studies.samplers import GRID, grid, sampler_of
+from multihead.studies.space import WEIGHTS_PATH, Space
+from multihead.studies.space_weights import WEIGHTS
 from multihead.studies.storage import StudyStorage
 from multihead.studies.trial_names import STATE_TAG, STUDY_TAG
 from multihead.studies.warm_start import params_of_record
+from multihead.text import nearest
 from multihead.tracking.find import find_run
 from multihead.tracking.run import TrackedRun
 from multihead.tracking.secrets import command_variable
@@ -303,5 +306,24 @@ def first_points(definition: Definition, plan: Plan) -> list[dict[str, Any]]:
         values = {k: v for k, v in given.items() if k != "loss_weights"}
         if weights is not None:
             values["model.loss_weights"] = weights
-        points.append(space.params_of(configs.config(values), {**configs.groups, **groups}))
+        point = space.params_of(configs.config(values), {**configs.groups, **groups})
+        _check_searched([*given], point, space)
+        points.append(point)
     return points
+
+
+def _check_searched(paths: Sequence[str], point: Mapping[str, Any], space: Space) -> None:
+    """Check that every path of an enqueued trial is one of its parameters.
+
+    Raises:
+        ConfigError: If one is not, so that the trial would not have its value.
+    """
+    found = [p for p in space.parameters if p.name in point]
+    known = {WEIGHTS if p.of_weights else p.path.lstrip("+") for p in found}
+    for path in paths:
+        of_weights = path.startswith(WEIGHTS_PATH) and WEIGHTS in known
+        if path.lstrip("+") not in known and not of_weights:
+            raise ConfigError(
+                f"enqueue gives {path!r}{nearest(path, known)}, which the space does not search in "
+                f"this trial; it searches: {', '.join(sorted(known))}."
+            )

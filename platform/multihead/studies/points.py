@@ -11,24 +11,40 @@ from optuna.distributions import (
 )
 
 from multihead.studies.definition import Definition
-from multihead.studies.samplers import GRID
+from multihead.studies.samplers import GRID, grid
 from multihead.studies.space import Space
 
 
 def point_notes(definition: Definition, space: Space) -> list[str]:
-    """Return a note if there are more trials than points. A grid needs none, since it ends there.
+    """Return a note if there are more trials than points, or fewer than a grid has.
 
     Args:
         definition: The study.
         space: What it searches.
     """
+    if definition.sampler["name"] == GRID:
+        return _grid_notes(definition.n_trials, len(grid(space)))
     points = most_points([parameter.distribution for parameter in space.parameters])
-    if points is None or points >= definition.n_trials or definition.sampler["name"] == GRID:
+    if points is None or points >= definition.n_trials:
         return []
     return [
         f"the space has {points} different points, but n_trials is {definition.n_trials}: "
         f"{definition.n_trials - points} or more trials repeat an earlier one, with the same "
         f"result; n_trials={points} sampler=grid trains each point once"
+    ]
+
+
+def _grid_notes(trials: int, points: int) -> list[str]:
+    if trials == points:
+        return []
+    rest = (
+        f"only the first {trials} points are trained"
+        if trials < points
+        else f"after its points, {trials - points} trials repeat one at random, with the same "
+        f"result"
+    )
+    return [
+        f"the grid has {points} points, but n_trials is {trials}: {rest}; set n_trials={points}"
     ]
 
 

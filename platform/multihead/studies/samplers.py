@@ -20,7 +20,7 @@ from multihead.studies.space import Parameter, Space
 GRID, AUTO = "grid", "auto"
 _MOST_OF_GP = 250  # trials; with so many, a suggestion of gp already takes seconds
 _MOST_POINTS = 1_000_000
-# A grid is enqueued in the study as waiting trials, so its sampler is never used.
+# A grid is enqueued in the study as waiting trials. Its sampler draws any trials beyond them.
 _MAKERS: dict[str, Callable[..., BaseSampler]] = {
     "tpe": optuna.samplers.TPESampler,
     "gp": optuna.samplers.GPSampler,

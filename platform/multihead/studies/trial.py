@@ -213,15 +213,17 @@ class TrialRunner:
     ) -> str | None:
         """Report after each seed; return why the trial is pruned, or None.
 
-        Wilcoxon's pruner gets the value of this seed, the others get the mean over the seeds so
+        Wilcoxon's pruner gets the value of this seed, the others get the means over the seeds so
         far.
         """
         definition = self.configs.definition
-        if definition.seeds == 1 or definition.several or index + 1 == definition.seeds:
+        if definition.seeds == 1 or index + 1 == definition.seeds:
             return None
-        firsts = [values[0] for values in done.values()]
-        paired = definition.pruner["name"] == "wilcoxon"
-        value = firsts[index] if paired else sum(firsts) / len(firsts)
+        so_far = list(done.values())[: index + 1]
+        means = [sum(column) / len(so_far) for column in zip(*so_far, strict=True)]
+        if definition.several:
+            return None if self.dominance is None else self._report(lease, trial, index + 1, means)
+        value = so_far[index][0] if definition.pruner["name"] == "wilcoxon" else means[0]
         stop = self._should_prune(lease, trial, index + 1, value)
         return f"{self._pruner} after {index + 1} seeds" if stop else None
 

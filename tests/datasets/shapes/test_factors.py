@@ -132,6 +132,7 @@ def test_what_does_not_vary_is_no_head(knobs: dict[str, Any], heads: set[str]) -
         ({"spread": 1.5}, "spread is 1.5; it must be 0 to 1"),
         ({"period": 120}, "period is 120; it must be 90, 180 or 360 degrees"),
         ({"correlation": float("nan")}, "correlation is nan; it must be -1 to 1"),
+        ({"correlation": 0.5, "colour": False}, "correlation is 0.5, but 'hue' of correlated"),
         ({"correlated": ["x", "x"]}, r"correlated is \['x', 'x'\]; name two of shape,"),
         ({"imbalance": 0.5}, "imbalance is 0.5; it must be 1 to 1000"),
         ({"label_noise": {"shape": 2}}, "label_noise.shape is 2; it must be 0 to 1"),

@@ -171,6 +171,23 @@ def test_what_is_constant_in_training_is_no_head(tmp_path: Path) -> None:
         opened(folder, columns={"a": "classification"})
 
 
+def test_missing_cells_of_joined_columns_are_unknown_tags(tmp_path: Path) -> None:
+    folder = write_table(
+        tmp_path, {"a": ["0", "1", "x", "1"] * 5, "b": ["no", "yes", "yes", "?"] * 5}
+    )
+    group = {"columns": ["a", "b"], "missing": ["x"]}
+    labels = whole(folder, columns={"both": group}).labels["both"][:4]
+    np.testing.assert_array_equal(labels, [[0, 0], [1, 1], [np.nan, 1], [1, np.nan]])
+    kept = {"b": {"kind": "binary", "missing": ["no"]}}
+    labels = whole(folder, columns={"both": group, **kept}).labels["both"][:4]
+    np.testing.assert_array_equal(labels[:, 1], [np.nan, 1, 1, np.nan])
+
+
+def test_an_ignored_column_is_no_tag_although_a_pattern_matches_it(folder: Path) -> None:
+    source = whole(folder, columns={"both": {"columns": ["attr_*", "male"]}, "attr_a": "ignore"})
+    assert source.heads["both"].kind.class_names(source.heads["both"]) == ("attr_b", "male")
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
@@ -204,6 +221,11 @@ def test_what_is_constant_in_training_is_no_head(tmp_path: Path) -> None:
         ({"file": "classification"}, "'file', which is the column of pictures"),
         ({"both": {"columns": ["kind", "male"]}}, "'kind' is part of .*'cat', 'dog'"),
         ({"both": {"columns": ["x_*"]}}, "names 'x_.*', but"),
+        ({"both": {"columns": ["attr_*", "male"]}, "male": "ignore"}, "'male', which .* ignores"),
+        (
+            {"both": {"columns": ["attr_*", "male"]}, "male": {"breaks": ["hflip"]}},
+            "male.breaks is given, but the column is a tag of data.columns.both",
+        ),
         ({"kind": {"columns": ["male"]}}, "is a column itself"),
         ({"site": "classification"}, "'site' has 1 classes"),
     ],

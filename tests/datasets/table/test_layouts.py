@@ -115,6 +115,18 @@ def test_a_column_says_the_split(tmp_path: Path, named: str | None) -> None:
     assert becomes(folder)["part"] == "split"
 
 
+@pytest.mark.parametrize(("title", "ignored"), [("part", "part"), ("my part", "my_part")])
+def test_a_split_column_that_is_ignored_gives_no_split(
+    title: str, ignored: str, tmp_path: Path
+) -> None:
+    """The parts are then drawn, also as folds. The column may be named as its head would be."""
+    folder = write_table(tmp_path, {title: ["train"] * 17 + ["test"] * 3, "kind": KINDS})
+    options = {"columns": {ignored: "ignore"}, "sizes": [0.5, 0.25, 0.25]}
+    assert sizes(folder, **options) == (10, 5, 5)
+    assert len(opened(folder, "test", folds=2, fold=0, **options)) == N // 2
+    assert becomes(folder, **options)[title] == "ignored"
+
+
 def test_other_words_for_splits_are_refused(tmp_path: Path) -> None:
     folder = write_table(tmp_path, {"part": ["train"] * 19 + ["holdout"], "kind": KINDS})
     with pytest.raises(DataError, match="'holdout' in row 20; it may have train"):

@@ -36,7 +36,7 @@ class Plan:
             0 there is no head `orientation`.
         period: Period of the head `orientation`, 90, 180 or 360 degrees. A shape that looks the
             same after a smaller turn has no label: with 360 squares and ellipses, with 180 squares.
-        correlated: Two of `FACTORS`.
+        correlated: Two of `FACTORS`. With a correlation, both must vary and be visible.
         correlation: Correlation of the normal variables behind the two `correlated` factors, -1 to
             1.
         imbalance: Frequency of the first shape divided by that of the last, 1 or more. The others
@@ -82,6 +82,12 @@ class Plan:
         pair = self.correlated
         if len(pair) != 2 or len({*pair} & {*FACTORS}) != 2:
             raise ConfigError(f"correlated is {list(pair)}; name two of {', '.join(FACTORS)}.")
+        still = [name for name in pair if name not in self.heads]
+        if self.correlation and still:
+            raise ConfigError(
+                f"correlation is {self.correlation:g}, but {still[0]!r} of correlated does not "
+                f"vary or is not visible; name two of {', '.join(self.heads)} in correlated."
+            )
         _check_shares("label_noise", self.label_noise, self.heads, most=1)
         _check_shares("missing", self.missing, self.heads, most=0.9999)
 

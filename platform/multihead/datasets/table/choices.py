@@ -31,7 +31,8 @@ class Choice(BaseModel):
         levels: Labels are levels of the range, equally spaced, instead of numbers.
         log: Whether a regression learns the logarithm, or levels are spaced logarithmically.
         classes: Classes or tags in order. For a binary head, no comes first, then yes.
-        missing: Further cells that stand for a missing label, as text or numbers.
+        missing: Further cells that stand for a missing label, as text or numbers. With `columns`,
+            those of all its columns.
         breaks: Changes of pictures that make the label wrong. None means those of the kind.
         columns: Columns of 0 and 1, or patterns such as `attr_*`, that become one head.
     """

@@ -1,11 +1,11 @@
 """Apply the user's choices to the columns of a table."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from multihead.datasets.table.cells import Table
-from multihead.datasets.table.choices import Choice, unknown_key
+from multihead.datasets.table.choices import IGNORE, Choice, unknown_key
 from multihead.datasets.table.inference import Verdict, infer
 from multihead.datasets.table.known import Known
 from multihead.datasets.table.made import listed
@@ -49,13 +49,20 @@ def chosen_for(table: Table, choices: Mapping[str, Choice | None]) -> Chosen:
                 f"another name."
             )
     names = head_names([*table.columns, *groups])
-    members = {name: _members(table, name, choice, names) for name, choice in groups.items()}
+    singles = {name: choice for name, choice in choices.items() if name not in groups}
+    of_column = _by_column(table, names, singles)
+    left_out = {name for name, choice in of_column.items() if choice is None}
+    members = {
+        name: _members(table, name, choice, names, left_out) for name, choice in groups.items()
+    }
     every = [column for columns in members.values() for column in columns]
     twice = sorted({column for column in every if every.count(column) > 1})
     if twice:
         raise ConfigError(f"column {twice[0]!r} is in two groups of data.columns; keep one.")
-    singles = {name: choice for name, choice in choices.items() if name not in groups}
-    return Chosen(names, _by_column(table, names, singles), members, groups)
+    for name, columns in members.items():
+        for column in columns:
+            of_column |= _of_member(column, of_column.get(column), name, groups[name])
+    return Chosen(names, of_column, members, groups)
 
 
 def check_keys(table: Table, given: Iterable[str]) -> None:
@@ -75,6 +82,13 @@ def check_keys(table: Table, given: Iterable[str]) -> None:
         column, dot, key = name.rpartition(".")
         if dot and column in names and name not in table.columns:
             raise unknown_key(key, f"data.columns.{one_line(column, 80)}")
+
+
+def ignored(table: Table, given: Mapping[str, object]) -> set[str]:
+    """Return the columns that `data.columns` ignores, by column name or head name."""
+    names = head_names(table.columns)
+    said = {str(name) for name, choice in given.items() if choice == IGNORE}
+    return {column for column in table.columns if {column, names[column]} & said}
 
 
 def decide(known: Known, choice: Choice) -> Verdict:
@@ -113,8 +127,36 @@ def _by_column(
     return found
 
 
-def _members(table: Table, name: str, choice: Choice, names: Mapping[str, str]) -> list[str]:
-    """Return the columns of a group. Those of a pattern are in the order of the table."""
+def _of_member(
+    column: str, choice: Choice | None, name: str, group: Choice
+) -> dict[str, Choice | None]:
+    """Return the choice of a column of a group, with the missing cells of the group.
+
+    Raises:
+        ConfigError: If the column has a choice that a tag does not have.
+    """
+    own = choice or Choice()
+    plain = Choice(kind="binary") if own.kind == "binary" else Choice()
+    others = set(Choice.model_fields) - {"classes", "missing"}
+    given = sorted(key for key in others if getattr(own, key) != getattr(plain, key))
+    if given:
+        key, where = given[0], f"data.columns.{one_line(column, 80)}"
+        raise ConfigError(
+            f"{where}.{key} is given, but the column is a tag of data.columns.{name}; a tag takes "
+            f"only classes and missing. Remove it, or give it to data.columns.{name}."
+        )
+    if not group.missing:
+        return {} if choice is None else {column: choice}
+    return {column: own.model_copy(update={"missing": (*own.missing, *group.missing)})}
+
+
+def _members(
+    table: Table, name: str, choice: Choice, names: Mapping[str, str], left_out: Collection[str]
+) -> list[str]:
+    """Return the columns of a group, without ignored ones.
+
+    Those of a pattern are in the order of the table.
+    """
     found: list[str] = []
     for pattern in choice.columns:
         matching = [
@@ -127,5 +169,11 @@ def _members(table: Table, name: str, choice: Choice, names: Mapping[str, str]) 
                 f"data.columns.{name}.columns names {pattern!r}{nearest(pattern, table.columns)}, "
                 f"but {one_line(table.path.name)} has the columns {listed(list(table.columns))}."
             )
-        found += [column for column in matching if column not in found]
+        kept = [column for column in matching if column not in left_out]
+        if not kept:
+            raise ConfigError(
+                f"data.columns.{name}.columns names {pattern!r}, which data.columns ignores; "
+                f"remove one of the two."
+            )
+        found += [column for column in kept if column not in found]
     return found

@@ -45,9 +45,15 @@ class Given:
         )
 
 
-def split_column_of(table: Table) -> str | None:
-    """Return the column whose cells are all words for splits, if exactly one exists."""
-    found = [name for name, column in table.columns.items() if _says_splits(column)]
+def split_column_of(table: Table, ignored: Collection[str]) -> str | None:
+    """Return the column whose cells are all words for splits, if exactly one exists.
+
+    Args:
+        table: The table.
+        ignored: Columns that the user ignores.
+    """
+    columns = table.columns.items()
+    found = [name for name, each in columns if name not in ignored and _says_splits(each)]
     return found[0] if len(found) == 1 else None
 
 

@@ -13,7 +13,7 @@ from multihead.data.source import Trained
 from multihead.datasets.picture_files import PictureOptions
 from multihead.datasets.table.cells import Table, joined
 from multihead.datasets.table.choices import read_choices
-from multihead.datasets.table.choosing import check_keys
+from multihead.datasets.table.choosing import check_keys, ignored
 from multihead.datasets.table.columns import Columns, heads_of
 from multihead.datasets.table.files import read_table
 from multihead.datasets.table.folders import Part, open_parts
@@ -115,7 +115,7 @@ def read_samples(wanted: Wanted) -> Samples:
     if split is not None:
         split = column_named(table, split, "data.split_column")
     elif read.parts is None:
-        split = split_column_of(table)
+        split = split_column_of(table, ignored(table, wanted.columns))
     if split is not None:
         roles[split] = "split"
     groups = None
