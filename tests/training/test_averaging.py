@@ -57,6 +57,14 @@ def test_the_mean_of_the_last_epochs_has_the_mean_of_their_batch_norm(tmp_path: 
         assert torch.equal(last[RAW][name], raw.states[2][name])
 
 
+def test_the_mean_has_the_last_epoch_also_if_max_steps_cuts_it(tmp_path: Path) -> None:
+    raw = _Raw()
+    chosen = [SWA, "callbacks.average.start=1", "+trainer.max_steps=11"]
+    fitted(tmp_path, chosen, 10, further=lambda _: [raw])
+    mean = (raw.states[1][_MEAN] + raw.states[2][_MEAN]) / 2
+    torch.testing.assert_close(last_of(tmp_path)["state_dict"][_MEAN], mean)
+
+
 def test_an_exponential_average_without_warm_up_is_lightnings(tmp_path: Path) -> None:
     ours = ["callbacks.average.decay=0.8", "callbacks.average.warmup=false"]
     fitted(tmp_path / "ours", [EMA, *ours], 1)
