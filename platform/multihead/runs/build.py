@@ -48,7 +48,7 @@ from multihead.runs.devices import (
 )
 from multihead.runs.directions import check_modes, with_mode
 from multihead.runs.former_names import with_current_names
-from multihead.runs.going_on import check_averaging, check_schedule_goes_on
+from multihead.runs.going_on import check_averaging, check_schedule_goes_on, check_settings_go_on
 from multihead.runs.heads_left import check_heads_left
 from multihead.runs.limits import check_limits, check_ours, why_no_validation
 from multihead.runs.schema import locate, with_whole_numbers
@@ -79,6 +79,7 @@ from multihead.training.lightning_patches import (
 )
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
+from multihead.training.patience import OwnPatience
 from multihead.training.synced_stop import StopTogether
 
 # A `_target_` may also raise these, for packages that are not installed and for absurd numbers.
@@ -189,7 +190,8 @@ def build_run(
             check_modes(config.callbacks, _scheduler(config.model), module.optimization.monitor)
     check_limits(config.trainer.node, batch_counts(data, run))
     interrupts, logger = interrupts or Interrupts(), RunLogger()
-    together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
+    ours = [OwnPatience(configured), StopOnSignal(interrupts), StopTogether()]
+    together = [*configured, *callbacks, *ours]
     ranks = Ranks(rank, devices.count)
     trainer = build_trainer(
         config.trainer, together, logger, module, devices, ranks, home=config.home
@@ -202,6 +204,7 @@ def build_run(
         check_averaging(configured, trainer, data, run.ckpt_path, held)
         if run.ckpt_path is not None:
             check_schedule_goes_on(run.ckpt_path, held, module, trainer, data)
+            check_settings_go_on(run.ckpt_path, held, module)
         check_last_batch(module, data, devices.count)
     return Parts(
         data=data,

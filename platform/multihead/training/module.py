@@ -48,6 +48,8 @@ from multihead.training.presence import Presence
 # The third element is there only if images are mixed (mixup, cutmix).
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor] | tuple[Tensor, dict[str, Tensor], Mixed]
 
+SETTINGS = "optimizer_settings"
+
 
 class MultiheadLitModule(pl.LightningModule):
     """Train a multi-head network and log every head's loss and metrics once an epoch.
@@ -325,6 +327,10 @@ class MultiheadLitModule(pl.LightningModule):
             return data.count_train_batches()
         self.trainer.fit_loop.setup_data()
         return int(self.trainer.num_training_batches)
+
+    def optimizer_settings(self) -> dict[str, Any]:
+        """Return the settings that the state of the optimizer or the scheduler holds, by key."""
+        return self.optimization.settings() | self.finetuning.rates()
 
     def parameter_groups(self, *, only_trained: bool = False) -> list[dict[str, Any]]:
         """Return the groups of parameters that the optimizer is made with.
@@ -628,6 +634,7 @@ class MultiheadLitModule(pl.LightningModule):
             "train_sums": self._sums("train").state(),
             "random_state": random_state(),
             "numerics": self.numerics,
+            SETTINGS: self.optimizer_settings(),
         }
         if self.preparation is not None:
             checkpoint[RECORD]["preparation"] = self.preparation
