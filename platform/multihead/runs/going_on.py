@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.strategies import FSDPStrategy
 from torch.optim.lr_scheduler import SequentialLR
 
@@ -47,7 +47,8 @@ def check_averaging(
             "trainer.strategy is fsdp, which shards parameters, so they cannot be averaged; use "
             "trainer=ddp, or callbacks=default."
         )
-    if len(averages) > 1:
+    lightnings = [c for c in callbacks if isinstance(c, StochasticWeightAveraging)]
+    if len(averages) + len(lightnings) > 1:
         raise ConfigError("two callbacks average weights; keep one of them.")
     for callback in averages:
         if isinstance(callback, WeightAverage):

@@ -81,10 +81,14 @@ class Finetuning:
         return bool(self.epochs)
 
     @property
+    def scales_rates(self) -> bool:
+        """Whether parameters have other learning rates than the optimizer's."""
+        return self.layer_decay != 1 or self.bias_scale != 1 or self.head_lr is not None
+
+    @property
     def groups_parameters(self) -> bool:
         """Whether the optimizer gets more than one group of the network's parameters."""
-        alike = self.layer_decay == 1 and self.bias_scale == 1 and self.decays_all
-        return not alike or self.head_lr is not None
+        return self.scales_rates or not self.decays_all
 
     def rates(self) -> dict[str, Any]:
         """Return the settings that become learning rates and weight decays, by key."""
