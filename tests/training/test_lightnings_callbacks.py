@@ -91,3 +91,20 @@ def test_averaged_weights_are_validated_and_kept(tmp_path: Path, callback: str) 
     assert measured["val/loss"] == pytest.approx(
         parts.checkpoint.best_metrics["val/loss"], rel=1e-5
     )
+
+
+def test_what_a_callback_reports_is_shown_and_banners_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopping = f"+callbacks.stop={{{_OWN}.EarlyStopping, monitor: val/acc, mode: max, verbose: true"
+    timer = f"+callbacks.timer={{{_OWN}.Timer, duration: {{seconds: 0.001}}}}"
+    parts = built(stopping + ", stopping_threshold: 0.0}", timer, "trainer.max_epochs=9")
+    assert parts.checkpoint is not None
+    parts.checkpoint.dirpath = tmp_path
+    caplog.clear()
+    with quiet_libraries():
+        parts.trainer.fit(parts.module, parts.data)
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert "Time limit reached" in said
+    assert "Stopping threshold reached: val/acc" in said
+    assert "Tip" not in said

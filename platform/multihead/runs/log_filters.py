@@ -4,15 +4,26 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+# Callbacks log with loggers of their own, or with the one that rank 0 alone uses.
+_CALLBACKS, _OF_RANK_ZERO = "lightning.pytorch.callbacks", "lightning.pytorch.utilities.rank_zero"
+
+
+def _is_of_callback(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or "callbacks" in Path(record.pathname).parts
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence Lightning's banners and hints."""
-    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    """Silence Lightning's banners and hints, but not what its callbacks report."""
+    silent = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    speaking = [logging.getLogger(n) for n in (_CALLBACKS, _OF_RANK_ZERO)]
+    loggers = [*silent, *speaking]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.INFO if logger in speaking else logging.WARNING)
+    speaking[1].addFilter(_is_of_callback)
     with warnings.catch_warnings():
         for pattern in (
             ".*smaller than the logging interval.*",
@@ -32,5 +43,6 @@ def quiet_libraries() -> Iterator[None]:
         try:
             yield
         finally:
+            speaking[1].removeFilter(_is_of_callback)
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
