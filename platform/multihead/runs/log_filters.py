@@ -10,8 +10,23 @@ from pathlib import Path
 _CALLBACKS, _OF_RANK_ZERO = "lightning.pytorch.callbacks", "lightning.pytorch.utilities.rank_zero"
 
 
-def _is_of_callback(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or "callbacks" in Path(record.pathname).parts
+class _OfCallbacks(logging.Filter):
+    """Keep messages of callbacks, and of `Timer` the first one.
+
+    Until `min_epochs` are over, `Timer` repeats after each batch that the time is up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._time_is_up = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a message is shown."""
+        file = Path(record.pathname)
+        if record.levelno > logging.INFO or file.name != "timer.py":
+            return record.levelno > logging.INFO or "callbacks" in file.parts
+        repeated, self._time_is_up = self._time_is_up, True
+        return not repeated
 
 
 @contextmanager
@@ -23,7 +38,8 @@ def quiet_libraries() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.INFO if logger in speaking else logging.WARNING)
-    speaking[1].addFilter(_is_of_callback)
+    of_callbacks = _OfCallbacks()
+    speaking[1].addFilter(of_callbacks)
     with warnings.catch_warnings():
         for pattern in (
             ".*smaller than the logging interval.*",
@@ -43,6 +59,6 @@ def quiet_libraries() -> Iterator[None]:
         try:
             yield
         finally:
-            speaking[1].removeFilter(_is_of_callback)
+            speaking[1].removeFilter(of_callbacks)
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
