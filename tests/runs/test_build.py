@@ -88,3 +88,12 @@ def test_a_training_in_a_slurm_job_is_one_process_and_does_not_requeue_the_job(
     assert parts.trainer.world_size == 1
     train("trainer.max_epochs=1")
     assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_deterministic_can_be_a_warning() -> None:
+    config = compose_run([*DIGITS, "+trainer.deterministic=warn"])
+    try:
+        build(config)
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(mode=False)

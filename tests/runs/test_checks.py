@@ -82,6 +82,8 @@ from multihead.training.checkpoints import read_checkpoint
         ("name=${nothing}", r"Interpolation key 'nothing' not found"),
         ("foo", r"'foo' is not an override; write key=value"),
         ("sed=1", r"did you mean 'seed'\?\); allowed: seed, .* and \d more, see docs/conf"),
+        ("+callbacks.telemetry.every=0", r"callbacks\.telemetry\.every is 0; give 1 or more steps"),
+        ("+trainer.deterministic=wrn", r"deterministic is 'wrn': .*'warn'"),
         ("+trainer.accumulate_grad_batches=0", r"accumulate_grad_batches is 0"),
         ("trainer.accelerator=tpu", r"trainer cannot be built: .*torch_xla"),
         ("+trainer.max_time={days: 10000000000}", r"trainer cannot be built: .*too large"),

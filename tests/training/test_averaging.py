@@ -47,6 +47,44 @@ def test_the_weights_that_were_validated_are_kept_and_tested(tmp_path: Path, cal
     assert measured["val/loss"] == pytest.approx(kept, rel=1e-5)
 
 
+@pytest.mark.parametrize("callback", [EMA, "callbacks=default"])
+def test_the_weights_of_the_best_validation_within_an_epoch_are_kept(
+    tmp_path: Path, callback: str
+) -> None:
+    """At the end of the epoch, a further batch has changed them."""
+    chosen = [callback, "callbacks.early_stopping=null", "callbacks.progress=null", *BY_LOSS]
+    chosen.append("+trainer.val_check_interval=3")
+    parts = fitted(tmp_path, chosen, 2)
+    best = read_checkpoint(tmp_path / "best.ckpt")
+    assert parts.checkpoint is not None
+    parts.module.load_state_dict(best["state_dict"])
+    with quiet_libraries():
+        (measured,) = parts.trainer.validate(parts.module, parts.data, verbose=False)
+    assert measured["val/loss"] == pytest.approx(
+        parts.checkpoint.best_metrics["val/loss"], rel=1e-5
+    )
+    assert best["global_step"] == 7
+    assert last_of(tmp_path)["global_step"] == 8
+
+
+def test_a_best_validation_within_an_epoch_is_taken_over_from_another_folder(
+    tmp_path: Path,
+) -> None:
+    """The checkpoint at the end of the same epoch has other weights."""
+    chosen = [*BY_LOSS, "+trainer.val_check_interval=3"]
+    fitted(tmp_path / "one", chosen, 2)
+    last = tmp_path / "one" / "last.ckpt"
+    parts = built(*chosen, "trainer.max_epochs=3", f"ckpt_path={last}")
+    assert parts.checkpoint is not None
+    parts.checkpoint.dirpath, parts.checkpoint.start_from = tmp_path / "two", last
+    (tmp_path / "two").mkdir()
+    checkpoint = read_checkpoint(last)
+    parts.checkpoint._loaded_epoch = checkpoint["epoch"]
+    (state,) = (s for name, s in checkpoint["callbacks"].items() if "RunCheckpoint" in name)
+    parts.checkpoint.load_state_dict(state)
+    assert read_checkpoint(tmp_path / "two" / "best.ckpt")["global_step"] == 7
+
+
 def test_the_mean_of_the_last_epochs_has_the_mean_of_their_batch_norm(tmp_path: Path) -> None:
     raw = _Raw()
     fitted(tmp_path, [SWA, "callbacks.average.start=1"], 3, further=lambda _: [raw])
@@ -55,6 +93,14 @@ def test_the_mean_of_the_last_epochs_has_the_mean_of_their_batch_norm(tmp_path: 
         mean = (raw.states[1][name] + raw.states[2][name]) / 2
         torch.testing.assert_close(last["state_dict"][name], mean)
         assert torch.equal(last[RAW][name], raw.states[2][name])
+
+
+def test_the_mean_has_the_last_epoch_also_if_max_steps_cuts_it(tmp_path: Path) -> None:
+    raw = _Raw()
+    chosen = [SWA, "callbacks.average.start=1", "+trainer.max_steps=11"]
+    fitted(tmp_path, chosen, 10, further=lambda _: [raw])
+    mean = (raw.states[1][_MEAN] + raw.states[2][_MEAN]) / 2
+    torch.testing.assert_close(last_of(tmp_path)["state_dict"][_MEAN], mean)
 
 
 def test_an_exponential_average_without_warm_up_is_lightnings(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, LambdaCallback
 from torch.utils.data import DataLoader, TensorDataset
 
 from multihead.training.lightning_patches import skip_idle_hooks, stop_looking_for_gpus
@@ -56,6 +56,15 @@ def test_a_callback_s_own_hooks_are_called_and_its_idle_ones_are_not() -> None:
     _fit(full)
     assert lean.ends == full.ends == 8
     assert full.asked - lean.asked == 5 * 8
+
+
+def test_hooks_of_a_lambda_callback_are_called() -> None:
+    """Such a callback has its hooks as attributes, not as methods of its class."""
+    batches: list[int] = []
+    callback = LambdaCallback(on_train_batch_end=lambda *given: batches.append(given[-1]))
+    skip_idle_hooks([callback])
+    _fit(callback)
+    assert batches == list(range(8))
 
 
 def test_only_training_on_the_cpu_stops_looking_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import RichProgressBar
 from tests.training.fits import built, fitted, last_of
 
+from multihead.errors import ConfigError
 from multihead.runs.log_filters import quiet_libraries
 from multihead.training.checkpoints import read_checkpoint
 
@@ -36,6 +38,36 @@ def test_a_backbone_that_lightning_froze_stays_as_it_was(tmp_path: Path) -> None
     assert len(parts.trainer.optimizers[0].param_groups) == 1
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([f"+callbacks.find={{{_OWN}.BatchSizeFinder}}"], "would change data.batch_size after"),
+        ([f"+callbacks.find={{{_OWN}.LearningRateFinder}}"], "set model.optimizer.lr, or search"),
+        ([SWA, "+trainer.max_steps=9"], "only after the last of trainer.max_epochs"),
+        ([SWA, EMA], "two callbacks average weights"),
+        (["+trainer.gradient_clip_algorithm=value"], "set trainer.gradient_clip_val, too"),
+        (["+trainer.enable_checkpointing=false"], "callbacks.model_checkpoint writes"),
+        (["+trainer.default_root_dir=x"], "runs are recorded in paths.home"),
+        (
+            [
+                "model/scheduler=onecycle",
+                "+model.scheduler.max_lr=0.1",
+                "model.finetune.layer_decay=0.5",
+            ],
+            "those of model.finetune would have no effect",
+        ),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        built(*overrides)
+
+
+def test_a_progress_bar_of_lightnings_needs_no_second_setting() -> None:
+    parts = built(f"+callbacks.bar={{{_OWN}.RichProgressBar}}")
+    assert isinstance(parts.trainer.progress_bar_callback, RichProgressBar)
+
+
 @pytest.mark.parametrize("callback", [EMA, SWA])
 def test_averaged_weights_are_validated_and_kept(tmp_path: Path, callback: str) -> None:
     parts = fitted(
@@ -59,3 +91,20 @@ def test_averaged_weights_are_validated_and_kept(tmp_path: Path, callback: str) 
     assert measured["val/loss"] == pytest.approx(
         parts.checkpoint.best_metrics["val/loss"], rel=1e-5
     )
+
+
+def test_what_a_callback_reports_is_shown_and_banners_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopping = f"+callbacks.stop={{{_OWN}.EarlyStopping, monitor: val/acc, mode: max, verbose: true"
+    timer = f"+callbacks.timer={{{_OWN}.Timer, duration: {{seconds: 0.001}}}}"
+    parts = built(stopping + ", stopping_threshold: 0.0}", timer, "trainer.max_epochs=9")
+    assert parts.checkpoint is not None
+    parts.checkpoint.dirpath = tmp_path
+    caplog.clear()
+    with quiet_libraries():
+        parts.trainer.fit(parts.module, parts.data)
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert said.count("Time limit reached") == 1
+    assert "Stopping threshold reached: val/acc" in said
+    assert "Tip" not in said

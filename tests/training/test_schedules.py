@@ -24,6 +24,12 @@ BARE = [
 ]
 
 
+ACCUMULATION = (
+    "+callbacks.accumulation={_target_: "
+    "lightning.pytorch.callbacks.GradientAccumulationScheduler, scheduling: {1: 3}}"
+)
+
+
 @pytest.fixture
 def optimizer() -> torch.optim.Optimizer:
     return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
@@ -111,6 +117,8 @@ def test_a_warm_up_ends_before_the_training(
         ("onecycle", ["+trainer.limit_train_batches=2", "+trainer.accumulate_grad_batches=4"]),
         ("warmup_cosine", ["+trainer.max_steps=5"]),
         ("warmup_cosine", ["trainer.max_epochs=-1", "+trainer.max_steps=5"]),
+        ("warmup_cosine", [ACCUMULATION]),
+        ("onecycle", [ACCUMULATION, "+trainer.max_steps=8"]),
     ],
 )
 def test_the_last_step_is_the_end_of_the_schedule(
@@ -126,6 +134,16 @@ def test_the_last_step_is_the_end_of_the_schedule(
 def test_an_epoch_is_the_unit_where_the_scheduler_moves_once_an_epoch(tmp_path: Path) -> None:
     parts = fitted(tmp_path, ["model/scheduler=warmup_cosine", "model.scheduler_interval=epoch"], 4)
     assert parts.trainer.lr_scheduler_configs[0].scheduler.total_steps == 4
+
+
+def test_a_schedule_in_epochs_ends_with_the_last_step(tmp_path: Path) -> None:
+    parts = fitted(tmp_path, ["model/scheduler=cosine", "+trainer.max_steps=7"], 10)
+    assert parts.trainer.lr_scheduler_configs[0].scheduler.T_max == 2
+
+
+def test_batches_per_step_are_set_in_one_place() -> None:
+    with pytest.raises(ConfigError, match="both set the batches per step; remove one"):
+        built(ACCUMULATION, "+trainer.accumulate_grad_batches=2")
 
 
 def test_one_cycle_goes_up_to_the_rate_of_each_group_after_it_is_scaled() -> None:

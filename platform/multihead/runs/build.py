@@ -11,7 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import BaseFinetuning, Callback, Checkpoint
+from lightning.pytorch.callbacks import BaseFinetuning, Callback, Checkpoint, ProgressBar
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
@@ -47,9 +47,10 @@ from multihead.runs.devices import (
 )
 from multihead.runs.directions import check_modes, with_mode
 from multihead.runs.former_names import with_current_names
-from multihead.runs.going_on import check_averaging, check_schedule_goes_on
+from multihead.runs.going_on import check_averaging, check_schedule_goes_on, check_settings_go_on
 from multihead.runs.heads_left import check_heads_left
 from multihead.runs.limits import check_limits, check_ours, why_no_validation
+from multihead.runs.no_effect import check_effects
 from multihead.runs.schema import locate, with_whole_numbers
 from multihead.runs.sections import (
     DataSection,
@@ -78,6 +79,7 @@ from multihead.training.lightning_patches import (
 )
 from multihead.training.metrics import metric_names
 from multihead.training.module import MultiheadLitModule
+from multihead.training.patience import OwnPatience
 from multihead.training.synced_stop import StopTogether
 
 # A `_target_` may also raise these, for packages that are not installed and for absurd numbers.
@@ -185,10 +187,12 @@ def build_run(
         check_per_head(checkpoint, module, names)
         if run.ckpt_path is None:  # a resumed run of an earlier release keeps its settings
             check_ours(config.trainer.node)
+            check_effects(config.trainer.node, module, configured)
             check_modes(config.callbacks, _scheduler(config.model), module.optimization.monitor)
     check_limits(config.trainer.node, _batches_read(data, run))
     interrupts, logger = interrupts or Interrupts(), RunLogger()
-    together = [*configured, *callbacks, StopOnSignal(interrupts), StopTogether()]
+    ours = [OwnPatience(configured), StopOnSignal(interrupts), StopTogether()]
+    together = [*configured, *callbacks, *ours]
     ranks = Ranks(rank, devices.count)
     trainer = build_trainer(
         config.trainer, together, logger, module, devices, ranks, home=config.home
@@ -201,6 +205,7 @@ def build_run(
         check_averaging(configured, trainer, data, run.ckpt_path, held)
         if run.ckpt_path is not None:
             check_schedule_goes_on(run.ckpt_path, held, module, trainer, data)
+            check_settings_go_on(run.ckpt_path, held, module)
         check_last_batch(module, data, devices.count)
     return Parts(
         data=data,
@@ -466,8 +471,9 @@ def build_trainer(
         del settings["strategy"]
     stop_looking_for_gpus(devices.kind)
     skip_idle_hooks(callbacks)
+    has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
     settings |= {
-        "enable_progress_bar": settings.get("enable_progress_bar", False),
+        "enable_progress_bar": settings.get("enable_progress_bar", has_bar),
         "enable_model_summary": settings.get("enable_model_summary", False),
         "default_root_dir": home,
     }

@@ -26,6 +26,7 @@ from multihead.training.checkpoints import (
 from multihead.training.module import MultiheadLitModule
 from multihead.training.schedules import (
     Scheduler,
+    accumulates_by_epoch,
     build_scheduler,
     has_own_rates,
     planned_length,
@@ -158,6 +159,11 @@ def check_optimizer(
     if trainer.accumulate_grad_batches < 1:
         raise ConfigError(
             f"trainer.accumulate_grad_batches is {trainer.accumulate_grad_batches}; give 1 or more."
+        )
+    if trainer.accumulate_grad_batches > 1 and accumulates_by_epoch(trainer):
+        raise ConfigError(
+            "trainer.accumulate_grad_batches and a GradientAccumulationScheduler both set the "
+            "batches per step; remove one of them."
         )
     optimization = module.optimization
     spare = _spare(torch.zeros(1))

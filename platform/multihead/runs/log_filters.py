@@ -9,7 +9,7 @@ from pathlib import Path
 # Most parts of Lightning speak through one logger.
 _COMMON = logging.getLogger("lightning.pytorch.utilities.rank_zero")
 # These only say what a user asks for, such as `verbose` of a callback.
-_ASKED = ("callbacks", "profilers", "tuner")
+_ASKED = ("callbacks", "profilers")
 _LEVELS = {
     "lightning.pytorch": logging.WARNING,
     "lightning.fabric": logging.WARNING,
@@ -18,11 +18,28 @@ _LEVELS = {
 }
 
 
-def _is_asked_for(record: logging.LogRecord) -> bool:
-    place = Path(record.pathname)
-    # Averages of weights say at every checkpoint that they are in it.
-    asked = place.parent.name in _ASKED and place.name != "weight_averaging.py"
-    return record.levelno >= logging.WARNING or asked
+class _AskedFor(logging.Filter):
+    """Keep warnings, what callbacks say, and of `Timer` the first message.
+
+    Until `min_epochs` are over, `Timer` repeats after each batch that the time is up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._time_is_up = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a message is shown."""
+        place = Path(record.pathname)
+        if record.levelno >= logging.WARNING:
+            return True
+        # Averages of weights say at every checkpoint that they are in it.
+        if place.parent.name not in _ASKED or place.name == "weight_averaging.py":
+            return False
+        if place.name != "timer.py":
+            return True
+        repeated, self._time_is_up = self._time_is_up, True
+        return not repeated
 
 
 @contextmanager
@@ -32,7 +49,8 @@ def quiet_libraries() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger, level in loggers.items():
         logger.setLevel(level)
-    _COMMON.addFilter(_is_asked_for)
+    asked_for = _AskedFor()
+    _COMMON.addFilter(asked_for)
     with warnings.catch_warnings():
         for pattern in (
             ".*smaller than the logging interval.*",
@@ -52,6 +70,6 @@ def quiet_libraries() -> Iterator[None]:
         try:
             yield
         finally:
-            _COMMON.removeFilter(_is_asked_for)
+            _COMMON.removeFilter(asked_for)
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)

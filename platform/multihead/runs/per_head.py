@@ -19,6 +19,8 @@ from multihead.spreadsheet import write_csv
 from multihead.text import decimals_of, rounded
 from multihead.tracking.run import TrackedRun
 from multihead.training.best_of_heads import file_of
+from multihead.training.checkpoints import BEST
+from multihead.training.hashes import read_hashes
 from multihead.training.metrics import shortest
 
 SUMMARY_FILE, ALL_FILE = "best_per_head.csv", "best_per_head_all.csv"
@@ -82,18 +84,20 @@ def test_heads(
         return {}, ()
     one_epoch = checkpoint.best_epoch
     epochs = {} if run is None or one_epoch is None else checkpoint.best_epochs
-    measured: dict[int, Mapping[str, float]] = {} if one_epoch is None else {one_epoch: one}
+    hashes = read_hashes(checkpoint.folder)
+    same = {head: hashes.get(file_of(head), frozenset({head})) for head in epochs}
+    measured: dict[frozenset[str], Mapping[str, float]] = {hashes.get(BEST, frozenset()): one}
     logged, parts.logger.run = parts.logger.run, None  # the run's own points are of best.ckpt
     try:
-        for head, epoch in epochs.items():
-            if epoch not in measured:
-                measured[epoch] = _test(parts, checkpoint.folder / file_of(head))
+        for head, digest in same.items():
+            if digest not in measured:
+                measured[digest] = _test(parts, checkpoint.folder / file_of(head))
         parts.trainer.strategy.broadcast(None)
     finally:
         parts.logger.run = logged
     if run is None or one_epoch is None:
         return {}, ()
-    by_head = {head: measured[epoch] for head, epoch in epochs.items()}
+    by_head = {head: measured[digest] for head, digest in same.items()}
     figures = {
         f"test_best_{head}/{name.removeprefix('test/')}": value
         for head, found in by_head.items()

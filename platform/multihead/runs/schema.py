@@ -322,11 +322,20 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         raise ConfigError(f"{path} is {_shown(value)}: {'; or '.join(reasons)}{mended}.") from error
     if isinstance(value, bool) and not _admits(bool, hint):
         raise ConfigError(f"{path} is {str(value).lower()}, but true and false are not allowed.")
+    if isinstance(value, str) and _names(value, hint):
+        return
     if isinstance(value, str) and _admits(bool, hint) and not _admits(str, hint):
         meant = _WORDS.get(value.lower(), value.lower())
         raise ConfigError(f"{path} is the text {_shown(value)}; write {path}={meant}.")
     if isinstance(value, str) and not _admits(str, hint) and _is_number(value):
         raise ConfigError(f"{path} is the text {_shown(value)}; write {path}={_as_number(value)}.")
+
+
+def _names(value: str, hint: Any) -> bool:
+    """Return whether a hint lists this text, as `bool | Literal["warn"]` lists `warn`."""
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    literal = [o for o in options if typing.get_origin(o) is typing.Literal]
+    return any(value in typing.get_args(option) for option in literal)
 
 
 def _admits(kind: type, hint: Any) -> bool:

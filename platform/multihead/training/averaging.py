@@ -121,7 +121,8 @@ class WeightAverage(WeightAveraging):
         batch_idx: int,
     ) -> None:
         """Update the average if it is due."""
-        self._epoch = trainer.current_epoch if trainer.is_last_batch else None
+        ends = trainer.is_last_batch or trainer.global_step >= trainer.max_steps >= 1
+        self._epoch = trainer.current_epoch if ends else None
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -231,7 +231,8 @@ class AtomicCheckpointIO(CheckpointIO):
 class RunCheckpoint(Checkpoint):
     """Write `last.ckpt` after every epoch, and keep `previous.ckpt` and `best.ckpt`.
 
-    `previous.ckpt` is the `last.ckpt` before; `best.ckpt` is that of the best epoch. With several
+    `previous.ckpt` is the `last.ckpt` before; `best.ckpt` is that of the best epoch, or of the best
+    validation within an epoch (`trainer.val_check_interval`). With several
     processes, all of them call this callback and only the first one writes files.
 
     Lightning's ModelCheckpoint writes last.ckpt only when the best one improves, so a resumed run
@@ -271,6 +272,8 @@ class RunCheckpoint(Checkpoint):
         self.start_from: Path | None = None
         self._writes = True
         self._loaded_epoch: int | None = None
+        self._loaded: list[str] | None = None  # names of the loaded checkpoint
+        self._names: list[str] = []  # of the checkpoint that is written
         self._trains = True
         self.best_score: float | None = None
         self.best_epoch: int | None = None
@@ -301,12 +304,22 @@ class RunCheckpoint(Checkpoint):
         """Write last.ckpt, and each best checkpoint that this epoch improves."""
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        best = [BEST] if self._update(trainer) else []
-        if self.of_heads is not None:
-            heads = self.of_heads.update(_figures(trainer), trainer.current_epoch)
-            best += map(file_of, heads)
+        best = self._update(trainer, _figures(trainer))
         log_epoch(trainer)
-        self._save(trainer, best)
+        self._save(trainer, [*best, LAST])
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write each best checkpoint that a validation within an epoch improves.
+
+        At the end of the epoch, the weights would no longer be those that were validated.
+        """
+        fits = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        if not fits or trainer.is_last_batch or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        # Those of the training are still of the epoch before.
+        figures = {n: v for n, v in _figures(trainer).items() if not n.startswith("train/")}
+        if best := self._update(trainer, figures):
+            self._save(trainer, best)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -322,28 +335,33 @@ class RunCheckpoint(Checkpoint):
     def save_last(self, trainer: pl.Trainer) -> None:
         """Write last.ckpt now; a fast_dev_run writes no files."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self._save(trainer, [])
+            self._save(trainer, [LAST])
 
-    def _save(self, trainer: pl.Trainer, best: list[str]) -> None:
+    def _save(self, trainer: pl.Trainer, names: list[str]) -> None:
         """Write a checkpoint and give it its names.
 
         A crash at any point leaves usable checkpoints. The best checkpoints are links to the same
         file and are made first, so last.ckpt never names a best epoch whose file is missing.
         """
         new = self.folder / _NEXT
+        self._names = names
         trainer.save_checkpoint(new)
         if not self._writes:
             return
         digest = sha256(new)
-        names = [*best, LAST]
         hashes = dict.fromkeys(names, frozenset({digest}))
-        hashes[PREVIOUS] = read_hashes(self.folder).get(LAST, frozenset())
+        if LAST in names:
+            hashes[PREVIOUS] = read_hashes(self.folder).get(LAST, frozenset())
         with recorded_hashes(self.folder, hashes):
-            for name in best:
-                write_atomically(self.folder / name, lambda t: link(new, t))
-            if (self.folder / LAST).exists():
-                write_atomically(self.folder / PREVIOUS, lambda t: link(self.folder / LAST, t))
-            new.replace(self.folder / LAST)
+            for name in names:
+                if name != LAST:
+                    write_atomically(self.folder / name, lambda t: link(new, t))
+            if LAST not in names:
+                new.unlink()
+            else:
+                if (self.folder / LAST).exists():
+                    write_atomically(self.folder / PREVIOUS, lambda t: link(self.folder / LAST, t))
+                new.replace(self.folder / LAST)
             sync_folder(self.folder)
         if self.saved is not None:
             for name in names:
@@ -376,23 +394,24 @@ class RunCheckpoint(Checkpoint):
         start = self.start_from
         if start is None or epoch is None:
             return None
-        if epoch == self._loaded_epoch:
+        is_start = epoch == self._loaded_epoch if self._loaded is None else name in self._loaded
+        if is_start:
             return start
         beside = start.with_name(name)
         return beside if start.name == LAST and beside.is_file() else None
 
-    def _update(self, trainer: pl.Trainer) -> bool:
-        metrics = _figures(trainer)
-        score = metrics.get(self.monitor)
-        if score is None:
-            return False
-        if self.best_score is not None:
-            better = score > self.best_score if self.mode == "max" else score < self.best_score
-            if not better:
-                return False
-        self.best_score, self.best_epoch = score, trainer.current_epoch
-        self.best_metrics = metrics
-        return True
+    def _update(self, trainer: pl.Trainer, figures: dict[str, float]) -> list[str]:
+        """Take over better values, and return the files of the best checkpoints to write."""
+        epoch, found = trainer.current_epoch, []
+        score, best = figures.get(self.monitor), self.best_score
+        if score is not None:
+            better = best is None or (score > best if self.mode == "max" else score < best)
+            if better:
+                self.best_score, self.best_epoch, self.best_metrics = score, epoch, figures
+                found.append(BEST)
+        if self.of_heads is not None:
+            found += map(file_of, self.of_heads.update(figures, epoch))
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best epochs and their metrics, for a resumed training."""
@@ -401,6 +420,7 @@ class RunCheckpoint(Checkpoint):
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
             "best_metrics": self.best_metrics,
+            "names": self._names,
             **of_heads,
         }
 
@@ -421,6 +441,8 @@ class RunCheckpoint(Checkpoint):
         """
         if not self._trains:
             return
+        names = state_dict.get("names")
+        self._loaded = names if isinstance(names, list) else None
         if self.of_heads is not None:
             for head, score, epoch in self.of_heads.recorded(state_dict.get("of_heads")):
                 if self._takes_over(file_of(head), epoch):

@@ -81,10 +81,23 @@ class Finetuning:
         return bool(self.epochs)
 
     @property
+    def scales_rates(self) -> bool:
+        """Whether parameters have other learning rates than the optimizer's."""
+        return self.layer_decay != 1 or self.bias_scale != 1 or self.head_lr is not None
+
+    @property
     def groups_parameters(self) -> bool:
         """Whether the optimizer gets more than one group of the network's parameters."""
-        alike = self.layer_decay == 1 and self.bias_scale == 1 and self.decays_all
-        return not alike or self.head_lr is not None
+        return self.scales_rates or not self.decays_all
+
+    def rates(self) -> dict[str, Any]:
+        """Return the settings that become learning rates and weight decays, by key."""
+        return {
+            "model.finetune.layer_decay": self.layer_decay,
+            "model.finetune.head_lr": self.head_lr,
+            "model.finetune.bias_lr_scale": self.bias_scale,
+            "model.finetune.decay_norms_and_biases": self.decays_all,
+        }
 
     def check(self, net: MultiheadNetwork) -> None:
         """Check that a network has a stage for each epoch, and freeze a backbone that never trains.

@@ -26,11 +26,13 @@ def skip_idle_hooks(callbacks: Iterable[Callback]) -> None:
     """Let Lightning skip the per-step hooks that a callback does not override.
 
     Lightning calls every hook of every callback, also the empty inherited ones, and builds a
-    profiler label each time. It skips hooks that are not callable.
+    profiler label each time. It skips hooks that are not callable. A `LambdaCallback` has its hooks
+    as attributes of the object.
     """
     for callback in callbacks:
         for hook in _STEP_HOOKS:
-            if getattr(type(callback), hook) is getattr(Callback, hook):
+            inherited = getattr(type(callback), hook) is getattr(Callback, hook)
+            if inherited and hook not in vars(callback):
                 setattr(callback, hook, None)
 
 

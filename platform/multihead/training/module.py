@@ -48,6 +48,8 @@ from multihead.training.presence import Presence
 # The third element is there only if images are mixed (mixup, cutmix).
 Batch = tuple[Tensor, dict[str, Tensor] | Tensor] | tuple[Tensor, dict[str, Tensor], Mixed]
 
+SETTINGS = "optimizer_settings"
+
 
 class MultiheadLitModule(pl.LightningModule):
     """Train a multi-head network and log every head's loss and metrics once an epoch.
@@ -326,6 +328,10 @@ class MultiheadLitModule(pl.LightningModule):
         self.trainer.fit_loop.setup_data()
         return int(self.trainer.num_training_batches)
 
+    def optimizer_settings(self) -> dict[str, Any]:
+        """Return the settings that the state of the optimizer or the scheduler holds, by key."""
+        return self.optimization.settings() | self.finetuning.rates()
+
     def parameter_groups(self, *, only_trained: bool = False) -> list[dict[str, Any]]:
         """Return the groups of parameters that the optimizer is made with.
 
@@ -567,10 +573,11 @@ class MultiheadLitModule(pl.LightningModule):
         if self.weight_means is not None:
             means = self.weight_means.read()
             metrics |= {f"train/{name}_weight": mean for name, mean in means.items()}
-        self.balancer.end_epoch()
         metrics["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self._log(metrics)
-        self.optimization.end_epoch(self.trainer, validated=self._validated)
+        if self.trainer.is_last_batch:  # a resumed training goes on within an epoch that was cut
+            self.balancer.end_epoch()
+            self.optimization.end_epoch(self.trainer, validated=self._validated)
         self._validated = False
 
     def on_test_epoch_start(self) -> None:
@@ -616,6 +623,7 @@ class MultiheadLitModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state that exact resumption needs, in types that weights-only loading accepts."""
+        self._reopen_epoch(checkpoint["loops"]["fit_loop"]["epoch_progress"])
         channels_and_size = None
         if isinstance(self.net, MultiheadNetwork):
             channels_and_size = [self.net.input_channels, *self.net.input_size]
@@ -628,12 +636,24 @@ class MultiheadLitModule(pl.LightningModule):
             "train_sums": self._sums("train").state(),
             "random_state": random_state(),
             "numerics": self.numerics,
+            SETTINGS: self.optimizer_settings(),
         }
         if self.preparation is not None:
             checkpoint[RECORD]["preparation"] = self.preparation
         if not self.gathering.alone:
             states = self.gathering.collected(random_state())
             checkpoint[RECORD]["random_state_of_others"] = states[1:]
+
+    def _reopen_epoch(self, progress: dict[str, dict[str, int]]) -> None:
+        """Record an epoch that `max_steps` or `max_time` cut as one that goes on.
+
+        Lightning counts it as trained. A resumed training would draw the rest of its batches from
+        the order of the next epoch.
+        """
+        counted = progress["total"]["processed"] == progress["total"]["started"]
+        if counted and self.trainer.training and not self.trainer.is_last_batch:
+            for counts in progress.values():
+                counts["processed"] -= 1
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the heads, and keep the state of an interrupted training for `on_train_start`.

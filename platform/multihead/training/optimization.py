@@ -1,7 +1,7 @@
 """Make the optimizer and the scheduler that `model.optimizer` and `model.scheduler` configure."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -62,6 +62,15 @@ class Optimization:
         for group in optimizer.param_groups:
             group["lr"] *= group.pop(SCALE, 1.0)
         return optimizer
+
+    def settings(self) -> dict[str, Any]:
+        """Return the classes and the plain arguments of optimizer and scheduler, by their keys."""
+        watches = getattr(self.scheduler, "func", self.scheduler) is ReduceLROnPlateau
+        return {
+            **({"model.scheduler_monitor": self.monitor} if watches else {}),
+            **_given("model.optimizer", self.optimizer),
+            **_given("model.scheduler", self.scheduler),
+        }
 
     def options(self, trainer: pl.Trainer, device: str) -> dict[str, Any]:
         """Return the arguments of the optimizer beyond those of its configuration.
@@ -150,6 +159,26 @@ class Optimization:
         set_by_hand = "fused" in chosen or "foreach" in chosen
         fits = device in ("cpu", "cuda") and not _clips_half(trainer)
         return takes and not set_by_hand and fits
+
+
+def plain_values(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the entries whose values are numbers, texts, null, or lists of these."""
+
+    def is_plain(value: object) -> bool:
+        return value is None or isinstance(value, bool | int | float | str)
+
+    return {
+        key: value
+        for key, value in values.items()
+        if is_plain(value) or (isinstance(value, list) and all(map(is_plain, value)))
+    }
+
+
+def _given(key: str, factory: Any) -> dict[str, Any]:
+    """Return the name of a class or partial, and its plain arguments."""
+    name = getattr(getattr(factory, "func", factory), "__qualname__", None)
+    arguments = plain_values(getattr(factory, "keywords", {}))
+    return {key: name} | {f"{key}.{argument}": value for argument, value in arguments.items()}
 
 
 def _clips_half(trainer: pl.Trainer) -> bool:

@@ -16,9 +16,11 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -59,14 +61,28 @@ def planned_length(trainer: pl.Trainer, interval: str, batches: int) -> Length |
     """
     limit = trainer.limit_train_batches
     limited = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-    steps = max(1, math.ceil(limited / trainer.accumulate_grad_batches))
-    epochs, most = trainer.max_epochs or 0, trainer.max_steps
-    if epochs < 1 and most < 1:
+    most_epochs, most_steps = trainer.max_epochs or 0, trainer.max_steps
+    if most_epochs < 1 and most_steps < 1:
         return None
+    end, left = (most if most >= 1 else math.inf for most in (most_epochs, most_steps))
+    by_epoch = accumulates_by_epoch(trainer)
+    accumulated = by_epoch.scheduling if by_epoch else {0: trainer.accumulate_grad_batches}
+    moves = epochs = 0
+    for first, following in pairwise([*sorted(accumulated), math.inf]):
+        steps = max(1, math.ceil(limited / accumulated[int(first)]))
+        taken = int(min((min(following, end) - first) * steps, left))
+        if taken <= 0:
+            break
+        moves, epochs, left = moves + taken, epochs + math.ceil(taken / steps), left - taken
     if interval == "epoch":
-        return Length(epochs if epochs >= 1 else math.ceil(most / steps))
-    ends = [steps * epochs] * (epochs >= 1) + [most] * (most >= 1)
-    return Length(min(ends), steps)
+        return Length(epochs)
+    return Length(moves, max(1, math.ceil(limited / accumulated[0])))
+
+
+def accumulates_by_epoch(trainer: pl.Trainer) -> GradientAccumulationScheduler | None:
+    """Return the callback that sets the batches per step of the optimizer by epoch, or None."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return next((c for c in callbacks if isinstance(c, GradientAccumulationScheduler)), None)
 
 
 class WarmupCosineLR(SequentialLR):

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from multihead.data.loader import Resumable
+from multihead.errors import ConfigError
 
 GRADIENT_NORM, IMAGES_PER_SECOND = "grad_norm", "system/images_per_second"
 
@@ -30,9 +31,14 @@ class Telemetry(Callback):
 
     Args:
         every: Steps from one measurement of the norm to the next, 1 or more.
+
+    Raises:
+        ConfigError: If `every` is below 1.
     """
 
     def __init__(self, every: int = 50) -> None:
+        if every < 1:
+            raise ConfigError(f"callbacks.telemetry.every is {every}; give 1 or more steps.")
         self.every = every
         self._steps = 0
         self._norms: list[Tensor] = []
