@@ -29,7 +29,8 @@ def store_profile(run: TrackedRun, trainer: pl.Trainer) -> Path | None:
         return None
     folder = Path(profiler.dirpath)
     if folder == run.folder / FOLDER:
-        for path in sorted(folder.iterdir()):
+        # A profiler may have written nothing.
+        for path in sorted(path for path in folder.glob("*") if path.is_file()):
             run.log_file(path, FOLDER)
     return folder
 
